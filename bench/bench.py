@@ -29,6 +29,7 @@ MEASUREMENTS = {
     "retention": "retention",
     "recovery": "recovery",
     "reconnect": "reconnect",
+    "cluster": "cluster",
 }
 
 

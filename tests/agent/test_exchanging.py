@@ -285,3 +285,19 @@ async def test_an_agent_whose_token_is_not_known_activates_again_and_its_attempt
     assert len(server.nonces) >= 3
     assert len(set(server.nonces)) == 1
     assert server.complaints == []
+
+
+@pytest.mark.parametrize("runtime", ["process", "noop"])
+async def test_an_agent_for_one_job_takes_one_and_leaves(
+    server: FakeServer, start_agent: StartAgent, runtime: str
+) -> None:
+    """What is assigned beyond the one goes back unstarted; the server has acknowledged both ends before the agent leaves."""
+    agent = start_agent(one_job=True)
+    key = server.assign(1, "noop") if runtime == "noop" else server.shell(1, "echo one")
+    end = await server.end_of(key)
+    more = server.assign(2, "noop") if runtime == "noop" else None
+    assert end.state == "succeeded"
+    assert await agent.left() is ExitCode.OK
+    assert server.left
+    if more is not None and more in server.assigned and more in server.finished:
+        assert (server.finished[more].state, server.finished[more].cause) == ("failed", "drained")

@@ -14,7 +14,7 @@ import pytest
 import herder.engine
 from herder.engine.attempts import worker_health
 from herder.engine.memory.state import WorkerLife
-from herder.engine.workers import conditions, deadlines, drains, exchange, repair
+from herder.engine.workers import conditions, deadlines, drains, exchange, nodes, repair
 from herder.engine.workers import worker as life
 from herder.engine.workers.transitions import FIRST, LATER, TRANSITIONS
 from herder.memberships.none import MEMBERSHIP as NO_AGENT
@@ -23,9 +23,12 @@ from herder.model.fleet.membership import EXCHANGE
 from herder.model.fleet.offer import FailureCause
 from herder.model.fleet.repair import Condition, RepairRule, Rung
 from herder.model.fleet.worker import WorkerState
+from herder.model.planning.cluster import ClusterSeen
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.work.job import Cause
 from tests.support.engine_world import POOL, World
+from tests.support.fake_cluster import NODES
+from tests.support.fake_cluster import node as cluster_node
 
 S = WorkerState
 REASON = Reason(kind=ReasonKind.BY_HAND, text="test", evidence=())
@@ -36,6 +39,15 @@ Moves = dict[S, set[S]]
 
 def _activate(world: World, worker: WorkerLife) -> None:
     life.activated(world.state, world.changes, worker, "token", "nonce", world.now_ms)
+
+
+def _node_is_ready(world: World, worker: WorkerLife) -> None:
+    worker.spec = replace(worker.spec, membership=NODES, cluster="prod")
+    picture = ClusterSeen(cluster="prod", as_of_ms=world.now_ms, nodes=(cluster_node(worker.spec.name),))
+    nodes.look(world.state, world.changes, picture, 1, world.now_ms)
+    if worker.node is not None:
+        nodes.marked(world.state, worker, worker.node.uid)
+    nodes.look(world.state, world.changes, picture, 1, world.now_ms)
 
 
 def _create_failed(world: World, worker: WorkerLife) -> None:
@@ -123,6 +135,7 @@ EVENTS: dict[str, tuple[tuple[Event, ...], frozenset[S]]] = {
         ALIVE,
     ),
     "activated": ((_activate,), ALIVE - {S.REQUESTED}),  # its token is made with the call of the driver
+    "node is ready": ((_node_is_ready,), IN_FLIGHT),
     "creation failed": ((_create_failed,), IN_FLIGHT),
     "creation broke": ((_create_broke,), IN_FLIGHT),
     "sick": (
@@ -217,7 +230,7 @@ def test_every_event_is_tried() -> None:
 
 #: Functions of the engine that give a worker a state: each is brought about by an event above.
 SETTERS = {
-    "worker.py": {"provisioning", "provisioned", "adopted", "_ready", "seen", "drain", "terminate", "suspect", "_end"},
+    "worker.py": {"provisioning", "provisioned", "adopted", "becomes_ready", "seen", "drain", "terminate", "suspect", "_end"},
     "conditions.py": {"note"},
     "repair.py": {"_begin", "_quarantine"},
     "drains.py": {"take_back"},

@@ -49,7 +49,8 @@ def test_those_of_others_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert registry.load("node") == NODE
     assert "node" in registry.memberships()
-    assert pool_from_plain({"name": "k", "templates": ["small"], "membership": "node"}).membership == NODE
+    made = pool_from_plain({"name": "k", "templates": ["small"], "membership": "node", "cluster": "prod"})
+    assert (made.membership, made.cluster) == (NODE, "prod")
 
 
 def test_a_folder_that_defines_none_or_another_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +114,9 @@ def test_jobs_are_neither_let_in_nor_given_workers_where_none_takes_them() -> No
 
 
 def test_pods_go_where_pods_are_taken_and_jobs_where_jobs_are() -> None:
-    nodes, agents = pool("nodes", template(price=1), membership=NODE), pool("agents", template(price=100))
+    eager = {"pending_pods": 1, "pending_pods_for_s": 0.0}
+    nodes = pool("nodes", template(price=1), membership=NODE, **eager)
+    agents = pool("agents", template(price=100))
     pods = ShapeGroup(
         class_id=ClassId(-1),
         count=2,

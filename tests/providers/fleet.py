@@ -6,7 +6,7 @@ would see: workers by state, events, and the machines that the provider holds.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -28,6 +28,7 @@ from herder.model.planning.plan import CreateWorker, Reason, ReasonKind
 from herder.model.stored.changes import Changes
 from herder.model.values.money import PicoUsd
 from herder.model.values.resources import Resources
+from herder.ports.cluster import Cluster
 from herder.server.runtime import LOOPS
 from herder.simulate.chaos.faults.dice import Dice
 from herder.simulate.chaos.faults.kinds import CALM
@@ -50,14 +51,21 @@ def _untraced(*_: object) -> None:
 class Fleet:
     """One server with a few providers. `start` and `crash` as often as a test likes; providers live on."""
 
-    def __init__(self, *names: str, settings: PretendSettings | None = None, **core: Any) -> None:
+    def __init__(
+        self,
+        *names: str,
+        settings: PretendSettings | None = None,
+        clusters: Mapping[str, Cluster] | None = None,
+        loops: Sequence[str] = ("launch", "sweep"),
+        **core: Any,
+    ) -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop), "pytestmark = pytest.mark.virtual_time"
         self.clock, self.dice, self.engine = VirtualClock(loop), Dice(1, CALM), fresh_store()
         self.calls = VirtualCalls(self.clock, self.dice, _untraced, lambda: None)
         self.worlds = {name: PretendWorld(self.clock.true_ms) for name in names or ("cloud",)}
         self.settings = settings or PretendSettings()
-        self._core_settings = core
+        self._core_settings, self._clusters, self._loops = core, dict(clusters or {}), loops
         self._tasks: list[asyncio.Task[None]] = []
         self._failures: list[BaseException] = []
         self.start()
@@ -90,13 +98,12 @@ class Fleet:
             on_fatal=self._failures.append,
             clock=self.clock,
             calls=self.calls,
+            clusters=self._clusters,
         )
         changes = Changes()
         driver_actions.note_missing(self.core, changes, self.clock.now_ms())
         self.core.commit(changes)
-        self._tasks = [
-            asyncio.create_task(supervise(self.core, name, LOOPS[name])) for name in ("launch", "sweep")
-        ]
+        self._tasks = [asyncio.create_task(supervise(self.core, name, LOOPS[name])) for name in self._loops]
 
     async def crash(self, *, without: Sequence[str] = ()) -> None:
         """What was not durable is forgotten."""

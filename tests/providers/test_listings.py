@@ -7,7 +7,7 @@ import pytest
 
 from herder.control.reads.explanations import failures
 from herder.drivers.pretend import PretendSettings
-from herder.model.fleet.driver import Listing, StartData
+from herder.model.fleet.driver import Listing, MachineEnd, StartData
 from herder.model.ids import WorkerName
 from herder.simulate.chaos.faults.kinds import Fault
 from herder.simulate.chaos.ports.calls import Order
@@ -236,3 +236,14 @@ async def test_machines_that_stopped_are_closed_once_the_provider_confirms(make_
     fleet.world.halt("w-1")
     await fleet.until(lambda: fleet.states()["w-1"] == "terminated", limit_s=SWEEPS_S)
     assert fleet.machines() == ["w-0", "w-2", "w-3"]
+
+
+async def test_why_a_machine_has_stopped_is_told_with_the_removal(make_fleet: MakeFleet) -> None:
+    fleet = make_fleet(settings=PretendSettings())
+    await made(fleet, 4)
+    fleet.world.halt("w-1")
+    text = "It used more memory than its limit."
+    seen = fleet.core.drivers["cloud"].get(WorkerName("w-1"))
+    fleet.world.lie("get", replace(seen, end=MachineEnd.OUT_OF_MEMORY, detail=text))
+    await fleet.until(lambda: fleet.states()["w-1"] == "terminated", limit_s=SWEEPS_S)
+    assert f"The machine of w-1 has stopped. {text}" in fleet.events("worker.terminating")

@@ -12,8 +12,9 @@ from herder.control.workers.worker_actions import act
 from herder.engine.attempts.worker_health import FAULTS_MOST, count_fault
 from herder.engine.workers import notices, repair
 from herder.engine.workers import worker as life
-from herder.engine.workers.exchange import leave
+from herder.engine.workers.exchange import leave, leave_after_one
 from herder.model.fleet.drain import OnBlocked
+from herder.model.fleet.driver import Machine, MachineEnd, Phase
 from herder.model.fleet.notice import NoticeSource
 from herder.model.fleet.offer import FailureCause
 from herder.model.fleet.repair import Breaker, Condition, RepairRule, Rung
@@ -58,6 +59,28 @@ def silent(world: World) -> life.WorkerLife:
 def machine_gone(world: World) -> life.WorkerLife:
     worker, _ = world.ready_worker()
     life.machine_gone(world.state, world.changes, worker, world.now_ms)
+    return worker
+
+
+def out_of_memory(world: World) -> life.WorkerLife:
+    worker, _ = world.ready_worker()
+    stopped = Machine(
+        worker=worker.spec.name,
+        handle="m-1",
+        phase=Phase.STOPPED,
+        end=MachineEnd.OUT_OF_MEMORY,
+        detail="Its pod was ended because it used more memory than its limit (OOMKilled).",
+    )
+    life.machine_gone(world.state, world.changes, worker, world.now_ms, stopped)
+    return worker
+
+
+def one_job_done(world: World) -> life.WorkerLife:
+    worker, _ = world.ready_worker()
+    own = world.state.pools[worker.spec.pool]
+    world.state.pools[own.name] = replace(own, jobs=replace(own.jobs, one_per_worker=True))
+    worker.attempts_done = 1
+    leave_after_one(world.state, world.changes, worker, world.now_ms)
     return worker
 
 
@@ -170,7 +193,7 @@ def interrupted(world: World) -> life.WorkerLife:
 
 
 STORIES: tuple[Callable[[World], life.WorkerLife], ...] = (
-    boot_timeout, create_failed, silent, machine_gone, stopped_by_itself, troubled, failing, repaired_in_vain,
+    boot_timeout, create_failed, silent, machine_gone, out_of_memory, one_job_done, stopped_by_itself, troubled, failing, repaired_in_vain,
     kept_for_inspection, clock_apart, nobody_repairs, repair_waits, interrupted,
 )  # fmt: skip
 

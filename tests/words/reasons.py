@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.words.engine import of_people, of_the_engine
 from tests.words.jobs import batches, dependencies, preemption, refusals
 from tests.words.plans import of_a_failing_trigger, of_planner
+from tests.words.pods import of_pods
 
 GOLDEN = Path(__file__).with_name("reasons.txt")
 
@@ -18,6 +19,7 @@ async def made() -> Stories:
     stories: Stories = [
         (name, [(str(each.kind), each.text) for each in reasons]) for name, reasons in of_planner()
     ]
+    stories += [(name, [(str(each.kind), each.text) for each in reasons]) for name, reasons in of_pods()]
     stories.append(("a_failing_trigger", [(str(each.kind), each.text) for each in of_a_failing_trigger()]))
     for name, reasons, events in of_the_engine():
         lines = [(str(each.kind), each.text) for each in reasons]

@@ -15,10 +15,12 @@ import herder
 from herder.cli.input.job_rows import RowFault
 from herder.control.metric_sources.prometheus import NoValue
 from herder.model.fleet import driver
-from tests.words.error_cases import CASES, Case
+from tests.words import cluster_cases, error_cases
+from tests.words.error_cases import Case
 from tests.words.literals import SOURCE, calls, texts
 from tests.words.rules import faults
 
+CASES = (*error_cases.CASES, *cluster_cases.CASES)
 #: Where people may meet errors. The simulator's own are for those who write policies, those of `testing` for those who write tests.
 PACKAGES_LEFT_OUT = ("herder.simulate", "herder.testing")
 #: Never shown: caught in the package that raises them, which tells something else; or a base that is not raised itself.
@@ -28,6 +30,10 @@ INTERNAL = {
     "herder.settings.syntax.json_text._NoNumber",
     "herder.store.opening.file.InUse",
     "herder.client.errors.ClientError",
+    "herder.memberships.kubernetes.pods._NotHonoured",
+    "herder.memberships.kubernetes.quantities.QuantityError",
+    "herder.ports.cluster.ClusterForbidden",
+    "herder.remote.kubernetes.informer._Silent",
 }
 #: Raised by drivers of others only; what they say is theirs.
 OF_DRIVERS = {

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from herder.client.clusters import Clusters
 from herder.client.drivers import Drivers
 from herder.client.events import Events
 from herder.client.fleet import Plans, Pools, Workers, segment
@@ -46,6 +47,7 @@ class HerderClient:
         self.workers = Workers(self.http)
         self.plans = Plans(self.http)
         self.drivers = Drivers(self.http)
+        self.clusters = Clusters(self.http)
         self.events = Events(self.http)
 
     def __repr__(self) -> str:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 from herder.client.pages import pages, whole
 from herder.client.transport import Transport
 from herder.client.work import message_body
+from herder.wire.clusters import SchedulingInfo
 from herder.wire.health import WorkerHealthView
 from herder.wire.people import JoinTokenCreate, JoinTokenCreated
 from herder.wire.resources import (
@@ -35,6 +36,9 @@ class Pools:
 
     def get(self, pool: str) -> PoolView:
         return self._http.get(f"/pools/{segment(pool)}", PoolView)
+
+    def scheduling_info(self, pool: str) -> SchedulingInfo:
+        return self._http.get(f"/pools/{segment(pool)}/scheduling-info", SchedulingInfo)
 
     def why(self, pool: str) -> Explanation:
         """What the planner says of the pool now."""

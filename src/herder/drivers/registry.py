@@ -125,7 +125,7 @@ def _as_a_whole(kind: str, settings_type: type, settings: Mapping[str, object]) 
 def load(kind: str) -> DriverKind:
     """Raises UnknownDriver."""
     if kind in _built_in():
-        return _whole(kind, import_module(f"herder.drivers.{kind}"))
+        return _whole(kind, import_module(f"herder.drivers.{kind.replace('-', '_')}"))
     for point in _third_party():
         if point.name == kind:
             try:
@@ -168,9 +168,12 @@ def _decode(wanted: type, value: object) -> object:
 
 
 def _built_in() -> list[str]:
+    """As herder.yaml writes them: with dashes."""
     from herder import drivers
 
-    return [module.name for module in pkgutil.iter_modules(drivers.__path__) if module.ispkg]
+    return [
+        module.name.replace("_", "-") for module in pkgutil.iter_modules(drivers.__path__) if module.ispkg
+    ]
 
 
 def _third_party() -> Iterable[EntryPoint]:

@@ -50,6 +50,15 @@ def load(name: str) -> Membership:
     )
 
 
+def offer(name: str, what: str) -> Any:
+    """What its module or object has under the name `what`, as `make_cluster`; None where it has nothing. Raises UnknownMembership."""
+    load(name)
+    if name in _built_in():
+        return getattr(import_module(f"herder.memberships.{name}"), what, None)
+    point = next(point for point in entry_points(group=GROUP) if point.name == name)
+    return getattr(point.load(), what, None)
+
+
 def _offered(name: str, where: str, load_module: Callable[[], Any]) -> Membership:
     try:
         offered: Membership = load_module().MEMBERSHIP

@@ -6,15 +6,34 @@ its deadline.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.driver_capabilities import Check
-from herder.model.fleet.node import NodeSeen
+from herder.model.fleet.node import Blocked, BlockedBy, Emptying, NodeSeen
 from herder.model.fleet.pool import Taint
 from herder.model.planning.cluster import ClusterSeen
+from herder.model.values.resources import Dimensions
+from herder.ports.clock import Clock
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = [
+    "Blocked",
+    "BlockedBy",
+    "Cluster",
+    "ClusterContext",
+    "ClusterError",
+    "ClusterForbidden",
+    "ClusterMaker",
+    "ClusterManifests",
+    "ClusterUnavailable",
+    "Emptying",
+    "NodeGone",
+]
 
 
 class ClusterError(Exception):
@@ -31,38 +50,6 @@ class ClusterForbidden(ClusterError):
 
 class NodeGone(ClusterError):
     """No node of that name and uid exists."""
-
-
-class BlockedBy(StrEnum):
-    BUDGET = "budget"
-    """A PodDisruptionBudget allows no eviction now."""
-    SEVERAL_BUDGETS = "several_budgets"
-    """More than one budget selects the pod: the API refuses for ever."""
-    FORBIDDEN = "forbidden"
-    TERMINATING = "terminating"
-    """Evicted, and still there past its grace."""
-    UNKNOWN = "unknown"
-    """The API answered otherwise: the text says what."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blocked:
-    """One pod that keeps a node from being empty."""
-
-    pod: str
-    by: BlockedBy
-    text: str
-    """A sentence that names the budget or the right."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Emptying:
-    """How far a node's emptying is. `left`: workload pods still on it, evicted ones that have not ended included."""
-
-    left: int
-    evicted: int = 0
-    """By this call."""
-    blocked: Sequence[Blocked] = ()
 
 
 class Cluster(Protocol):
@@ -94,3 +81,31 @@ class Cluster(Protocol):
         """Whether it answers, and each right that is needed."""
 
     async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterContext:
+    """What a connection is made with besides its settings."""
+
+    installation: str
+    """Only nodes with this installation's label, or with none, are ours."""
+    resources: Dimensions
+    """Which resources there are."""
+    clock: Clock
+    chance: Callable[[], float]
+    """From 0 to 1: for the jitter of pauses."""
+    transport: "httpx.AsyncBaseTransport | None" = None
+    """None: through sockets."""
+
+
+class ClusterMaker(Protocol):
+    """A membership whose workers are nodes offers this beside `MEMBERSHIP`, under the name `make_cluster`. It makes no call and opens no
+    connection yet. Raises ClusterError when the settings cannot be used (a kubeconfig that is not there)."""
+
+    def __call__(self, settings: ClusterSettings, context: ClusterContext, /) -> Cluster: ...
+
+
+class ClusterManifests(Protocol):
+    """And this, under the name `manifests`: what a cluster needs so that Herder may work in it, as YAML."""
+
+    def __call__(self, settings: ClusterSettings, /) -> str: ...

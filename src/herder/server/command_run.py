@@ -135,6 +135,7 @@ def options_of(
         sharing={section: shared[section] for section in settings.sharing_sections},
         drivers=drivers,
         metric_sources=settings.metric_sources,
+        clusters=settings.clusters,
         queued_jobs_per_user=said.queued_jobs_per_user,
         queued_bytes_per_user=None if said.queued_mib_per_user is None else said.queued_mib_per_user * 2**20,
         log_bytes_per_attempt=None if said.log_mib_per_attempt is None else said.log_mib_per_attempt * 2**20,

@@ -97,6 +97,9 @@ def agent(
     work_folder: Annotated[
         Path | None, typer.Option(help="Folder for the scratch folders of attempts.")
     ] = None,
+    one_job: Annotated[
+        bool, typer.Option("--one-job", help="Leave after one job, when the server knows its end.")
+    ] = False,
 ) -> None:
     """Run the agent of a worker on this machine, until the server removes the worker or Ctrl-C.
 
@@ -113,6 +116,7 @@ def agent(
         (startup.WORKER, worker),
         (startup.ACTIVATION_TOKEN_FILE, token_file),
         (startup.WORK_FOLDER, work_folder),
+        (startup.ONE_JOB, "on" if one_job else None),
     ):
         if value is not None:
             environment[name] = str(value)

@@ -17,7 +17,16 @@ from herder.control.drivers import driver_actions
 from herder.control.kernel.bounds.errors import Refused
 from herder.control.kernel.clock import SystemClock
 from herder.control.kernel.core import Core
-from herder.control.loops import housekeeping, interruptions, launch, lifecycle, readings, scale, sweep
+from herder.control.loops import (
+    clusters,
+    housekeeping,
+    interruptions,
+    launch,
+    lifecycle,
+    readings,
+    scale,
+    sweep,
+)
 from herder.control.pools import sharing
 from herder.control.pools.pool_actions import change_pools, check_pools, keep_frozen
 from herder.control.recovery.supervision import supervise
@@ -26,6 +35,7 @@ from herder.drivers.registry import BadSettings, UnknownDriver, open_driver
 from herder.model.fleet.driver import JOINED, Driver, DriverContext
 from herder.model.stored.changes import Changes
 from herder.ports.store import StoreDown
+from herder.server.clusters import make_clusters
 from herder.server.http_server import HttpServer, listen, url_of
 from herder.server.leadership.follower import Seat
 from herder.server.leadership.gate import Gate
@@ -54,6 +64,7 @@ LOOPS: dict[str, Callable[[Core], Awaitable[None]]] = {
     "housekeeping": housekeeping.run,
     "readings": readings.run,
     "interruptions": interruptions.run,
+    "clusters": clusters.run,
 }
 #: How long the first commit may take: a store that cannot be written is said to be so.
 FIRST_WRITES_S = 10.0
@@ -113,6 +124,7 @@ async def _lead(seat: Seat, started: Callable[[Running], None] | None, term: Ter
         drivers=drivers,
         on_fatal=server.fatal,
         leadership=term.candidate,
+        clusters=make_clusters(options.clusters, opened.installation, opened.state.resources),
     )
     core.driver_kinds = {each.name: each.kind for each in options.drivers}
     try:
@@ -276,6 +288,7 @@ def _drivers(options: ServerOptions, opened: Opened) -> dict[str, Driver]:
             installation=opened.installation,
             name=each.name,
             data_folder=str(options.data_dir),
+            clusters={cluster.name: cluster for cluster in options.clusters},
             clock=SystemClock(),
         )
         try:

@@ -12,6 +12,7 @@ from herder.model.fleet.pool import Consolidation, PoolSpec, SpotUse, TaintEffec
 from herder.model.values.money import format_usd
 from herder.model.values.phrases import agree, counted
 from herder.model.values.resources import ZERO, Resources
+from herder.settings.cluster_lint import cluster_findings, clusters_findings
 from herder.settings.creation_lint import creation_findings
 from herder.settings.load import Settings
 from herder.settings.repair_lint import repair_findings
@@ -57,10 +58,12 @@ def lint(
         doubts.extend((prefix, _warning(*finding)) for finding in repair_findings(pool))
         creations = creation_findings(pool, settings.written, settings.driver(pool.driver))
         doubts.extend((prefix, _warning(*finding)) for finding in creations)
+        doubts.extend((prefix, _warning(*each)) for each in cluster_findings(settings, pool))
         for about in (_driver, _metrics):
             doubts.extend((prefix, doubt) for doubt in about(settings, pool))
         doubts.extend((prefix, doubt) for doubt in _machine(settings, pool, machine))
     doubts.extend(("", doubt) for rule in (_unused, _inherited, _server, _upkeep) for doubt in rule(settings))
+    doubts.extend(("", _warning(*each)) for each in clusters_findings(settings))
     if driver_faults is not None:
         doubts.extend(("", doubt) for doubt in _drivers(settings, driver_faults))
     order = list(Severity)

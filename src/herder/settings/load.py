@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.pool import PoolSpec, Template
 from herder.model.values.resources import PLAIN, Dimensions
+from herder.settings.sections import clusters as clusters_section
 from herder.settings.sections.pools import read_pool, read_template
 from herder.settings.sections.presets import TEMPLATES
 from herder.settings.sections.server import (
@@ -49,6 +51,7 @@ TOP_KEYS = (
     "priority_classes",
     "fair_share",
     "metric_sources",
+    clusters_section.SECTION,
     "server",
     SWEEP,
     RETENTION,
@@ -73,6 +76,7 @@ class Settings:
     pools: tuple[PoolSpec, ...] = ()
     users: tuple[UserSettings, ...] = ()
     metric_sources: tuple[MetricSource, ...] = ()
+    clusters: tuple[ClusterSettings, ...] = ()
     server: ServerSettings = field(default_factory=ServerSettings)
     sweep: SweepSettings = field(default_factory=SweepSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
@@ -145,6 +149,10 @@ def _assemble(found: Reading, sections: Mapping[str, list[Value]], files: list[s
         pools=tuple(read_pool(found, entry, table, catalogue) for entry, table in rows["pools"]),
         users=tuple(read_user(found, entry, table) for entry, table in rows["users"]),
         metric_sources=tuple(read_source(found, entry, table) for entry, table in rows["metric_sources"]),
+        clusters=tuple(
+            clusters_section.read_cluster(found, entry, table)
+            for entry, table in rows[clusters_section.SECTION]
+        ),
         server=read_server(found, server) if server is not None else ServerSettings(),
         sweep=read_sweep(found, singles[SWEEP]),
         retention=read_retention(found, singles[RETENTION]),

@@ -4,10 +4,12 @@ import json
 from typing import Any
 
 from herder.decide.placement.ageing import Ageing
+from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.creation import DEFAULT_LIMITS
 from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import PoolName
 from herder.model.work.sharing import Preemption
+from herder.settings.sections.clusters import CLUSTER_FIELDS
 from herder.settings.sections.creations import DRIVER_FIELDS
 from herder.settings.sections.fields import Field
 from herder.settings.sections.pool_fields import POOL_FIELDS
@@ -41,6 +43,10 @@ def reference() -> str:
         "## Creations of a driver",
         "Settings of each driver under `drivers:`, beside kind, machine and settings. A kind of driver may have other defaults.",
         _table(DRIVER_FIELDS, lambda field: _default(field.of(DEFAULT_LIMITS), field)),
+        "## Each of `clusters:`",
+        "How a cluster is reached. Read when the server starts; a pool names it with `cluster`. "
+        "[Nodes of Kubernetes as workers](../how-to/kubernetes.md) shows how to use them.",
+        _table(CLUSTER_FIELDS, lambda field: _default(field.of(ClusterSettings(name="x")), field)),
         "## A template",
         _table(TEMPLATE_FIELDS, lambda field: ""),
         "## How the fleet is shared",

@@ -4,6 +4,8 @@ from typing import Any
 
 from herder.model.values.addresses import shown_address
 from herder.settings.load import Settings, without_name
+from herder.settings.sections.clusters import SECTION as SECTION_OF_CLUSTERS
+from herder.settings.sections.clusters import write_cluster
 from herder.settings.sections.creations import write_limits
 from herder.settings.sections.pools import pool_to_plain, template_to_plain
 from herder.settings.sections.server import CONNECTION_KEYS, DriverSettings, MetricSource
@@ -40,6 +42,7 @@ def expanded(settings: Settings) -> dict[str, Any]:
             for user in settings.users
         },
         "metric_sources": {each.name: _source(each) for each in settings.metric_sources},
+        SECTION_OF_CLUSTERS: {each.name: write_cluster(each) for each in settings.clusters},
         **sharing,
         "server": {
             "listen": f"{server.host}:{server.port}",

@@ -131,6 +131,12 @@ class WorkerView(msgspec.Struct, kw_only=True):
     """What the clock brings next: ready, warning, soft_ttl, expiry, drain, removal or frozen; empty: nothing."""
     next_at: str | None = None
     agent_version: str = ""
+    cluster: str = ""
+    """Which cluster it is a node of; empty: of none."""
+    node: str = ""
+    """The name of its node; empty: it has none yet."""
+    pods: int = 0
+    """Workload pods on its node, as it was seen last."""
 
 
 class PlanView(msgspec.Struct, kw_only=True):
@@ -269,6 +275,8 @@ class Status(msgspec.Struct, kw_only=True):
     recent_failures: list[str]
     drivers: list[str] = []
     """Those that cannot be used, each in a sentence with the remedy."""
+    clusters: list[str] = []
+    """Each in a sentence: how it was seen, and then what is wrong with any."""
     attention: list[str] = []
     """What else a person must act on: frozen pools, jobs that no pool can take."""
     waiting: list[str] = []

@@ -162,6 +162,7 @@ class Attempts(Report):
         self._slots_free += 1
         if not self._silent:
             self._outbox.add_finished(self._judged(finished))
+        self._one_has_ended()
         self._start_waiting()
 
     def output(self, chunks: list[LogChunk]) -> None:
@@ -172,6 +173,13 @@ class Attempts(Report):
         return self._outbox.has_logs_of((job, attempt))
 
     # --- inside
+
+    def _one_has_ended(self) -> None:
+        """A worker for one job takes no other; it leaves when the server knows of the end."""
+        if self._settings.one_job and not self._stopping:
+            _LOG.info("The one attempt of this worker has ended. The worker leaves.")
+            self._stopping = True
+            self.drain()
 
     def _judged(self, finished: Finished) -> Finished:
         """Who fails by its exit code while the machine has run out of something has not failed by itself."""
@@ -220,6 +228,7 @@ class Attempts(Report):
         if isinstance(outcome, Finished):
             self._held.pop(key, None)
             self._outbox.add_finished(outcome)
+            self._one_has_ended()
             return
         self._take_place(key, held)
         self._runs(key, held, outcome)

@@ -31,6 +31,8 @@ class AgentSettings:
     """Works once. Never logged; not part of `repr`."""
     joins: bool = False
     """The token is a join token: which worker this is, the server says (`joining`)."""
+    one_job: bool = False
+    """Leave when the first attempt has ended and the server has acknowledged that."""
     installation: str = "default"
     """Marks this worker's processes; several installations may share a machine."""
     work_folder: Path | None = None
@@ -136,6 +138,7 @@ def from_environment(environ: MutableMapping[str, str]) -> AgentSettings:
         worker="" if joins else _required(environ, startup.WORKER),
         joins=bool(joins),
         activation_token=token,
+        one_job=environ.get(startup.ONE_JOB, "").lower() in ("1", "on", "yes", "true"),
         installation=environ.get(startup.INSTALLATION) or "default",
         work_folder=Path(folder) if folder else None,
         self_delete_after_s=_seconds(environ, startup.SELF_DELETE_AFTER_S, 600.0),

@@ -42,6 +42,10 @@ def _drivers(client: "HerderClient") -> Iterator[tuple[str, str]]:
     return ((driver.name, driver.state) for driver in client.drivers.list())
 
 
+def _clusters(client: "HerderClient") -> Iterator[tuple[str, str]]:
+    return ((cluster.name, cluster.state) for cluster in client.clusters.list())
+
+
 def _workers(client: "HerderClient") -> Iterator[tuple[str, str]]:
     return ((worker.name, worker.state) for worker in client.workers.list(limit=NAMES_MAX))
 
@@ -55,6 +59,7 @@ def _batches(client: "HerderClient") -> Iterator[tuple[str, str]]:
 
 complete_pools = _completer(_pools)
 complete_drivers = _completer(_drivers)
+complete_clusters = _completer(_clusters)
 complete_workers = _completer(_workers)
 complete_batches = _completer(_batches)
 
@@ -63,6 +68,9 @@ PoolArgument = Annotated[
 ]
 DriverArgument = Annotated[
     str, typer.Argument(metavar="DRIVER", autocompletion=complete_drivers, help="Name of the driver.")
+]
+ClusterArgument = Annotated[
+    str, typer.Argument(metavar="CLUSTER", autocompletion=complete_clusters, help="Name of the cluster.")
 ]
 WorkerArgument = Annotated[
     str, typer.Argument(metavar="WORKER", autocompletion=complete_workers, help="Name of the worker.")

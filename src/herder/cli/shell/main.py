@@ -33,7 +33,7 @@ _ABOUT = "Herder is a control plane for elastic pools of workers."
 def build_app(driver_faults: "DriverFaults | None" = None) -> typer.Typer:
     """All commands that speak to a server. Add your own with `app.command()` or `app.add_typer()`. `driver_faults`: what is wrong
     with the kind and settings of a driver, from whoever knows drivers."""
-    from herder.cli.commands.fleet import apply, config, driver, pool, worker
+    from herder.cli.commands.fleet import apply, cluster, config, driver, pool, worker
     from herder.cli.commands.observe import events, pack, plan, status, why
     from herder.cli.commands.people import project, token, user, whoami
     from herder.cli.commands.work import batch, job
@@ -51,6 +51,7 @@ def build_app(driver_faults: "DriverFaults | None" = None) -> typer.Typer:
         module.add_to(app)
     for name, build in (
         ("batch", batch.build),
+        ("cluster", cluster.build),
         ("config", partial(config.build, driver_faults)),
         ("driver", driver.build),
         ("job", job.build),

@@ -55,7 +55,10 @@ def worker(view: WorkerView, now_s: float) -> Details:
         ),
         ("Driver", f"{view.driver} ({view.handle or 'no handle yet'})"),
         ("Free", _amounts(view.free)),
-        ("Jobs", f"{view.attempts} running, {view.attempts_done} ended"),
+        *([("Node", f"{view.node or 'none yet'} of cluster {view.cluster}")] if view.cluster else []),
+        ("Pods", f"{view.pods:,}")
+        if view.cluster
+        else ("Jobs", f"{view.attempts} running, {view.attempts_done} ended"),
         ("Cost", f"{usd(view.cost_usd)} so far, {usd(view.price_per_hour_usd)}/h"),
         ("Requested", f"{view.requested_at} ({age(view.requested_at, now_s)})"),
         ("Ready", view.ready_at or "not yet"),

@@ -30,6 +30,7 @@ def show_status(printer: Printer, status: Status) -> None:
         "",
         *_servers(status),
         *_drivers(status),
+        *_clusters(status),
         *_failures(status),
         "",
         *_spending(status),
@@ -87,6 +88,14 @@ def _drivers(status: Status) -> Iterator[str]:
     if status.drivers:
         yield "Drivers"
         yield from (f"  {trouble}" for trouble in status.drivers)
+        yield ""
+
+
+def _clusters(status: Status) -> Iterator[str]:
+    """Nothing where there is none."""
+    if status.clusters:
+        yield "Clusters"
+        yield from (f"  {text}" for text in status.clusters)
         yield ""
 
 

@@ -44,6 +44,8 @@ class Comparison:
     """Workers that a listing has shown."""
     absent: dict[WorkerName, int] = field(default_factory=dict)
     """Workers that complete listings lacked, and when (wall clock) the first of them was asked for."""
+    stopped: dict[WorkerName, Machine] = field(default_factory=dict)
+    """Machines of which the provider has confirmed that they have ended."""
     _ahead_ms: int = 0
 
     @property
@@ -126,6 +128,7 @@ class Comparison:
             if worker.spec.name in self.absent and worker.spec.name not in found
         }
         lost: list[WorkerLife] = []
+        self.stopped.clear()
         for worker in now:
             machine = found.get(worker.spec.name)
             if not self._missed(worker, machine, listing.complete, began_ms) or not await self._confirmed(
@@ -177,6 +180,7 @@ class Comparison:
             )
             return False
         self.absent.pop(name, None)
+        self.stopped[name] = machine
         return machine.phase in _OVER and worker.state in EXPECTED
 
     def _first_hand(self) -> bool:
@@ -189,7 +193,8 @@ class Comparison:
             for worker in lost:
                 if worker.state in EXPECTED:
                     self.absent.pop(worker.spec.name, None)
-                    life.machine_gone(self.core.state, changes, worker, now_ms)
+                    stopped = self.stopped.get(worker.spec.name)
+                    life.machine_gone(self.core.state, changes, worker, now_ms, stopped)
                     if counted:
                         self.notes.removed_ms.append(self.core.clock.monotonic_ms())
         if not changes.empty:

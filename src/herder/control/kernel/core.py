@@ -7,7 +7,7 @@ pass; answers and wake-ups leave only when the commit holds.
 
 import asyncio
 import logging
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -32,13 +32,14 @@ from herder.engine.memory.dirty_rows import flush
 from herder.engine.memory.state import EngineState
 from herder.ledger.totals import Totals
 from herder.model.fleet.driver import Driver
-from herder.model.fleet.driver_capabilities import rungs_of, steps_of
+from herder.model.fleet.driver_capabilities import Closes, rungs_of, steps_of
 from herder.model.ids import ClassId
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import EventRecord
 from herder.model.values.phrases import clause
 from herder.ports.calls import Calls
 from herder.ports.clock import Clock
+from herder.ports.cluster import Cluster
 from herder.ports.leadership import Alone, Leadership
 from herder.ports.store import Store, StoreDown
 from herder.scheduler.placement import Placer
@@ -86,6 +87,7 @@ class Core:
         calls: Calls | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         leadership: Leadership | None = None,
+        clusters: Mapping[str, Cluster] | None = None,
     ) -> None:
         self.leadership: Leadership = Alone() if leadership is None else leadership
         self.clock = SteadyClock(SystemClock() if clock is None else clock)
@@ -101,7 +103,7 @@ class Core:
         self.state, self.ledger = state, ledger
         self.store, self.directory = store, directory
         self.unknown_agents = UnknownAgents()
-        self.drivers = _known(state, drivers)
+        self.drivers, self.clusters = _known(state, drivers), dict(clusters or {})
         self.started_at_ms = self.clock.now_ms()
         self.payloads = Payloads()
         self.raw_classes: dict[Hashable, ClassId] = {}
@@ -319,8 +321,13 @@ class Core:
         of ours only what was handed over before it is."""
         if self._over is None:
             await self.durable_within(self.settle(), CLOSE_S, CLOSE_STUCK_S)
+        for cluster in self.clusters.values():
+            await cluster.close()
         self.planning.close()
         self.calls.close()
+        for driver in self.drivers.values():
+            if isinstance(driver, Closes):
+                driver.close()
         await self.store.close()
 
 

@@ -68,5 +68,7 @@ class CoreSettings:
     """Output that is kept of an attempt, head and tail together."""
     ageing: Ageing = field(default_factory=Ageing)
     """Where `fair_share` of herder.yaml says nothing of it; each bound says why it is so."""
+    stale_after_s: Mapping[str, float] = field(default_factory=dict)
+    """By cluster: how old its picture may be."""
     metric_sources: tuple[MetricSource, ...] = ()
     """Where custom metrics are asked for. Only the server's own files name them: they hold addresses and secrets."""

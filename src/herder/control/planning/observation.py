@@ -12,8 +12,11 @@ from herder.control.kernel.core import Core
 from herder.decide.forecast.run_times import Kind, RunTime, kinds_of
 from herder.decide.scaling.failed_triggers import Failures
 from herder.decide.scaling.signals.pressure import pressed_since
+from herder.decide.scaling.triggers.pending_pods import pods_since
 from herder.engine.memory.state import EngineState, LiveAttempt, WorkerLife
 from herder.engine.workers.drain_texts import until_ms
+from herder.engine.workers.node_texts import stale_text
+from herder.engine.workers.nodes import cordoned_by_others, not_considered, pods_waiting
 from herder.engine.workers.worker import history_of
 from herder.model.fleet.pool import Consolidation, PoolSpec
 from herder.model.fleet.pressure import WorkerUse
@@ -21,6 +24,7 @@ from herder.model.fleet.worker import WorkerState
 from herder.model.ids import ClassId, PlanNumber
 from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory, QueuedClass, RunningClass
 from herder.model.values.resources import ZERO
+from herder.model.work.demand import DemandSource, ShapeGroup
 from herder.model.work.job import JobClass
 from herder.settings.openings import openings_shown
 from herder.settings.schedule_windows import windows
@@ -64,7 +68,8 @@ def observe(
         pools=pools_shown(state),
         workers=tuple(_observed(state, worker, now_ms, guess) for worker in state.workers.values()),
         workers_as_of_ms=now_ms,
-        demand=queued(state, now_ms, guess),
+        demand=(*queued(state, now_ms, guess), *pods(state)),
+        not_considered=not_considered(state),
         demand_as_of_ms=now_ms,
         demand_left_out=max(0, len(state.queues) - OBSERVED_CLASSES_MAX),
         history=tuple(
@@ -75,6 +80,7 @@ def observe(
                     last_shrunk_at_ms=history.last_shrunk_at_ms,
                     removals_ms=_recent(history.removals_ms, state.pools.get(pool), now_ms),
                     boot_s=history.boot_s,
+                    pods_since_ms=history.pods_since_ms,
                     pressed_since_ms=tuple(sorted(history.pressed_since_ms.items())),
                     rises=tuple(sorted(history.rises.items())),
                 ),
@@ -99,7 +105,27 @@ def pools_shown(state: EngineState) -> tuple[PoolSpec, ...]:
 def _shown(state: EngineState, pool: PoolSpec) -> PoolSpec:
     """A pool whose driver may not be called is planned for as a frozen one."""
     frozen = state.frozen_drivers.get(pool.driver)
-    return pool if frozen is None else replace(pool, frozen=True, driver_frozen=frozen.reason)
+    if frozen is not None:
+        return replace(pool, frozen=True, driver_frozen=frozen.reason)
+    if not pool.cluster:
+        return pool
+    life = state.clusters.get(pool.cluster)
+    stale = "This server does not follow it yet." if life is None else life.stale
+    return replace(pool, frozen=True, unseen=stale_text(pool.cluster, stale)) if stale else pool
+
+
+def pods(state: EngineState) -> tuple[ShapeGroup, ...]:
+    """What waits in the clusters, as they were seen last. The same shape has the same number from plan to plan."""
+    return tuple(
+        ShapeGroup(
+            class_id=number,
+            count=group.count,
+            oldest_ready_at_ms=group.since_ms,
+            source=DemandSource.PENDING_PODS,
+            shape=shape,
+        )
+        for number, shape, group in pods_waiting(state)
+    )
 
 
 def queued(state: EngineState, now_ms: int, guess: Guess | None = None) -> tuple[QueuedClass, ...]:
@@ -158,8 +184,8 @@ def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess 
     apart = worker.alone_for is not None or worker.probing
     free, free_slots = (ZERO, 0) if apart else (worker.free, worker.free_slots)
     looks = (
-        worker.state, free, free_slots, len(worker.live), worker.idle_since_ms, worker.expires_at_ms,
-        worker.cordoned, worker.manual, worker.extensions, worker.ready_at_ms,
+        worker.state, free, free_slots, worker.busy, worker.idle_since_ms, worker.expires_at_ms,
+        worker.cordoned or cordoned_by_others(worker), worker.manual, worker.extensions, worker.ready_at_ms,
         worker.agent_version, on_it, use, worker.health.quarantined_at_ms is not None,
     )  # fmt: skip
     if worker.seen is not None and worker.seen[0] == looks:
@@ -167,11 +193,11 @@ def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess 
     observed = ObservedWorker(
         spec=worker.spec,
         state=worker.state,
-        cordoned=worker.cordoned,
+        cordoned=worker.cordoned or cordoned_by_others(worker),
         quarantined=worker.health.quarantined_at_ms is not None,
         free=free,
         free_slots=free_slots,
-        live_attempts=len(worker.live),
+        live_attempts=worker.busy,
         requested_at_ms=worker.requested_at_ms,
         idle_since_ms=worker.idle_since_ms,
         expires_at_ms=worker.expires_at_ms,
@@ -195,7 +221,10 @@ def note_pressure(state: EngineState, observed: Observed, now_ms: int) -> Failur
     """Remember since when the pools are under pressure: part of the next observation. Answers what failed."""
     failures = Failures()
     since = pressed_since(observed, now_ms, failures)
+    waiting = pods_since(observed, now_ms)
     for pool in observed.pools:
+        if pool.cluster:
+            history_of(state, pool.name).pods_since_ms = waiting.get(pool.name)
         if pool.scale_up.measured:
             history_of(state, pool.name).pressed_since_ms = since.get(pool.name, {})
     return failures
@@ -206,8 +235,10 @@ def running(
 ) -> tuple[RunningClass, ...] | None:
     """What runs on it, by class; None in pools whose settings look at no such thing, because it costs a little."""
     pool = state.pools.get(worker.spec.pool)
-    if pool is None or (
-        pool.scale_down.fraction is None and pool.scale_down.consolidation is Consolidation.OFF
+    if (
+        pool is None
+        or worker.spec.cluster
+        or (pool.scale_down.fraction is None and pool.scale_down.consolidation is Consolidation.OFF)
     ):
         return None
     by_class: dict[ClassId, list[int]] = {}

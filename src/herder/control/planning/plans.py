@@ -67,7 +67,7 @@ def still_right(state: EngineState, observed: Observed, plan: Plan, now_ms: int)
             more[pool] -= 1
         else:
             worker = state.workers.get(action.worker)
-            busier = worker is not None and len(worker.live) > seen.get(action.worker, 0)
+            busier = worker is not None and worker.busy > seen.get(action.worker, 0)
             if worker is None or (busier and action.reason.kind in FOR_BEING_IDLE):
                 continue
             if action.reason.kind is ReasonKind.EXPIRED and now_ms < (worker.expires_at_ms or now_ms + 1):

@@ -14,13 +14,13 @@ from herder.control.planning.observation import observe
 from herder.control.planning.plans import apply_plan, record_plan
 from herder.control.pools import sharing
 from herder.control.pools.growth import check_growth
+from herder.control.pools.pool_checks import has_cluster, has_driver, keep_membership
 from herder.decide.scaling.offers.backoff import cheapest_first, offer_limits
 from herder.decide.scaling.offers.worker_specs import worker_spec
 from herder.decide.scaling.snapshot import snapshot_of
 from herder.engine.memory.events import record_event
 from herder.engine.workers.offers import forget_changed
 from herder.engine.workers.worker import drain
-from herder.model.fleet.driver import JOINED
 from herder.model.fleet.lifetime import lifetime_ms
 from herder.model.fleet.offer import Offer, OfferName, offers_of
 from herder.model.fleet.pool import PoolSpec, Template
@@ -91,8 +91,9 @@ def check_pools(core: Core, wanted: Sequence[PoolSpec]) -> None:
     if len({*core.state.pools, *(pool.name for pool in wanted)}) > POOLS_MAX:
         raise Invalid(f"There would be more than {POOLS_MAX} pools, the maximum.", field="pools")
     for index, pool in enumerate(wanted):
-        _has_driver(core, pool)
-        _keep_membership(core, pool, index)
+        has_driver(core, pool)
+        has_cluster(core, pool)
+        keep_membership(core, pool, index)
 
 
 def change_pools(core: Core, changes: Changes, wanted: Sequence[PoolSpec], now_ms: int, *, actor: str) -> int:
@@ -122,30 +123,6 @@ def _parse(core: Core, plain: dict[str, Any], index: int) -> PoolSpec:
         return pool_from_plain(plain, f"pools[{name}]", core.state.resources)
     except SettingsError as error:
         raise Invalid(str(error), field=f"pools[{name}]", hint="Nothing was applied.") from None
-
-
-def _has_driver(core: Core, pool: PoolSpec) -> None:
-    if pool.driver not in core.drivers:
-        known = ", ".join(sorted(name for name in core.drivers if name != JOINED)) or "none"
-        raise Invalid(
-            f"Pool {pool.name} names driver {pool.driver!r}, which this server does not have.",
-            field=f"pools[{pool.name}].driver",
-            hint=f"The server has {known}. Declare the driver in the server's herder.yaml and restart the server.",
-        )
-
-
-def _keep_membership(core: Core, pool: PoolSpec, index: int) -> None:
-    """Workers keep what they joined, so a pool with workers does."""
-    known = core.state.pools.get(pool.name)
-    if known is None or known.membership == pool.membership:
-        return
-    live = sum(worker.spec.pool == pool.name for worker in core.state.workers.values())
-    if live:
-        raise Conflict(
-            f"Pool {pool.name} has {counted(live, 'worker')} with membership {known.membership.name}, so its membership cannot change.",
-            field=f"pools[{index}].membership",
-            hint="Set max_workers: 0 and wait until the workers have ended, or create a new pool.",
-        )
 
 
 def _difference(old: PoolSpec | None, new: PoolSpec) -> ApplyChange:

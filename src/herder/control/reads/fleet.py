@@ -11,7 +11,7 @@ from herder.control.kernel.bounds.errors import Invalid, NotKnown
 from herder.control.kernel.core import Core
 from herder.control.kernel.jobs.usage_ledger import worker_cost
 from herder.control.pools.pool_actions import pool_named
-from herder.control.reads import drivers
+from herder.control.reads import clusters, drivers
 from herder.control.reads.creations import add_failed_step, add_step
 from herder.control.reads.expiry import add_expiry
 from herder.control.reads.explanations import attention, failures
@@ -122,6 +122,8 @@ def live_worker(core: Core, who: Principal, worker: WorkerLife) -> WorkerView:
     view.drain_text = progress_text(core.state, worker, now, with_users=scope_of(who) is None)
     view.drain_until = iso_or_none(until_ms(worker) if view.drain in ("draining", "blocked") else None)
     view.drain_keeps = worker.drain is not None and worker.drain.keep
+    if worker.node is not None:
+        view.node, view.pods = worker.node.name, worker.node.pods
     if worker.health.notice is not None:
         view.interrupted_at = iso(worker.health.notice.at_ms)
         view.interrupted_by = worker.health.notice.source.value
@@ -183,6 +185,7 @@ def _view(
         health_reason=health[1],
         extensions=row.extensions,
         agent_version=row.agent_version,
+        cluster=spec.get("cluster", ""),
     )
 
 
@@ -302,6 +305,7 @@ async def status(core: Core, who: Principal) -> Status:
             *recent,
         ],
         drivers=drivers.troubles(core),
+        clusters=[*clusters.states(core), *clusters.troubles(core)],
         attention=attention.attention(core, who),
         waiting=attention.waiting(core),
         servers=[_server(note) for note in core.leadership.servers()],

@@ -16,7 +16,7 @@ from herder.control.kernel.bounds.errors import NotKnown, NotReady, Refused
 from herder.control.kernel.core import Core
 from herder.control.kernel.waiting.waiters import Waiters
 from herder.control.planning.observation import observe_now
-from herder.control.reads import drivers, events, fleet, jobs, repeated_requests, sharing, sweeps
+from herder.control.reads import clusters, drivers, events, fleet, jobs, repeated_requests, sharing, sweeps
 from herder.control.reads.explanations import explain
 from herder.control.reads.followed_output import Again, Followers
 from herder.control.reads.metrics import metrics_text
@@ -32,6 +32,7 @@ from herder.model.values.phrases import sentence
 from herder.model.work.job import JobState
 from herder.store.invariants import violations as stored_violations
 from herder.store.rows.json_forms import plain_plan
+from herder.wire.clusters import ClusterChecks, ClusterView, SchedulingInfo
 from herder.wire.drivers import DriverView, SweepAnswer, SweepView
 from herder.wire.health import WorkerHealthView
 from herder.wire.people import UserView, WhoAmI
@@ -172,6 +173,23 @@ class Reads:
     def driver(self, who: Principal, name: str) -> DriverView:
         check(who, Action.SEE, FLEET)
         return drivers.driver_view(self._core, name)
+
+    def clusters(self, who: Principal) -> Page:
+        check(who, Action.SEE, FLEET)
+        views = clusters.cluster_views(self._core)
+        return Page(items=views, total=len(views))
+
+    def cluster(self, who: Principal, name: str) -> ClusterView:
+        check(who, Action.SEE, FLEET)
+        return clusters.cluster_view(self._core, name)
+
+    async def check_cluster(self, who: Principal, name: str) -> ClusterChecks:
+        check(who, Action.CHANGE, FLEET)
+        return await clusters.check(self._core, name)
+
+    def scheduling_info(self, who: Principal, pool: str) -> SchedulingInfo:
+        check(who, Action.SEE, FLEET)
+        return clusters.scheduling_view(self._core, pool)
 
     async def scaled(self, who: Principal, worker: str) -> ScaleAnswer:
         """What the request that made this worker, among others, was answered."""

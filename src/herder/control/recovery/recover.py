@@ -26,7 +26,7 @@ from herder.engine.attempts.attempt import ENDED_BY_ITSELF
 from herder.engine.clock_step import begin_anew, latest_ms, went_back
 from herder.engine.jobs import backoff
 from herder.engine.jobs.classes import CLASSES_MAX
-from herder.engine.memory import worker_repair
+from herder.engine.memory import worker_node, worker_repair
 from herder.engine.memory.forgotten_time import take_numbers
 from herder.engine.memory.state import (
     ENDED_RUNS_MAX,
@@ -200,6 +200,7 @@ def _worker(row: Row[Any], resources: Dimensions) -> WorkerLife:
         zone=plain.get("zone", ""),
         spot=plain.get("spot", False),
         membership=msgspec.convert(plain["membership"], Membership) if "membership" in plain else EXCHANGE,
+        cluster=plain.get("cluster", ""),
         driver_options=tuple((key, value) for key, value in plain.get("options", ())),
     )
     return WorkerLife(
@@ -214,6 +215,7 @@ def _worker(row: Row[Any], resources: Dimensions) -> WorkerLife:
         operation=row.operation,
         drain=Drain(**json.loads(row.drain)) if row.drain else None,
         health=worker_repair.read(row.health),
+        node=worker_node.read(row.node),
         creation=read_creation(row.creation),
         provisioned_at_ms=row.provisioned_at_ms,
         ready_at_ms=row.ready_at_ms,
@@ -232,8 +234,8 @@ def _worker(row: Row[Any], resources: Dimensions) -> WorkerLife:
         free=spec.allocatable,
         free_slots=spec.slots,
         idle_since_ms=None
-        if row.ready_at_ms is None or not spec.membership.work_is_known
-        else row.last_seen_at_ms,  # written when its last attempt ended
+        if row.ready_at_ms is None or not spec.membership.work_is_known or spec.cluster
+        else row.last_seen_at_ms,  # written when its last attempt ended; of pods nobody writes it
     )
 
 

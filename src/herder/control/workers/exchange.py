@@ -20,7 +20,7 @@ from herder.engine.attempts.attempt import ended
 from herder.engine.memory.state import LiveAttempt, WorkerLife, pool_of
 from herder.engine.workers.conditions import Found
 from herder.engine.workers.drain_texts import until_ms
-from herder.engine.workers.exchange import gather, has_news, leave, not_carried, take_in
+from herder.engine.workers.exchange import gather, has_news, leave, leave_after_one, not_carried, take_in
 from herder.engine.workers.repair import wants_clean_up
 from herder.engine.workers.worker import activated, seen, suspect
 from herder.model.fleet.pool import CpuLimit
@@ -196,6 +196,8 @@ def _report(core: Core, worker: WorkerLife, request: ExchangeRequest, changes: C
         ended(core.state, changes, worker, each, result, now)
         if each.job in core.output_came.by_key:
             changes.after.append(partial(core.output_came.notify, each.job))
+    if request.finished:
+        leave_after_one(core.state, changes, worker, now)
     if request.leaving:
         leave(core.state, changes, worker, now)
     if superseded:

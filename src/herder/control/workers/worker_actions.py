@@ -161,7 +161,7 @@ def _may_be_ended(worker: WorkerLife) -> bool:
 
 
 def _drain(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -> _Step:
-    name, drain, running = worker.spec.name, worker.drain, len(worker.live)
+    name, drain, running = worker.spec.name, worker.drain, worker.busy
     if worker.state.leaving:
         keep = f"To keep it, run `herder worker uncordon {name}` first. " if _may_be_ended(worker) else ""
         raise Conflict(
@@ -169,19 +169,19 @@ def _drain(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -
             hint=f"{keep}To end its attempts sooner, run `herder worker remove {name}` with --timeout or --force.",
         )
     timeout_s = _new_timeout_s(worker, request)
-    if drain is not None and not (running and (request.force or timeout_s is not None)):
+    if drain is not None and not (worker.occupied and (request.force or timeout_s is not None)):
         return _goes_on(core, worker, now_ms)
     stays = "It stays, and costs, until it is uncordoned or removed."
     when = _when(core, worker, timeout_s, force=request.force)
     anew, would_anew = _anew(worker, timeout_s)
     return _Step(
         text=sentences(
-            f"Worker {name} {f'is being drained: it is empty {when}' if running else 'is drained'}",
+            f"Worker {name} {f'is being drained: it is empty {when}' if running or worker.occupied else 'is drained'}",
             anew,
             stays,
         ),
         would=sentences(
-            f"Worker {name} would be drained{f': it would be empty {when}' if running else ''}",
+            f"Worker {name} would be drained{f': it would be empty {when}' if running or worker.occupied else ''}",
             would_anew,
             stays,
         ),
@@ -199,11 +199,11 @@ def _drain(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -
 
 
 def _remove(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -> _Step:
-    name, running = worker.spec.name, len(worker.live)
+    name, running = worker.spec.name, worker.busy
     by_hand = "Removed by hand with --force." if request.force else "Removed by hand."
     reason = Reason(kind=ReasonKind.BY_HAND, text=request.message or by_hand)
-    if request.force or not running:
-        again = f" Retried on other workers: {counted(running, 'live attempt')}." if running else ""
+    if request.force or not worker.occupied:
+        again = f" Retried on other workers: {_work(worker, 'live ')}." if running else ""
         return _Step(
             text=f"Worker {name} is being removed.{again}",
             would=f"Worker {name} would be removed.{again}",
@@ -230,6 +230,11 @@ def _remove(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) 
     )
 
 
+def _work(worker: WorkerLife, which: str = "") -> str:
+    """What runs on it, counted."""
+    return counted(worker.busy, "pod" if worker.node is not None else f"{which}attempt")
+
+
 def _new_timeout_s(worker: WorkerLife, request: WorkerAction) -> float | None:
     """The timeout that is ordered; None: none, or the one that the drain which is under way has already."""
     timeout_s, drain = request.timeout_s, worker.drain
@@ -239,7 +244,7 @@ def _new_timeout_s(worker: WorkerLife, request: WorkerAction) -> float | None:
 
 def _anew(worker: WorkerLife, timeout_s: float | None) -> tuple[str, str]:
     """That a drain under way has another deadline now, and in a dry run that it would have."""
-    if worker.drain is None or timeout_s is None or not worker.live:
+    if worker.drain is None or timeout_s is None or not worker.occupied:
         return "", ""
     return "Its deadline was changed", "Its deadline would be changed"
 
@@ -247,26 +252,26 @@ def _anew(worker: WorkerLife, timeout_s: float | None) -> tuple[str, str]:
 def _goes_on(core: Core, worker: WorkerLife, now_ms: int) -> _Step:
     """The order is repeated: the drain goes on, with the deadline that it has."""
     text, until_ms = progress_text(core.state, worker, now_ms), drain_texts.until_ms(worker)
-    if worker.live and until_ms is not None and until_ms > now_ms:
+    if worker.occupied and until_ms is not None and until_ms > now_ms:
         text = sentences(text, f"Its deadline stays: {iso(until_ms)}")
     return _Step(text=text, would=f"Nothing would change. {text}", do=lambda changes, actor: None)
 
 
 def _on_it(worker: WorkerLife) -> str:
-    running = len(worker.live)
-    return (
-        f"{counted(running, 'attempt')} on it {agree(running, 'continues', 'continue')}." if running else ""
-    )
+    running = worker.busy
+    return f"{_work(worker)} on it {agree(running, 'continues', 'continue')}." if running else ""
 
 
 def _when(core: Core, worker: WorkerLife, timeout_s: float | None, *, force: bool = False) -> str:
     """When its attempts will have ended."""
     if force:
-        return f"now, and {counted(len(worker.live), 'attempt')} {agree(len(worker.live), 'is', 'are')} retried on other workers"
-    running = len(worker.live)
+        if worker.node is not None:
+            return "as soon as its pods are deleted"
+        return f"now, and {_work(worker)} {agree(worker.busy, 'is', 'are')} retried on other workers"
+    running = worker.busy
     until = drain_texts.until_ms(worker)
     given = pool_of(core.state, worker).lifetime.drain_grace_s if timeout_s is None else timeout_s
-    when = f"when its {counted(running, 'attempt')} {agree(running, 'has', 'have')} ended"
+    when = f"when its {_work(worker)} {agree(running, 'has', 'have')} ended"
     if on_blocked(core.state, worker) is OnBlocked.WAIT:
         return f"{when}, however long that takes (on_blocked: wait)"
     if until is not None and timeout_s is None:

@@ -26,7 +26,7 @@ from herder.model.ids import PoolName
 from herder.model.values.phrases import listed
 from herder.model.values.resources import Resources
 from herder.model.values.vectors import pairs
-from herder.model.work.demand import Asks
+from herder.model.work.demand import Asks, Work
 from herder.model.work.job import WHOLE_GPU
 
 
@@ -63,6 +63,8 @@ def refusal(job_class: Asks, pools: Mapping[PoolName, PoolSpec]) -> Refusal | No
     if not asked:
         return _no_pool(pools)
     willing = [pool for pool in asked if job_class.work in work_of(pool.membership)]
+    if job_class.work is Work.PODS:
+        willing = [pool for pool in willing if pool.cluster == job_class.cluster]
     if not willing:
         return _takes_none(job_class, asked)
     asked = willing
@@ -104,10 +106,14 @@ def _no_pool(pools: Mapping[PoolName, PoolSpec]) -> Refusal:
 def _takes_none(job_class: Asks, asked: list[PoolSpec]) -> Refusal:
     """Their workers join something that does not take such work."""
     names = listed([f"{pool.name} ({pool.membership.name})" for pool in asked], "or")
+    work, remedy = str(job_class.work), "Use another pool, or give the pool another membership."
+    if job_class.cluster:
+        work = f"{work} of cluster {job_class.cluster}"
+        remedy = f"Define a pool with cluster: {job_class.cluster}."
     return Refusal(
         kind=RefusalKind.NO_POOL,
-        text=f"No worker of {_pools(asked)} {names} runs {job_class.work}.",
-        remedy="Use another pool, or give the pool another membership.",
+        text=f"No worker of {_pools(asked)} {names} runs {work}.",
+        remedy=remedy,
         evidence=tuple((f"{pool.name}.membership", pool.membership.name) for pool in asked),
     )
 
@@ -124,7 +130,7 @@ def _no_workers(pools: list[PoolSpec]) -> Refusal:
 
 def _kept_out(job_class: Asks, asked: list[PoolSpec]) -> Refusal:
     """Every pool that was asked for has the wrong labels or a taint that the job does not tolerate."""
-    gpus = _no_such_gpus(job_class, asked)
+    gpus, what = _no_such_gpus(job_class, asked), _thing(job_class)
     if gpus is not None:
         return gpus
     tainted = [(pool, untolerated(job_class, pool.taints)) for pool in asked]
@@ -134,8 +140,10 @@ def _kept_out(job_class: Asks, asked: list[PoolSpec]) -> Refusal:
         shown = ", ".join(f"{taint.key}={taint.value}:{taint.effect}" for taint in taints)
         return Refusal(
             kind=RefusalKind.TAINTS,
-            text=f"The job does not tolerate the taint {shown} of pool {pool.name!r}.",
-            remedy=f"Add a toleration for it, or name pool {pool.name!r} in the job.",
+            text=f"The {what} does not tolerate the taint {shown} of pool {pool.name!r}.",
+            remedy="Add a toleration for it."
+            if what == "pod"
+            else f"Add a toleration for it, or name pool {pool.name!r} in the job.",
             evidence=tuple((pool.name, len(taints)) for pool, taints in tainted),
         )
     terms = (" and ".join(map(text, term)) for term in job_class.affinity.required)
@@ -145,7 +153,7 @@ def _kept_out(job_class: Asks, asked: list[PoolSpec]) -> Refusal:
     return Refusal(
         kind=RefusalKind.SELECTOR,
         text=f"No template of {_named(asked)} has the labels {wanted}.",
-        remedy="Change the selector or affinity of the job, or add the labels to the pool or the template.",
+        remedy=f"Change the selector or affinity of the {what}, or add the labels to the pool or the template.",
         evidence=(("selector", wanted), ("pools", len(asked))),
     )
 
@@ -186,6 +194,10 @@ def _no_such_gpus(job_class: Asks, asked: list[PoolSpec]) -> Refusal | None:
     )
 
 
+def _thing(asks: Asks) -> str:
+    return "pod" if asks.work is Work.PODS else "job"
+
+
 def _pools(pools: list[PoolSpec]) -> str:
     return "pool" if len(pools) == 1 else "pools"
 
@@ -218,7 +230,7 @@ def _too_large(job_class: Asks, pools: list[PoolSpec]) -> Refusal | None:
     shown = ", ".join(request.table.named(name).text(amount) for name, amount in lacking.items())
     return Refusal(
         kind=RefusalKind.TOO_LARGE,
-        text=f"The job requests {request}, more than any worker has. The nearest is template {template.name!r} of pool "
+        text=f"The {_thing(job_class)} requests {request}, more than any worker has. The nearest is template {template.name!r} of pool "
         f"{pool.name!r} ({template.allocatable}), which lacks {shown}.",
         remedy="Request less, or add a larger template to the pool.",
         evidence=tuple((f"short_{name}", amount) for name, amount in lacking.items()),

@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 from herder.decide.eligibility.affinity import Labels, labels_fulfil
+from herder.model.fleet.cluster import POOL_LABEL
 from herder.model.fleet.membership import Membership
 from herder.model.fleet.offer import Offer, offers_of
 from herder.model.fleet.pool import PoolSpec, Taint, TaintEffect, Template
@@ -21,6 +22,8 @@ AUTO = "auto"
 RESERVED = "herder/"
 GPU_MODEL = f"{RESERVED}gpu-model"
 GPU_PARTS = f"{RESERVED}gpu-parts"
+#: What every node of a cluster has that its pool does not say. A pool whose nodes differ says so in its labels.
+NODE_LABELS = {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,8 @@ class Kind:
     takes: tuple[Work, ...]
     labels: Labels
     taints: tuple[Taint, ...]
+    cluster: str = ""
+    """Whose node it is: pods of another cluster cannot run there."""
 
 
 def template_labels(pool: PoolSpec, template: Template | Offer) -> Labels:
@@ -45,7 +50,10 @@ def template_labels(pool: PoolSpec, template: Template | Offer) -> Labels:
 
 
 def kind_of_template(pool: PoolSpec, template: Template | Offer) -> Kind:
-    return kind_of_worker(pool, template_labels(pool, template), pool.taints)
+    zone = template.zone if isinstance(template, Offer) else ""
+    return kind_of_worker(
+        pool, template_labels(pool, template), pool.taints, template=template.name, zone=zone
+    )
 
 
 def work_of(membership: Membership) -> tuple[Work, ...]:
@@ -60,15 +68,26 @@ _WORK = {
 }
 
 
-def kind_of_worker(pool: PoolSpec, labels: Labels, taints: tuple[Taint, ...]) -> Kind:
+def kind_of_worker(
+    pool: PoolSpec, labels: Labels, taints: tuple[Taint, ...], *, template: str = "", zone: str = ""
+) -> Kind:
     """A worker keeps the labels and taints it was made with, also when its pool has changed since."""
+    if pool.cluster:
+        labels = tuple({**labels_of_nodes(pool, template, zone), **dict(labels)}.items())
     return Kind(
         pool=pool.name,
         default_eligible=pool.jobs.default_eligible,
         takes=work_of(pool.membership),
         labels=tuple(sorted(labels)),
         taints=tuple(sorted(taints)),
+        cluster=pool.cluster,
     )
+
+
+def labels_of_nodes(pool: PoolSpec, template: str, zone: str) -> dict[str, str]:
+    """What a node of the pool has without anybody's saying so; labels of pool and template win over it."""
+    where = {"topology.kubernetes.io/zone": zone} if zone else {}
+    return {**NODE_LABELS, POOL_LABEL: pool.name, "node.kubernetes.io/instance-type": template, **where}
 
 
 def job_may_use(job_class: Asks, pool: PoolSpec) -> bool:
@@ -85,6 +104,8 @@ def job_may_use_template(job_class: Asks, pool: PoolSpec, template: Template) ->
 
 def may_use_kind(job_class: Asks, kind: Kind) -> bool:
     if job_class.work not in kind.takes:
+        return False
+    if job_class.work is Work.PODS and job_class.cluster != kind.cluster:
         return False
     named = job_class.pool == kind.pool
     if not named and not (kind.default_eligible and job_class.pool == AUTO):
@@ -115,6 +136,7 @@ def asked_of_places(job_class: Asks) -> Hashable:
     return (
         job_class.work,
         job_class.pool,
+        job_class.cluster,
         job_class.selector,
         job_class.affinity.required,
         job_class.tolerations,

@@ -24,11 +24,19 @@ from herder.decide.scaling.scale_down import idle as scale_down
 from herder.decide.scaling.scale_down.idle import IdleResult
 from herder.decide.scaling.scale_down.replacement import Replacements
 from herder.decide.scaling.scale_down.spot_preemption import Need
+from herder.decide.scaling.signals import pressure
 from herder.decide.scaling.signals import warm_workers as stocks
 from herder.decide.scaling.signals.utilisation import load_of
 from herder.decide.scaling.signals.warm_workers import Stock
 from herder.decide.scaling.snapshot import PoolView, Snapshot, snapshot_of
-from herder.decide.scaling.triggers import any_concerned, ask_all, minimum, queued_jobs, warm_workers
+from herder.decide.scaling.triggers import (
+    any_concerned,
+    ask_all,
+    minimum,
+    pending_pods,
+    queued_jobs,
+    warm_workers,
+)
 from herder.decide.scaling.triggers.queued_jobs import QueueResult
 from herder.model.fleet.lifetime import lifetime_ms
 from herder.model.fleet.offer import OfferName
@@ -54,6 +62,7 @@ def decide(observed: Observed, now_ms: int, steps: "PlanSteps | None" = None) ->
         pools=report.pool_reports(
             steps.snapshot,
             steps.growth_limits,
+            steps.demand_limits,
             steps.queue,
             steps.combined,
             steps.idle,
@@ -61,7 +70,7 @@ def decide(observed: Observed, now_ms: int, steps: "PlanSteps | None" = None) ->
             actions,
             now_ms,
         ),
-        unplaced=report.unplaced(steps.snapshot, steps.growth_limits, steps.queue),
+        unplaced=report.unplaced(steps.snapshot, steps.demand_limits, steps.queue),
         cost_pico_per_hour=steps.queue.cost_pico_per_hour,
         bound_pico_per_hour=steps.queue.bound_pico_per_hour,
         needs=steps.needs,
@@ -74,6 +83,8 @@ class PlanSteps:
 
     snapshot: Snapshot
     growth_limits: Mapping[PoolName, GrowthLimit]
+    demand_limits: Mapping[PoolName, GrowthLimit]
+    """Of them what is left for the demand: a pool may wait before it grows for pods."""
     must_leave: tuple[DrainWorker, ...]
     queue: QueueResult
     combined: Combined
@@ -106,9 +117,10 @@ def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
     must_leave, leaving = (*must_leave, *upkeep.drains), upkeep.leaving
 
     # 3. What the triggers ask for: the queue first, and what the pools themselves want on top of it.
-    queue = _queue(snapshot, growth_limits, leaving, failures)
+    demand_limits = _demand_limits(snapshot, growth_limits, failures, now_ms)
+    queue = _queue(snapshot, demand_limits, leaving, failures)
     wants = {
-        view.spec.name: _wants(view, growth_limits[view.spec.name], leaving, queue, failures, now_ms)
+        view.spec.name: _wants(view, growth_limits, leaving, queue, failures, now_ms)
         for view in snapshot.pools
     }
     asks = tuple(ask for answer in wants.values() for ask in answer.asks)
@@ -130,6 +142,7 @@ def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
     return PlanSteps(
         snapshot=snapshot,
         growth_limits=growth_limits,
+        demand_limits=demand_limits,
         must_leave=tuple(drain for drain in must_leave if drain.pool not in failures.unplanned),
         queue=queue,
         combined=combined,
@@ -171,6 +184,16 @@ def _queue(
     ask = partial(queued_jobs.ask, snapshot, growth_limits, leaving)
     pools = tuple(view.spec.name for view in snapshot.pools)
     return failures.attempt(pools, queued_jobs.NAME, ask, partial(queued_jobs.unknown, snapshot))
+
+
+def _demand_limits(
+    snapshot: Snapshot, growth_limits: Mapping[PoolName, GrowthLimit], failures: Failures, now_ms: int
+) -> Mapping[PoolName, GrowthLimit]:
+    concerned = [view.spec.name for view in snapshot.pools if pending_pods.concerns(view.spec)]
+    if not concerned:
+        return growth_limits
+    ask = partial(pending_pods.limits_for_demand, snapshot, growth_limits, now_ms)
+    return failures.attempt(concerned, "pending_pods", ask, lambda: dict(growth_limits))
 
 
 def _idle(
@@ -296,7 +319,7 @@ def _with_stock(
 
 def _wants(
     view: PoolView,
-    growth_limit: GrowthLimit,
+    growth_limits: Mapping[PoolName, GrowthLimit],
     leaving: Set[WorkerName],
     queue: QueueResult,
     failures: Failures,
@@ -313,9 +336,17 @@ def _wants(
     if view.spec.frozen or not view.templates or not any_concerned(view.spec):
         return TriggerResult(asks=asks)
     answer = failures.attempt(
-        (name,), "load", partial(_asked, view, growth_limit, leaving, queue, mine, now_ms), TriggerResult
+        (name,),
+        "load",
+        partial(_asked, view, growth_limits[name], leaving, queue, mine, now_ms),
+        TriggerResult,
     )
     failures.add(name, answer.notes)
+    ahead = (PoolName(each) for each in view.spec.scale_up.grows_after if each != name)
+    first = next(
+        (each for each in ahead if each in growth_limits and limits.can_grow(growth_limits[each])), None
+    )
+    answer = pressure.behind(view, answer, first)
     return TriggerResult(asks=(*asks, *answer.asks), notes=answer.notes)
 
 

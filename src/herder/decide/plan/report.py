@@ -14,7 +14,7 @@ from herder.decide.scaling.limits import GrowthLimit, binding_for
 from herder.decide.scaling.proposals import WorkerRequest
 from herder.decide.scaling.scale_down.expired_and_surplus import expired_count
 from herder.decide.scaling.scale_down.idle import IdleResult
-from herder.decide.scaling.snapshot import PoolView, Snapshot
+from herder.decide.scaling.snapshot import PoolView, Snapshot, noun_of
 from herder.decide.scaling.triggers.queued_jobs import DemandOutcome, QueueResult
 from herder.model.ids import PlanNumber, PoolName
 from herder.model.planning.observed import Observed
@@ -76,6 +76,7 @@ def waiting_reason(unseen: Sequence[str]) -> Reason:
 def pool_reports(
     snapshot: Snapshot,
     growth_limits: Mapping[PoolName, GrowthLimit],
+    demand_limits: Mapping[PoolName, GrowthLimit],
     queue: QueueResult,
     combined: Combined,
     idle: Mapping[PoolName, IdleResult],
@@ -83,7 +84,7 @@ def pool_reports(
     actions: Sequence[Action],
     now_ms: int,
 ) -> tuple[PoolReport, ...]:
-    jobs, held = _jobs_by_pool(snapshot), _held_by_pool(snapshot, growth_limits, queue)
+    jobs, held = _jobs_by_pool(snapshot), _held_by_pool(snapshot, demand_limits, queue)
     failures = Failures()
 
     def report_of(view: PoolView) -> PoolReport:
@@ -93,7 +94,7 @@ def pool_reports(
         short = queue.beyond_limits.get(name, 0) + combined.short(name)
         reasons = [
             *_made(creates),
-            *_held_back(held[name]),
+            *_held_back(view, held[name]),
             *_cut(view, growth_limits[name], combined.cut.get(name, ())),
             *_gone(drains),
             *idle[name].held_back,
@@ -109,6 +110,7 @@ def pool_reports(
             reasons=(
                 *(reasons or (_nothing_to_do(snapshot, view, queue, jobs[name], now_ms),)),
                 *((snapshot.note,) if snapshot.note is not None and jobs[name] else ()),
+                *snapshot.not_considered(view.spec.cluster),
             ),
         )
 
@@ -196,13 +198,14 @@ def _made(creates: Iterable[CreateWorker]) -> list[Reason]:
     return list(dict.fromkeys(create.reason for create in creates))
 
 
-def _held_back(held: Mapping[Reason, int]) -> list[Reason]:
+def _held_back(view: PoolView, held: Mapping[Reason, int]) -> list[Reason]:
+    noun = noun_of(view.spec)
     return [
         Reason(
             kind=binding.kind,
             text=sentences(
                 binding.text,
-                f"{counted(jobs, 'queued job')} that it can run {agree(jobs, 'has', 'have')} no place",
+                f"{counted(jobs, noun)} that it can run {agree(jobs, 'has', 'have')} no place",
             ),
             evidence=(*binding.evidence, ("jobs_without_place", jobs)),
         )
@@ -258,7 +261,8 @@ def _frozen_expired(view: PoolView, now_ms: int) -> list[Reason]:
     if not expired:
         return []
     past = agree(expired, "is past its ttl and stays", "are past their ttl and stay")
-    text = f"{counted(expired, 'worker')} of pool {view.spec.name} {past}, because the pool is frozen."
+    why = f"cluster {view.spec.cluster} is not seen" if view.spec.unseen else "the pool is frozen"
+    text = f"{counted(expired, 'worker')} of pool {view.spec.name} {past}, because {why}."
     return [Reason(kind=ReasonKind.FROZEN, text=text, evidence=(("expired", expired),))]
 
 
@@ -273,9 +277,13 @@ def _nothing_to_do(snapshot: Snapshot, view: PoolView, queue: QueueResult, jobs:
 
 def _demand_met(snapshot: Snapshot, view: PoolView, queue: QueueResult, jobs: int) -> Reason:
     name = view.spec.name
+    if view.spec.unseen:
+        text = sentences(f"Pool {name} creates and removes no workers", view.spec.unseen)
+        return Reason(kind=ReasonKind.WAITING_ON_OBSERVATION, text=text, evidence=(("frozen", 1),))
     if view.spec.frozen:
         text = f"Pool {name} is frozen, and there is nothing to do."
         return Reason(kind=ReasonKind.FROZEN, text=text, evidence=(("frozen", 1),))
+    noun = noun_of(view.spec)
     if not jobs and snapshot.held_back:
         waiting = sum(each.count for each in snapshot.held_back)
         text = (
@@ -285,15 +293,15 @@ def _demand_met(snapshot: Snapshot, view: PoolView, queue: QueueResult, jobs: in
         return Reason(kind=ReasonKind.QUOTA, text=text, evidence=(("held_back", waiting),))
     if not jobs:
         have = f"{counted(view.actual, 'worker')} {agree(view.actual, 'exists', 'exist')}"
-        text = f"No queued job may use pool {name}; {have} and {view.in_flight} {agree(view.in_flight, 'is', 'are')} starting."
+        text = f"No {noun} may use pool {name}; {have} and {view.in_flight} {agree(view.in_flight, 'is', 'are')} starting."
         return Reason(kind=ReasonKind.NO_DEMAND, text=text)
     classes = (queued for queued in snapshot.queue if view in tuple(snapshot.may_use(queued)))
     nowhere = sum(queue.outcome[queued.class_id].nowhere for queued in classes)
     if nowhere:
         large = agree(nowhere, "is too large for its templates", "are too large for its templates")
-        text = f"{nowhere:,} of {jobs:,} queued jobs that may use pool {name} {large}."
+        text = f"{nowhere:,} of {jobs:,} {noun}s that may use pool {name} {large}."
         return Reason(kind=ReasonKind.NOTHING_FITS, text=text, evidence=(("too_large", nowhere),))
-    have = "The queued job that may use" if jobs == 1 else f"All {jobs:,} queued jobs that may use"
+    have = f"The {noun} that may use" if jobs == 1 else f"All {jobs:,} {noun}s that may use"
     text = (
         f"{have} pool {name} {agree(jobs, 'has', 'have')} a place on existing, starting or planned workers."
     )

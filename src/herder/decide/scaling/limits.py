@@ -50,6 +50,24 @@ def growth_limit(view: PoolView, now_ms: int, leaving: Set[WorkerName] = frozens
     )
 
 
+#: Limits that do not pass with the next cycle.
+_LASTING = frozenset(
+    {
+        ReasonKind.AT_MAXIMUM,
+        ReasonKind.AT_LIVE_MAXIMUM,
+        ReasonKind.FROZEN,
+        ReasonKind.WAITING_ON_OBSERVATION,
+        ReasonKind.OFFER_RESTING,
+        ReasonKind.QUOTA_EXCEEDED,
+    }
+)
+
+
+def can_grow(growth_limit: GrowthLimit) -> bool:
+    """Now, or when a cooldown or a cycle has passed."""
+    return growth_limit.for_minimum > 0 or growth_limit.binding_minimum.kind not in _LASTING
+
+
 def none(view: PoolView, reason: Reason) -> GrowthLimit:
     """Of a pool in which nothing may be made, for this reason."""
     offers = tuple(
@@ -108,11 +126,16 @@ def _frozen(view: PoolView) -> list[_Limit]:
     if view.spec.driver_frozen:
         text = sentences(f"Pool {view.spec.name} creates and removes no workers", view.spec.driver_frozen)
         flips = f"herder driver unfreeze {view.spec.driver}"
+    kind = ReasonKind.FROZEN
+    if view.spec.unseen:
+        kind = ReasonKind.WAITING_ON_OBSERVATION
+        text = sentences(f"Pool {view.spec.name} creates and removes no workers", view.spec.unseen)
+        flips = f"a picture of cluster {view.spec.cluster}"
     return [
         (
             0,
             Reason(
-                kind=ReasonKind.FROZEN,
+                kind=kind,
                 text=text,
                 evidence=(("frozen", 1), ("flips", flips)),
             ),

@@ -16,12 +16,14 @@ from herder.decide.scaling.signals.scheduled_limits import limits_in_force
 from herder.model.fleet.metric import Metric, MetricReading
 from herder.model.fleet.offer import Offer, OfferMemory, offers_of
 from herder.model.fleet.pool import PoolSpec
-from herder.model.fleet.pressure import FRESH_MS
+from herder.model.fleet.pressure import FRESH_MS, FRESH_ON_NODES_MS
 from herder.model.fleet.schedule import Window
 from herder.model.fleet.upkeep import Opening
 from herder.model.ids import ClassId, PoolName, WorkerName
+from herder.model.planning.cluster import NotConsidered
 from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory
-from herder.model.planning.plan import Reason
+from herder.model.planning.plan import Reason, ReasonKind
+from herder.model.values.phrases import agree, counted, sentences
 from herder.model.work.demand import DemandGroup
 
 
@@ -43,6 +45,8 @@ class PoolView:
     """With what was read last; a value that is too old is none."""
     openings: tuple[Opening, ...] = ()
     """Of the windows for maintenance and budgets: each that is open, and the next."""
+    ahead: tuple[ObservedWorker, ...] = ()
+    """Workers of the pools that grow before this one, as far as they stay: they count in its pressure."""
 
     @cached_property
     def staying(self) -> tuple[ObservedWorker, ...]:
@@ -73,6 +77,24 @@ class Snapshot:
     """The class in `queue` that stands for a class, where very many wait."""
     note: Reason | None = None
     """What is to be said of that."""
+    left_out: tuple[tuple[str, NotConsidered], ...] = ()
+    """By cluster: pending pods that are no demand."""
+
+    def not_considered(self, cluster: str) -> tuple[Reason, ...]:
+        """Of a cluster, for the report of each of its pools."""
+        return tuple(
+            Reason(
+                kind=ReasonKind.NOT_CONSIDERED,
+                text=sentences(
+                    f"{counted(each.count, 'pending pod')} of cluster {cluster} {agree(each.count, 'is', 'are')} not considered, for example "
+                    f"{each.example}",
+                    each.because,
+                ),
+                evidence=(("pods", each.count),),
+            )
+            for name, each in self.left_out
+            if cluster and name == cluster
+        )
 
     def pool(self, name: PoolName) -> PoolView:
         return next(view for view in self.pools if view.spec.name == name)
@@ -99,6 +121,11 @@ class Snapshot:
         )
 
 
+def noun_of(spec: PoolSpec) -> str:
+    """What waits for such a pool."""
+    return "pending pod" if spec.membership.takes_pods and not spec.membership.takes_jobs else "queued job"
+
+
 def snapshot_of(observed: Observed, now_ms: int, failures: Failures | None = None) -> Snapshot:
     """A pool that cannot be read is shown as a frozen one without templates, and `failures` has the error."""
     pools = _views(observed, now_ms, Failures() if failures is None else failures)
@@ -120,6 +147,7 @@ def snapshot_of(observed: Observed, now_ms: int, failures: Failures | None = Non
         held_back=held_back,
         lead=found.lead,
         note=found.note,
+        left_out=observed.not_considered,
         kinds=kinds,
         template_kinds=template_kinds,
         worker_kinds=worker_kinds,
@@ -145,10 +173,12 @@ def _numbered(view: PoolView, kinds: Kinds) -> Iterator[tuple[ObservedWorker, in
     """The workers of a pool with their kinds: most look alike, so each look is worked out once."""
     numbers: dict[object, int] = {}
     for worker in view.workers:
-        looks = (worker.spec.labels, worker.spec.taints)
+        spec = worker.spec
+        looks = (spec.labels, spec.taints, spec.template, spec.zone)
         number = numbers.get(looks)
         if number is None:
-            number = numbers[looks] = kinds.number(kind_of_worker(view.spec, *looks))
+            kind = kind_of_worker(view.spec, spec.labels, spec.taints, template=spec.template, zone=spec.zone)
+            number = numbers[looks] = kinds.number(kind)
         yield worker, number
 
 
@@ -172,6 +202,12 @@ def _views(observed: Observed, now_ms: int, failures: Failures) -> tuple[PoolVie
             templates=templates,
             memories=tuple(memories.get(each.id.key(spec.name, spec.driver)) for each in templates),
             window=window,
+            ahead=tuple(
+                worker
+                for name in spec.scale_up.grows_after
+                for worker in by_pool.get(PoolName(name), ())
+                if name != spec.name and not worker.state.leaving
+            ),
             openings=openings.get(spec.name, ()),
             metrics=tuple(
                 (metric, _not_older(metric.keep_s, read.get((spec.name, metric.name)), now_ms))
@@ -192,8 +228,9 @@ def _views(observed: Observed, now_ms: int, failures: Failures) -> tuple[PoolVie
 
 
 def _fresh(worker: ObservedWorker, now_ms: int) -> ObservedWorker:
-    """An old sample is no sample."""
-    if worker.use is None or now_ms - worker.use.at_ms <= FRESH_MS:
+    """An old sample is no sample. A metrics API has older ones than an agent."""
+    fresh_ms = FRESH_ON_NODES_MS if worker.spec.cluster else FRESH_MS
+    if worker.use is None or now_ms - worker.use.at_ms <= fresh_ms:
         return worker
     return replace(worker, use=None)
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, fields
 from herder.engine.memory.events import reason_data
 from herder.engine.memory.state import BatchLife, EngineState, WorkerLife
 from herder.engine.memory.totals import put_totals
+from herder.engine.memory.worker_node import text_of as node_text
 from herder.engine.memory.worker_repair import text_of
 from herder.model.fleet.membership import EXCHANGE, Membership
 from herder.model.stored.changes import Changes
@@ -84,13 +85,18 @@ def worker_record(worker: WorkerLife) -> WorkerRecord:
         warned_expiry_ms=worker.warned_expiry_ms,
         expired_ms=worker.expired_ms,
         health=text_of(worker.health),
+        node=node_text(worker.node),
     )
 
 
 def _plain_spec(worker: WorkerLife) -> dict[str, object]:
     spec = worker.spec
     sold = {"zone": spec.zone, "spot": spec.spot} if spec.zone or spec.spot else {}
-    joins = {} if spec.membership == EXCHANGE else {"membership": _plain_membership(spec.membership)}
+    joins: dict[str, object] = (
+        {} if spec.membership == EXCHANGE else {"membership": _plain_membership(spec.membership)}
+    )
+    if spec.cluster:
+        joins["cluster"] = spec.cluster
     options = {"options": [list(pair) for pair in spec.driver_options]} if spec.driver_options else {}
     split = {"gpu_parts": spec.gpu_parts} if spec.gpu_parts > 1 else {}
     return {

@@ -31,15 +31,9 @@ def violations(state: EngineState) -> list[str]:
 
 def _workers(state: EngineState) -> Iterator[str]:
     for name, worker in state.workers.items():
-        used = ZERO
-        for attempt in worker.live.values():
-            used = used.plus(state.classes[attempt.class_id].request)
-        if any(used.plus(worker.free).minus(worker.spec.allocatable)):
-            yield f"worker {name}: used {used} and free {worker.free} are not its {worker.spec.allocatable}"
+        yield from _node(worker) if worker.node is not None else _capacity(state, worker)
         if min(worker.free) < 0 or worker.free_slots < 0:
             yield f"worker {name} is oversubscribed: free {worker.free}, {worker.free_slots} slots"
-        if worker.free_slots + len(worker.live) != worker.spec.slots:
-            yield f"worker {name}: {len(worker.live)} attempts and {worker.free_slots} free slots of {worker.spec.slots}"
         if worker.state.ended:
             yield f"worker {name} has ended and is still in memory"
         if worker.expired_ms not in (None, worker.expires_at_ms):
@@ -48,6 +42,31 @@ def _workers(state: EngineState) -> Iterator[str]:
             yield f"worker {name}: unconfirmed attempts that are not live"
         yield from _health(worker)
         yield from _creation(state, worker)
+
+
+def _capacity(state: EngineState, worker: WorkerLife) -> Iterator[str]:
+    name, used = worker.spec.name, ZERO
+    for attempt in worker.live.values():
+        used = used.plus(state.classes[attempt.class_id].request)
+    if any(used.plus(worker.free).minus(worker.spec.allocatable)):
+        yield f"worker {name}: used {used} and free {worker.free} are not its {worker.spec.allocatable}"
+    if worker.free_slots + len(worker.live) != worker.spec.slots:
+        yield f"worker {name}: {len(worker.live)} attempts and {worker.free_slots} free slots of {worker.spec.slots}"
+
+
+def _node(worker: WorkerLife) -> Iterator[str]:
+    """A node takes part when it has been marked; what is free on it follows its pods; and it is not empty before it is cordoned."""
+    name, node = worker.spec.name, worker.node
+    if node is None:
+        return
+    if worker.ready_at_ms is None and node.cordoned:
+        yield f"the node of worker {name} is cordoned before it was ready"
+    if not worker.spec.cluster:
+        yield f"worker {name} is node {node.name} of no cluster"
+    if any(worker.free.minus(worker.spec.allocatable).not_below_zero()):
+        yield f"worker {name}: {worker.free} are free, more than its {worker.spec.allocatable}"
+    if node.emptied and not worker.cordoned and worker.drain is None and worker.health.repair is None:
+        yield f"node {node.name} of worker {name} counts as emptied, and it is not being drained"
 
 
 def _creation(state: EngineState, worker: WorkerLife) -> Iterator[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from herder.engine.memory.failed_lately import FailedLately
 from herder.engine.memory.live_usage import LiveUsage
 from herder.engine.memory.queue import ReadyQueue
+from herder.engine.memory.worker_node import ClusterLife, NodeLife
 from herder.engine.memory.worker_repair import HealthLife
 from herder.model.fleet.creation import Creation, Step
 from herder.model.fleet.drain import Drain
@@ -158,6 +159,8 @@ class WorkerLife:
     """The expiry that has come, while the worker is still there: it takes no work any more."""
     agent_version: str = ""
     idle_since_ms: int | None = None
+    node: NodeLife | None = None
+    """Which node of its cluster it is; None: of none, or it has not been seen yet."""
     attempts_done: int = 0
     reason_removed: Reason | None = None
     token_hash: str | None = None
@@ -195,6 +198,16 @@ class WorkerLife:
 
     def __post_init__(self) -> None:
         self.machine = machine_of(self.spec)
+
+    @property
+    def busy(self) -> int:
+        """Attempts and workload pods on it, as far as is known."""
+        return len(self.live) + (0 if self.node is None else self.node.pods)
+
+    @property
+    def occupied(self) -> bool:
+        """Whether removing it may end work. A node is known to be empty only when it was cordoned before."""
+        return bool(self.live) or (self.node is not None and not self.node.emptied)
 
     @property
     def takes_work(self) -> bool:
@@ -240,6 +253,8 @@ class CreateHistory:
     removals_ms: list[int] = field(default_factory=list)
     """When workers were drained because less was needed: the newest, at most `REMOVALS_MOST`."""
     boot_s: float | None = None
+    pods_since_ms: int | None = None
+    """Since when enough pods wait for the pool; in memory only, as the next."""
     pressed_since_ms: dict[Measured, int] = field(default_factory=dict)
     """Since when the threshold of a pressure is passed; in memory only, a new server begins to count anew."""
     repairs_ms: dict[WorkerName, int] = field(default_factory=dict)
@@ -292,6 +307,8 @@ class EngineState:
     creation_failures: Counter[tuple[PoolName, str, str]] = field(default_factory=Counter)
     """By pool, cause and step. In memory only: for people and metrics."""
     """By driver, what it can do to repair a machine; told by the server at start."""
+    clusters: dict[str, ClusterLife] = field(default_factory=dict)
+    """By name, those that this server follows (`engine/workers/nodes.py`). In memory only."""
     frozen_drivers: dict[str, FrozenDriver] = field(default_factory=dict)
     """Drivers that are not called until a person decides (`engine/workers/drivers.py`)."""
     interruptions: dict[tuple[PoolName, NoticeSource], int] = field(default_factory=dict)
@@ -310,6 +327,8 @@ class EngineState:
     first_plan: int = 1
     """Of this server: workers of earlier plans were created by another."""
     next_event: int = 1
+    next_shape: int = 1
+    """Numbers shapes of pods, from -1 down; in memory only."""
     incarnation: Incarnation = field(default_factory=Incarnation)
     """How often the store was put back, and which numbers it may have given in the times that it has forgotten."""
     remembered_ms: int = 0

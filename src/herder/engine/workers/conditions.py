@@ -23,6 +23,8 @@ SAID_MAX = 200
 class Found:
     message: str
     count: int = 0
+    since_ms: int | None = None
+    """None: since it was first reported."""
 
 
 def report(
@@ -41,7 +43,7 @@ def report(
         del health.conditions[key]
         state.dirty_workers[worker.spec.name] = worker
     for condition, said in found.items():
-        note(state, changes, worker, source, condition, said, now_ms)
+        note(state, changes, worker, source, condition, said, now_ms, since_ms=said.since_ms)
 
 
 def note(

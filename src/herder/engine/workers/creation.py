@@ -12,12 +12,13 @@ from herder.engine.memory.state import EngineState, WorkerLife
 from herder.engine.workers import offers
 from herder.model.fleet.creation import Creation, Step, part_of, running_step
 from herder.model.fleet.driver import Machine, Phase
+from herder.model.fleet.membership import LivesBy
 from herder.model.fleet.offer import FailureCause
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.worker import WorkerState
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.stored.changes import Changes
-from herder.model.values.phrases import listed, sentences
+from herder.model.values.phrases import clause, counted, listed, sentences
 
 #: Before the machine runs, the failure is the driver's; afterwards it is the machine's, whose next success is a boot.
 _OF_DRIVER = (WorkerState.REQUESTED, WorkerState.PROVISIONING)
@@ -83,17 +84,20 @@ def overdue(state: EngineState, worker: WorkerLife, pool: PoolSpec, now_ms: int)
     creation, name = creation_of(worker), worker.spec.name
     if creation.begun_ms is not None:
         total_s = pool.lifetime.boot_timeout_s
+        if creation.step is Step.DEVICE_PLUGIN:
+            total_s += pool.lifetime.steps.device_plugin_s
         if now_ms - creation.begun_ms - worker.excused_ms > total_s * 1000:
             return Reason(
                 kind=ReasonKind.BOOT_TIMEOUT,
                 text=f"{name} was not ready within {total_s:g} s (boot_timeout).",
                 evidence=(("boot_timeout_s", total_s), ("step", creation.step.value)),
             )
-    parts = part_of(creation.step, steps_of(state, worker))
+    node = worker.spec.membership.lives_by is LivesBy.NODE
+    parts = part_of(creation.step, steps_of(state, worker), node=node)
     limit_s = sum(pool.lifetime.steps.of(each) for each in parts)
     if now_ms - creation.since_ms <= limit_s * 1000:
         return None
-    text = f"{name} did not finish step {creation.step} within {limit_s:g} s."
+    text = sentences(f"{name} did not finish step {creation.step} within {limit_s:g} s", _of_node(worker))
     if len(parts) > 1:
         together = listed([each.value for each in parts])
         text = sentences(text, f"Driver {worker.spec.driver} does not report {together} apart")
@@ -101,6 +105,22 @@ def overdue(state: EngineState, worker: WorkerLife, pool: PoolSpec, now_ms: int)
         text = f"{name} waited for its turn at driver {worker.spec.driver} for {limit_s:g} s (step claim)."
     kind = ReasonKind.CREATE_FAILED if worker.state in _OF_DRIVER else ReasonKind.BOOT_TIMEOUT
     return Reason(kind=kind, text=text, evidence=(("step", creation.step.value), ("step_timeout_s", limit_s)))
+
+
+def _of_node(worker: WorkerLife) -> str:
+    """What its cluster says of it."""
+    seen = None if worker.node is None else worker.node.seen
+    if seen is None:
+        return ""
+    if not seen.ready:
+        return f"Its node {seen.name} is not ready: {clause(seen.text) or 'its kubelet is silent'}"
+    if seen.held_by:
+        return f"Its node {seen.name} still has the taint {seen.held_by}"
+    wanted = worker.spec.allocatable.gpu
+    if seen.allocatable.gpu < wanted:
+        have = f"{seen.allocatable.gpu} of {counted(wanted, 'GPU')}"
+        return f"Its node {seen.name} shows {have}. Check the device plugin of its GPUs"
+    return ""
 
 
 def look(

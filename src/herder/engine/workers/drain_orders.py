@@ -16,13 +16,15 @@ def drain_order(
         return replace(worker.drain, keep=keep, by_hand=by_hand, empty_at_ms=None)
     if not worker.state.in_flight:
         worker.excused_ms = 0
+    if worker.node is not None:
+        worker.node.begin_emptying()
     time_s = pool_of(state, worker).lifetime.drain_grace_s if timeout_s is None else timeout_s
     timeout_ms = int(time_s * 1000)
     return Drain(
         since_ms=now_ms,
         deadline_ms=now_ms + timeout_ms,
         keep=keep,
-        attempts=len(worker.live),
+        attempts=worker.busy,
         by_hand=by_hand,
         timeout_ms=timeout_ms,
     )

@@ -5,6 +5,7 @@ changes nothing.
 """
 
 from herder.engine.memory.state import EngineState, LiveAttempt, WorkerLife, pool_of
+from herder.engine.workers.node_texts import progress as node_progress
 from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.worker import WorkerState
 from herder.model.values.phrases import agree, counted, listed
@@ -74,6 +75,8 @@ def _progress(state: EngineState, worker: WorkerLife, now_ms: int, with_users: b
         return ""
     if drain.empty_at_ms is not None:
         return f"Worker {name} is drained: nothing runs on it. It stays, and costs, until it is uncordoned or removed."
+    if worker.node is not None:
+        return node_progress(state, worker, now_ms, until_ms(worker))
     if drain.blocked_at_ms is not None:
         return blocked_text(state, worker, now_ms, with_users=with_users)
     ended = max(0, drain.attempts - len(worker.live))
@@ -88,6 +91,8 @@ def _progress(state: EngineState, worker: WorkerLife, now_ms: int, with_users: b
 
 
 def blocked_text(state: EngineState, worker: WorkerLife, now_ms: int, *, with_users: bool = False) -> str:
+    if worker.node is not None:
+        return node_progress(state, worker, now_ms, until_ms(worker))
     name, late_ms = worker.spec.name, now_ms - (until_ms(worker) or now_ms)
     attempts = sorted(worker.live.values(), key=lambda attempt: attempt.job)
     jobs = [_blocker(state, attempt, now_ms, with_users) for attempt in attempts[:JOBS_NAMED_MAX]]

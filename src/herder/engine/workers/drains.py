@@ -23,6 +23,8 @@ from herder.model.work.job import Cause
 
 #: A drain that stays blocked is recorded as an event again after this time.
 ALARM_EVERY_MS = 3_600_000
+#: In which the pods of a node are deleted before its machine is removed with what is left.
+FORCED_MS = 60_000
 
 
 def keep(
@@ -47,7 +49,7 @@ def keep(
     state.dirty_workers[worker.spec.name] = worker
     if force:
         end_attempts(state, changes, worker, now_ms)
-    if not worker.live:
+    if not worker.occupied:
         _emptied(state, changes, worker, now_ms)
 
 
@@ -72,6 +74,8 @@ def take_back(
 ) -> None:
     """Its drain ends, also one that was to end with its removal; it gets work again. Its agent is told with the next answer."""
     worker.cordoned, worker.drain = False, None
+    if worker.node is not None:
+        worker.node.begin_emptying()
     if worker.health.notice is not None:
         worker.health.notice = replace(worker.health.notice, dismissed=True)
     if worker.state is WorkerState.DRAINING:
@@ -92,13 +96,24 @@ def look(
     drain = worker.drain
     if drain is None or worker.state is WorkerState.TERMINATING or worker.state.ended:
         return
-    late = now_ms > (until_ms(worker) or now_ms)
-    if worker.live and late and on_blocked is OnBlocked.FORCE:
-        end_attempts(state, changes, worker, now_ms)
-    elif not worker.live:
+    late_ms = now_ms - (until_ms(worker) or now_ms)
+    if not worker.occupied:
         _emptied(state, changes, worker, now_ms)
-    elif late:
+    elif late_ms > 0 and on_blocked is OnBlocked.FORCE and not _waits_for_pods(state, worker, late_ms):
+        end_attempts(state, changes, worker, now_ms)
+    elif late_ms > 0:
         _blocked(state, changes, worker, drain, now_ms)
+
+
+def _waits_for_pods(state: EngineState, worker: WorkerLife, late_ms: int) -> bool:
+    """Past the deadline of a drain that is forced, its node gets some time in which its pods are deleted instead of evicted. While its
+    cluster is not seen, nothing is ended."""
+    node = worker.node
+    if node is None:
+        return False
+    node.forced = True
+    cluster = state.clusters.get(worker.spec.cluster)
+    return late_ms <= FORCED_MS or cluster is None or bool(cluster.stale)
 
 
 def end_attempts(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
@@ -110,7 +125,10 @@ def end_attempts(state: EngineState, changes: Changes, worker: WorkerLife, now_m
     for attempt in list(worker.live.values()):
         lose(state, changes, attempt, Cause.DRAINED, message, now_ms)
     changes.wake.add(worker.spec.name)
-    _emptied(state, changes, worker, now_ms)
+    if worker.node is not None:
+        worker.node.forced = True
+    if not worker.occupied:
+        _emptied(state, changes, worker, now_ms)
 
 
 def _emptied(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:

@@ -115,6 +115,15 @@ def leave(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int)
     terminate(state, changes, worker, reason, now_ms, cause=Cause.DRAINED)
 
 
+def leave_after_one(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
+    """A worker for one job goes when that has ended; its agent is told so in the answer to the report of the end."""
+    pool = state.pools.get(worker.spec.pool)
+    if pool is None or not pool.jobs.one_per_worker or worker.live or not worker.attempts_done:
+        return
+    text = f"The one job of {worker.spec.name} has ended (one_job_per_worker)."
+    terminate(state, changes, worker, Reason(kind=ReasonKind.JOB_DONE, text=text), now_ms)
+
+
 def has_news(state: EngineState, worker: WorkerLife) -> bool:
     """Whether a held-back answer should leave now. Assignments already sent once wait for the next exchange."""
     if worker.cancels or (worker.state.leaving and worker.told is not worker.state):

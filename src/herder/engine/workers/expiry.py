@@ -75,7 +75,7 @@ def next_step(worker: WorkerLife, pool: PoolSpec, frozen: bool, now_ms: int) -> 
     if at_ms is not None and now_ms >= at_ms:
         if frozen:
             return NextStep.FROZEN, None
-        return (NextStep.DRAIN, removal_ms(pool, at_ms)) if worker.live else (NextStep.REMOVAL, None)
+        return (NextStep.DRAIN, removal_ms(pool, at_ms)) if worker.busy else (NextStep.REMOVAL, None)
     coming = [(NextStep.SOFT_TTL, soft_expiry_ms(worker, pool)), (NextStep.EXPIRY, at_ms)]
     if at_ms is not None and worker.warned_expiry_ms != at_ms and pool.lifetime.ttl_warning_s > 0:
         coming.insert(0, (NextStep.WARNING, at_ms - int(pool.lifetime.ttl_warning_s * 1000)))

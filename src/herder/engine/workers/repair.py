@@ -13,6 +13,7 @@ from herder.engine.memory.worker_repair import RepairLife, Step
 from herder.engine.workers import breaker
 from herder.engine.workers.drain_texts import on_blocked
 from herder.engine.workers.ladder import NextRung, active, next_rungs
+from herder.engine.workers.node_repair import may_act, must_be_empty
 from herder.engine.workers.worker import drain
 from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.membership import LivesBy
@@ -169,9 +170,12 @@ def _begin(
         return
     if worker.state is WorkerState.READY:
         worker.state = WorkerState.UNHEALTHY
-    waits = found.rung in RESTARTS and bool(worker.live)
+    waits = must_be_empty(worker, found.rung)
     repair.step = Step.DRAINING
-    drains = f" after its {counted(len(worker.live), 'attempt')}" if waits else ""
+    drains = ""
+    if waits:
+        work = "pods" if worker.node is not None else counted(len(worker.live), "attempt")
+        drains = f" after its {work}"
     if waits and on_blocked(state, worker) is OnBlocked.FORCE:
         drains += f", in at most {pool.lifetime.drain_grace_s:g} s"
     text = f"Repair of worker {worker.spec.name}: {found.rung}{drains}. {because}{skipped}"
@@ -208,7 +212,7 @@ def _follow_drain(
     if late and on_blocked(state, worker) is OnBlocked.FORCE:
         text = f"Worker {worker.spec.name} is repaired: {repair.rung}."
         lose_attempts(state, changes, worker, text, now_ms, Cause.DRAINED)
-    if not worker.live:
+    if may_act(worker, late=late, forced=on_blocked(state, worker) is OnBlocked.FORCE):
         repair.blocked_at_ms = None
         _due(state, changes, worker, repair)
     elif late and not any(pool.repair.repairs(condition) for condition in active(worker.health)):
@@ -225,12 +229,13 @@ def _follow_drain(
 
 def waits_text(worker: WorkerLife, now_ms: int) -> str:
     """Why a repair waits beyond the deadline of its drain; empty when it does not."""
-    name, repair, count = worker.spec.name, worker.health.repair, len(worker.live)
+    name, repair, count = worker.spec.name, worker.health.repair, worker.busy
     if repair is None or repair.blocked_at_ms is None or worker.state not in _OPEN:
         return ""
+    noun = "attempt" if worker.node is None else "pod"
     return (
         f"The repair of worker {name} ({repair.rung}) has been waiting for {span(now_ms - repair.since_ms)}: the deadline of its drain has "
-        f"passed, and {counted(count, 'attempt')} still {agree(count, 'runs', 'run')} (on_blocked: wait). To end "
+        f"passed, and {counted(count, noun)} still {agree(count, 'runs', 'run')} (on_blocked: wait). To end "
         f"{agree(count, 'it', 'them')}, set on_blocked: force, or remove the worker with `herder worker remove {name} --force`."
     )
 

@@ -45,6 +45,11 @@ TRANSITIONS = (
         moves={_S.PROVISIONING: (_S.READY,), _S.JOINING: (_S.READY,)},
     ),
     Transition(
+        event="node is ready",
+        text="The node of the worker is marked, ready and schedulable, and shows its GPUs.",
+        moves={_S.JOINING: (_S.READY,)},
+    ),
+    Transition(
         event="creation failed",
         text="The driver refuses the creation, and nothing was created.",
         moves=dict.fromkeys(_IN_FLIGHT, (_S.FAILED,)),

@@ -93,7 +93,7 @@ def provisioned(state: EngineState, changes: Changes, worker: WorkerLife, handle
     text = f"Driver {worker.spec.driver} created machine {handle}."
     _tell(state, changes, worker, now_ms, "worker.provisioned", text)
     if worker.state is WorkerState.JOINING and worker.spec.membership.lives_by is LivesBy.PROVIDER:
-        _ready(state, changes, worker, now_ms)  # it joins nothing that would say so
+        becomes_ready(state, changes, worker, now_ms)  # it joins nothing that would say so
 
 
 def adopted(
@@ -111,7 +111,7 @@ def adopted(
     text = f"Machine {machine.handle} was adopted as worker {worker.spec.name}."
     _tell(state, changes, worker, now_ms, "worker.adopted", text, actor)
     if worker.state is WorkerState.JOINING and worker.spec.membership.lives_by is LivesBy.PROVIDER:
-        _ready(state, changes, worker, now_ms)
+        becomes_ready(state, changes, worker, now_ms)
 
 
 def create_failed(
@@ -180,11 +180,11 @@ def activated(
     worker.activation_nonce = nonce
     worker.token_hash = token_hash
     worker.agent_version = agent_version
-    _ready(state, changes, worker, now_ms)
+    becomes_ready(state, changes, worker, now_ms)
     return True
 
 
-def _ready(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
+def becomes_ready(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
     boot_ms = now_ms - creation.boot_from_ms(worker)
     worker.state, worker.creation = WorkerState.READY, None
     worker.ready_at_ms = worker.last_seen_at_ms = now_ms
@@ -248,6 +248,8 @@ def set_cordon(
     worker.cordoned = cordoned
     if not cordoned and worker.drain is not None and worker.drain.keep:
         worker.drain = None
+        if worker.node is not None:
+            worker.node.begin_emptying()
     if not cordoned and worker.health.quarantined_at_ms is not None:
         conditions.release(state, worker, now_ms)
         worker_health.forget(worker)
@@ -289,7 +291,7 @@ def drain(
     changes.wake.add(worker.spec.name)
     _changed(state, worker)
     _tell(state, changes, worker, now_ms, "worker.draining", reason.text, actor, reason)
-    if not worker.live:
+    if not worker.occupied:
         terminate(state, changes, worker, reason, now_ms, actor=actor)
 
 
@@ -318,10 +320,16 @@ def terminate(
     _tell(state, changes, worker, now_ms, "worker.terminating", reason.text, actor, reason)
 
 
-def machine_gone(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
-    """The provider holds its machine no more. Of a spot machine that says that there is little spot there now."""
+def machine_gone(
+    state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int, stopped: Machine | None = None
+) -> None:
+    """The provider holds its machine no more. Of a spot machine that says that there is little spot there now. `stopped`: it shows that
+    it has ended, and may know why."""
     text, cause = f"The machine of {worker.spec.name} no longer exists.", Cause.WORKER_LOST
-    if worker.health.notice is not None:
+    if stopped is not None and stopped.end is not None:
+        cause = Cause(stopped.end.value)
+        text = sentences(f"The machine of {worker.spec.name} has stopped", stopped.detail)
+    elif worker.health.notice is not None:
         text, cause = f"{text} The provider had announced that.", Cause.PREEMPTED
     elif worker.spec.spot:
         cause = Cause.PREEMPTED

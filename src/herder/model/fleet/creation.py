@@ -21,11 +21,15 @@ class Step(StrEnum):
     BOOT = "boot"
     JOIN = "join"
     READY = "ready"
+    DEVICE_PLUGIN = "device_plugin"
+    """Its node is ready and does not show its GPUs yet. Only of workers that are nodes."""
 
 
 ORDER = tuple(Step)
 #: Those that a driver may report, of which the first is always there.
 OF_DRIVERS = (Step.CREATE, Step.CONFIGURE, Step.START, Step.BOOT)
+#: Those that only workers that are nodes have.
+OF_NODES = (Step.DEVICE_PLUGIN,)
 #: Those that follow when the machine runs.
 AFTERWARDS = (Step.BOOT, Step.JOIN, Step.READY)
 
@@ -42,13 +46,15 @@ class StepTimeouts:
     boot_s: float = 120.0
     join_s: float = 120.0
     ready_s: float = 330.0
+    device_plugin_s: float = 300.0
+    """Beside the sum: few workers have this step."""
 
     def of(self, step: Step) -> float:
         return float(getattr(self, f"{step.value}_s"))
 
     @property
     def total_s(self) -> float:
-        return sum(self.of(step) for step in ORDER if step is not Step.CLAIM)
+        return sum(self.of(step) for step in ORDER if step is not Step.CLAIM and step not in OF_NODES)
 
     def stretched(self, factor: float) -> "StepTimeouts":
         """All but the wait."""
@@ -64,12 +70,14 @@ def steps_reported(steps: Sequence[object]) -> tuple[Step, ...]:
     return tuple(step for step in OF_DRIVERS if step is Step.CREATE or step in steps)
 
 
-def part_of(step: Step, reported: Sequence[Step]) -> tuple[Step, ...]:
-    """The steps that `step` stands for at a driver that reports these: itself, and those after it that nobody reports apart."""
-    if step is Step.CLAIM:
+def part_of(step: Step, reported: Sequence[Step], *, node: bool = False) -> tuple[Step, ...]:
+    """The steps that `step` stands for at a driver that reports these: itself, and those after it that nobody reports apart. `node`: its
+    cluster says when it has joined and when it is ready."""
+    if step is Step.CLAIM or step in OF_NODES or (node and step is Step.READY):
         return (step,)
     found: list[Step] = [step]
-    rest = ORDER[ORDER.index(step) + 1 :]
+    apart = (*OF_NODES, Step.READY) if node else OF_NODES
+    rest = [each for each in ORDER[ORDER.index(step) + 1 :] if each not in apart]
     if step not in reported:  # the machine runs: what is left is seen as one
         return (step, *rest)
     for each in rest:

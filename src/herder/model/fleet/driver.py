@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.creation import Step
 from herder.model.fleet.offer import FailureCause
 from herder.model.fleet.worker import WorkerSpec
@@ -114,6 +115,14 @@ class Phase(StrEnum):
     """Nothing is left of it. Providers that keep showing what is gone say so; others raise NotFound."""
 
 
+class MachineEnd(StrEnum):
+    """Why a machine has ended, where the provider knows it. An attempt that ran there is lost with the cause of the same name."""
+
+    OUT_OF_MEMORY = "out_of_memory"
+    PREEMPTED = "preempted"
+    TIMEOUT = "timeout"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartData:
     """What a new worker needs to find its server and prove itself once. The token is a secret: never logged."""
@@ -154,6 +163,8 @@ class Machine:
     step: Step | None = None
     """Of one that is CREATING: which of the driver's `steps` (`driver_capabilities.Steps`) is under way. Of one that FAILED: which has
     failed. None: the driver does not tell them apart."""
+    end: MachineEnd | None = None
+    """Of one that STOPPED or FAILED; None: the provider does not say why."""
 
     @property
     def running(self) -> bool:
@@ -206,6 +217,8 @@ class DriverContext:
     """A folder on this server's disk that is the driver's to use; it need not exist yet."""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     """By name, resolved for this driver. Never logged, never in an error's text."""
+    clusters: Mapping[str, ClusterSettings] = field(default_factory=dict)
+    """By name, as herder.yaml describes them (`clusters:`): for drivers whose machines are made in one."""
     http: Callable[[], object] | None = None
     """Makes an HTTP client with bounds and deadlines; None: this server has none to give."""
     clock: DriverClock = field(default_factory=NoClock)

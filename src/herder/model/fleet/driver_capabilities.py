@@ -137,6 +137,14 @@ class Deadlines(Protocol):
 
 
 @runtime_checkable
+class Closes(Protocol):
+    """It holds connections."""
+
+    def close(self) -> None:
+        """At the end of the server, after its last call. Never waits; a call that still hangs may fail."""
+
+
+@runtime_checkable
 class Steps(Protocol):
     """A provider that makes a machine in several steps, each of which has a time-out of its own."""
 

@@ -4,13 +4,20 @@ Made by a membership whose workers live by a node (`memberships/kubernetes`), ke
 picture is not gone: only a complete, fresh picture without it says that.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
-from herder.model.fleet.pool import Taint
+from herder.model.fleet.pool import Taint, TaintEffect
 from herder.model.fleet.pressure import WorkerUse
 from herder.model.fleet.repair import Condition
 from herder.model.ids import WorkerName
 from herder.model.values.resources import Resources
+
+#: Taints under these names are set by the cluster itself.
+CLUSTERS_OWN = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
+#: The mark of a cordon, which `NodeSeen.cordoned` tells.
+CORDON_TAINT = "node.kubernetes.io/unschedulable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,3 +61,44 @@ class NodeSeen:
     @property
     def empty(self) -> bool:
         return self.workload_pods == 0
+
+    @property
+    def held_by(self) -> str:
+        """A taint of the cluster's own that keeps pods away: to join is one thing, to be schedulable another. Empty: none."""
+        for taint in self.taints:
+            own = taint.key.startswith(CLUSTERS_OWN) and taint.key != CORDON_TAINT
+            if own and taint.effect is not TaintEffect.PREFER_NO_SCHEDULE:
+                return f"{taint.key}:{taint.effect}"
+        return ""
+
+
+class BlockedBy(StrEnum):
+    BUDGET = "budget"
+    """A PodDisruptionBudget allows no eviction now."""
+    SEVERAL_BUDGETS = "several_budgets"
+    """More than one budget selects the pod: the API refuses for ever."""
+    FORBIDDEN = "forbidden"
+    TERMINATING = "terminating"
+    """Evicted, and still there past its grace."""
+    UNKNOWN = "unknown"
+    """The API answered otherwise: the text says what."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocked:
+    """One pod that keeps a node from being empty."""
+
+    pod: str
+    by: BlockedBy
+    text: str
+    """A sentence that names the budget or the right."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emptying:
+    """How far a node's emptying is. `left`: workload pods still on it, evicted ones that have not ended included."""
+
+    left: int
+    evicted: int = 0
+    """By this call."""
+    blocked: Sequence[Blocked] = ()

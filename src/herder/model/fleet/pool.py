@@ -146,9 +146,14 @@ class ScaleUp:
     headroom: Headroom = Headroom()
     target_utilisation: float | None = None
     """Part of the capacity that should be in use; more workers are made above it. None: only queued work counts."""
+    pending_pods: int | None = 5
+    """So many pods of its cluster must have waited for `pending_pods_for_s` before workers are made for them; None: none ever are."""
+    pending_pods_for_s: float = 120.0
     cpu_pressure: Pressure | None = None
     """More workers when they really use more CPU than this; None: what they use is not asked for."""
     memory_pressure: Pressure | None = None
+    grows_after: tuple[str, ...] = ()
+    """Pools that grow for pressure first; this one does when none of them can, and counts their workers as well."""
     metrics: tuple[Metric, ...] = ()
     """Figures of other systems that say how many workers are wanted; the one that wants most counts."""
     wait_cost: int | None = None
@@ -200,6 +205,9 @@ class WorkerLifetime:
     extensions_max: int = 3
     drain_grace_s: float = 300.0
     """How long running attempts may go on after a drain began, unless the order says otherwise."""
+    eviction_grace_s: float | None = None
+    """How long an evicted pod may take to end; None: as the pod says."""
+    evictions_at_once: int = 5
     notice_margin_s: float = 5.0
     """So long before a provider takes a machine back, its attempts are ended; at most half of a notice."""
     on_blocked: OnBlocked = OnBlocked.FORCE
@@ -244,6 +252,8 @@ class JobRules:
 
     default_eligible: bool = True
     """Whether jobs that name no pool may run here."""
+    one_per_worker: bool = False
+    """A worker takes one job, and is removed when that has ended. Its templates have one slot then."""
     cpu_limit: CpuLimit = CpuLimit.WEIGHT
     """Of jobs that do not say it themselves. A weight, because idle CPU that nobody may use is paid for all the same."""
     minimum_run_s: float | None = None
@@ -261,6 +271,8 @@ class PoolSpec:
     """Settings of the pool's driver, passed on to it unread."""
     membership: Membership = EXCHANGE
     """What its workers join: what work they take and how one knows that they live."""
+    cluster: str = ""
+    """Which cluster its workers are nodes of; empty: of none."""
     templates: tuple[Template, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     taints: tuple[Taint, ...] = ()
@@ -272,5 +284,7 @@ class PoolSpec:
     repair: RepairPolicy = DEFAULT_POLICY
     jobs: JobRules = JobRules()
     frozen: bool = False
+    unseen: str = ""
+    """Why nothing is known of its cluster now; like the next, only in snapshots, of a pool that is shown as frozen."""
     driver_frozen: str = ""
     """Why its driver is frozen. Not a setting: only the snapshot that plans are made from says it, of a pool that is shown as frozen."""

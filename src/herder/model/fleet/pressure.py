@@ -11,6 +11,8 @@ from enum import StrEnum
 TARGET_OF_THRESHOLD = 0.875
 #: An older sample says nothing about now: three beats of the slowest worker.
 FRESH_MS = 30_000
+#: Of a node: it is asked for every 30 s, and is a minute old when it comes.
+FRESH_ON_NODES_MS = 120_000
 
 
 class Measured(StrEnum):

@@ -82,6 +82,8 @@ class WorkerSpec:
     zone: str = ""
     """Where the driver is to make it; empty: wherever it likes."""
     membership: Membership = EXCHANGE
+    cluster: str = ""
+    """Which cluster it is a node of; empty: of none."""
     spot: bool = False
     """Whether the provider may take it back."""
     driver_options: tuple[tuple[str, str], ...] = ()

@@ -10,6 +10,7 @@ from herder.model.fleet.schedule import Window
 from herder.model.fleet.upkeep import Opening
 from herder.model.fleet.worker import WorkerSpec, WorkerState
 from herder.model.ids import PlanNumber, PoolName, UserName, WorkerName
+from herder.model.planning.cluster import NotConsidered
 from herder.model.planning.demand_rises import Rises
 from herder.model.values.resources import Dimension, Resources
 from herder.model.work.demand import DemandGroup
@@ -93,6 +94,8 @@ class PoolHistory:
     """When workers were drained because less was needed, within the pool's `scale_down_period_s`."""
     boot_s: float | None = None
     """How long workers took lately from request to ready; None: none has."""
+    pods_since_ms: int | None = None
+    """Since when enough pods have been pending for the pool without a break (`pending_pods`)."""
     pressed_since_ms: tuple[tuple[Measured, int], ...] = ()
     """Since when the threshold of a pressure is passed without a break."""
     rises: tuple[tuple[str, Rises], ...] = ()
@@ -126,6 +129,8 @@ class Observed:
     """Who was ready before has waited long: quotas keep room for it. None: nobody has."""
     openings: tuple[tuple[PoolName, tuple[Opening, ...]], ...] = ()
     """Of the windows that pools name for maintenance and budgets: each that is open, and the next."""
+    not_considered: tuple[tuple[str, NotConsidered], ...] = ()
+    """By cluster: pending pods that are no demand."""
     agent_version: str = ""
     """Of the agents that this server comes with; empty: versions of agents are not compared."""
     agent_since_plan: PlanNumber = PlanNumber(0)

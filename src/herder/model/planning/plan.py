@@ -15,6 +15,7 @@ class ReasonKind(StrEnum):
     # why workers are made
     BELOW_MINIMUM = "below_minimum"
     QUEUED_JOBS = "queued_jobs"
+    PENDING_PODS = "pending_pods"
     SCHEDULED = "scheduled"
     STOCK = "stock"
     HEADROOM = "headroom"
@@ -36,6 +37,7 @@ class ReasonKind(StrEnum):
     BY_HAND = "by_hand"
     DEAD = "dead"
     INTERRUPTED = "interrupted"
+    JOB_DONE = "job_done"
     UNHEALTHY = "unhealthy"
     BOOT_TIMEOUT = "boot_timeout"
     CREATE_FAILED = "create_failed"
@@ -55,6 +57,7 @@ class ReasonKind(StrEnum):
     MAINTENANCE_WINDOW = "maintenance_window"
     AWAITS_SUCCESSOR = "awaits_successor"
     KEPT = "kept"
+    NOT_CONSIDERED = "not_considered"
     SHAPES_GROUPED = "shapes_grouped"
     TRIGGER_FAILED = "trigger_failed"
     # why a job still waits

@@ -8,6 +8,8 @@ EVENT_KINDS = frozenset(
         "batch.cancelled",
         "batch.committed",
         "batch.ended",
+        "cluster.seen",
+        "cluster.stale",
         "driver.fault",
         "driver.forgotten",
         "driver.frozen",

@@ -155,6 +155,8 @@ class WorkerRecord(NamedTuple):
     """Its conditions, its repair and its quarantine (`engine/memory/worker_repair.py`); empty: there is nothing."""
     creation: str = ""
     """`model.fleet.creation.Creation` as JSON: how far it is; empty: it is over."""
+    node: str = ""
+    """`engine.memory.worker_node.NodeLife` as JSON: which node of its cluster it is; empty: it is none."""
 
 
 class PoolRecord(NamedTuple):

@@ -68,6 +68,8 @@ class Asks(Protocol):
     @property
     def pool(self) -> str: ...
     @property
+    def cluster(self) -> str: ...
+    @property
     def request(self) -> Resources: ...
     @property
     def priority(self) -> int: ...
@@ -116,6 +118,8 @@ class Shape:
     work: Work = Work.PODS
     project: str = "default"
     pool: str = "auto"
+    cluster: str = ""
+    """Of a pod: in which cluster it waits. It can run in no other."""
     priority: int = 0
     selector: tuple[tuple[str, str], ...] = ()
     affinity: Affinity = NO_AFFINITY

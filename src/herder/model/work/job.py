@@ -120,6 +120,11 @@ class JobClass:
         return Work.JOBS
 
     @property
+    def cluster(self) -> str:
+        """Jobs are bound to none."""
+        return ""
+
+    @property
     def gpus_asked(self) -> int | float:
         """As the user wrote it: a whole number, or a share of one."""
         share = self.gpu_share_milli

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from herder.model.fleet.membership import LivesBy
 from herder.model.fleet.pool import PoolSpec
 from herder.model.values.phrases import counted
 from herder.model.values.resources import BUILT_IN
@@ -18,7 +19,36 @@ Contradiction = tuple[str, str, str]
 
 
 def contradictions(pool: PoolSpec) -> tuple[Contradiction, ...]:
-    return (*_live(pool), *_schedules(pool), *_spare(pool), *_times(pool), *_unreported(pool))
+    return (
+        *_live(pool),
+        *_schedules(pool),
+        *_spare(pool),
+        *_times(pool),
+        *_unreported(pool),
+        *_cluster(pool),
+    )
+
+
+def _cluster(pool: PoolSpec) -> Iterator[Contradiction]:
+    joins = pool.membership
+    if pool.jobs.one_per_worker and not joins.takes_jobs:
+        yield (
+            "one_job_per_worker",
+            f"one_job_per_worker has no effect, because workers with membership {joins.name} take no jobs of Herder.",
+            "Remove one_job_per_worker, or set membership: exchange.",
+        )
+    if joins.lives_by is LivesBy.NODE and not pool.cluster:
+        yield (
+            "cluster",
+            f"A pool with membership: {joins.name} needs a cluster, because its workers are nodes.",
+            "Set `cluster: NAME`, and define that cluster under `clusters:` of the server's file.",
+        )
+    if pool.cluster and joins.lives_by is not LivesBy.NODE:
+        yield (
+            "cluster",
+            f"cluster has no effect, because workers with membership {joins.name} are not nodes.",
+            "Remove cluster, or set membership: kubernetes.",
+        )
 
 
 def _live(pool: PoolSpec) -> Iterator[Contradiction]:

@@ -26,6 +26,7 @@ from herder.settings.sections.fields import (
     pressure,
     same,
 )
+from herder.settings.sections.node_fields import NODE_FIELDS
 from herder.settings.sections.taints import read_taints, write_taints
 from herder.settings.syntax import validation
 from herder.settings.syntax.durations import format_duration
@@ -69,10 +70,11 @@ _FIELDS: tuple[Field, ...] = (
         attribute="membership",
         read=_read_membership,
         write=lambda membership: membership.name,
-        schema={"type": "string", "examples": ["exchange", "none"]},
-        doc="What the workers join: exchange (Herder's agent, which runs jobs), or none (the pool only has a size). It cannot change while the "
-        "pool has workers.",
+        schema={"type": "string", "examples": ["exchange", "kubernetes", "none"]},
+        doc="What the workers join: exchange (Herder's agent, which runs jobs), kubernetes (nodes of a cluster, which run pods), or none (the "
+        "pool only has a size). It cannot change while the pool has workers.",
     ),
+    *NODE_FIELDS,
     plain("description", validation.text, {"type": "string"}, "What the pool is for; shown to people."),
     plain("driver", validation.name, {"type": "string"}, "The driver that creates the workers."),
     plain("min_workers", validation.whole, COUNT, "The number of workers that is always kept.", "size."),
@@ -248,7 +250,9 @@ _FIELDS: tuple[Field, ...] = (
         "lifetime.",
     ),
     duration(
-        "drain_grace", "How long running attempts may continue after a drain began.", "lifetime.drain_grace_s"
+        "drain_grace",
+        "How long running attempts may continue after a drain began, and how long pods are evicted from a node (default there: 10m).",
+        "lifetime.drain_grace_s",
     ),
     duration(
         "notice_margin",
@@ -262,7 +266,8 @@ _FIELDS: tuple[Field, ...] = (
         write=str,
         schema={"enum": [each.value for each in OnBlocked]},
         doc="What happens when attempts still run at the end of drain_grace. force: they are ended and retried on other workers. wait: they "
-        "run on, and the drain is reported as blocked.",
+        "run on, and the drain is reported as blocked. For nodes of a cluster the default is wait, and force deletes pods that their "
+        "PodDisruptionBudgets protect.",
     ),
     duration(
         "boot_timeout",
@@ -345,6 +350,15 @@ _FIELDS: tuple[Field, ...] = (
         write=limit_text,
         schema=LIMIT,
         doc="The time that an attempt runs in this pool before it can be preempted. null: the value of fair_share.",
+    ),
+    Field(
+        key="one_job_per_worker",
+        attribute="jobs.one_per_worker",
+        read=validation.flag,
+        write=same,
+        schema=FLAG,
+        doc="Whether a worker takes one job only and is removed when that has ended, as a driver for Kubernetes Jobs needs it. The templates of the "
+        "pool then have 1 slot.",
     ),
     pairs("labels", "labels", "Labels of each worker, matched by the selectors of jobs."),
     Field(

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from herder.model.fleet.drain import OnBlocked
+from herder.model.fleet.membership import LivesBy
 from herder.model.fleet.offer import offers_of
 from herder.model.fleet.pool import PoolSpec, SpotUse, Template
 from herder.model.ids import PoolName
@@ -22,6 +24,8 @@ from herder.settings.syntax.problems import Place, SettingsError, did_you_mean
 from herder.settings.syntax.validation import Reading
 from herder.settings.syntax.values import Entry, Scalar, Table, Value, from_plain, join
 
+#: Of pools whose workers are nodes: what evicts pods keeps their budgets, and needs longer.
+NODE_DEFAULTS: Mapping[str, Any] = {"lifetime.drain_grace_s": 600.0, "lifetime.on_blocked": OnBlocked.WAIT}
 RESERVED_NAMES = frozenset({"auto", "next", "all"})
 _TEMPLATE_DEFAULTS: tuple[tuple[str, Any], ...] = (
     ("price_pico_per_hour", 0),
@@ -141,7 +145,13 @@ def read_pool(found: Reading, entry: Entry, table: Table, catalogue: Mapping[str
     steps = values.get("lifetime.step_timeouts")
     if steps is not None:
         values.setdefault("lifetime.boot_timeout_s", steps.total_s)
+    joins = values.get("membership")
+    if joins is not None and joins.lives_by is LivesBy.NODE:
+        for attribute, usual in NODE_DEFAULTS.items():
+            values.setdefault(attribute, usual)
     pool = _grouped(PoolSpec(name=PoolName(entry.name)), values)
+    if pool.jobs.one_per_worker:
+        pool = replace(pool, templates=tuple(replace(each, slots=1) for each in pool.templates))
     _contradictions(found, pool, settings, entry.place, table.key)
     return pool
 

@@ -124,14 +124,14 @@ def read_source(found: Reading, entry: Entry, table: Table) -> MetricSource:
         found.wrong(given["timeout"], "timeout must be 1 s to 60 s.", "Set a value from 1s to 60s.")
     return MetricSource(
         name=entry.name,
-        url=_http_address(found, given["url"]) if "url" in given else "",
+        url=http_address(found, given["url"]) if "url" in given else "",
         timeout_s=timeout,
         token_file=validation.text(found, given["token_file"]) or None if "token_file" in given else None,
         token_env=validation.text(found, given["token_env"]) or None if "token_env" in given else None,
     )
 
 
-def _http_address(found: Reading, value: Value) -> str:
+def http_address(found: Reading, value: Value) -> str:
     raw = validation.text(found, value)
     try:
         parts = urlsplit(raw)

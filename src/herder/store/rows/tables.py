@@ -230,7 +230,7 @@ workers = Table(
     *map(_owner, ("phase", "operation", "drain", "agent_version")),
     _int("warned_expiry_ms", null=True),
     _int("expired_ms", null=True),
-    *map(_owner, ("health", "creation")),
+    *map(_owner, ("health", "creation", "node")),
 )
 Index("workers_by_pool", workers.c.pool, workers.c.requested_at_ms)
 Index("workers_by_time", workers.c.requested_at_ms)

@@ -7,6 +7,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -124,7 +125,7 @@ class Connection(asyncio.Protocol):
         elif found.cut:
             self.cut()
         else:
-            headers = {**found.headers, "Content-Length": str(len(found.body))}
+            headers = {**found.headers, "Date": self._edge.date(), "Content-Length": str(len(found.body))}
             self._transport.write(_head(found.status, headers) + found.body)
 
     def _begin(self, watch: Watch) -> None:
@@ -176,6 +177,11 @@ class Edge:
             connection.cut()
         self.running.close()
         await asyncio.sleep(0)
+
+    def date(self) -> str:
+        """The time of the cluster, as HTTP writes it."""
+        running = self.running
+        return formatdate((running.clock.now_ms() + running.cluster.faults.skew_ms) / 1000, usegmt=True)
 
     def request(self, request: Request) -> Answer | Watch:
         if request.path == PATH and request.method == "POST":

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from herder.cli.output.formats import Format
 from herder.cli.shell.commands import command, noun
 from herder.cli.shell.completion import PoolArgument
 from herder.cli.shell.options import UNCHANGED, DryRun, Message, Watch, Yes, by_option, seconds
@@ -17,6 +18,7 @@ def build() -> typer.Typer:
     command(app, "list", example="herder pool list\nherder pool list -o wide")(show_all)
     command(app, "get", example="herder pool get burst")(get)
     command(app, "scale", example="herder pool scale burst 5 --template medium --ttl 4h")(scale)
+    command(app, "scheduling-info", example="herder pool scheduling-info burst")(scheduling_info)
     command(app, "freeze", example='herder pool freeze burst --message "provider is down"')(freeze)
     command(app, "unfreeze", example="herder pool unfreeze burst")(unfreeze)
     command(app, "delete", example="herder pool delete burst --dry-run")(delete)
@@ -72,6 +74,17 @@ def scale(
     say.done(f"Pool {pool} {verb} {names}.{note}", answer, "\n".join(answer.workers))
     for reason in answer.reasons:
         say.say(f"  {reason.text}")
+
+
+def scheduling_info(ctx: typer.Context, pool: PoolArgument) -> None:
+    """Print what a pod writes to run on the workers of a pool, as YAML."""
+    say = session(ctx)
+    with suggesting(say, "pool", pool):
+        found = say.client.pools.scheduling_info(pool)
+    if say.format in (Format.JSON, Format.YAML):
+        say.printer.data(found)
+    else:
+        say.printer.line(found.yaml.rstrip())
 
 
 def freeze(ctx: typer.Context, pool: PoolArgument, message: Message = "") -> None:

@@ -40,7 +40,7 @@ def attention(core: Core, who: Principal) -> list[str]:
     blocked = [
         blocked_text(core.state, worker, now, with_users=with_users)
         for worker in core.state.workers.values()
-        if worker.live and drain_word(core.state, worker) == "blocked"
+        if worker.busy and drain_word(core.state, worker) == "blocked"
     ]
     return _some(
         [*_age(core), *frozen, *blocked, *_without_place(each for each in _unplaced(core) if _acts(each))]
@@ -85,13 +85,13 @@ def _acts(demand: UnplacedDemand) -> bool:
 
 
 def _without_place(demands: Iterable[UnplacedDemand]) -> list[str]:
-    """One sentence for each reason, that of most jobs first."""
-    jobs: Counter[str] = Counter()
+    """One sentence for each reason, that of most jobs first. Classes below zero are those of pods."""
+    waiting: Counter[tuple[str, str]] = Counter()
     for each in demands:
-        jobs[each.reason.text] += each.count
+        waiting[each.reason.text, "queued job" if each.class_id >= 0 else "pending pod"] += each.count
     return [
-        sentences(f"{counted(count, 'queued job')} {agree(count, 'has', 'have')} no place", why)
-        for why, count in jobs.most_common()
+        sentences(f"{counted(count, noun)} {agree(count, 'has', 'have')} no place", why)
+        for (why, noun), count in waiting.most_common()
     ]
 
 

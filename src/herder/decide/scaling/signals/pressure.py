@@ -122,7 +122,7 @@ def _since(view: PoolView, now_ms: int) -> dict[Measured, int]:
 
 def _all_in(view: PoolView) -> list[Gauge]:
     gauges = list(rules(view.spec))
-    for worker in view.staying:
+    for worker in (*view.staying, *view.ahead):
         if worker.usable:
             gauges = [gauge.counting(worker) for gauge in gauges]
     return gauges
@@ -159,6 +159,20 @@ def ask(view: PoolView, gauge: Gauge, size: Resources, now_ms: int) -> TriggerRe
     return TriggerResult(
         asks=(WorkerRequest(pool=view.spec.name, count=count, reason=_reason(view, gauge, since, what)),)
     )
+
+
+def behind(view: PoolView, answer: TriggerResult, first: PoolName | None) -> TriggerResult:
+    """What a pool wants because of pressure waits as long as another pool grows first."""
+    waits = [ask for ask in answer.asks if first is not None and ask.reason.kind in _KINDS.values()]
+    notes = [
+        replace(
+            ask.reason,
+            text=f"Pool {view.spec.name} grows for pressure after pool {first}, which can still grow (grows_after).",
+        )
+        for ask in waits
+    ]
+    asks = tuple(ask for ask in answer.asks if ask not in waits)
+    return replace(answer, asks=asks, notes=(*answer.notes, *notes)) if waits else answer
 
 
 def kept_for(view: PoolView, gauge: Gauge) -> Reason | None:

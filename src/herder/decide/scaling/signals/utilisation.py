@@ -75,6 +75,9 @@ def load_of(
             busy = busy.plus(worker.spec.allocatable.minus(worker.free))
         empty += is_empty(worker, used)
         workers += 1
+    for worker in view.ahead:
+        if worker.usable and (in_flight or not worker.state.in_flight):
+            gauges = [gauge.counting(worker) for gauge in gauges]
     return Load(capacity=capacity, used=busy, empty=empty, gauges=tuple(gauges), workers=workers)
 
 

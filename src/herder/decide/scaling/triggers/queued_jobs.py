@@ -12,7 +12,7 @@ from herder.decide.packing.optimise import Optimised, optimise
 from herder.decide.packing.pack import Bin, BinOffer, ItemGroup, Packing, pack
 from herder.decide.scaling.limits import GrowthLimit
 from herder.decide.scaling.proposals import Proposal
-from herder.decide.scaling.snapshot import PoolView, Snapshot, oldest_first
+from herder.decide.scaling.snapshot import PoolView, Snapshot, noun_of, oldest_first
 from herder.model.ids import ClassId, PoolName, WorkerName
 from herder.model.planning.observed import ObservedWorker
 from herder.model.planning.plan import Reason, ReasonKind
@@ -238,13 +238,13 @@ def _proposals(snapshot: Snapshot, packing: Packing) -> tuple[Proposal, ...]:
         pool = pools[opened.kind]
         template = snapshot.pool(pool).templates[opened.offer_key]
         served = jobs[opened.key]
+        spec = snapshot.pool(pool).spec
+        kind = ReasonKind.QUEUED_JOBS if noun_of(spec) == "queued job" else ReasonKind.PENDING_PODS
         text = (
-            f"{counted(served, 'queued job')} {agree(served, 'does', 'do')} not fit on existing or starting workers; "
+            f"{counted(served, noun_of(spec))} {agree(served, 'does', 'do')} not fit on existing or starting workers; "
             f"adding {opened.copies} × {template.name}."
         )
-        reason = Reason(
-            kind=ReasonKind.QUEUED_JOBS, text=text, evidence=(("jobs", served), ("workers", opened.copies))
-        )
+        reason = Reason(kind=kind, text=text, evidence=(("jobs", served), ("workers", opened.copies)))
         proposals.append(
             Proposal(
                 pool=pool,

@@ -5,6 +5,7 @@ front of it. Called by the HTTP edge and by callers in the same process, always 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -248,8 +249,10 @@ class Service:
         done = self.verbs.update(found.resource, (found.namespace, found.name), obj, writing)
         return _told(Answer.of(200 if existed else 201, done), writing)
 
-    def _patch(self, request: Request, found: Route, _user: User, now_ms: int) -> Answer:
+    def _patch(self, request: Request, found: Route, user: User, now_ms: int) -> Answer:
         media = request.headers.get("content-type", "").partition(";")[0].strip()
+        if media == APPLY and self.store.get(found.resource, (found.namespace, found.name)) is None:
+            self._may(user, replace(found, verb="create"))
         writing = self._writing(request, found, now_ms)
         status, done = patch(
             self.verbs,

@@ -1,0 +1,26 @@
+"""Clusters: the part of the client for operators."""
+
+from collections.abc import Iterator
+from urllib.parse import quote
+
+from herder.client.pages import whole
+from herder.client.transport import Transport
+from herder.wire.clusters import ClusterChecks, ClusterView
+
+
+class Clusters:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def list(self) -> Iterator[ClusterView]:
+        return whole(self._http, "/clusters", ClusterView)
+
+    def get(self, cluster: str) -> ClusterView:
+        return self._http.get(_path(cluster), ClusterView)
+
+    def check(self, cluster: str) -> ClusterChecks:
+        return self._http.get(f"{_path(cluster)}/check", ClusterChecks)
+
+
+def _path(cluster: str) -> str:
+    return f"/clusters/{quote(cluster, safe='') or '-'}"

@@ -1,0 +1,165 @@
+"""Views of clusters: how each was seen last, what is wrong with it, and its nodes that are workers. From memory, but for the check."""
+
+from herder.control.kernel.bounds.errors import Invalid, NotKnown, NotReady
+from herder.control.kernel.core import Core
+from herder.decide.eligibility.scheduling_info import scheduling_info
+from herder.engine.memory.state import WorkerLife
+from herder.engine.memory.worker_node import ClusterLife
+from herder.engine.workers.drain_texts import progress_text
+from herder.engine.workers.nodes import twins_text
+from herder.model.fleet.pool import PoolSpec
+from herder.model.ids import PoolName
+from herder.model.values.phrases import agree, clause, counted, listed, sentence, sentences
+from herder.model.values.times import iso_or_none
+from herder.ports.cluster import ClusterError
+from herder.wire.clusters import ClusterChecks, ClusterCheckView, ClusterNodeView, ClusterView, SchedulingInfo
+
+#: Nodes that a sentence names.
+NODES_NAMED_MAX = 3
+
+
+def cluster_views(core: Core) -> list[ClusterView]:
+    return [_view(core, name) for name in sorted(core.clusters)]
+
+
+def cluster_view(core: Core, name: str) -> ClusterView:
+    """With its nodes that are workers. Raises NotKnown."""
+    _check_known(core, name)
+    view = _view(core, name)
+    now_ms = core.clock.now_ms()
+    view.worker_nodes = [_node(core, worker, now_ms) for worker in _workers(core, name)]
+    return view
+
+
+async def check(core: Core, name: str) -> ClusterChecks:
+    """Asks the cluster. Raises NotKnown and NotReady."""
+    _check_known(core, name)
+    try:
+        found = await core.clusters[name].check()
+    except ClusterError as error:
+        raise NotReady(sentence(f"Cluster {name} cannot be checked: {clause(error)}")) from None
+    checks = [
+        ClusterCheckView(name=each.name, passed=each.passed, detail=each.detail, remedy=each.remedy)
+        for each in found
+    ]
+    return ClusterChecks(cluster=name, passed=all(each.passed for each in checks), checks=checks)
+
+
+def scheduling_view(core: Core, name: str) -> SchedulingInfo:
+    """How a pod asks for a worker of this pool. Raises NotKnown and Invalid."""
+    pool = core.state.pools.get(PoolName(name))
+    if pool is None:
+        raise NotKnown(f"Pool {name!r} does not exist.", hint="`herder pool list` shows all pools.")
+    if not pool.membership.takes_pods:
+        raise Invalid(
+            f"Workers of pool {name} run no pods (membership {pool.membership.name}).",
+            hint="`herder pool get` shows the taints and labels that its jobs see.",
+        )
+    found = scheduling_info(pool)
+    return SchedulingInfo(
+        pool=name,
+        cluster=pool.cluster,
+        node_selector=found.node_selector,
+        tolerations=list(found.tolerations),
+        priority_class=found.priority_class,
+        requests=found.requests,
+        limits=found.limits,
+        yaml=found.yaml,
+    )
+
+
+def troubles(core: Core) -> list[str]:
+    """A sentence for everything that a person should look at."""
+    return [text for name in sorted(core.clusters) for text in _problems(core, name)]
+
+
+def states(core: Core) -> list[str]:
+    """A sentence for each that is seen."""
+    found = []
+    for view in cluster_views(core):
+        if view.state == "seen":
+            ready = f"{view.ready_nodes:,} of {counted(view.nodes, 'node')} {agree(view.nodes, 'is', 'are')} ready"
+            waiting = f"{counted(view.pending_pods, 'pod')} {agree(view.pending_pods, 'is', 'are')} pending"
+            found.append(f"Cluster {view.name}: {ready}, {waiting}.")
+    return found
+
+
+def _view(core: Core, name: str) -> ClusterView:
+    life = core.state.clusters.get(name, ClusterLife())
+    seen = life.seen
+    state = "seen" if not life.stale else "never" if seen.as_of_ms is None else "stale"
+    return ClusterView(
+        name=name,
+        membership=next((each.membership.name for each in _pools(core, name)), ""),
+        state=state,  # type: ignore[arg-type]
+        reason=life.stale,
+        as_of=iso_or_none(seen.as_of_ms),
+        version=seen.version,
+        nodes=len(seen.nodes),
+        ready_nodes=sum(node.ready is True for node in seen.nodes),
+        workers=len(_workers(core, name)),
+        pending_pods=sum(group.count for group in seen.pending),
+        not_considered=[
+            sentences(f"{counted(each.count, 'pod')}, for example {each.example}", each.because)
+            for each in seen.not_considered
+        ],
+        problems=_problems(core, name),
+        pools=[pool.name for pool in _pools(core, name)],
+    )
+
+
+def _problems(core: Core, name: str) -> list[str]:
+    life = core.state.clusters.get(name)
+    if life is None:
+        return []
+    found = []
+    starting = life.seen.as_of_ms is None and not life.seen.fault
+    if life.stale and not starting:
+        found.append(
+            sentences(f"Cluster {name} is not seen, so its pools create and remove no workers", life.stale)
+        )
+    if life.trouble and not life.stale:
+        found.append(sentences(f"A call to cluster {name} failed: {life.trouble}", "It is tried again"))
+    found += [twins_text(worker, nodes) for worker, nodes in sorted(life.twins.items())]
+    if life.strangers:
+        some = listed(life.strangers[:NODES_NAMED_MAX])
+        more = len(life.strangers) - NODES_NAMED_MAX
+        named = f"{some} and {more:,} more" if more > 0 else some
+        say = agree(len(life.strangers), "has the label of a worker", "have the labels of workers")
+        found.append(
+            f"{counted(len(life.strangers), 'node')} of cluster {name} {say} that this server does not have: {named}. "
+            "Remove them with kubectl when their machines no longer exist."
+        )
+    return found
+
+
+def _node(core: Core, worker: WorkerLife, now_ms: int) -> ClusterNodeView:
+    node = worker.node
+    seen = None if node is None else node.seen
+    why = progress_text(core.state, worker, now_ms)
+    if not why:
+        why = next((sentence(each.message) for each in worker.health.conditions.values()), "")
+    return ClusterNodeView(
+        node="" if node is None else node.name,
+        worker=worker.spec.name,
+        pool=worker.spec.pool,
+        state=worker.state.value,
+        ready=None if seen is None else seen.ready,
+        cordoned=seen is not None and seen.cordoned,
+        pods=0 if node is None else node.pods,
+        reason=why,
+    )
+
+
+def _workers(core: Core, name: str) -> list[WorkerLife]:
+    return [worker for worker in core.state.workers.values() if worker.spec.cluster == name]
+
+
+def _pools(core: Core, name: str) -> list[PoolSpec]:
+    return [pool for _, pool in sorted(core.state.pools.items()) if pool.cluster == name]
+
+
+def _check_known(core: Core, name: str) -> None:
+    if name not in core.clusters:
+        known = ", ".join(sorted(core.clusters)) or "none"
+        raise NotKnown(f"This server has no cluster {name[:50]!r}.", hint=f"The server has {known}.")

@@ -1,0 +1,142 @@
+"""One Kubernetes cluster as the port `Cluster`: its picture, and what is done to its nodes. Made by `make_cluster`, followed by the control
+plane. It raises `ClusterError`s only, and each verb ends within its deadline.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from herder.memberships.kubernetes import drain, node_calls, preflight
+from herder.memberships.kubernetes.objects import Node, Pod
+from herder.memberships.kubernetes.picture import Picture
+from herder.memberships.kubernetes.pods import Rules
+from herder.memberships.kubernetes.requests import NamesOfResources
+from herder.memberships.kubernetes.uses import uses
+from herder.model.fleet.driver_capabilities import Check
+from herder.model.fleet.node import NodeSeen
+from herder.model.fleet.pool import Taint
+from herder.model.planning.cluster import ClusterSeen
+from herder.ports.cluster import ClusterContext, ClusterError, ClusterUnavailable, Emptying
+from herder.remote.kubernetes.calls import NODES, PODS
+from herder.remote.kubernetes.connection import Connection
+from herder.remote.kubernetes.informer import Informer, Pace
+
+#: Of one verb, however many calls it makes: a node of 110 pods is emptied or removed in less.
+VERB_DEADLINE_S = 120.0
+#: The metrics server itself asks the nodes every 15 s.
+USE_EVERY_S = 30.0
+#: Where there is no metrics API, or no right to it.
+NO_USE_EVERY_S = 300.0
+#: Ended pods are not sent at all.
+NOT_ENDED = "status.phase!=Succeeded,status.phase!=Failed"
+
+USUAL_PACE = Pace()
+
+T = TypeVar("T")
+
+
+class KubernetesCluster:
+    def __init__(
+        self,
+        name: str,
+        connection: Connection,
+        context: ClusterContext,
+        *,
+        namespaces: Sequence[str] = (),
+        pace: Pace = USUAL_PACE,
+    ) -> None:
+        self._name = name
+        self._connection = connection
+        self._clock = context.clock
+        self._changed = asyncio.Event()
+        rules = Rules(resources=NamesOfResources(context.resources), namespaces=frozenset(namespaces))
+        self._picture = Picture(context.installation, rules)
+        self._nodes = Informer(
+            connection, NODES, Node, self._picture.nodes,
+            clock=context.clock, chance=context.chance, changed=self._changed.set, pace=pace,
+        )  # fmt: skip
+        self._pods = Informer(
+            connection, PODS, Pod, self._picture.pods,
+            clock=context.clock, chance=context.chance, changed=self._changed.set, pace=pace, selector=NOT_ENDED,
+        )  # fmt: skip
+        self._seen = ClusterSeen(cluster=name)
+        self._seen_changes = -1
+        self._version = ""
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def changed(self) -> asyncio.Event:
+        return self._changed
+
+    def seen(self) -> ClusterSeen:
+        nodes_ms, pods_ms = self._nodes.heard_ms, self._pods.heard_ms
+        as_of_ms = None if nodes_ms is None or pods_ms is None else min(nodes_ms, pods_ms)
+        if as_of_ms is not None and self._picture.changes != self._seen_changes:
+            self._seen_changes = self._picture.changes
+            self._seen = replace(
+                self._seen,
+                nodes=self._picture.all_nodes(),
+                pending=self._picture.pods.pending(),
+                not_considered=self._picture.pods.not_considered(),
+            )
+        fault = self._nodes.fault or self._pods.fault
+        return replace(self._seen, as_of_ms=as_of_ms, fault=fault, version=self._version)
+
+    async def follow(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._nodes.run())
+            tasks.create_task(self._pods.run())
+            tasks.create_task(self._follow_use())
+
+    async def cordon(self, node: NodeSeen, cordoned: bool) -> None:
+        await self._in_time(node_calls.cordon(self._connection, node, cordoned))
+
+    async def mark(self, node: NodeSeen, labels: Mapping[str, str], taints: Sequence[Taint]) -> None:
+        await self._in_time(node_calls.mark(self._connection, node, labels, taints))
+
+    async def empty(self, node: NodeSeen, *, grace_s: float | None, at_once: int, force: bool) -> Emptying:
+        return await self._in_time(
+            drain.empty(
+                self._connection,
+                node,
+                grace_s=grace_s,
+                at_once=at_once,
+                force=force,
+                now_ms=self._clock.now_ms(),
+            )
+        )
+
+    async def remove(self, node: NodeSeen) -> None:
+        await self._in_time(drain.remove(self._connection, node))
+
+    async def check(self) -> Sequence[Check]:
+        return await self._in_time(preflight.check(self._connection, self._clock))
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+    async def _in_time(self, verb: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(VERB_DEADLINE_S):
+                return await verb
+        except TimeoutError:
+            raise ClusterUnavailable(
+                f"Cluster {self._name} needs longer than {VERB_DEADLINE_S:g} s. Herder tries again."
+            ) from None
+
+    async def _follow_use(self) -> None:
+        """Of no importance to the rest of the picture: its faults are those of the informers, or it is not there."""
+        while True:
+            pause_s = USE_EVERY_S
+            try:
+                self._version = await self._connection.version()
+                if self._picture.use(await uses(self._connection)):
+                    self._changed.set()
+            except ClusterError as error:
+                self._picture.use({})
+                pause_s = USE_EVERY_S if isinstance(error, ClusterUnavailable) else NO_USE_EVERY_S
+            await asyncio.sleep(pause_s)

@@ -1,0 +1,75 @@
+"""Warnings about clusters and the pools whose workers are nodes. Called by `lint`; pure."""
+
+from collections.abc import Iterator
+
+from herder.model.fleet.pool import PoolSpec
+from herder.model.values.phrases import listed
+from herder.settings.load import Settings
+from herder.settings.syntax.durations import format_duration
+
+Finding = tuple[str, str, str]
+"""(setting, what is wrong, remedy)."""
+
+
+def cluster_findings(settings: Settings, pool: PoolSpec) -> Iterator[Finding]:
+    yield from _order(settings, pool)
+    if not pool.cluster:
+        return
+    known = {cluster.name: cluster for cluster in settings.clusters}
+    cluster = known.get(pool.cluster)
+    if cluster is None:
+        have = f", or use {listed(sorted(known), 'or')}" if known else ""
+        yield (
+            "cluster",
+            f"Cluster {pool.cluster!r} is not defined under `clusters`.",
+            f"Define clusters: {{{pool.cluster}: {{kubeconfig: …}}}} in the server's file{have}.",
+        )
+    elif cluster.membership != pool.membership.name:
+        yield (
+            "cluster",
+            f"Cluster {cluster.name!r} has membership {cluster.membership}, and the pool has {pool.membership.name}.",
+            "Use the same membership in both.",
+        )
+    wait_s = pool.scale_up.pending_pods_for_s
+    if pool.scale_up.pending_pods is not None and wait_s > 3600:
+        yield (
+            "pending_pods_for",
+            f"Pods wait for {format_duration(wait_s)} before a worker is created for them (pending_pods_for).",
+            "Write for example 2m.",
+        )
+
+
+def _order(settings: Settings, pool: PoolSpec) -> Iterator[Finding]:
+    pools = {each.name: each for each in settings.pools}
+    for name in pool.scale_up.grows_after:
+        first = next((each for key, each in pools.items() if key == name), None)
+        if first is None or first.name == pool.name:
+            what = (
+                "names itself"
+                if first is not None
+                else f"names pool {name!r}, which these files do not define"
+            )
+            yield "grows_after", f"grows_after {what}.", "Name other pools of these files."
+        elif not first.scale_up.measured:
+            yield (
+                "grows_after",
+                f"Pool {name} has no cpu_pressure or memory_pressure, so it never grows for pressure and its use is unknown.",
+                f"Set the same pressure in pool {name}.",
+            )
+    if pool.scale_up.grows_after and not pool.scale_up.measured:
+        yield (
+            "grows_after",
+            "grows_after has no effect without cpu_pressure or memory_pressure.",
+            "Set one of them, or remove grows_after.",
+        )
+
+
+def clusters_findings(settings: Settings) -> Iterator[Finding]:
+    used = {pool.cluster for pool in settings.pools}
+    for cluster in settings.clusters:
+        if cluster.name not in used:
+            yield (
+                f"clusters.{cluster.name}",
+                f"No pool uses cluster {cluster.name!r}.",
+                f"Set cluster: {cluster.name} in a pool with membership: {cluster.membership}, or remove the cluster.",
+            )

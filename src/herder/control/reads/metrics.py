@@ -93,7 +93,11 @@ class _Collector:
                 blocked,
             ),
             ("herder_workers_under_repair", "Workers that the breaker counts.", under_repair),
-            ("herder_repair_breaker_open", "1 if the breaker lets no repair begin.", is_open),
+            (
+                "herder_repair_breaker_open",
+                "1 if as many workers are under repair as repair_breaker allows.",
+                is_open,
+            ),
         ):
             family = GaugeMetricFamily(metric, text, labels=["pool"])
             for name in sorted(state.pools):

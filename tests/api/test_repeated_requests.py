@@ -221,6 +221,15 @@ def test_the_same_request_again_acts_once(server: Server, what: str) -> None:
     assert server.http.get("/invariants").json() == {"violations": []}
 
 
+def test_a_decision_about_machines_is_answered_in_the_same_words(server: Server) -> None:
+    """Its event says more than the answer."""
+    asked = ("POST", "/drivers/pretend/sweep", {"action": "remove", "message": "Left over."}, "one")
+    first = send(server, *asked).raise_for_status().json()
+    assert send(server, *asked).raise_for_status().json() == first
+    (event,) = server.http.get("/events?kind=driver.unknown_machines").json()["items"]
+    assert event["text"] == f"{first['text']} Left over."
+
+
 def test_a_token_that_was_revoked_is_not_told_again_and_stays_revoked(server: Server) -> None:
     made = send(server, "POST", "/tokens", {"note": "n"}, "one").raise_for_status().json()
     server.http.delete(f"/tokens/{made['id']}").raise_for_status()

@@ -83,15 +83,37 @@ def test_backup_restore_and_sweep(server: Server, herder: Callable[..., Result],
     assert herder("status").out.count("herder admin sweep --driver pretend") == 1
     assert herder("admin", "sweep", "--adopt", "--remove").code == 2
     assert herder("admin", "sweep", "--machine", name, "--remove").code == 2
+    for words, needs in (
+        (("--wait",), "--wait needs --remove."),
+        (("--adopt", "--wait", "--yes"), "--wait needs --remove."),
+        (("-m", "because"), "--message needs --adopt or --remove."),
+    ):
+        alone = herder("admin", "sweep", *words)
+        assert (alone.code, alone.out) == (2, "")
+        assert needs in alone.err
+    assert "herder admin sweep --driver pretend --adopt, or --remove" in shown.err
+    for words in ((), ("--adopt", "--dry-run"), ("--remove", "--yes")):
+        other = herder("admin", "sweep", "--driver", "pretend", "--machine", "nope", *words)
+        assert (other.code, other.out) == (3, "")
+        assert "`herder admin sweep --driver pretend` shows those that" in other.err
+    one = herder("admin", "sweep", "--driver", "pretend", "--machine", name)
+    assert f"herder admin sweep --driver pretend --machine {name} --adopt, or --remove" in one.err
     tried = herder("admin", "sweep", "--adopt", "--dry-run")
     assert tried.out == "1 machine of driver pretend would be adopted. (dry run, nothing was changed)\n"
     assert herder("admin", "sweep", "--remove").code == 2, "there is no terminal to ask"
     removed = herder(
-        "admin", "sweep", "--driver", "pretend", "--machine", name, "--remove", "--wait", "--yes"
+        *("admin", "sweep", "--driver", "pretend", "--machine", name),
+        *("--remove", "--wait", "--yes", "-m", "a trial"),
     )
     assert removed.code == 0, removed.err
     assert "1 unknown machine of driver pretend is removed." in removed.out
+    (event,) = server.http.get("/events?kind=worker.orphan").raise_for_status().json()["items"]
+    assert (event["object"], event["actor"]) == (f"worker/{name}", "user/admin")
+    assert event["text"].endswith("which belongs to no worker. It was removed. A trial.")
     assert "All machines belong to workers" in herder("admin", "sweep").err
+    gone = herder("admin", "sweep", "--driver", "pretend", "--machine", name, "--adopt", "--dry-run")
+    assert (gone.code, gone.out) == (3, ""), "also where no machine is unknown"
+    assert f"Driver pretend lists no unknown machine '{name}'." in gone.err
     assert herder("admin", "sweep", "--driver", "pretned").code == 3
 
 
@@ -117,10 +139,24 @@ def test_what_the_sweep_refuses_has_an_exit_code(
     server.start()
     server.http.post("/apply", json={"pools": [{**POOLS[0], "max_workers": 1}, POOLS[1]]}).raise_for_status()
     server.running.core.drivers["pretend"].world.machines.update(machines)  # type: ignore[attr-defined]
+    assert herder("driver", "freeze", "pretend").code == 0
+    frozen = herder("admin", "sweep", "-o", "csv")
+    for row in csv.DictReader(frozen.out.splitlines()):
+        assert (row["adoptable"], row["next"]) == ("no", "It is kept, because the driver is frozen.")
+    assert (
+        "2 machines of driver pretend can be neither adopted nor removed now. Driver pretend was frozen by admin. To use it again, run "
+        "`herder driver unfreeze pretend`."
+    ) in frozen.err
+    assert frozen.err.count("herder driver unfreeze") == 1
+    assert "Decide with" not in frozen.err
+    refused = herder("admin", "sweep", "--adopt", "--yes")
+    assert refused.code == 4
+    assert refused.err.count("frozen") == refused.err.count("unfreeze") == 1
+    assert herder("driver", "unfreeze", "pretend").code == 0
     shown = herder("admin", "sweep", "-o", "csv")
     assert [row["adoptable"] for row in csv.DictReader(shown.out.splitlines())] == ["yes", "no"]
     tried = herder("admin", "sweep", "--adopt", "--dry-run")
-    done = herder("admin", "sweep", "--adopt", "--yes")
+    done = herder("admin", "sweep", "--adopt", "--yes", "-m", "still needed")
     assert (tried.code, done.code) == (8, 8)
     assert done.out.startswith(
         "1 machine of driver pretend is adopted, 1 cannot be adopted. Pool std cannot get"
@@ -132,8 +168,12 @@ def test_what_the_sweep_refuses_has_an_exit_code(
     again = herder("admin", "sweep", "--adopt", "-o", "json")
     assert again.code == 4, "there is nothing to ask about"
     assert {key: json.loads(again.out)[key] for key in ("done", "refused")} == {"done": 0, "refused": 1}
-    assert "1 machine of driver pretend cannot be adopted. Pool std cannot" in herder("admin", "sweep").err
+    left = herder("admin", "sweep").err
+    assert "1 machine of driver pretend cannot be adopted. Pool std cannot" in left
+    assert "Decide with: herder admin sweep --driver pretend --remove\n" in left
     assert workers[0].name in herder("worker", "list").out
+    told = "adopted its machine after the store was restored. Still needed."
+    assert told in " ".join(herder("why", "worker", workers[0].name).out.split())
     operator = server.token_of("operator")
     (tmp_path / "operator.token").write_text(operator)
     few = herder("--token-file", str(tmp_path / "operator.token"), "admin", "sweep", "--remove", "--yes")

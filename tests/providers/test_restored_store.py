@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from herder.control.drivers import sweep_decisions
-from herder.control.kernel.bounds.errors import Conflict, Invalid, NotReady, Unauthenticated
+from herder.control.kernel.bounds.errors import Conflict, NotKnown, NotReady, Unauthenticated
 from herder.control.kernel.secret_tokens import derived_token, hash_token
 from herder.control.reads.drivers import troubles
 from herder.control.reads.sweeps import sweep_view
@@ -55,9 +55,9 @@ def of_lost_time(fleet: Fleet, plan: int, count: int) -> list[str]:
     return names
 
 
-async def decide(fleet: Fleet, action: str, *machines: str, dry_run: bool = False) -> str:
+async def decide(fleet: Fleet, action: str, *machines: str, dry_run: bool = False, message: str = "") -> str:
     changes, now_ms = Changes(), fleet.clock.now_ms()
-    body = SweepDecision(action=action, machines=list(machines))  # type: ignore[arg-type]
+    body = SweepDecision(action=action, machines=list(machines), message=message)  # type: ignore[arg-type]
     done = sweep_decisions.decide(fleet.core, ANN, "cloud", body, changes, now_ms, dry_run=dry_run)
     assert changes.empty is dry_run, "a dry run changes nothing"
     await fleet.core.commit(changes)
@@ -155,8 +155,9 @@ async def test_many_unknown_machines_freeze_the_driver_until_they_are_adopted(ma
     assert {each.not_adoptable for each in view.unknown} == {""}
     assert "were adopted" not in await decide(fleet, "adopt", dry_run=True)
     assert set(fleet.states()) == {"p-1-1", "p-1-2"}
-    with pytest.raises(Invalid, match="no unknown machine"):
+    with pytest.raises(NotKnown, match="no unknown machine 'p-9-9'") as unknown:
         await decide(fleet, "adopt", "p-9-9")
+    assert unknown.value.hint == "`herder admin sweep --driver cloud` shows those that it lists."
     assert await decide(fleet, "adopt", lost[0]) == (
         "1 machine of driver cloud is adopted. Driver cloud stays frozen, because 7 unknown machines remain, and the limit is 3. Adopt them "
         "too, or run `herder admin sweep --driver cloud --remove`."
@@ -225,8 +226,8 @@ async def test_what_cannot_be_adopted_says_why(make_fleet: MakeFleet) -> None:
 ROOM_OF_FIVE = (
     "3 machines of driver cloud {will} adopted, 5 cannot be adopted. Pool p cannot get 1 more worker: 5 of 5 workers exist, including those "
     "adopted now and those being drained. Raise max_workers with `herder apply`, or remove machines. This applies to 5 machines: p-7-4, "
-    "p-7-5, p-7-6 and 2 more. Driver cloud stays frozen, because 5 unknown machines remain, and the limit is 3. Adopt them too, or run "
-    "`herder admin sweep --driver cloud --remove`."
+    "p-7-5, p-7-6 and 2 more. Driver cloud stays frozen, because 5 unknown machines remain, and the limit is 3. Run `herder admin sweep "
+    "--driver cloud --remove`."
 )
 
 

@@ -8,6 +8,7 @@ from herder.model.fleet.pool import Consolidation, Headroom, PoolSpec
 from herder.model.ids import PoolName
 from herder.model.values.resources import Resources
 from herder.settings import SettingsError, load_texts, pool_from_plain, pool_to_plain
+from herder.settings.sections.pool_fields import POOL_KEYS
 
 BASE: dict[str, Any] = {"name": "std", "templates": ["small"], "min_workers": 1, "max_workers": 6}
 
@@ -101,6 +102,8 @@ def test_contradictory_limits_are_refused_with_both_named(
 ) -> None:
     said = refusal(**settings)
     assert all(word in said for word in both), said
+    begins = said.split(": ", 1)[1].split()[0]
+    assert begins[0].isupper() or begins in POOL_KEYS, f"a capital, or a setting as it is written: {said}"
 
 
 @pytest.mark.parametrize(

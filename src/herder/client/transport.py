@@ -213,12 +213,12 @@ class Transport:
     def _after_refusal(self, tries: Tries, response: httpx.Response) -> None:
         """Pauses before the next try. Raises the error when another try makes no sense."""
         failed, wanted_s = self._error(response), _retry_after_s(response)
-        lacking = response.status_code in _OTHER_SERVER
+        unavailable = response.status_code in _OTHER_SERVER
         if response.status_code not in _TRY_AGAIN or not tries.after_refusal(
-            wanted_s, lacking=lacking, no_leader=failed.code in _NO_LEADER
+            wanted_s, unavailable=unavailable, no_leader=failed.code in _NO_LEADER
         ):
             raise failed
-        if lacking:
+        if unavailable:
             self.servers.look_around(silent=False)
             self._tell(tries, failed.message)
         clock.sleep_s(tries.pause_s(wanted_s))

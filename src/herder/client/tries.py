@@ -68,11 +68,11 @@ class Tries:
         usual_s = self.began_s + (FAILOVER_S if self.several or no_leader else 0.0)
         return more or (bool(self.retries) and self._now_s < usual_s)
 
-    def after_refusal(self, wanted_s: float, *, lacking: bool, no_leader: bool) -> bool:
-        """After an answer that names a passing trouble: whether there is another try. `lacking`: it is the server's, as without an answer."""
-        if wanted_s > RETRY_AFTER_MAX_S and (self.until_s is None or not lacking):
+    def after_refusal(self, wanted_s: float, *, unavailable: bool, no_leader: bool) -> bool:
+        """After an answer that names a passing trouble: whether there is another try. `unavailable`: the server is, as without an answer."""
+        if wanted_s > RETRY_AFTER_MAX_S and (self.until_s is None or not unavailable):
             return False
-        return self.again(no_leader=no_leader) if lacking else self._more()
+        return self.again(no_leader=no_leader) if unavailable else self._more()
 
     def _more(self) -> bool:
         self._now_s = clock.monotonic_s()

@@ -4,6 +4,7 @@ The only command of `admin` that calls the running server. It never decides by i
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
@@ -12,7 +13,7 @@ import typer
 from herder.cli.output.formats import Format
 from herder.cli.output.progress import progress
 from herder.cli.shell.exit_codes import Code, CommandError
-from herder.cli.shell.options import UNCHANGED, DryRun, Message, Yes
+from herder.cli.shell.options import UNCHANGED, DryRun, Message, Yes, usage
 from herder.cli.shell.session import Session, session, suggesting
 from herder.cli.views.sweeps import UNKNOWN, rows_of
 from herder.client import clock
@@ -60,18 +61,18 @@ def sweep(
     """
     say = session(ctx)
     if adopt and remove:
-        raise CommandError(
-            "--adopt and --remove exclude each other.", hint="Give one of them.", code=Code.USAGE
-        )
-    if machine and driver is None:
-        raise CommandError("--machine needs --driver.", hint="Add --driver NAME.", code=Code.USAGE)
+        raise usage("--adopt and --remove exclude each other.", "Give one of them.")
+    _needs("--machine", bool(machine), "--driver", driver is not None)
+    _needs("--wait", wait, "--remove", remove)
+    _needs("--message", bool(message), "--adopt or --remove", adopt or remove)
     names = [driver] if driver is not None else _drivers(say)
     views = [_look(say, name) for name in names]
     if not (adopt or remove):
-        _show(say, views)
+        _show(say, [_only(view, machine) for view in views] if machine else views, machine or ())
         return
     action: Literal["adopt", "remove"] = "adopt" if adopt else "remove"
-    chosen = [view for view in views if view.unknown]
+    # The server answers for a machine that is named, also where nothing is unknown.
+    chosen = [view for view in views if view.unknown or machine]
     if not chosen:
         _show(say, views)
         return
@@ -85,6 +86,12 @@ def sweep(
     if remove and wait:
         _wait(say, chosen, set(machine or ()))
     _told(say, done)
+
+
+def _needs(option: str, given: bool, other: str, other_given: bool) -> None:
+    """Raises CommandError for an option that would have no effect."""
+    if given and not other_given:
+        raise usage(f"{option} needs {other}.", f"Add {other}, or omit {option}.")
 
 
 def _told(say: Session, answers: "list[SweepAnswer]", note: str = "") -> None:
@@ -108,7 +115,22 @@ def _look(say: Session, name: str) -> "SweepView":
         return say.client.drivers.sweep(name)
 
 
-def _show(say: Session, views: "list[SweepView]") -> None:
+def _only(view: "SweepView", machines: list[str]) -> "SweepView":
+    """Raises CommandError for a machine that the sweep has nothing to say about."""
+    known = {each.worker for each in view.unknown} | {each.worker for each in view.missing}
+    for name in machines:
+        if name not in known:
+            raise CommandError(
+                f"Machine {name!r} of driver {view.driver} is neither unknown nor missing.",
+                hint=f"`herder admin sweep --driver {view.driver}` shows those that are.",
+                code=Code.NOT_FOUND,
+            )
+    unknown = [each for each in view.unknown if each.worker in machines]
+    missing = [each for each in view.missing if each.worker in machines]
+    return msgspec.structs.replace(view, unknown=unknown, missing=missing)
+
+
+def _show(say: Session, views: "list[SweepView]", machines: Sequence[str] = ()) -> None:
     if say.format in (Format.JSON, Format.YAML):
         say.printer.data({"drivers": [msgspec.to_builtins(view) for view in views]})
         return
@@ -119,16 +141,21 @@ def _show(say: Session, views: "list[SweepView]") -> None:
     for text in dict.fromkeys(view.put_back for view in views if view.unknown and view.put_back):
         say.say(text)
     for view in views:
-        if view.frozen:
+        if view.frozen and not (view.not_now and view.unknown):
             say.say(view.frozen)
         for why, count in Counter(each.not_adoptable for each in view.unknown if each.not_adoptable).items():
-            say.say(sentences(f"{counted(count, 'machine')} of driver {view.driver} cannot be adopted", why))
+            cannot = "can be neither adopted nor removed now" if view.not_now else "cannot be adopted"
+            say.say(sentences(f"{counted(count, 'machine')} of driver {view.driver} {cannot}", why))
     if agents := max((view.unknown_agents for view in views), default=0):
         say.say(
             f"{counted(agents, 'agent')} {agree(agents, 'calls', 'call')} with a token that belongs to no worker and {agree(agents, 'gets', 'get')} no work."
         )
-    if any(view.unknown for view in views):
-        say.say("Decide with: herder admin sweep --adopt, or --remove")
+    for view in views:
+        if view.unknown and not view.not_now:
+            adoptable = any(not each.not_adoptable for each in view.unknown)
+            verbs = "--adopt, or --remove" if adoptable else "--remove"
+            which = "".join(f" --machine {each}" for each in machines)
+            say.say(f"Decide with: herder admin sweep --driver {view.driver}{which} {verbs}")
 
 
 def _wait(say: Session, views: "list[SweepView]", only: set[str]) -> None:

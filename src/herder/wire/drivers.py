@@ -87,6 +87,8 @@ class SweepView(msgspec.Struct, kw_only=True):
     driver: str
     frozen: str
     """Why the driver is frozen; empty when it is not."""
+    not_now: str = ""
+    """Why its machines can be neither adopted nor removed now; empty when they can."""
     put_back: str
     """Why Herder knows that the store was put back to an earlier state; empty when it was not."""
     listed_at: str | None

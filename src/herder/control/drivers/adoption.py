@@ -25,7 +25,7 @@ from herder.model.ids import PlanNumber, PoolName, WorkerName
 from herder.model.planning.plan import CreateWorker, Reason, ReasonKind
 from herder.model.stored.changes import Changes
 from herder.model.stored.incarnation import plan_of
-from herder.model.values.phrases import at_limit, sentences
+from herder.model.values.phrases import at_limit, sentence, sentences
 from herder.settings.schedule_windows import pool_in_force
 
 
@@ -42,7 +42,16 @@ class Adoptions:
     """Why not."""
 
 
-def adoptions(core: Core, driver: str, names: Sequence[WorkerName], user: str, now_ms: int) -> Adoptions:
+def not_now(core: Core, driver: str) -> str:
+    """Why its machines can be neither adopted nor removed now, with the remedy; empty when they can. A freeze by the sweep itself asks
+    for a decision; any other is ended first."""
+    frozen = core.state.frozen_drivers.get(driver)
+    return frozen.reason if frozen is not None and not frozen.by_sweep else ""
+
+
+def adoptions(
+    core: Core, driver: str, names: Sequence[WorkerName], user: str, now_ms: int, message: str = ""
+) -> Adoptions:
     """Of unknown machines, one after the other: each takes a place in its pool. Changes nothing."""
     notes, found = notes_of(core, driver), Adoptions()
     workers = [worker.spec for worker in core.state.workers.values()]
@@ -50,7 +59,7 @@ def adoptions(core: Core, driver: str, names: Sequence[WorkerName], user: str, n
     adopted: Counter[PoolName] = Counter()
     for name in names:
         try:
-            spec = spec_of(core, driver, notes.unknown[name], user)
+            spec = spec_of(core, driver, notes.unknown[name], user, message)
             pool = core.state.pools[spec.pool]
             _check_zone(pool, spec, in_zone[spec.pool, spec.offer])
             _check_pool(core, pool_in_force(pool, now_ms), adopted[spec.pool])
@@ -80,11 +89,15 @@ def _check_pool(core: Core, pool: PoolSpec, adopted: int) -> None:
         raise NotAdoptable(sentences(refused.detail, refused.hint)) from None
 
 
-def spec_of(core: Core, driver: str, unknown: UnknownMachine, user: str) -> WorkerSpec:
+def spec_of(core: Core, driver: str, unknown: UnknownMachine, user: str, message: str = "") -> WorkerSpec:
     """As the worker of this machine was made, as far as pools are the same. Raises NotAdoptable."""
     machine = unknown.machine
     plan = plan_of(machine.worker)
-    if plan is None or not unknown.held:
+    if plan is None:
+        raise NotAdoptable(
+            "The name of the machine has no plan number, so its worker cannot be created again. Remove the machine."
+        )
+    if not unknown.held:
         raise NotAdoptable(
             "The store remembers the time of this machine, and its worker has ended. Remove the machine."
         )
@@ -98,9 +111,8 @@ def spec_of(core: Core, driver: str, unknown: UnknownMachine, user: str) -> Work
         raise NotAdoptable(f"Template {template.name} of pool {pool.name} has no offer. Change its prices.")
     offer = next((each for each in offers if (each.zone, each.spot) == (tags.zone, tags.spot)), offers[0])
     ordinal = int(machine.worker.rpartition("-")[2])
-    spec = worker_spec(
-        pool, offer, PlanNumber(plan), ordinal, f"{user} adopted its machine after the store was restored."
-    )
+    why = sentences(f"{user} adopted its machine after the store was restored", sentence(message))
+    spec = worker_spec(pool, offer, PlanNumber(plan), ordinal, why)
     if spec.name != machine.worker:
         raise NotAdoptable(
             f"The name of the machine is not one that pool {pool.name} gives. Remove the machine."

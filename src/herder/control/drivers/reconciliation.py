@@ -13,7 +13,7 @@ from herder.control.drivers import calling, unknown_machines
 from herder.control.drivers.calling import DriverFrozenError
 from herder.control.drivers.removal_limit import EXPECTED, expected_workers, removals_most
 from herder.control.kernel.core import Core
-from herder.control.kernel.driver_notes import DriverNotes
+from herder.control.kernel.driver_notes import DriverNotes, Removal
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import WorkerLife
 from herder.engine.workers import worker as life
@@ -21,7 +21,7 @@ from herder.model.fleet.driver import DriverError, Listing, Machine, NotFound, P
 from herder.model.fleet.driver_capabilities import FirstHand
 from herder.model.ids import WorkerName
 from herder.model.stored.changes import Changes
-from herder.model.values.phrases import agree, clause, counted
+from herder.model.values.phrases import agree, clause, counted, sentence, sentences
 
 log = logging.getLogger(__name__)
 
@@ -207,12 +207,12 @@ class Comparison:
         """`counted`: against the limit; what a person has decided is not."""
         for worker in orphans:
             if worker in self.core.state.workers:
-                self.notes.decided.discard(worker)
+                self.notes.decided.pop(worker, None)
                 continue
             try:
                 await calling.delete(self.core, self.driver, worker)
             except NotFound:
-                self.notes.decided.discard(worker)
+                self.notes.decided.pop(worker, None)
                 continue  # the listing was late
             except DriverFrozenError:
                 return
@@ -226,17 +226,18 @@ class Comparison:
                 continue
             if counted:
                 self.notes.removed_ms.append(self.core.clock.monotonic_ms())
-            self.notes.decided.discard(worker)
             self.notes.unknown.pop(worker, None)
             self.notes.note_ended(worker, self.core.clock.monotonic_ms())
-            changes = Changes()
-            text = (
-                f"Driver {self.driver} listed machine {worker}, which belongs to no worker. It was removed."
-            )
-            record_event(
-                self.core.state, changes, self.core.clock.now_ms(), "worker.orphan", f"worker/{worker}", text
-            )
-            await self.core.commit(changes)
+            await self._told_removed(worker, self.notes.decided.pop(worker, None))
+
+    async def _told_removed(self, worker: WorkerName, decided: Removal | None) -> None:
+        """With the person who decided it, if one did."""
+        actor, message = ("herder", "") if decided is None else (decided.actor, decided.message)
+        text = f"Driver {self.driver} listed machine {worker}, which belongs to no worker. It was removed."
+        told, now_ms, changes = sentences(text, sentence(message)), self.core.clock.now_ms(), Changes()
+        about = f"worker/{worker}"
+        record_event(self.core.state, changes, now_ms, "worker.orphan", about, told, actor=actor)
+        await self.core.commit(changes)
 
     # --- the brake
 

@@ -41,7 +41,7 @@ async def note(core: Core, name: str, listing: Listing) -> None:
         )
     had = {worker for worker, each in notes.unknown.items() if each.held}
     notes.unknown, notes.listed_at_ms = found, core.clock.now_ms()
-    notes.decided &= set(found)
+    notes.decided = {worker: each for worker, each in notes.decided.items() if worker in found}
     await _hold(core, name, notes, had)
 
 

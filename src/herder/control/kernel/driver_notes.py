@@ -33,6 +33,14 @@ class UnknownMachine:
     """It was made in a time that the store has forgotten: only a person decides about it."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """A person has decided that an unknown machine is removed."""
+
+    actor: str
+    message: str
+
+
 @dataclass(slots=True, kw_only=True)
 class DriverNotes:
     usable: bool | None = None
@@ -59,7 +67,7 @@ class DriverNotes:
     """Workers that complete listings lack, and since when (wall clock)."""
     listed_at_ms: int | None = None
     """When (wall clock) the last listing came; None: none since the server started."""
-    decided: set[WorkerName] = field(default_factory=set)
+    decided: dict[WorkerName, Removal] = field(default_factory=dict)
     """Unknown machines that a person has told the sweep to remove."""
 
     @property

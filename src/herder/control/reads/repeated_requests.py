@@ -47,7 +47,9 @@ async def swept(core: Core, event: int) -> SweepAnswer:
     row = await core.read(lambda connection: connection.execute(query).first())
     if row is None:
         raise NotKnown(f"Event {event:,} of that request is no longer in the store.")
-    return SweepAnswer(object=row.object, text=row.text, **json.loads(row.data))
+    data = json.loads(row.data)
+    counts = {name: data[name] for name in ("done", "refused", "stays_frozen")}
+    return SweepAnswer(object=row.object, text=data.get("answer", row.text), **counts)
 
 
 async def applied(core: Core, first: int, pools: Sequence[str]) -> ApplyAnswer:

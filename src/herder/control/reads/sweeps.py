@@ -28,10 +28,16 @@ async def sweep_view(core: Core, name: str, user: str) -> SweepView:
             ) from None
     frozen = core.state.frozen_drivers.get(name)
     now_ms, names = core.clock.monotonic_ms(), sorted(notes.unknown)
-    refused = adoption.adoptions(core, name, names, user, core.clock.now_ms()).refused
+    not_now = adoption.not_now(core, name)
+    refused = (
+        dict.fromkeys(names, not_now)
+        if not_now
+        else adoption.adoptions(core, name, names, user, core.clock.now_ms()).refused
+    )
     return SweepView(
         driver=name,
         frozen=frozen.reason if frozen is not None else "",
+        not_now=not_now,
         put_back=core.state.incarnation.why,
         listed_at=iso_or_none(notes.listed_at_ms),
         unknown=[_unknown(core, name, notes, worker, refused.get(worker, "")) for worker in names],
@@ -63,6 +69,8 @@ def _unknown(
 def _next(
     core: Core, name: str, notes: DriverNotes, worker: WorkerName, each: UnknownMachine, ago_s: float
 ) -> str:
+    if adoption.not_now(core, name):
+        return "It is kept, because the driver is frozen."
     if worker in notes.decided:
         return "It is being removed."
     if each.held:

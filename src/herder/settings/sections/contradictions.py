@@ -77,13 +77,13 @@ def _schedules(pool: PoolSpec) -> Iterator[Contradiction]:
         if schedule.min_workers > most:
             yield (
                 "schedules",
-                f"schedule {schedule.cron!r} has min_workers {schedule.min_workers}, above {whose}.",
+                f"Schedule {schedule.cron!r} has min_workers {schedule.min_workers}, above {whose}.",
                 f"Give the schedule max_workers of at least {schedule.min_workers}, or a lower min_workers.",
             )
         elif pool.size.max_live_workers is not None and schedule.min_workers > pool.size.max_live_workers:
             yield (
                 "schedules",
-                f"schedule {schedule.cron!r} has min_workers {schedule.min_workers}, above max_live_workers "
+                f"Schedule {schedule.cron!r} has min_workers {schedule.min_workers}, above max_live_workers "
                 f"{pool.size.max_live_workers}.",
                 "Raise max_live_workers, or lower the schedule's min_workers.",
             )

@@ -258,6 +258,25 @@ async def test_connections_that_an_administrator_ends_cost_nothing(postgres_url:
     other.dispose()
 
 
+async def test_a_closed_store_leaves_no_connection_to_postgresql(postgres_url: str) -> None:
+    engine, other = open_engine(postgres_url), open_engine(postgres_url)
+    migrate(engine)
+    store = SqlStore(engine, lambda error: None)
+    await store.commit(put("a"))
+    assert await store.read(lambda connection: connection.execute(select(meta.c.key)).scalars().all()) == [
+        "a"
+    ]
+    await store.close()
+    count = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND usename IS NOT NULL"
+    )
+    with other.connect() as connection:
+        async with asyncio.timeout(20):  # the server takes a moment to notice
+            while connection.execute(count).scalar_one():
+                await asyncio.sleep(0.05)
+    other.dispose()
+
+
 async def test_a_postgresql_that_stands_still_is_told_and_a_slow_one_is_waited_for(
     database: Restartable, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,12 @@ class SqlStore(Writer):
     def trouble(self) -> Trouble | None:
         return NOT_LEADING if self._holds is not None and not self._holds() else super().trouble
 
+    async def close(self) -> None:
+        """A file of SQLite is left as it is: closing its last connection would copy the whole log of changes into it."""
+        await super().close()
+        if self.engine.dialect.name == "postgresql":
+            await asyncio.to_thread(self.engine.dispose)
+
     def read(self, query: Callable[[Connection], _T]) -> Awaitable[_T]:
         reading = read_in_thread(self.engine, query)
         if self.engine.dialect.name == "postgresql":

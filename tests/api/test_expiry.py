@@ -113,6 +113,27 @@ def test_an_extension_in_the_grace_keeps_the_worker(server: Server, worker: Play
     worker.end(job)
 
 
+def test_one_that_was_extended_as_often_as_its_pool_allows_is_said_to_be(
+    server: Server, worker: PlayedWorker
+) -> None:
+    for _ in range(3):
+        server.http.post(f"/workers/{worker.name}/extend", json={"extend_s": 60}).raise_for_status()
+    job = busy(server, worker)
+    ends_in(server, worker, -1)
+    until(server, worker, "next_step", "drain")
+    facts = [fact["text"] for fact in server.http.get(f"/workers/{worker.name}/why").json()["facts"]]
+    limit = "it was extended 3 times, the maximum of pool life (extensions_max)"
+    assert any(text.endswith(f"(ttl_grace) and cannot be extended: {limit}.") for text in facts), facts
+    core = server.running.core
+
+    async def extendable() -> list[bool]:
+        seen = observation_at(core, core.clock.now_ms())
+        return [each.extendable for each in seen.workers if each.name == worker.name]
+
+    assert server.run(extendable()) == [False]
+    worker.end(job)
+
+
 def test_an_extension_after_the_drain_began_is_too_late(
     server: Server, worker: PlayedWorker, refused: Refusal
 ) -> None:

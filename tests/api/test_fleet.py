@@ -121,6 +121,7 @@ def worker_gone(worker: PlayedWorker) -> bool:
         ({"workers": 10**30}, 409, "workers"),
         ({"workers": 1, "template": "none"}, 422, "template"),
         ({"workers": 1, "ttl_s": 0}, 422, "ttl_s"),
+        ({"workers": 1, "ttl_s": 29.9}, 422, "ttl_s"),
         ({"workers": 1, "ttl_s": 1e300}, 422, "ttl_s"),
         ({"workers": 1, "ttl_s": 4e11}, 422, "ttl_s"),
         ({"workers": "1"}, 422, "workers"),
@@ -131,6 +132,14 @@ def test_a_scale_request_that_cannot_be(
 ) -> None:
     assert refused(status, "POST", "/pools/big/scale", json=body)["field"] == field
     assert api.get("/ready").status_code == 200
+
+
+def test_a_ttl_that_is_too_short_for_a_pool_is_so_for_a_request(api: httpx.Client, refused: Refusal) -> None:
+    said = refused(422, "POST", "/pools/big/scale", json={"workers": 1, "ttl_s": 5})
+    assert said["detail"] == "The time to live 5s is below the minimum of 30s."
+    assert said["hint"] == "Request 30s or more, usually hours."
+    shortest = {"workers": 1, "ttl_s": 30}
+    api.post("/pools/big/scale", params={"dry_run": "true"}, json=shortest).raise_for_status()
 
 
 def test_scaling_dry_frozen_and_unknown(api: httpx.Client, refused: Refusal) -> None:

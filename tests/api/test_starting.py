@@ -6,13 +6,17 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from herder.server.command_run import say
+from herder.server.http_server import listen
+from herder.server.opening import last_url, port_of
 from herder.server.options import ServerOptions, StartError
 from herder.server.runtime import Running, serve
 from herder.settings import pool_from_plain
 from herder.settings.sections.server import DriverSettings
+from herder.wire.exchange import ExchangeRequest
 from tests.api.conftest import POOLS, Server
 
 
@@ -109,6 +113,42 @@ def test_a_start_refuses_what_apply_refuses(tmp_path: Path, wrong: dict[str, str
     with pytest.raises(StartError, match=re.escape(words)) as said:
         asyncio.run(serve(options))
     assert said.value.hint
+
+
+def test_port_0_is_the_port_of_last_time_because_agents_look_there(tmp_path: Path) -> None:
+    """A worker of before the restart is heard at the address it knows; when another has taken the port, the start says who is lost."""
+    server = Server(tmp_path).start()
+    try:
+        server.http.post("/apply", json={"pools": [POOLS[0]]}).raise_for_status()
+        worker, url = server.worker(), server.running.url
+        server.stop()
+        server.start()
+        assert server.running.url == url
+        with server.client(worker.token) as client:
+            body = msgspec.json.encode(ExchangeRequest(number=1, ack=0, wait=False))
+            client.post(f"{url}/api/v1/worker/exchange", content=body).raise_for_status()
+    finally:
+        server.stop()
+    told: list[str] = []
+    with listen("127.0.0.1", 0, port_of(url)) as taken:
+        assert taken.getsockname()[1] == port_of(url)
+        codes = [asyncio.run(serve(options_for(tmp_path), lambda running: running.stop(), told.append))]
+    assert codes == [0]
+    (said,) = [text for text in told if "replaced" in text]
+    now = last_url(tmp_path)
+    assert now not in ("", url)
+    assert said == (
+        f"The server listens on {now}, but 1 worker looks for it at {url} and is replaced after dead_after. "
+        f"To keep it, start the server with --port {port_of(url)}."
+    )
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"url": 1}', '{"url": "http://h:99999"}', '{"url": "h"}']
+)
+def test_a_damaged_address_of_last_time_is_none(tmp_path: Path, content: str) -> None:
+    (tmp_path / "server.json").write_text(content)
+    assert last_url(tmp_path) == ""
 
 
 def test_cancelling_a_batch_wakes_who_waits_for_one_of_its_jobs(tmp_path: Path) -> None:

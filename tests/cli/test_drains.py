@@ -100,6 +100,15 @@ def test_a_blocked_drain_ends_the_waiting_with_a_code_of_its_own(api: FakeApi, h
     assert found.err.splitlines()[-2:] == [f"error: {BLOCKED}", "The drain continues."]
 
 
+def test_a_blocked_removal_is_called_a_removal(api: FakeApi, herder: Herder) -> None:
+    looks(api, seen("draining", HALF), seen("blocked", BLOCKED))
+    found = herder("worker", "remove", NAME, "--wait", "--yes")
+    assert (found.code, found.err.splitlines()[-2:]) == (7, [f"error: {BLOCKED}", "The removal continues."])
+    looks(api, seen("draining", HALF), worker(NAME))
+    found = herder("worker", "remove", NAME, "--wait", "--yes")
+    assert (found.code, f"The removal of worker {NAME} was ended; it gets new work" in found.err) == (4, True)
+
+
 def test_one_that_is_blocked_is_waited_for_as_long_as_another_goes_on(api: FakeApi, herder: Herder) -> None:
     looks(api, seen("blocked", BLOCKED), seen("blocked", BLOCKED), seen("drained", STAYS))
     other = "burst-7-2"

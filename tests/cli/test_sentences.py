@@ -141,6 +141,8 @@ def test_columns_that_do_not_fit_are_named(monkeypatch: pytest.MonkeyPatch) -> N
         ("job cancel --pool nope --yes", "pool 'nope'", "Known pools: burst, permanent."),
         ("batch list --user bob", "user 'bob'", "Known users: alice."),
         ("worker list --pool nope", "pool 'nope'", "Known pools: burst, permanent."),
+        ("worker drain --pool nope --yes", "pool 'nope'", "Known pools: burst, permanent."),
+        ("worker remove --pool nope --yes", "pool 'nope'", "Known pools: burst, permanent."),
     ],
 )
 def test_an_unknown_name_in_a_filter_is_an_error(
@@ -148,8 +150,8 @@ def test_an_unknown_name_in_a_filter_is_an_error(
 ) -> None:
     api.jobs, api.batches, api.workers = {}, {}, {}
     found = herder(*words.split())
-    assert (found.code, found.out) == (Code.USAGE, "")
-    assert f"there is no {noun}" in found.err
+    assert (found.code, found.out) == (Code.NOT_FOUND, "")
+    assert found.err.splitlines()[0] == f"error: There is no {noun}."
     assert known in found.err
 
 

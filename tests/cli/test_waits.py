@@ -98,6 +98,10 @@ def test_a_wait_goes_on_while_the_server_restarts(
             "worker drain burst-7-1 --timeout 300ms --wait --yes",
             "It is unknown whether the drain of burst-7-1 has ended. The server at ",
         ),
+        (
+            "worker remove burst-7-1 --timeout 300ms --wait --yes",
+            "It is unknown whether the removal of burst-7-1 has ended. The server at ",
+        ),
     ],
 )
 def test_a_wait_for_a_server_that_does_not_come_back_ends_with_its_time(
@@ -109,7 +113,7 @@ def test_a_wait_for_a_server_that_does_not_come_back_ends_with_its_time(
 ) -> None:
     running(api)
     monkeypatch.setattr(waits, "FAILOVER_S", 0.3)
-    api.fail = [None, *([None] if "drain" in words else []), *[0] * 10_000]
+    api.fail = [None, *([None] if "worker" in words else []), *[0] * 10_000]
     began_s = clock.monotonic_s()
     found = herder(*words.split())
     assert (found.code, clock.monotonic_s() - began_s < 10) == (7, True)

@@ -161,3 +161,35 @@ def test_what_happens_next_is_known_at_each_moment(world: World) -> None:
     assert step(T0 + 60 * MINUTE, frozen=True) == (NextStep.FROZEN, None)
     worker.state, worker.draining_at_ms = WorkerState.DRAINING, T0 + 62 * MINUTE
     assert step(T0 + 62 * MINUTE) == (NextStep.REMOVAL, T0 + 63 * MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("life", "extensions", "limit"),
+    [
+        ({"extensions_max": 2}, 1, None),
+        ({"extensions_max": 2}, 2, "it was extended 2 times, the maximum of pool std (extensions_max)"),
+        ({"extensions_max": 0}, 0, "pool std allows no extensions (extensions_max: 0)"),
+        ({"ttl_max_s": 3602.0}, 0, None),
+        ({"ttl_max_s": 3600.0}, 0, "that is the longest life in pool std (ttl_max)"),
+    ],
+)
+def test_an_extension_is_advised_only_where_it_is_possible(
+    life: dict[str, Any], extensions: int, limit: str | None
+) -> None:
+    pool = changed(LIFE, **life)
+    world = World(pool)
+    worker = world.claim(1, pool, expires_at_ms=T0 + 60 * MINUTE)
+    world.boot(worker)
+    worker.ready_at_ms, worker.extensions = T0, extensions
+    world.submit()
+    world.commit()
+    world.talk(Agent(worker=worker.spec.name))
+    at(world, T0 + 59 * MINUTE)
+    at(world, T0 + 60 * MINUTE)
+    (warned,), (expired,) = told(world, "worker.expires_soon"), told(world, "worker.expired")
+    if limit is None:
+        assert warned["text"].endswith(" To keep it: herder worker extend std-1-1")
+        assert expired["text"].endswith(" It drains in 120 s (ttl_grace), unless it is extended.")
+    else:
+        assert warned["text"].endswith(f" It cannot be extended: {limit}.")
+        assert expired["text"].endswith(f" It drains in 120 s (ttl_grace) and cannot be extended: {limit}.")

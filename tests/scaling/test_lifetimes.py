@@ -84,6 +84,22 @@ def test_idle_and_expired_goes_at_once_and_busy_after_the_grace() -> None:
     )
 
 
+def test_a_report_speaks_of_an_extension_only_where_it_is_possible() -> None:
+    spec = pool(ttl_grace_s=300.0)
+    last = worker(1, spec, live_attempts=1, free=cores(15), expires_at_ms=NOW - 1, extendable=False)
+    (said,) = [each.text for each in plan_of(spec, [last]).pools[0].reasons if "past its ttl" in each.text]
+    assert said.endswith(" std-0-1 drains in 300 s (ttl_grace).")
+
+
+def test_the_end_of_a_ttl_is_told_without_a_time_that_is_nothing() -> None:
+    spec = pool()
+    workers = [idle(1, spec, 1, expires_at_ms=NOW - 999), idle(2, spec, 1, expires_at_ms=NOW - 1000)]
+    assert [drain.reason.text for drain in drains(plan_of(spec, workers))] == [
+        "std-0-1 reached the end of its ttl.",
+        "std-0-2 reached the end of its ttl 1 s ago.",
+    ]
+
+
 def test_an_expired_worker_in_its_grace_is_no_capacity_and_has_a_successor() -> None:
     spec = pool(min_workers=1, idle_timeout_s=None)
     busy = worker(1, spec, live_attempts=1, free=cores(15), expires_at_ms=NOW - 1)

@@ -272,3 +272,48 @@ def test_how_much_output_is_kept_is_a_setting_of_the_server() -> None:
     for wrong in ("0", "100Mi", "many"):
         with pytest.raises(SettingsError, match=r"server\.log_bytes_per_attempt"):
             load_texts([("herder.yaml", f"server: {{log_bytes_per_attempt: {wrong}}}")])
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "said"),
+    [
+        ("pools: {p: {templates: [small], dead_after: 99999d}}", "pools.p.dead_after", "longer than ten years"),
+        ("pools: {p: {templates: [small], max_workers: -1}}", "pools.p.max_workers", "-1 is negative."),
+        ("pools: {p: {templates: [small], heartbeat: x}}", "pools.p.heartbeat", "is not a duration"),
+        ("pools: {p: {templates: [small], ttl: 4h, ttl_max: 99999d}}", "pools.p.ttl_max", "longer than ten years"),
+        ("sweep: {missing_delay: -1s}", "sweep.missing_delay", "is not a duration"),
+        ("retention: {logs: -1d}", "retention.logs", "is not a duration"),
+        ("retention: {jobs_max: -1}", "retention.jobs_max", "-1 is negative."),
+        ("retention: {observations_size: x}", "retention.observations_size", "'x' is not"),
+        ("metric_sources: {m: {url: 'http://m', timeout: x}}", "metric_sources.m.timeout", "is not a duration"),
+    ],
+)  # fmt: skip
+def test_of_a_value_that_cannot_be_read_one_thing_is_said(text: str, key: str, said: str) -> None:
+    (fault,) = _faults(text)
+    assert f" {key}: " in fault
+    assert said in fault
+
+
+def test_values_out_of_bounds_are_told_beside_values_that_cannot_be_read() -> None:
+    faults = _faults(
+        """
+pools:
+  p:
+    templates: [small]
+    boot_timeout: soon
+    ttl: 29s
+    ttl_grace: 400d
+    dead_after: 1ms
+  q: {templates: [small], min_workers: 5, max_workers: 3, extensions_max: 2000}
+"""
+    )
+    keys = [fault.split(": ")[1] for fault in faults]
+    assert keys == [
+        "pools.p.boot_timeout",
+        "pools.p.ttl",
+        "pools.p.ttl_grace",
+        "pools.p.dead_after",
+        "pools.q.min_workers",
+        "pools.q.extensions_max",
+    ]
+    assert faults[2].startswith("h.yaml:7:"), faults[2]

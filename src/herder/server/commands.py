@@ -21,7 +21,12 @@ ConfigFiles = Annotated[
 ]
 Host = Annotated[str | None, typer.Option(help="Address to listen on (default: loopback only).")]
 Port = Annotated[
-    int | None, typer.Option(min=0, max=65535, help="Port; 0 takes any free port (default: 8765).")
+    int | None,
+    typer.Option(
+        min=0,
+        max=65535,
+        help="Port; 0 takes the last one of this data folder if it is free, else any (default: 8765).",
+    ),
 ]
 TlsCert = Annotated[Path | None, typer.Option(help="Certificate file (PEM).")]
 TlsKey = Annotated[Path | None, typer.Option(help="Key file of the certificate (PEM).")]

@@ -5,6 +5,7 @@ by `runtime.py`.
 """
 
 import asyncio
+import contextlib
 import signal
 import socket
 import ssl
@@ -23,8 +24,9 @@ BACKLOG = 2048
 
 
 @contextmanager
-def listen(host: str, port: int) -> Iterator[socket.socket]:
-    """The listening socket, taken first: a port in use must not cost anything."""
+def listen(host: str, port: int, last: int = 0) -> Iterator[socket.socket]:
+    """The listening socket, taken first: a port in use must not cost anything. `last`: what port 0 means while it is free, because agents
+    look for the server where it was."""
     hint = (
         "Check whether another server is running, or choose another port with --port (0 takes any free port)."
     )
@@ -36,7 +38,7 @@ def listen(host: str, port: int) -> Iterator[socket.socket]:
     with listener:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((host, port))
+            _bind(listener, host, port, last)
             listener.listen(BACKLOG)
         except socket.gaierror as error:
             text = f"Cannot listen on {host}:{port}: {error.strerror}."
@@ -45,6 +47,14 @@ def listen(host: str, port: int) -> Iterator[socket.socket]:
             text = f"Cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or clause(error)}."
             raise StartError(text, hint) from None
         yield listener
+
+
+def _bind(listener: socket.socket, host: str, port: int, last: int) -> None:
+    if last and not port:
+        with contextlib.suppress(OSError):
+            listener.bind((host, last))
+            return
+    listener.bind((host, port))
 
 
 def url_of(options: ServerOptions, listener: socket.socket) -> str:

@@ -8,7 +8,9 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import DBAPIError
@@ -30,12 +32,13 @@ from herder.drivers.registry import creation_limits
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import EngineState
 from herder.ledger.totals import Totals
+from herder.model.fleet.membership import LivesBy
 from herder.model.ids import UserName
 from herder.model.permissions import Role
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import MetaRecord
 from herder.model.values.addresses import shown_address
-from herder.model.values.phrases import clause
+from herder.model.values.phrases import agree, clause, counted
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
 from herder.server.place import Place, secret_file
 from herder.server.store_mark import compare
@@ -261,6 +264,33 @@ def _put_user(
         state, changes, now, f"user.{verb}", f"user/{name}", f"User {name} was {verb} {when} with the role {role.label}.",
         data={"role": user.role, "weight": weight}, owner=name,
     )  # fmt: skip
+
+
+def last_url(folder: Path) -> str:
+    """Where the server of this data folder listened last; empty: not known."""
+    try:
+        url = json.loads((folder / SERVER_FILE).read_text(encoding="utf-8"))["url"]
+        return url if isinstance(url, str) and port_of(url) else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def port_of(url: str) -> int:
+    """0: none. Raises ValueError."""
+    return urlsplit(url).port or 0
+
+
+def moved_text(options: ServerOptions, last: str, url: str, state: EngineState) -> str:
+    """What is said of workers that look for the server at another address than it has now; empty: nothing."""
+    left = sum(worker.spec.membership.lives_by is LivesBy.EXCHANGE for worker in state.workers.values())
+    if not left or not last or last == url or options.public_url:
+        return ""
+    workers, there = counted(left, "worker"), urlsplit(last).hostname == urlsplit(url).hostname
+    remedy = f"with --port {port_of(last)}" if there else "at that address"
+    return (
+        f"The server listens on {url}, but {workers} {agree(left, 'looks', 'look')} for it at {last} and "
+        f"{agree(left, 'is', 'are')} replaced after dead_after. To keep {agree(left, 'it', 'them')}, start the server {remedy}."
+    )
 
 
 def write_server_file(options: ServerOptions, url: str) -> None:

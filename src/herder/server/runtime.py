@@ -40,7 +40,16 @@ from herder.server.http_server import HttpServer, listen, url_of
 from herder.server.leadership.follower import Seat
 from herder.server.leadership.gate import Gate
 from herder.server.leadership.turns import Outcome, Term, note_leader, take_turns, watch
-from herder.server.opening import Opened, core_settings, ensure_admin, open_data, write_server_file
+from herder.server.opening import (
+    Opened,
+    core_settings,
+    ensure_admin,
+    last_url,
+    moved_text,
+    open_data,
+    port_of,
+    write_server_file,
+)
 from herder.server.options import ServerOptions, StartError
 from herder.server.place import open_place
 from herder.server.reloading import FILES, reload
@@ -97,13 +106,17 @@ async def serve(
     called at the beginning of each term of leading. Raises StartError."""
     options.check()
     with ExitStack() as stack:
-        listener = stack.enter_context(listen(options.host, options.port))
+        last = last_url(options.data_dir)
+        listener = stack.enter_context(listen(options.host, options.port, port_of(last)))
         url = url_of(options, listener)
         place = open_place(options, stack)
         seat = Seat(options=options, place=place, listener=listener, url=url, say=say)
         lead = partial(_lead, seat, started)
         if place.sockets is None:
-            term = Term(opened=open_data(options, place), candidate=None, before=None, first=True)
+            opened = open_data(options, place)
+            if moved := moved_text(options, last, url, opened.state):
+                say(moved)
+            term = Term(opened=opened, candidate=None, before=None, first=True)
             return (await lead(term)).code
         return await take_turns(seat, lead)
 

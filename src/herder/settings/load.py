@@ -12,6 +12,7 @@ from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.pool import PoolSpec, Template
 from herder.model.values.resources import PLAIN, Dimensions
 from herder.settings.sections import clusters as clusters_section
+from herder.settings.sections.bounds import faults_of
 from herder.settings.sections.pools import read_pool, read_template
 from herder.settings.sections.presets import TEMPLATES
 from herder.settings.sections.server import (
@@ -125,8 +126,24 @@ def load_texts(texts: Iterable[tuple[str, str]]) -> Settings:
                 sections[entry.name].append(entry.value)
     settings = _assemble(found, sections, files)
     if found.problems:
+        found.problems.extend(_out_of_bounds(found, settings))
         raise SettingsError(sorted(found.problems, key=lambda each: _order(files, each)))
     return settings
+
+
+def _out_of_bounds(found: Reading, settings: Settings) -> list[Problem]:
+    """What `lint` would find next, of settings about which nothing is said yet: a file is then corrected in one go."""
+    said = {problem.key for problem in found.problems}
+    faults = (
+        (f"pools.{pool.name}.{key}", message, remedy)
+        for pool in settings.pools
+        for key, message, remedy in faults_of(pool)
+    )
+    return [
+        Problem(place=settings.place(key), key=key, message=message, remedy=remedy)
+        for key, message, remedy in faults
+        if key not in said
+    ]
 
 
 def _order(files: list[str], problem: Problem) -> tuple[int, int, int]:

@@ -103,7 +103,7 @@ def _known(noun: str, given: str, known: Sequence[str]) -> None:
     more = f" and {len(known) - KNOWN_SHOWN_MAX:,} more" if len(known) > KNOWN_SHOWN_MAX else ""
     near = near_only(given, list(known))
     hint = f"{near} Known {noun}s: {shown}{more}.".strip()
-    raise usage(f"--{noun}: there is no {noun} {given!r}", hint=hint)
+    raise CommandError(f"There is no {noun} {given!r}.", hint=hint, code=Code.NOT_FOUND)
 
 
 def _either(states: Sequence[str]) -> str:

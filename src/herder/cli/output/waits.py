@@ -77,7 +77,7 @@ def wait_for_drains(
     with _telling(say) as tell:
         try:
             while True:
-                views = _looks(say, pending, until_s)
+                views = _looks(say, pending, until_s, removal)
                 done += [view for view in views if _drained(view, removal)]
                 left = [view for view in views if not _drained(view, removal)]
                 for view in views:
@@ -86,7 +86,7 @@ def wait_for_drains(
                         say.say(sentence)
                 if not left:
                     return done
-                _check_drains(left)
+                _check_drains(left, removal)
                 before = f"{len(done):,} of {counted(len(told), 'worker')} done. " if len(told) > 1 else ""
                 text = before + left[0].drain_text
                 tell(text, partial(drain_line, left[0].drain_text, left[0].name, before))
@@ -98,16 +98,17 @@ def wait_for_drains(
             raise
 
 
-def _looks(say: "Session", names: Sequence[str], until_s: float) -> "list[WorkerView]":
+def _looks(say: "Session", names: Sequence[str], until_s: float, removal: bool) -> "list[WorkerView]":
     """The order was answered, so the server is there, or comes back. Never shorter than a restart takes."""
     until_s = max(until_s, clock.monotonic_s() + FAILOVER_S)
     try:
         with say.client.http.patient(until_s):
             return [say.client.workers.get(name) for name in names]
     except UnreachableError as error:
+        what, verb = ("removal", "remove") if removal else ("drain", "drain")
         raise CommandError(
-            sentences(f"It is unknown whether the drain of {listed(names)} has ended", error.message),
-            hint="The drain continues.",
+            sentences(f"It is unknown whether the {what} of {listed(names)} has ended", error.message),
+            hint=f"The {what} continues when the server runs. To wait again, run `herder worker {verb} {' '.join(names)} --wait --yes`.",
             code=Code.TIMED_OUT,
         ) from None
 
@@ -121,17 +122,20 @@ def _says_the_end(sentence: str, view: "WorkerView") -> bool:
     return sentence.startswith(f"Worker {view.name} is drained")
 
 
-def _check_drains(left: "Sequence[WorkerView]") -> None:
+def _check_drains(left: "Sequence[WorkerView]", removal: bool) -> None:
+    what = "removal" if removal else "drain"
     for view in left:
         if not view.drain and view.state != "terminating":
             raise CommandError(
-                f"The drain of worker {view.name} was ended; it gets new work again.",
+                f"The {what} of worker {view.name} was ended; it gets new work again.",
                 hint=f"`herder why worker {view.name}` shows by whom.",
                 code=Code.CONFLICT,
             )
     if all(view.drain == "blocked" for view in left):
         raise CommandError(
-            "\n".join(view.drain_text for view in left), hint="The drain continues.", code=Code.TIMED_OUT
+            "\n".join(view.drain_text for view in left),
+            hint=f"The {what} continues.",
+            code=Code.TIMED_OUT,
         )
 
 

@@ -15,6 +15,7 @@ from herder.decide.scaling.signals.pressure import pressed_since
 from herder.decide.scaling.triggers.pending_pods import pods_since
 from herder.engine.memory.state import EngineState, LiveAttempt, WorkerLife
 from herder.engine.workers.drain_texts import until_ms
+from herder.engine.workers.expiry import extension_limit
 from herder.engine.workers.node_texts import stale_text
 from herder.engine.workers.nodes import cordoned_by_others, not_considered, pods_waiting
 from herder.engine.workers.worker import history_of
@@ -183,10 +184,12 @@ def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess 
     on_it, use = running(state, worker, now_ms, guess), _use(state, worker)
     apart = worker.alone_for is not None or worker.probing
     free, free_slots = (ZERO, 0) if apart else (worker.free, worker.free_slots)
+    pool = state.pools.get(worker.spec.pool)
+    extendable = worker.expires_at_ms is None or pool is None or extension_limit(worker, pool) is None
     looks = (
         worker.state, free, free_slots, worker.busy, worker.idle_since_ms, worker.expires_at_ms,
         worker.cordoned or cordoned_by_others(worker), worker.manual, worker.extensions, worker.ready_at_ms,
-        worker.agent_version, on_it, use, worker.health.quarantined_at_ms is not None,
+        worker.agent_version, on_it, use, worker.health.quarantined_at_ms is not None, extendable,
     )  # fmt: skip
     if worker.seen is not None and worker.seen[0] == looks:
         return worker.seen[1]
@@ -206,6 +209,7 @@ def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess 
         use=use,
         ready_at_ms=worker.ready_at_ms,
         extended=worker.extensions > 0,
+        extendable=extendable,
         agent_version=worker.agent_version,
     )
     worker.seen = (looks, observed)

@@ -21,7 +21,7 @@ from herder.decide.scaling.snapshot import snapshot_of
 from herder.engine.memory.events import record_event
 from herder.engine.workers.offers import forget_changed
 from herder.engine.workers.worker import drain
-from herder.model.fleet.lifetime import lifetime_ms
+from herder.model.fleet.lifetime import TTL_SHORTEST_S, lifetime_ms
 from herder.model.fleet.offer import Offer, OfferName, offers_of
 from herder.model.fleet.pool import PoolSpec, Template
 from herder.model.ids import PlanNumber, PoolName
@@ -266,6 +266,13 @@ def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float
     if ttl_s is not None and not 0 < ttl_s <= TTL_LONGEST_S:
         longest = format_duration(TTL_LONGEST_S)
         raise Invalid(f"A time to live must be more than 0s and at most {longest}.", field="ttl_s")
+    if request.ttl_s is not None and request.ttl_s < TTL_SHORTEST_S:
+        shortest = format_duration(TTL_SHORTEST_S)
+        raise Invalid(
+            f"The time to live {format_duration(request.ttl_s)} is below the minimum of {shortest}.",
+            field="ttl_s",
+            hint=f"Request {shortest} or more, usually hours.",
+        )
     if ttl_s is not None and pool.lifetime.ttl_max_s is not None and ttl_s > pool.lifetime.ttl_max_s:
         raise Invalid(
             f"The time to live {format_duration(ttl_s)} is above ttl_max of pool {pool.name}.",

@@ -16,6 +16,8 @@ from herder.model.stored.changes import Changes
 from herder.model.values.phrases import agree, counted, seconds_until
 from herder.model.values.times import iso
 
+#: What `ttl_max` must leave, or an extension is said to be impossible.
+LEAST_EXTENSION_MS = 1_000
 _STAYING = (WorkerState.READY, WorkerState.UNHEALTHY)
 
 
@@ -26,7 +28,7 @@ def look(state: EngineState, changes: Changes, worker: WorkerLife, pool: PoolSpe
         return
     if now_ms < at_ms:
         if worker.warned_expiry_ms != at_ms and now_ms >= at_ms - int(pool.lifetime.ttl_warning_s * 1000):
-            _warn(state, changes, worker, at_ms, now_ms)
+            _warn(state, changes, worker, pool, at_ms, now_ms)
         return
     frozen = is_frozen(state, pool)
     if frozen and worker.expired_ms is not None:
@@ -93,6 +95,29 @@ def soft_expiry_ms(worker: WorkerLife, pool: PoolSpec) -> int | None:
     )
 
 
+def extension_limit(worker: WorkerLife, pool: PoolSpec) -> str | None:
+    """Why the worker can be extended no more, as a clause; None while it can be, as far as its pool decides."""
+    most, at_ms = pool.lifetime.extensions_max, worker.expires_at_ms
+    if most == 0:
+        return f"pool {pool.name} allows no extensions (extensions_max: 0)"
+    if worker.extensions >= most:
+        return f"it was extended {counted(worker.extensions, 'time')}, the maximum of pool {pool.name} (extensions_max)"
+    if at_ms is None or pool.lifetime.ttl_max_s is None:
+        return None
+    latest_ms = (worker.ready_at_ms or worker.requested_at_ms) + int(pool.lifetime.ttl_max_s * 1000)
+    if latest_ms - at_ms >= LEAST_EXTENSION_MS:
+        return None
+    return f"that is the longest life in pool {pool.name} (ttl_max)"
+
+
+def drain_time(worker: WorkerLife, pool: PoolSpec, when: str) -> str:
+    """When a busy worker that has expired drains, and whether an extension can change that."""
+    limit = extension_limit(worker, pool)
+    if limit is None:
+        return f"It drains {when} (ttl_grace), unless it is extended."
+    return f"It drains {when} (ttl_grace) and cannot be extended: {limit}."
+
+
 def extend(
     state: EngineState,
     changes: Changes,
@@ -118,14 +143,14 @@ def open_again(state: EngineState, worker: WorkerLife) -> None:
     state.dirty_workers[worker.spec.name] = worker
 
 
-def _warn(state: EngineState, changes: Changes, worker: WorkerLife, at_ms: int, now_ms: int) -> None:
+def _warn(
+    state: EngineState, changes: Changes, worker: WorkerLife, pool: PoolSpec, at_ms: int, now_ms: int
+) -> None:
     worker.warned_expiry_ms = at_ms
     state.dirty_workers[worker.spec.name] = worker
-    name = worker.spec.name
-    text = (
-        f"{name} reaches the end of its ttl in {seconds_until(at_ms, now_ms)}, at {iso(at_ms)}. "
-        f"To keep it: herder worker extend {name}"
-    )
+    name, limit = worker.spec.name, extension_limit(worker, pool)
+    keep = f"To keep it: herder worker extend {name}" if limit is None else f"It cannot be extended: {limit}."
+    text = f"{name} reaches the end of its ttl in {seconds_until(at_ms, now_ms)}, at {iso(at_ms)}. {keep}"
     _tell(state, changes, worker, now_ms, "worker.expires_soon", text)
 
 
@@ -138,7 +163,7 @@ def _expire(
     if not running:
         return  # it is removed at once, and that is told
     drains_ms = removal_ms(pool, at_ms)
-    then = f"It drains in {seconds_until(drains_ms, now_ms)} (ttl_grace), unless it is extended."
+    then = drain_time(worker, pool, f"in {seconds_until(drains_ms, now_ms)}")
     if drains_ms <= now_ms:
         then = "It drains now."
     text = (

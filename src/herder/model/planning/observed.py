@@ -55,6 +55,8 @@ class ObservedWorker:
     ready_at_ms: int | None = None
     extended: bool = False
     """Whether a person has extended its time to live."""
+    extendable: bool = True
+    """Whether its pool allows one more extension."""
     agent_version: str = ""
     """Of its agent; empty: it has none, or has not said."""
 

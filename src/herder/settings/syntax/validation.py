@@ -32,12 +32,22 @@ class Reading:
     problems: list[Problem] = field(default_factory=list)
     resources: Dimensions = PLAIN
     """The table by which amounts are read."""
+    _unread: set[tuple[Place, str]] = field(default_factory=set)
 
     def problem(self, place: Place, key: str, message: str, remedy: str) -> None:
-        self.problems.append(Problem(place=place, key=key, message=message, remedy=remedy))
+        """Of a value that could not be read nothing more is said: what stands in its place is not what was written."""
+        if (place, key) not in self._unread:
+            self.problems.append(Problem(place=place, key=key, message=message, remedy=remedy))
 
     def wrong(self, value: Value, message: str, remedy: str) -> None:
         self.problem(value.place, value.key, message, remedy)
+
+    def unreadable(self, value: Value, message: str, remedy: str) -> None:
+        self.wrong(value, message, remedy)
+        self._unread.add((value.place, value.key))
+
+    def could_read(self, value: Value) -> bool:
+        return (value.place, value.key) not in self._unread
 
 
 def _kind(value: Value) -> str:
@@ -51,7 +61,7 @@ def _kind(value: Value) -> str:
 def _scalar(reading: Reading, value: Value, wanted: str, example: str) -> str | None:
     if isinstance(value, Scalar) and value.text is not None:
         return value.text
-    reading.wrong(value, f"Expected {wanted}, not {_kind(value)}.", f"Write a value such as {example}.")
+    reading.unreadable(value, f"Expected {wanted}, not {_kind(value)}.", f"Write a value such as {example}.")
     return None
 
 
@@ -65,7 +75,7 @@ def _parsed(
         return parse(raw)
     except ValueError as error:
         message, remedy = parts(error)
-        reading.wrong(value, message, remedy or f"Write a value such as {example}.")
+        reading.unreadable(value, message, remedy or f"Write a value such as {example}.")
         return default
 
 
@@ -98,13 +108,13 @@ def whole(reading: Reading, value: Value, least: int = 0) -> int:
     if raw is None:
         return 0
     if not _WHOLE.fullmatch(raw):
-        reading.wrong(value, f"{raw!r} is not a whole number.", "Write a number such as 10.")
+        reading.unreadable(value, f"{raw!r} is not a whole number.", "Write a number such as 10.")
         return 0
     if len(raw) > WHOLE_LENGTH:
-        reading.wrong(value, "The number is too large.", "Write fewer digits.")
+        reading.unreadable(value, "The number is too large.", "Write fewer digits.")
         return 0
     if int(raw) < 0:
-        reading.wrong(value, f"{raw} is negative.", f"Write {least} or more.")
+        reading.unreadable(value, f"{raw} is negative.", f"Write {least} or more.")
         return 0
     return int(raw)
 

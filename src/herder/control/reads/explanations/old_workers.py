@@ -8,7 +8,7 @@ from functools import partial
 from herder.control.kernel.core import Core
 from herder.control.planning.observation import observe_now
 from herder.engine.memory.state import WorkerLife, pool_of
-from herder.engine.workers.expiry import is_frozen, removal_ms
+from herder.engine.workers.expiry import drain_time, is_frozen, removal_ms
 from herder.model.ids import WorkerName
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.values.phrases import agree, counted
@@ -44,6 +44,6 @@ def _expiry(core: Core, worker: WorkerLife) -> Reason | None:
         running, drains_ms = len(worker.live), removal_ms(pool, at_ms)
         text = (
             f"{name} reached the end of its ttl at {iso(at_ms)} and takes no new work; {counted(running, 'attempt')} "
-            f"{agree(running, 'runs', 'run')} on. It drains at {iso(max(drains_ms, now_ms))} (ttl_grace), unless it is extended."
+            f"{agree(running, 'runs', 'run')} on. {drain_time(worker, pool, f'at {iso(max(drains_ms, now_ms))}')}"
         )
     return Reason(kind=ReasonKind.EXPIRED, text=text, evidence=evidence)

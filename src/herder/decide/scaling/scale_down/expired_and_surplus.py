@@ -48,7 +48,8 @@ def grace_notes(view: PoolView, now_ms: int) -> tuple[Reason, ...]:
     past = agree(len(staying), "is past its ttl and takes", "are past their ttl and take")
     text = f"{counted(len(staying), 'worker')} of pool {view.spec.name} {past} no new work."
     if drains_ms > now_ms:
-        text = f"{text} {first.name} drains in {seconds_until(drains_ms, now_ms)} (ttl_grace), unless it is extended."
+        unless = ", unless it is extended" if first.extendable else ""
+        text = f"{text} {first.name} drains in {seconds_until(drains_ms, now_ms)} (ttl_grace){unless}."
         evidence: tuple[tuple[str, int | float | str], ...] = (("flips", f"at {iso(drains_ms)}"),)
         return (_note(text, len(staying), evidence),)
     budget = in_force(view, Disruption.EXPIRED, now_ms)
@@ -106,7 +107,8 @@ def _drain(view: PoolView, worker: ObservedWorker, reason: Reason) -> DrainWorke
 
 def _expiry_reason(worker: ObservedWorker, now_ms: int) -> Reason:
     at = worker.expires_at_ms or 0
-    text = f"{worker.name} reached the end of its ttl {(now_ms - at) // 1000:,} s ago."
+    ago_s = (now_ms - at) // 1000
+    text = f"{worker.name} reached the end of its ttl{f' {ago_s:,} s ago' if ago_s > 0 else ''}."
     return Reason(kind=ReasonKind.EXPIRED, text=text, evidence=(("expires_at_ms", at),))
 
 

@@ -163,7 +163,7 @@ RECOVERY = (
         rules=("gradual limits are respected",),
         replaced=(answers(f"{_HISTORY}:_shrinkage", lambda: None),),
         look=Look(
-            jobs_per_day=3_000, workers=20, intensity=5.0, odds={"server_crash": 0.01}, fleet=idle_soon
+            jobs_per_day=1_500, workers=20, intensity=5.0, odds={"server_crash": 0.03}, fleet=idle_soon
         ),
     ),
     Mutant(

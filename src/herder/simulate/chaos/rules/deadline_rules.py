@@ -54,7 +54,7 @@ class DeadlineRules:
         elif worker.state is WorkerState.DRAINING and times.on_blocked is OnBlocked.FORCE:
             by_hand = worker.name in self._news.by_hand
             yield "drains end", max(times.drain_grace_s, LONGEST_ORDER_S if by_hand else 0.0)
-        elif worker.name not in self._world.machines.agents and self._counts(worker):
+        elif not self._world.machines.lives(worker.name) and self._counts(worker):
             yield "the dead are noticed", times.dead_after_s
 
     def _counts(self, worker: WorkerNews) -> bool:

@@ -16,7 +16,8 @@ from herder.simulate.chaos.actors.cluster_users import ClusterUsers
 from herder.simulate.chaos.actors.crowd import DAY_S, PER_HOUR, Crowd
 from herder.simulate.chaos.cluster_fleet import with_cluster
 from herder.simulate.chaos.faults.chance import stream
-from herder.simulate.chaos.faults.kinds import CALL_FAULTS, NETWORK_FAULTS, Trouble
+from herder.simulate.chaos.faults.cluster_mishaps import CLUSTER_MISHAPS, ClusterMishaps
+from herder.simulate.chaos.faults.kinds import CALL_FAULTS, CLUSTER_CALL_FAULTS, NETWORK_FAULTS, Trouble
 from herder.simulate.chaos.faults.mishaps import MISHAPS, Mishaps
 from herder.simulate.chaos.faults.provider_lies import LIES
 from herder.simulate.chaos.fleet import CORE_SETTINGS, SHARING, Fleet, fleet_of
@@ -65,6 +66,17 @@ BAD_DAYS = Trouble(
     step_stalls=0.01,
     boot_slow=0.05,
     boot_twice=0.02,
+    cluster_calls=0.01,
+    watch_silent=0.5 * HOUR,
+    versions_gone=0.3 * HOUR,
+    api_restart=0.5 * HOUR,
+    api_errors=0.5 * HOUR,
+    api_slow=0.2 * HOUR,
+    node_deleted=0.1 * HOUR,
+    node_cordoned=0.3 * HOUR,
+    kubelet_silent=0.5 * HOUR,
+    node_machine_lost=0.3 * HOUR,
+    budget_blocks=0.5 * HOUR,
 )
 
 #: Everything that --without can exclude: faults of calls, mishaps, and actions of operators.
@@ -83,6 +95,8 @@ KINDS = frozenset(
             "boot slow",
             "boot twice",
         ),
+        *(f"cluster {each.value}" for each in CLUSTER_CALL_FAULTS),
+        *CLUSTER_MISHAPS,
         *MISHAPS,
         *LIES,
         *PER_HOUR,
@@ -158,11 +172,14 @@ class ChaosRun:
             pools_of_files=False,
             cluster=options.cluster,
         )
-        self.watch = Watch(self.world, self._fleet.pools)
         self.crowd = Crowd(self.world, self._fleet.pools, options.jobs_per_day, options.intensity)
         kube = self.world.kube
         self.cluster_users = None if kube is None else ClusterUsers(kube, self.world.loop, self.world.dice)
+        self.watch = Watch(self.world, self._fleet.pools, self.cluster_users)
         self.mishaps = Mishaps(self.world)
+        self.cluster_mishaps: ClusterMishaps | None = None
+        if kube is not None and self.cluster_users is not None:
+            self.cluster_mishaps = ClusterMishaps(self.world, kube, self.cluster_users)
         deaths = stream(options.seed, "deaths")
         odds = self.world.dice.odds.crash_at_effect
         self.world.dies = lambda _what: (
@@ -187,9 +204,10 @@ class ChaosRun:
             )
         ]
         crowd, mishaps = background[:2]
-        users = self.cluster_users
-        if users is not None:
-            background.append(asyncio.ensure_future(users.run()))
+        if self.cluster_users is not None and self.cluster_mishaps is not None:
+            background += [
+                asyncio.ensure_future(each.run()) for each in (self.cluster_users, self.cluster_mishaps)
+            ]
         try:
             await self._go_on(self.options.days * DAY_S)
             crowd.cancel()
@@ -222,6 +240,8 @@ class ChaosRun:
         world = self.world
         world.dice.trouble = False
         self.mishaps.heal()
+        if self.cluster_mishaps is not None:
+            self.cluster_mishaps.heal()
         if world.server is None:
             await world.restart(1.0)
         await self.crowd.finish()

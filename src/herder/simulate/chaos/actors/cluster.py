@@ -123,6 +123,21 @@ class PlayedCluster:
             self.api.kubelets.revive(name, self.times.now_ms())
             self.running.poke()
 
+    def silence(self, name: str) -> None:
+        """The reports of this kubelet do not get through any more."""
+        if name in self.there:
+            self.trace("kubelet is silent", name)
+            self.silent.add(name)
+            self.api.kubelets.cut_off(name)
+            self.running.poke()
+
+    def hear(self, name: str) -> None:
+        """They do again."""
+        if name in self.silent:
+            self.silent.discard(name)
+            self.api.kubelets.connect(name)
+            self.running.poke()
+
     # --- people and rules
 
     def ask(self, method: str, path: str, body: Json | None = None) -> tuple[int, Json]:

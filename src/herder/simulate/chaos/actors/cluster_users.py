@@ -82,7 +82,7 @@ class ClusterUsers:
         for app in list(self.apps.values()):
             self._end(app)
         for name in sorted(self._jobs):
-            if self._kube.ask("DELETE", f"{JOBS}/{name}", _BACKGROUND)[0] < 500:
+            if _done(self._kube.ask("DELETE", f"{JOBS}/{name}", _BACKGROUND)[0]):
                 self._jobs.discard(name)
         self.keep()
         for name in list(self.cordoned):
@@ -115,10 +115,10 @@ class ClusterUsers:
     def uncordon(self, name: str) -> None:
         if name in self.cordoned:
             status, _ = self._kube.ask("PATCH", f"{NODES}/{name}", {"spec": {"unschedulable": None}})
-            if status >= 500:
-                self._loop.call_later(TICK_S, self.uncordon, name)
+            if _done(status):
+                self.cordoned.pop(name, None)
             else:
-                self.cordoned.pop(name)
+                self._loop.call_later(TICK_S, self.uncordon, name)
 
     # --- inside
 
@@ -165,11 +165,16 @@ class ClusterUsers:
     def _remove(self, name: str, there: set[str]) -> None:
         left = sorted(each for each in there if each.rpartition("-")[0] == name)
         paths = [f"{BUDGETS}/{name}", *(f"{PODS}/{each}" for each in left)]
-        if all(self._kube.ask("DELETE", path)[0] < 500 for path in paths) and not left:
+        if all(_done(self._kube.ask("DELETE", path)[0]) for path in paths) and not left:
             self._ending.discard(name)
 
     def _set_budget(self, app: App, available: int) -> int:
         return self._kube.ask("PATCH", f"{BUDGETS}/{app.name}", {"spec": {"minAvailable": available}})[0]
+
+
+def _done(status: int) -> bool:
+    """Whether it is as it should be, or there is nothing to be changed any more."""
+    return status in (200, 202, 404)
 
 
 def _pod_spec(pool: str, cpu: str, memory: str) -> dict[str, Any]:

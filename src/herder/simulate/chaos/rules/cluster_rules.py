@@ -1,6 +1,6 @@
 """Rules of nodes and pods, judged by the objects of the API server and by the machines of the provider.
 
-A Node object goes after its machine and soon after it. No machine is removed under pods, and no pod deleted instead of evicted, before the
+Pods are evicted within their budgets. A Node object goes after its machine and soon after it. No machine is removed under pods, and no pod deleted instead of evicted, before the
 deadline of a drain that is forced. A cordon that a person has set stays. What people order with force, machines that are gone, kubelets that
 are not heard and machines that a provider denied to have are excused.
 """
@@ -17,7 +17,7 @@ from herder.simulate.chaos.actors.cluster_users import ClusterUsers
 from herder.simulate.chaos.rules.fleet_news import FleetNews, WorkerNews
 from herder.simulate.chaos.world import World
 from herder.testing.kubernetes.objects import Json
-from herder.testing.kubernetes.objects.resources import NODES, PODS
+from herder.testing.kubernetes.objects.resources import BUDGETS, NODES, PODS
 from herder.testing.kubernetes.objects.store import Change
 
 #: How long a node may be there after its machine, counted while everything works.
@@ -25,6 +25,7 @@ LEFT_OVER_S = 1_200.0
 #: A deadline is the server's, whose clock may have been set; what loops add is on the other side.
 EARLY_S = 10.0
 _POD = re.compile(r"/api/v1/namespaces/([^/]+)/pods/([^/]+)$")
+EVICTED = b"EvictionByEvictionAPI"
 Found = tuple[str, str]
 
 
@@ -41,6 +42,7 @@ class ClusterRules:
         """By node: for how long its machine is gone."""
         kube.asked = self._asked
         kube.api.store.listen(NODES, self._node_changed)
+        kube.api.store.listen(PODS, self._pod_changed)
 
     # --- when something happens
 
@@ -139,6 +141,32 @@ class ClusterRules:
                 (
                     "no pod is deleted before its deadline",
                     f"Pod {pod.key[1]} on node {node} is deleted and not evicted.",
+                )
+            )
+
+    def _pod_changed(self, change: Change) -> None:
+        """An eviction that was allowed: so many pods of its app must still be ready as the budget says."""
+        pod, old, store = change.new, change.old, self._kube.api.store
+        if (
+            old is None
+            or old.deleting
+            or not pod.deleting
+            or EVICTED not in pod.body
+            or not old.fields[".ready"]
+        ):
+            return
+        app = pod.labels.get("app", "")
+        budget = store.get(BUDGETS, (pod.key[0], app))
+        if budget is None:
+            return
+        alike = (each for each in store.all(PODS, pod.key[0]) if each.labels.get("app") == app)
+        ready = sum(bool(each.fields[".ready"]) and not each.deleting for each in alike)
+        least = int(budget.decode()["spec"]["minAvailable"])
+        if ready < least:
+            self.met.append(
+                (
+                    "pods are evicted within their budgets",
+                    f"Pod {pod.key[1]} was evicted; {ready} pods of its app are ready, and its budget is {least}.",
                 )
             )
 

@@ -62,6 +62,7 @@ RULES = frozenset(
         "no node is removed whose machine exists",
         "no machine is removed under pods",
         "no pod is deleted before its deadline",
+        "pods are evicted within their budgets",
         "cordons of others stay",
         "the fleet reaches what the policy wants",
         "a fleet at rest stays as it is",

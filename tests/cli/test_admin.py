@@ -132,7 +132,7 @@ def test_what_the_sweep_refuses_has_an_exit_code(
     again = herder("admin", "sweep", "--adopt", "-o", "json")
     assert again.code == 4, "there is nothing to ask about"
     assert {key: json.loads(again.out)[key] for key in ("done", "refused")} == {"done": 0, "refused": 1}
-    assert "1 machine of driver pretend cannot be adopted: Pool std cannot" in herder("admin", "sweep").err
+    assert "1 machine of driver pretend cannot be adopted. Pool std cannot" in herder("admin", "sweep").err
     assert workers[0].name in herder("worker", "list").out
     operator = server.token_of("operator")
     (tmp_path / "operator.token").write_text(operator)

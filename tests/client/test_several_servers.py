@@ -144,7 +144,7 @@ def test_without_a_leader_one_server_is_asked_until_another_could_have_taken_ove
     with HerderClient(api.url, TOKEN) as client:
         client.http.told = told.append
         assert client.jobs.submit(JobSubmission(command=["true"])).first_job == 17
-    assert told == ["told to fail with 503 Trying again."]
+    assert told == ["told to fail with 503. Trying again."]
     assert len(pauses) == 8
 
 

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from herder.cli.input.job_files import read_jobs
 from herder.drivers.registry import driver_kinds, load, read_settings
@@ -24,6 +25,9 @@ def test_an_example_can_be_read(page: Path, number: int, text: str, tmp_path: Pa
             (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / "jobs.yaml").write_text(text)
         assert read_jobs(str(tmp_path / "jobs.yaml")).jobs
+        return
+    if re.search(r"^apiVersion:", text, re.MULTILINE):
+        assert all(each["kind"] and each["metadata"]["name"] for each in YAML(typ="safe").load_all(text))
         return
     for driver in load_texts([(f"{page.name}, example {number}", text)]).drivers:
         if driver.kind in driver_kinds():  # one page writes its own

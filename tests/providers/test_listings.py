@@ -152,7 +152,7 @@ async def test_a_few_at_a_time_add_up(make_fleet: MakeFleet) -> None:
     await fleet.until(lambda: "cloud" in fleet.core.state.frozen_drivers, limit_s=SWEEPS_S)
     assert alive(fleet) == names[3:]
     assert (
-        "reports that at least 1 of its 7 workers no longer exist. 3 others were closed or removed in the last minute, which makes 4 in all, "
+        "reports that at least 1 of its 7 workers no longer exists. 3 others were closed or removed in the last minute, which makes 4 in all, "
         "more than the limit of 3 in a minute. Nothing was removed."
     ) in fleet.events("driver.frozen")[0]
 

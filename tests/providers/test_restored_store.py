@@ -302,7 +302,7 @@ async def test_one_machine_of_many_is_removed_before_the_driver_is_frozen_for_th
     await fleet.until(lambda: "cloud" in fleet.core.state.frozen_drivers, limit_s=60)
     assert await decide(fleet, "remove", lost[0]) == (
         "1 unknown machine of driver cloud is removed. What runs on it is lost. 7 unknown machines remain, and the limit is 3, so the driver "
-        "is frozen when it is removed. Decide about the others too: run `herder admin sweep --driver cloud`."
+        "is frozen afterwards. Decide about the others too: run `herder admin sweep --driver cloud`."
     )
     await fleet.until(lambda: lost[0] not in fleet.machines(), limit_s=60)
     await fleet.until(lambda: "cloud" in fleet.core.state.frozen_drivers, limit_s=60)

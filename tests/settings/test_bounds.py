@@ -62,6 +62,10 @@ POOL = [
     ("clock_skew", "0s", "2h"),
     ("minimum_run_time", "-1s", "31d"),
     ("headroom", "-1", "100001"),
+    ("pending_pods", "0", "1000001"),
+    ("pending_pods_for", "-1s", "25h"),
+    ("eviction_grace", "-1s", "25h"),
+    ("evictions_at_once", "0", "101"),
 ]
 #: (setting, key in it, text around the value, below, above)
 ROWS = [
@@ -122,6 +126,7 @@ WITHOUT = {
     "membership", "description", "driver", "schedules", "cpu_pressure", "memory_pressure", "metrics", "consolidation",
     "preempts_spot", "disruption_budget", "maintenance_windows", "replace_drifted", "on_blocked", "step_timeouts", "repair",
     "repair_breaker", "labels", "taints", "cpu_limit", "default_eligible", "frozen", "driver_options",
+    "cluster", "grows_after", "one_job_per_worker",
 }  # fmt: skip
 
 

@@ -76,6 +76,7 @@ def core_on(engine: Engine) -> Any:
         driver_notes={},
         read=read,
         drivers={},
+        clusters={},
         state=EngineState(),
         ledger=Totals(),
         store=store,

@@ -188,7 +188,7 @@ CASES = (
     Case(errors.Invalid, lambda: check_name("a\nb", "name"), "'a\\nb' is not a valid name.", "Use at most 200 printable characters."),
     Case(errors.TooLarge, lambda: check_attributes({f"k{n}": "x" * 4000 for n in range(20)}),
          "The attributes have 80,050 bytes together; the maximum is 16,384.", "Store large values elsewhere and put their address into an attribute."),
-    Case(adoption.NotAdoptable, _adopt_unheld, "The machine is not of a time that the store has forgotten: its worker had ended. Remove it."),
+    Case(adoption.NotAdoptable, _adopt_unheld, "The store remembers the time of this machine, and its worker has ended. Remove the machine."),
     Case(errors.Unauthenticated, lambda: invited(_empty_core(), "no"), "Unknown or expired activation token.", "The worker was removed; stop this agent."),
     Case(errors.Forbidden, lambda: check(VIEWER, Action.CREATE, OF_KIND[Kind.JOB]), "This action needs the role user; ada has the role viewer.",
          "Use a token with that role, or ask an administrator to run `herder user set`."),

@@ -1,6 +1,6 @@
 """httpx without its own command line, which takes two thirds of the time of its import and is of no use here: `herder` starts sooner.
 
-Nobody else may have imported httpx in the process before; then this changes nothing.
+If another module has imported httpx before, this changes nothing.
 """
 
 import sys

@@ -18,7 +18,7 @@ from herder.client.errors import BY_STATUS, ClientError, ServerError, Unreachabl
 from herder.client.http_library import httpx
 from herder.client.servers import Servers
 from herder.client.tries import CONNECT_SERVERS_S, FOREVER, Tries
-from herder.model.values.phrases import clause
+from herder.model.values.phrases import clause, sentences
 from herder.wire.resources import Problem
 
 T = TypeVar("T")
@@ -115,7 +115,7 @@ class Transport:
     def tell_again(self, error: UnreachableError, failures: int) -> None:
         """For those who read streams and ask for them anew: says now and then that there is no answer. `failures`: in a row."""
         if failures % TELL_FAILURES == TELL_FAILURES - 1:
-            self.told(f"{error.message} Trying again.")
+            self.told(sentences(error.message, "Trying again"))
 
     def get(self, path: str, kind: type[T], query: Query | None = None, *, held_s: float = 0.0) -> T:
         """`held_s`: for so long the server may hold the call open before it answers."""
@@ -225,9 +225,8 @@ class Transport:
 
     def _tell(self, tries: Tries, why: str) -> None:
         if tries.to_tell():
-            self.told(
-                f"{why} Trying again{' until it answers; Ctrl-C stops the waiting' if tries.endless else ''}."
-            )
+            again = "Trying again" + (" until it answers; Ctrl-C stops the waiting" if tries.endless else "")
+            self.told(sentences(why, again))
 
     def _unreachable(self, error: httpx.TransportError) -> UnreachableError:
         detail = _detail(error)

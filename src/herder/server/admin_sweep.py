@@ -16,7 +16,7 @@ from herder.cli.shell.options import UNCHANGED, DryRun, Message, Yes
 from herder.cli.shell.session import Session, session, suggesting
 from herder.cli.views.sweeps import UNKNOWN, rows_of
 from herder.client import clock
-from herder.model.values.phrases import agree, clause, counted
+from herder.model.values.phrases import agree, counted, sentences
 
 if TYPE_CHECKING:
     from herder.wire.drivers import SweepAnswer, SweepView
@@ -56,7 +56,7 @@ def sweep(
     kept until you adopt or remove them here. A driver that was frozen because it listed too many unknown machines is unfrozen by your decision,
     unless too many are left.
 
-    The exit code is 0 when all machines can be adopted, 8 when some can, and 4 when none can; with --dry-run, too.
+    The exit code is 0 when all machines can be adopted, 8 when some can, and 4 when none can, also with --dry-run.
     """
     say = session(ctx)
     if adopt and remove:
@@ -122,7 +122,7 @@ def _show(say: Session, views: "list[SweepView]") -> None:
         if view.frozen:
             say.say(view.frozen)
         for why, count in Counter(each.not_adoptable for each in view.unknown if each.not_adoptable).items():
-            say.say(f"{counted(count, 'machine')} of driver {view.driver} cannot be adopted: {clause(why)}.")
+            say.say(sentences(f"{counted(count, 'machine')} of driver {view.driver} cannot be adopted", why))
     if agents := max((view.unknown_agents for view in views), default=0):
         say.say(
             f"{counted(agents, 'agent')} {agree(agents, 'calls', 'call')} with a token that belongs to no worker and {agree(agents, 'gets', 'get')} no work."

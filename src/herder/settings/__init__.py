@@ -12,27 +12,25 @@ if TYPE_CHECKING:
     from herder.settings.lint import DriverFaults
     from herder.settings.load import Settings, load_texts
     from herder.settings.sections.bounds import faults_of
-    from herder.settings.sections.pools import pool_from_plain, pool_to_plain, template_to_plain
+    from herder.settings.sections.pools import pool_from_plain, pool_to_plain
     from herder.settings.sections.presets import PRESETS, TEMPLATES, local_defaults
-    from herder.settings.sections.server import DriverSettings, ServerSettings, UserSettings
     from herder.settings.sections.sharing import SharingSettings, sharing_from_plain, sharing_to_plain
     from herder.settings.show import as_written, expanded, without_passwords
     from herder.settings.syntax.amounts import resources_from_plain, resources_from_text, resources_to_plain
     from herder.settings.syntax.durations import format_duration, parse_duration
-    from herder.settings.syntax.problems import Place, Problem, SettingsError, Severity
+    from herder.settings.syntax.problems import Problem, SettingsError, Severity
 
 _HOMES = {
     "lint": ("DriverFaults",),
     "load": ("Settings", "load_texts"),
     "sections.bounds": ("faults_of",),
-    "sections.pools": ("pool_from_plain", "pool_to_plain", "template_to_plain"),
+    "sections.pools": ("pool_from_plain", "pool_to_plain"),
     "sections.presets": ("PRESETS", "TEMPLATES", "local_defaults"),
-    "sections.server": ("DriverSettings", "ServerSettings", "UserSettings"),
     "sections.sharing": ("SharingSettings", "sharing_from_plain", "sharing_to_plain"),
     "show": ("as_written", "expanded", "without_passwords"),
     "syntax.amounts": ("resources_from_plain", "resources_from_text", "resources_to_plain"),
     "syntax.durations": ("format_duration", "parse_duration"),
-    "syntax.problems": ("Place", "Problem", "SettingsError", "Severity"),
+    "syntax.problems": ("Problem", "SettingsError", "Severity"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -40,15 +38,11 @@ __all__ = [
     "PRESETS",
     "TEMPLATES",
     "DriverFaults",
-    "DriverSettings",
-    "Place",
     "Problem",
-    "ServerSettings",
     "Settings",
     "SettingsError",
     "Severity",
     "SharingSettings",
-    "UserSettings",
     "as_written",
     "expanded",
     "faults_of",
@@ -63,7 +57,6 @@ __all__ = [
     "resources_to_plain",
     "sharing_from_plain",
     "sharing_to_plain",
-    "template_to_plain",
     "without_passwords",
 ]
 

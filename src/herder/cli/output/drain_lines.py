@@ -17,7 +17,6 @@ NAME_LEAST = 16
 
 def drain_line(text: str, worker: str, before: str, room: int) -> str:
     """`before`: how many of several workers are done, in a sentence."""
-    short = text
     for short in _shorter(text, worker):
         if width_of(before + short) <= room:
             return before + short

@@ -31,7 +31,7 @@ def _pieces(say: "Session", job: int, attempt: int | None, *, follow: bool) -> I
     if not follow:
         yield from ((attempt or 0, piece) for piece in say.client.jobs.logs(job, attempt=attempt))
         return
-    say.client.jobs.get(job)  # one that answers is waited for when it restarts
+    say.client.jobs.get(job)  # fails now without a server; later restarts are waited for
     with say.patient():
         if attempt is None:
             yield from say.client.jobs.follow(job)

@@ -86,7 +86,7 @@ def spec_of(core: Core, driver: str, unknown: UnknownMachine, user: str) -> Work
     plan = plan_of(machine.worker)
     if plan is None or not unknown.held:
         raise NotAdoptable(
-            "The machine is not of a time that the store has forgotten: its worker had ended. Remove it."
+            "The store remembers the time of this machine, and its worker has ended. Remove the machine."
         )
     if machine.phase not in (Phase.RUNNING, Phase.CREATING):
         raise NotAdoptable(f"The machine is {machine.phase.value}. Remove it.")
@@ -102,7 +102,9 @@ def spec_of(core: Core, driver: str, unknown: UnknownMachine, user: str) -> Work
         pool, offer, PlanNumber(plan), ordinal, f"{user} adopted its machine after the store was restored."
     )
     if spec.name != machine.worker:
-        raise NotAdoptable(f"The name of the machine is not one that pool {pool.name} gives. Remove it.")
+        raise NotAdoptable(
+            f"The name of the machine is not one that pool {pool.name} gives. Remove the machine."
+        )
     return spec
 
 

@@ -265,7 +265,7 @@ class Comparison:
         )
         in_all = f". {others}, which makes {len(lost) + recent} in all," if recent else ","
         what = (
-            f"the provider reports that at least {len(lost)} of its {counted(fleet, 'worker')} no longer exist{in_all} more than the limit of {bound} in a minute"
+            f"the provider reports that at least {len(lost)} of its {counted(fleet, 'worker')} no longer {agree(len(lost), 'exists', 'exist')}{in_all} more than the limit of {bound} in a minute"
             if gone
             else f"the provider lists {counted(len(orphans), 'machine')} that {agree(len(orphans), 'belongs', 'belong')} to no worker, more than the limit of {bound}"
         )

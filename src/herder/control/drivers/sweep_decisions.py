@@ -106,8 +106,8 @@ def _removing(
     left, most = _left(core, name, chosen, more=0)
     if left > most:
         text += (
-            f" {counted(left, 'unknown machine')} {agree(left, 'remains', 'remain')}, and the limit is {most:,}, so the driver is frozen when "
-            f"{agree(count, 'it is', 'they are')} removed. Decide about the others too: run `herder admin sweep --driver {name}`."
+            f" {counted(left, 'unknown machine')} {agree(left, 'remains', 'remain')}, and the limit is {most:,}, so the driver is frozen "
+            f"afterwards. Decide about the others too: run `herder admin sweep --driver {name}`."
         )
     return SweepAnswer(object=f"driver/{name}", text=text, dry_run=dry_run, done=count)
 

@@ -81,7 +81,11 @@ class _Collector:
             under_repair[name] = len(found)
             is_open[name] = int(bool(found) and len(found) >= breaker.limit(state, state.pools[name]))
         for metric, text, counts in (
-            ("herder_workers_escalated", "Workers that their repair has left to a person.", escalated),
+            (
+                "herder_workers_escalated",
+                "Workers whose repair has ended and whose condition still holds.",
+                escalated,
+            ),
             ("herder_workers_quarantined", "Sick workers that are kept for inspection.", kept),
             (
                 "herder_drains_blocked",
@@ -89,7 +93,11 @@ class _Collector:
                 blocked,
             ),
             ("herder_workers_under_repair", "Workers that the breaker counts.", under_repair),
-            ("herder_repair_breaker_open", "1 if the breaker lets no repair begin.", is_open),
+            (
+                "herder_repair_breaker_open",
+                "1 if as many workers are under repair as repair_breaker allows.",
+                is_open,
+            ),
         ):
             family = GaugeMetricFamily(metric, text, labels=["pool"])
             for name in sorted(state.pools):

@@ -186,7 +186,7 @@ def _churn(view: PoolView, now_ms: int) -> list[_Limit]:
         return []
     shortest, name = min(lives)
     text = (
-        f"Pool {view.spec.name} creates workers every {span(int(CHURN_PAUSE_S * 1000))} only, because its {name} of {shortest:g} s is below "
+        f"Pool {view.spec.name} creates workers at most once in {span(int(CHURN_PAUSE_S * 1000))}, because its {name} of {shortest:g} s is below "
         f"{TTL_SHORTEST_S:g} s. Raise {name}, or remove it; the next workers are created in {seconds_until(until, now_ms)}."
     )
     evidence = ((f"{name}_s", shortest), ("until_ms", until), ("flips", f"a longer {name}"))

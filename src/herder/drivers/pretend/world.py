@@ -198,15 +198,6 @@ class PretendWorld:
                     machine.goes_at_ms = None if goes_after_s is None else now_ms + round(goes_after_s * 1000)
         self.changed()
 
-    def announce_zone(self, zone: str, left_s: float, goes_after_s: float | None = None) -> list[WorkerName]:
-        """The same of all spot machines of the zone; it sells no spot there until `sold_out` is changed."""
-        with self.lock:
-            self.sold_out.add((zone, True))
-            found = self.spot_of(zone)
-        for worker in found:
-            self.announce(worker, left_s, goes_after_s)
-        return found
-
     def spot_of(self, zone: str) -> list[WorkerName]:
         return [
             worker

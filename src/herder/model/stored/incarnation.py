@@ -21,7 +21,7 @@ ROUND_TO = 1_000_000
 PLANS_ROUND_TO = 10_000
 #: Attempts of a job that existed before are numbered anew from a multiple of this: more than any job can have.
 ATTEMPTS_STEP = 100_000
-#: Salts are below this. With each one another the first numbers of attempts, and, of as many slots of the rounded numbers, all others.
+#: A salt is below SALTS. It shifts the first number of attempts, and, modulo SLOTS, all other numbers by as many multiples of their rounding.
 SALTS, SLOTS = 1_000_000, 1_000
 #: Ranges of forgotten plan numbers that are kept; the oldest are merged.
 RANGES_MAX = 50

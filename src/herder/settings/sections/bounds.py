@@ -12,15 +12,12 @@ from typing import Any
 from herder.model.fleet.lifetime import TTL_SHORTEST_S
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.repair import COUNTED
-from herder.settings.sections.label_syntax import label_faults
+from herder.settings.sections.label_syntax import Fault, label_faults
 from herder.settings.syntax.durations import LONGEST_S, format_duration
 from herder.settings.syntax.values import join
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60.0, 3_600.0, 86_400.0
 WORKERS_MOST = 100_000
-
-Fault = tuple[str, str, str]
-"""(setting, what is wrong, remedy)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +54,9 @@ BOUNDS: dict[str, tuple[str, Bound]] = {
     "scale_down_cooldown": ("scale_down.cooldown_s", Bound(low=0, high=7 * _DAY_S)),
     "idle_timeout": ("scale_down.idle_timeout_s", Bound(low=0, high=365 * _DAY_S)),
     "wait_cost": ("scale_up.wait_cost", _numbers(0, 1_000_000)),
+    "pending_pods": ("scale_up.pending_pods", _numbers(1, 1_000_000)),
+    "pending_pods_for": ("scale_up.pending_pods_for_s", _SUSTAINED),
+    "eviction_grace": ("lifetime.eviction_grace_s", Bound(low=0, high=_DAY_S)),
     "offer_backoff": ("scale_up.offer_backoff_s", Bound(low=1, high=_DAY_S)),
     "offer_backoff_max": ("scale_up.offer_backoff_max_s", Bound(low=1, high=7 * _DAY_S)),
     "scale_down_period": ("scale_down.period_s", Bound(low=0, high=30 * _DAY_S)),

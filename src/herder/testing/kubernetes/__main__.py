@@ -51,13 +51,16 @@ async def _serve(arguments: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m herder.testing.kubernetes", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="Port on 127.0.0.1. 0 takes any free one.")
-    parser.add_argument("--kubeconfig", type=Path, help="File to write, which leads a client here.")
+    parser.add_argument("--kubeconfig", type=Path, help="Kubeconfig of this cluster to write.")
     parser.add_argument("--scale", type=float, default=1.0, help="Seconds of the cluster in a second.")
     parser.add_argument(
-        "--node-grace-s", type=float, default=50.0, help="A node that is silent for so long is Unknown."
+        "--node-grace-s",
+        type=float,
+        default=50.0,
+        help="A node that is silent for this time becomes Unknown.",
     )
     parser.add_argument(
-        "--no-kubelets", action="store_true", help="Play no kubelets: nodes only do what is asked."
+        "--no-kubelets", action="store_true", help="Play no kubelets: nodes change only by calls of the API."
     )
     parser.add_argument(
         "--run-commands", action="store_true", help="Run the commands of containers on this machine."

@@ -32,7 +32,7 @@ def add_to(app: typer.Typer) -> None:
         """Show recorded events with their time, object and text."""
         say = session(ctx)
         if follow:
-            say.client.health()  # one that answers is waited for when it restarts
+            say.client.health()  # fails now without a server; later restarts are waited for
             with detaching("the server", "herder events --follow"), say.patient():
                 _follow(say, kind, about, after, limit)
             return

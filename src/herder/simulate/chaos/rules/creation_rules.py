@@ -74,8 +74,10 @@ class CreationRules:
             self._tries.pop(worker, None)
             return
         yield from self._tried(limits, worker, now_s, "" if server is None else server.host)
-        distance_s = now_s - (-1e9 if last is None else last[0])
-        if last is not None and distance_s + ROUNDING_S < limits.pause_between_starts_s:
+        if last is None:
+            return
+        distance_s = now_s - last[0]
+        if distance_s + ROUNDING_S < limits.pause_between_starts_s:
             yield (
                 "starts keep their distance",
                 f"Driver {driver} was asked for {worker} {distance_s:.2f} s after {last[1]}; pause_between_starts is "

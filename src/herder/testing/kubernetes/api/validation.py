@@ -31,7 +31,6 @@ KEY_TEXT = (
     f"'{LABEL_NAME}')"
 )
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-OPERATORS = ("Equal", "Exists")
 
 
 def name_causes(name: str, *, free: bool = False) -> list[Cause]:

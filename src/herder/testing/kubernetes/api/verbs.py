@@ -4,7 +4,7 @@ All rules that hold for every kind are here; what a kind adds is in its `Kind`. 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import NoneType
 from typing import Any
 
@@ -221,9 +221,6 @@ class Verbs:
         if resource.generation and _desired(new) != _desired(old):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         return self.keep(resource, held, old, new)
-
-    def with_subresource(self, writing: Writing, subresource: str) -> Writing:
-        return replace(writing, subresource=subresource)
 
 
 def _may_go(obj: Json) -> bool:

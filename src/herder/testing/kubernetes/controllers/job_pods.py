@@ -18,7 +18,6 @@ class JobPods:
     succeeded: list[tuple[Stored, Json]] = field(default_factory=list)
     """They ended well and are not counted yet."""
     failed: list[tuple[Stored, Json]] = field(default_factory=list)
-    uncounted_gone: list[str] = field(default_factory=list)
     indexes: set[int] = field(default_factory=set)
     """Of active pods, and of such as end and whose place is not free yet."""
 

@@ -134,8 +134,8 @@ class Machines:
                         self._kube.restart(str(worker))
 
     def lives(self, worker: str) -> bool:
-        """Whether an agent runs there, or a kubelet that is heard."""
-        return worker in self.agents or (self._kube is not None and self._kube.hears(worker))
+        """Whether an agent runs there, or a kubelet, also one that is not heard: its node is repaired and not dead."""
+        return worker in self.agents or (self._kube is not None and worker in self._kube.there)
 
     def kill(self, worker: str, *, machine_stays: bool = False) -> None:
         self._trace("agent dies", worker)

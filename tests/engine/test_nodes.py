@@ -153,6 +153,18 @@ def test_conditions_come_and_go_with_the_clusters_word() -> None:
     assert worker.state is WorkerState.READY
 
 
+def test_a_node_whose_kubelet_is_silent_is_not_heard_from() -> None:
+    """The sweep believes no listing without a machine whose worker is heard: the machine of a silent node must not count as there."""
+    world, worker = joined()
+    before_ms = worker.last_seen_at_ms
+    world.now_ms += 60_000
+    for _ in range(2):
+        see(world, node(NAME, ready=None))
+        assert worker.last_seen_at_ms == before_ms
+    see(world, node(NAME, ready=False))
+    assert worker.last_seen_at_ms == world.now_ms, "a kubelet that says what is wrong is there"
+
+
 def test_a_node_that_is_not_in_a_fresh_picture_is_unhealthy_and_in_a_stale_one_is_as_before() -> None:
     world, worker = joined(workload_pods=1)
     see(world, age_ms=STALE_MS + 1, fault="The API server does not answer.")

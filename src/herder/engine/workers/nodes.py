@@ -295,7 +295,10 @@ def _joined(
         worker.last_seen_at_ms = now_ms  # most nodes, in most pictures
         return
     report(state, changes, worker, CLUSTER, _conditions(found, now_ms), now_ms)
-    heard_of(state, changes, worker, now_ms)
+    if (
+        found.ready is not None
+    ):  # else the cluster has not heard of its kubelet: the sweep asks whether its machine exists
+        heard_of(state, changes, worker, now_ms)
     worker.use = found.use
     free_capacity(state, worker)
     quiet = found.empty and not _computes(found)

@@ -30,7 +30,7 @@ DEAD_AFTER_S = 200.0
 HEARTBEAT_S = 60.0
 
 
-def _template(
+def template(
     name: str, cpu: int, cents: int, zones: tuple[Zone, ...] = (), spot: SpotUse = SpotUse.NO
 ) -> Template:
     return Template(
@@ -81,7 +81,7 @@ def fleet_of(workers: int) -> Fleet:
             PoolSpec(
                 name=PoolName("steady"),
                 driver="metal",
-                templates=(_template("medium", 8, 24),),
+                templates=(template("medium", 8, 24),),
                 size=PoolSize(min_workers=max(1, steady // 3), max_workers=steady),
                 scale_up=ScaleUp(cooldown_s=120.0),
                 scale_down=ScaleDown(idle_timeout_s=1800.0, fraction=0.2, period_s=1800.0, cooldown_s=300.0),
@@ -90,7 +90,7 @@ def fleet_of(workers: int) -> Fleet:
             PoolSpec(
                 name=PoolName("burst"),
                 driver="cloud",
-                templates=(_template("small", 4, 12, zones), _template("large", 16, 48, zones)),
+                templates=(template("small", 4, 12, zones), template("large", 16, 48, zones)),
                 size=PoolSize(max_workers=burst),
                 scale_down=ScaleDown(idle_timeout_s=900.0),
                 lifetime=_lifetime(ttl_s=4 * 3600.0),
@@ -98,7 +98,7 @@ def fleet_of(workers: int) -> Fleet:
             PoolSpec(
                 name=PoolName("spot"),
                 driver="cloud",
-                templates=(_template("medium", 8, 24, zones, SpotUse.PREFER),),
+                templates=(template("medium", 8, 24, zones, SpotUse.PREFER),),
                 size=PoolSize(max_workers=spot, max_live_workers=max(1, spot - 1)),
                 scale_down=ScaleDown(idle_timeout_s=1200.0, consolidation=Consolidation.BREAK_EVEN),
                 lifetime=_lifetime(),

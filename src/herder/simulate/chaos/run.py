@@ -12,12 +12,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from herder.simulate.chaos.actors.cluster_users import ClusterUsers
 from herder.simulate.chaos.actors.crowd import DAY_S, PER_HOUR, Crowd
+from herder.simulate.chaos.cluster_fleet import with_cluster
 from herder.simulate.chaos.faults.chance import stream
-from herder.simulate.chaos.faults.kinds import CALL_FAULTS, NETWORK_FAULTS, Trouble
+from herder.simulate.chaos.faults.cluster_mishaps import CLUSTER_MISHAPS, ClusterMishaps
+from herder.simulate.chaos.faults.kinds import CALL_FAULTS, CLUSTER_CALL_FAULTS, NETWORK_FAULTS, Trouble
 from herder.simulate.chaos.faults.mishaps import MISHAPS, Mishaps
 from herder.simulate.chaos.faults.provider_lies import LIES
 from herder.simulate.chaos.fleet import CORE_SETTINGS, SHARING, Fleet, fleet_of
+from herder.simulate.chaos.rules.cluster_rest import ClusterRest
 from herder.simulate.chaos.rules.rest import Rest
 from herder.simulate.chaos.rules.violation import Violation
 from herder.simulate.chaos.rules.watch import Watch
@@ -62,6 +66,17 @@ BAD_DAYS = Trouble(
     step_stalls=0.01,
     boot_slow=0.05,
     boot_twice=0.02,
+    cluster_calls=0.01,
+    watch_silent=0.5 * HOUR,
+    versions_gone=0.3 * HOUR,
+    api_restart=0.5 * HOUR,
+    api_errors=0.5 * HOUR,
+    api_slow=0.2 * HOUR,
+    node_deleted=0.1 * HOUR,
+    node_cordoned=0.3 * HOUR,
+    kubelet_silent=0.5 * HOUR,
+    node_machine_lost=0.3 * HOUR,
+    budget_blocks=0.5 * HOUR,
 )
 
 #: Everything that --without can exclude: faults of calls, mishaps, and actions of operators.
@@ -80,6 +95,8 @@ KINDS = frozenset(
             "boot slow",
             "boot twice",
         ),
+        *(f"cluster {each.value}" for each in CLUSTER_CALL_FAULTS),
+        *CLUSTER_MISHAPS,
         *MISHAPS,
         *LIES,
         *PER_HOUR,
@@ -97,6 +114,8 @@ class ChaosOptions:
     """Kinds of faults and of operations that do not happen."""
     intensity: float = 1.0
     """Odds of all faults, as a multiple of the usual ones."""
+    cluster: bool = False
+    """Whether there is a Kubernetes cluster as well, with pools whose workers are its nodes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +156,10 @@ class ChaosRun:
         variation: Variation = USUAL,
     ) -> None:
         self.options, self._progress = options, progress
-        self._fleet: Fleet = variation.fleet(fleet_of(options.workers))
+        fleet = fleet_of(options.workers)
+        self._fleet: Fleet = variation.fleet(
+            with_cluster(fleet, options.workers) if options.cluster else fleet
+        )
         self.world = World(
             options.seed,
             odds=replace(_worse(options.intensity), **variation.odds),
@@ -148,10 +170,16 @@ class ChaosRun:
             own_clocks=True,
             without=options.without,
             pools_of_files=False,
+            cluster=options.cluster,
         )
-        self.watch = Watch(self.world, self._fleet.pools)
         self.crowd = Crowd(self.world, self._fleet.pools, options.jobs_per_day, options.intensity)
+        kube = self.world.kube
+        self.cluster_users = None if kube is None else ClusterUsers(kube, self.world.loop, self.world.dice)
+        self.watch = Watch(self.world, self._fleet.pools, self.cluster_users)
         self.mishaps = Mishaps(self.world)
+        self.cluster_mishaps: ClusterMishaps | None = None
+        if kube is not None and self.cluster_users is not None:
+            self.cluster_mishaps = ClusterMishaps(self.world, kube, self.cluster_users)
         deaths = stream(options.seed, "deaths")
         odds = self.world.dice.odds.crash_at_effect
         self.world.dies = lambda _what: (
@@ -176,10 +204,16 @@ class ChaosRun:
             )
         ]
         crowd, mishaps = background[:2]
+        if self.cluster_users is not None and self.cluster_mishaps is not None:
+            background += [
+                asyncio.ensure_future(each.run()) for each in (self.cluster_users, self.cluster_mishaps)
+            ]
         try:
             await self._go_on(self.options.days * DAY_S)
             crowd.cancel()
             mishaps.cancel()
+            for each in background[4:]:
+                each.cancel()
             if not self.watch.found:
                 await self._calm_down()
         finally:
@@ -206,10 +240,14 @@ class ChaosRun:
         world = self.world
         world.dice.trouble = False
         self.mishaps.heal()
+        if self.cluster_mishaps is not None:
+            self.cluster_mishaps.heal()
         if world.server is None:
             await world.restart(1.0)
         await self.crowd.finish()
         await self.crowd.settle()
+        if world.kube is not None and self.cluster_users is not None:
+            await ClusterRest(world, self.watch, world.kube, self.cluster_users).wait()
         rest = Rest(world, self.watch)
         await rest.wait()
         self.watch.minute(MINUTE_S)

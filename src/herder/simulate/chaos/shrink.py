@@ -60,5 +60,7 @@ def command_of(options: ChaosOptions) -> str:
     words.append(f"--jobs-per-day {options.jobs_per_day}")
     if options.intensity != 1:
         words.append(f"--intensity {options.intensity:g}")
+    if options.cluster:
+        words.append("--cluster")
     words += [f'--without "{kind}"' for kind in sorted(options.without)]
     return "herder simulate chaos " + " ".join(words)

@@ -26,6 +26,7 @@ from herder.model.fleet.pool import PoolSpec
 from herder.model.stored.changes import Changes
 from herder.model.work.job import JobState
 from herder.simulate.chaos.actors.agents import Machines
+from herder.simulate.chaos.actors.cluster import PlayedCluster
 from herder.simulate.chaos.actors.people import People
 from herder.simulate.chaos.actors.server import INSTALLATION, Server, Surroundings
 from herder.simulate.chaos.faults.dice import Dice
@@ -62,11 +63,12 @@ class World:
         own_clocks: bool = False,
         without: Collection[str] = (),
         pools_of_files: bool = True,
+        cluster: bool = False,
         **provider: float,
     ) -> None:
         """`providers`: their settings by name of the driver; `provider`: changed settings of the only one. `own_clocks`: each machine has
         its own wall clock. `without`: kinds of faults that do not happen. `pools_of_files`: each start of the server applies the pools;
-        otherwise only the first one does."""
+        otherwise only the first one does. `cluster`: there is a Kubernetes cluster, whose name is that of `actors/cluster.py`."""
         self.loop = VirtualLoop()
         self.clock = VirtualClock(self.loop)
         self.dice = Dice(seed, odds, without)
@@ -75,6 +77,9 @@ class World:
         self.providers = {name: PretendWorld(self.clock.true_ms) for name in self._settings}
         self.provider = next(iter(self.providers.values()))
         self.wire = Wire(self.loop, self.dice, self.trace)
+        self.kube: PlayedCluster | None = None
+        if cluster:
+            self.kube = PlayedCluster(self.loop, self.clock, self.dice, self.trace, INSTALLATION)
         self.machines = Machines(
             self.loop,
             self.clock,
@@ -83,6 +88,7 @@ class World:
             self.dice,
             self.trace,
             own_clocks=own_clocks,
+            kube=self.kube,
         )
         for each in self.providers.values():
             each.changed, each.step_ends = self.machines.compare, self._step_ends
@@ -118,6 +124,7 @@ class World:
             trace=self.trace,
             acted=self.machines.compare,
             drivers=self._drivers,
+            clusters=dict if self.kube is None else self.kube.clusters,
             written=self._told,
             core_settings=core_settings,
             transport=transport,
@@ -144,6 +151,8 @@ class World:
             answer = self.loop.run_until_complete(self._run(story))
             self.check()
         finally:
+            if self.kube is not None:
+                self.kube.running.close()
             self.loop.clear_away()
             self.engine.dispose()
         return answer
@@ -158,6 +167,8 @@ class World:
 
     def check(self) -> None:
         """Raise the first error that nothing handled."""
+        if self.kube is not None and self.kube.running.failure is not None:
+            raise self.kube.running.failure
         for error in self.crashes:
             raise error
 

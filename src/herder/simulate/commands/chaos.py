@@ -22,6 +22,14 @@ WORKERS_MAX = 2_000
 JOBS_MAX = 1_000_000
 INTENSITY_MAX = 1000.0
 MINUTES_OF_A_DAY = 1_440
+_Without = Annotated[
+    list[str] | None,
+    typer.Option("--without", metavar="KIND", help="Exclude a kind of fault or of operation. Repeatable."),
+]
+_Cluster = Annotated[
+    bool,
+    typer.Option("--cluster", help="Add a Kubernetes cluster, and two pools whose workers are its nodes."),
+]
 
 
 def add_to(group: typer.Typer) -> None:
@@ -42,12 +50,8 @@ def chaos(
     intensity: Annotated[
         float, typer.Option("--intensity", metavar="TIMES", help="Factor for the odds of all faults.")
     ] = 1.0,
-    without: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--without", metavar="KIND", help="Exclude a kind of fault or of operation. Repeatable."
-        ),
-    ] = None,
+    without: _Without = None,
+    cluster: _Cluster = False,
     shrink: Annotated[
         bool, typer.Option("--shrink", help="When a rule is broken, search for a smaller run that breaks it.")
     ] = False,
@@ -73,6 +77,7 @@ def chaos(
         jobs_per_day=jobs_per_day,
         intensity=intensity,
         without=frozenset(without or ()),
+        cluster=cluster,
     )
     began_s = clock.cpu_s()
     with progress(say, "Simulated minutes", max(1, round(days * MINUTES_OF_A_DAY))) as advance:
@@ -115,6 +120,7 @@ def _plain(found: "ChaosResult", cpu_s: float) -> dict[str, Any]:
         "jobs_per_day": options.jobs_per_day,
         "intensity": options.intensity,
         "without": sorted(options.without),
+        "cluster": options.cluster,
         "steps": found.steps,
         "crashes": found.crashes,
         "jobs": found.jobs,

@@ -18,8 +18,10 @@ from herder.agent.machine.ports import AgentPorts
 from herder.agent.main import converse
 from herder.agent.runtimes import Report, Running, Runtime, Verdict, ended_now
 from herder.drivers.pretend.world import Booted, PretendWorld
+from herder.model.fleet.membership import LivesBy
 from herder.model.work.job import Cause
 from herder.simulate.chaos.actors.announcements import Announced, Announcements
+from herder.simulate.chaos.actors.cluster import PlayedCluster
 from herder.simulate.chaos.faults.chance import stream
 from herder.simulate.chaos.faults.dice import Dice
 from herder.simulate.chaos.hosts.clocks import VirtualClock
@@ -50,8 +52,10 @@ class Machines:
         trace: Callable[..., None],
         *,
         own_clocks: bool = False,
+        kube: PlayedCluster | None = None,
     ) -> None:
-        self._own_clocks = own_clocks
+        """`kube`: what machines join that are to be nodes."""
+        self._own_clocks, self._kube = own_clocks, kube
         self._loop, self._clock, self._wire, self._dice, self._trace = loop, clock, wire, dice, trace
         self._providers = list(providers)
         self.agents: dict[str, str] = {}
@@ -103,6 +107,8 @@ class Machines:
         }
         for worker in [worker for worker in self.agents if worker not in there]:
             self.kill(worker)
+        if self._kube is not None:
+            self._kube.keep(there)
         self._restart_machines()
         due: list[int] = []
         for provider in self._providers:
@@ -124,6 +130,12 @@ class Machines:
                     self._restarts[worker] = machine.restarts
                     if worker in self.agents:
                         self.kill(worker, machine_stays=True)
+                    elif self._kube is not None:
+                        self._kube.restart(str(worker))
+
+    def lives(self, worker: str) -> bool:
+        """Whether an agent runs there, or a kubelet, also one that is not heard: its node is repaired and not dead."""
+        return worker in self.agents or (self._kube is not None and worker in self._kube.there)
 
     def kill(self, worker: str, *, machine_stays: bool = False) -> None:
         self._trace("agent dies", worker)
@@ -156,6 +168,9 @@ class Machines:
             for provider in self._providers
             for (_, worker), machine in provider.machines.items()
         ):
+            return
+        if self._kube is not None and booted.spec.membership.lives_by is LivesBy.NODE:
+            self._kube.boot(booted.spec)
             return
         if name in self.agents:
             self.kill(name, machine_stays=True)

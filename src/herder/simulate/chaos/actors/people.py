@@ -27,6 +27,9 @@ class People:
         self._calls = 0
         self.accepted: set[int] = set()
         """Jobs whose submission was acknowledged."""
+        self.forced: set[str] = set()
+        """Workers that somebody has ordered to be drained or removed by force; `hastened`: within a time of theirs."""
+        self.hastened: set[str] = set()
 
     def use(self, user: str, token: str) -> None:
         """From now on `user` calls with this token."""
@@ -54,6 +57,7 @@ class People:
     async def call(self, user: str, method: str, path: str, body: Any = None) -> Any:
         """Raises NotTaken."""
         self._calls += 1
+        self._note(path, body)
         headers = {
             "authorization": f"Bearer {self._tokens[user]}",
             "content-type": "application/json",
@@ -83,3 +87,11 @@ class People:
             if status >= 400:
                 raise NotTaken(status, said)
             return said
+
+    def _note(self, path: str, body: Any) -> None:
+        _, what, *rest = path.split("/")
+        if what == "workers" and rest[-1] in ("drain", "remove") and body:
+            if body.get("force"):
+                self.forced.add(rest[0])
+            if "timeout_s" in body:
+                self.hastened.add(rest[0])

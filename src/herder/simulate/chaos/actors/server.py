@@ -24,6 +24,7 @@ from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import UserName
 from herder.model.permissions import Role
 from herder.model.stored.changes import Changes
+from herder.ports.cluster import Cluster
 from herder.server.runtime import LOOPS
 from herder.simulate.chaos.faults.dice import Dice
 from herder.simulate.chaos.hosts.clocks import VirtualClock
@@ -53,6 +54,7 @@ class Surroundings:
     acted: Callable[[], None]
     """Called when a provider has done something."""
     drivers: Callable[[], dict[str, Driver]]
+    clusters: Callable[[], dict[str, Cluster]]
     written: Callable[[Changes], None]
     """Called with each commit when it is durable."""
     core_settings: Mapping[str, Any] = field(default_factory=dict)
@@ -107,6 +109,7 @@ class Server:
             clock=clock,
             calls=self.calls,
             transport=around.transport,
+            clusters=around.clusters(),
         )
         self.application: ASGIApp = application(self.core)
         self.endpoint = Endpoint(around.loop, host, self.application, effects)

@@ -42,6 +42,8 @@ NETWORK_FAULTS = (
     Fault.CUT_OFF,
     Fault.ACTS_LATE,
 )
+#: Of requests to the API of a cluster.
+CLUSTER_CALL_FAULTS = (Fault.REFUSED, Fault.REQUEST_LOST, Fault.ANSWER_LOST, Fault.LATE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +92,21 @@ class Trouble:
     step_stalls: float = 0.0
     boot_slow: float = 0.0
     boot_twice: float = 0.0
+    cluster_calls: float = 0.0
+    """For each request to the API of a cluster; the others are for each second, in a world with a cluster."""
+    watch_silent: float = 0.0
+    versions_gone: float = 0.0
+    """The API no longer has the version that a watch is to go on from (410)."""
+    api_restart: float = 0.0
+    api_errors: float = 0.0
+    api_slow: float = 0.0
+    node_deleted: float = 0.0
+    """By a person, while its machine runs."""
+    node_cordoned: float = 0.0
+    kubelet_silent: float = 0.0
+    node_machine_lost: float = 0.0
+    budget_blocks: float = 0.0
+    """A budget allows no eviction for a while."""
 
 
 CALM = Trouble(

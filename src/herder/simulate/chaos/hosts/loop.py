@@ -135,6 +135,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.call_later(PURE_S, _answer, answer, result)
         return answer
 
+    def _asyncgen_finalizer_hook(self, agen: Any) -> None:
+        """A generator that nobody reads any more is dropped: closing it takes a task, at a time that the garbage collector chooses."""
+
     # --- hosts
 
     def begin(self, host: str, coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":

@@ -36,13 +36,18 @@ class DeadlineRules:
         for worker in self._news.workers.values():
             for rule, most_s in self._waits(worker):
                 key = rule, worker.name
-                now[key] = self._since.get(key, 0.0) + passed
+                now[key] = self._since.get(key, 0.0) + (passed if self._sees(worker) else 0.0)
                 if now[key] > LATER * most_s + LATER_S:
                     yield (
                         rule,
                         f"Worker {worker.name} has been {worker.state.value} for {now[key]:.0f} s; the limit is {most_s:g} s.",
                     )
         self._since = now
+
+    def _sees(self, worker: WorkerNews) -> bool:
+        """While the cluster of a node is not seen, nothing is decided about it."""
+        spec, kube = self._news.pools.get(worker.pool), self._world.kube
+        return kube is None or spec is None or not spec.cluster or not kube.troubled
 
     def _waits(self, worker: WorkerNews) -> Iterator[tuple[str, float]]:
         spec = self._news.pools.get(worker.pool)
@@ -54,7 +59,7 @@ class DeadlineRules:
         elif worker.state is WorkerState.DRAINING and times.on_blocked is OnBlocked.FORCE:
             by_hand = worker.name in self._news.by_hand
             yield "drains end", max(times.drain_grace_s, LONGEST_ORDER_S if by_hand else 0.0)
-        elif worker.name not in self._world.machines.agents and self._counts(worker):
+        elif not self._world.machines.lives(worker.name) and self._counts(worker):
             yield "the dead are noticed", times.dead_after_s
 
     def _counts(self, worker: WorkerNews) -> bool:

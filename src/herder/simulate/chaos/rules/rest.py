@@ -99,6 +99,10 @@ class Rest:
         machines = {name for provider in self._world.providers.values() for _, name in provider.machines}
         if machines != {str(name) for name in state.workers}:
             return False
+        kube = self._world.kube
+        nodes = {str(name) for name, worker in state.workers.items() if worker.spec.cluster}
+        if kube is not None and {each["metadata"]["name"] for each in kube.nodes()} != nodes:
+            return False
         counts = dict.fromkeys(state.pools, 0)
         for worker in state.workers.values():
             if worker.state is not WorkerState.READY:

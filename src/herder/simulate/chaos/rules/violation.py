@@ -57,6 +57,13 @@ RULES = frozenset(
         "no worker is gone while it calls",
         "a provider that lies costs few workers",
         "no driver is frozen for nothing",
+        "pods that fit are bound",
+        "no node is left over",
+        "no node is removed whose machine exists",
+        "no machine is removed under pods",
+        "no pod is deleted before its deadline",
+        "pods are evicted within their budgets",
+        "cordons of others stay",
         "the fleet reaches what the policy wants",
         "a fleet at rest stays as it is",
     }

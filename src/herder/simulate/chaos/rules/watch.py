@@ -10,11 +10,13 @@ from herder.model.fleet.worker import WorkerState
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import WorkerRecord
 from herder.model.work.job import AttemptState
+from herder.simulate.chaos.actors.cluster_users import ClusterUsers
 from herder.simulate.chaos.actors.server import Server
 from herder.simulate.chaos.fleet import LIMITED_CPU, LIMITED_USER, LIMITS
 from herder.simulate.chaos.rules import event_rules
 from herder.simulate.chaos.rules.attempt_rules import AttemptRules
 from herder.simulate.chaos.rules.clock_rules import ClockRules
+from herder.simulate.chaos.rules.cluster_rules import ClusterRules
 from herder.simulate.chaos.rules.creation_rules import CreationRules
 from herder.simulate.chaos.rules.deadline_rules import DeadlineRules
 from herder.simulate.chaos.rules.fleet_news import FleetNews
@@ -36,7 +38,9 @@ VIOLATIONS_MOST = 20
 
 
 class Watch:
-    def __init__(self, world: World, pools: tuple[PoolSpec, ...]) -> None:
+    def __init__(
+        self, world: World, pools: tuple[PoolSpec, ...], cluster_users: ClusterUsers | None = None
+    ) -> None:
         self._world = world
         self.found: list[Violation] = []
         self.jobs, self.workers, self.machines = JobRules(), WorkerRules(pools), MachineRules(world)
@@ -60,14 +64,23 @@ class Watch:
         self.prices = PriceRules(world, self.news)
         self.clocks = ClockRules(world, world.wire.server_time)
         self.notices = NoticeRules(world, self.silence, self.news, self.jobs.on)
+        self.cluster: ClusterRules | None = None
+        if world.kube is not None and cluster_users is not None:
+            self.cluster = ClusterRules(world, world.kube, cluster_users, self.news)
         self._clock_sets = 0
         world.written.append(self.committed)
         world.ends = self.memory_of
         world.machines.begins = lambda job, attempt: self.take_all(self.attempts.begins(job, attempt))
-        world.machines.looked = lambda: self.take_all(self.providers.acted())
+        world.machines.looked = self.looked
         world.machines.begun_again = lambda job, attempt: self.take_all(
             [("an attempt begins once", f"Attempt {attempt} of job {job} was started twice.")]
         )
+
+    def looked(self) -> None:
+        """A provider may have done something."""
+        self.take_all(self.providers.acted())
+        if self.cluster is not None:
+            self.cluster.acted()
 
     def committed(self, changes: Changes) -> None:
         if self._world.stats["clock set"] != self._clock_sets:
@@ -94,6 +107,8 @@ class Watch:
         self.take_all(self.shrink.look(news, self.jobs.on))
         self.take_all(self.providers.look(changes, news))
         self.take_all(self.prices.look(news))
+        if self.cluster is not None:
+            self.take_all(self.cluster.look(news))
         self.take_all(event_rules.look(changes))
         self.take_all(self.clocks.look(changes))
         self.take_all(self.notices.look(changes))
@@ -111,6 +126,8 @@ class Watch:
                 self.memory_of(server)
         self.take_all(self.machines.look(self.workers, seconds))
         self.take_all(self.deadlines.look(seconds))
+        if self.cluster is not None:
+            self.take_all(self.cluster.minute(seconds))
         crashes, self._world.crashes = self._world.crashes, []
         self.take_all(("nothing inside fails", f"{type(each).__name__}: {each}") for each in crashes)
 

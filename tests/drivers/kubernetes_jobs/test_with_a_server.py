@@ -87,7 +87,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 def test_jobs_run_in_pods_and_a_killed_server_loses_nothing(server: Server, tmp_path: Path) -> None:
     lab, go = server.lab, tmp_path / "go"
-    script = f"while [ ! -e {go} ]; do sleep 0.05; done; echo output $HERDER_JOB_ID; echo $HERDER_JOB_ID > $HERDER_RESULT"
+    script = f"for i in $(seq 2400); do [ -e {go} ] && break; sleep 0.05; done; echo output $HERDER_JOB_ID; echo $HERDER_JOB_ID > $HERDER_RESULT"
     jobs = [JobSubmission(command=["sh", "-c", script], cpu="500m", memory="64Mi") for _ in range(3)]
     with connect(env=server.env) as client:
         batch = client.batches.create(BatchCreate(name="pods", jobs=jobs, commit=True)).id

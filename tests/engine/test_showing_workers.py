@@ -34,6 +34,8 @@ CHANGES: dict[str, Callable[[WorkerLife], object]] = {
 FIXED = {"spec", "requested_at_ms"}
 #: Shown only where the settings of the pool ask for it: what runs, made anew for each plan, and what agents measured.
 ASKED_FOR = {"running", "use"}
+#: Follows from the extensions and the limits of the pool.
+DERIVED = {"extendable"}
 
 
 def small_fleet() -> tuple[EngineState, WorkerLife]:
@@ -59,7 +61,7 @@ def small_fleet() -> tuple[EngineState, WorkerLife]:
 
 
 def test_each_thing_that_is_shown_is_known_to_change_or_not() -> None:
-    assert {each.name for each in fields(ObservedWorker)} == {*CHANGES, *FIXED, *ASKED_FOR}
+    assert {each.name for each in fields(ObservedWorker)} == {*CHANGES, *FIXED, *ASKED_FOR, *DERIVED}
 
 
 @pytest.mark.parametrize("thing", CHANGES)
@@ -73,3 +75,11 @@ def test_a_change_is_seen_at_once(thing: str) -> None:
         each.name for each in fields(after) if getattr(before, each.name) != getattr(after, each.name)
     }
     assert different == {thing}
+
+
+def test_the_last_extension_is_seen_at_once() -> None:
+    state, life = small_fleet()
+    life.expires_at_ms = T0 + 1_000
+    assert observe(state, T0).workers[0].extendable
+    life.extensions = POOL.lifetime.extensions_max
+    assert not observe(state, T0 + 1).workers[0].extendable

@@ -28,6 +28,7 @@ def world(look: Look, seed: int) -> ChaosResult:
         jobs_per_day=look.jobs_per_day,
         intensity=look.intensity,
         without=look.without,
+        cluster=look.cluster,
     )
     return run(
         options, variation=Variation(odds=look.odds, core_settings=look.core_settings, fleet=look.fleet)

@@ -25,6 +25,7 @@ class Look:
     jobs_per_day: int = 1_500
     intensity: float = 15.0
     without: frozenset[str] = frozenset()
+    cluster: bool = False
     odds: Mapping[str, float] = field(default_factory=dict)
     core_settings: Mapping[str, Any] = field(default_factory=dict)
     fleet: Callable[[Fleet], Fleet] = lambda fleet: fleet

@@ -1,6 +1,7 @@
 """All mutants, in the order of the table that `make mutants` prints."""
 
 from tests.mutants.guards.attempts import ATTEMPTS
+from tests.mutants.guards.clusters import CLUSTERS
 from tests.mutants.guards.creations import CREATIONS
 from tests.mutants.guards.machines import MACHINES
 from tests.mutants.guards.notices import NOTICES
@@ -17,4 +18,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *NOTICES,
     *PLANNER,
     *TIME,
+    *CLUSTERS,
 )

@@ -6,8 +6,8 @@ import pytest
 
 from herder.engine.memory.state import EngineState, WorkerLife
 from herder.engine.workers import nodes
-from herder.simulate.chaos.fleet import Fleet
 from herder.simulate.chaos.run import ChaosOptions, ChaosRun, Variation
+from tests.support.cluster_worlds import short_lives
 
 CALM = ChaosOptions(seed=1, days=0.01, workers=6, jobs_per_day=200, intensity=0, cluster=True)
 
@@ -21,18 +21,6 @@ def test_pods_get_nodes_and_nothing_is_left_over() -> None:
     kube = run.world.kube
     assert kube is not None
     assert kube.nodes() == kube.pods() == []
-
-
-def short_lives(fleet: Fleet) -> Fleet:
-    """Nodes live for a quarter of an hour: they are drained under their pods again and again."""
-    life = {"ttl_s": 900.0, "ttl_max_s": 1800.0, "ttl_grace_s": 30.0, "ttl_warning_s": 60.0}
-    return replace(
-        fleet,
-        pools=tuple(
-            replace(pool, lifetime=replace(pool.lifetime, **life)) if pool.cluster else pool
-            for pool in fleet.pools
-        ),
-    )
 
 
 SHORT_LIVES = Variation(fleet=short_lives)

@@ -26,7 +26,7 @@ def _any_nonce(_activated: Any) -> Any:
     ) -> bool:
         worker.activation_nonce, worker.token_hash = nonce, token_hash
         if worker.state.in_flight:
-            life._ready(state, changes, worker, now_ms)
+            life.becomes_ready(state, changes, worker, now_ms)
         return True
 
     return activated

@@ -7,8 +7,12 @@ import pytest
 
 from herder.control.reads.explanations import failures
 from herder.drivers.pretend import PretendSettings
+from herder.engine.memory.worker_repair import RepairLife, Step
+from herder.engine.workers.conditions import Found, report
 from herder.model.fleet.driver import Listing, MachineEnd, StartData
+from herder.model.fleet.repair import Condition, Rung
 from herder.model.ids import WorkerName
+from herder.model.stored.changes import Changes
 from herder.simulate.chaos.faults.kinds import Fault
 from herder.simulate.chaos.ports.calls import Order
 from tests.providers.conftest import MakeFleet
@@ -247,3 +251,40 @@ async def test_why_a_machine_has_stopped_is_told_with_the_removal(make_fleet: Ma
     fleet.world.lie("get", replace(seen, end=MachineEnd.OUT_OF_MEMORY, detail=text))
     await fleet.until(lambda: fleet.states()["w-1"] == "terminated", limit_s=SWEEPS_S)
     assert f"The machine of w-1 has stopped. {text}" in fleet.events("worker.terminating")
+
+
+def restarted(fleet: Fleet, name: str) -> None:
+    """A repair has just begun to restart its machine."""
+    worker, now_ms = fleet.core.state.workers[WorkerName(name)], fleet.core.clock.now_ms()
+    report(
+        fleet.core.state,
+        Changes(),
+        worker,
+        "test",
+        {Condition.DISK_PRESSURE: Found("the disk is full")},
+        now_ms,
+    )
+    worker.health.repair = RepairLife(
+        condition=Condition.DISK_PRESSURE,
+        rung=Rung.REBOOT,
+        step=Step.ACTED,
+        since_ms=now_ms,
+        acted_at_ms=now_ms,
+    )
+
+
+async def test_a_machine_that_is_restarted_may_be_off_for_a_while(make_fleet: MakeFleet) -> None:
+    fleet = make_fleet(settings=PretendSettings())
+    await made(fleet, 4)
+    restarted(fleet, "w-1")
+    fleet.world.halt("w-1")
+    await asyncio.sleep(SWEEPS_S)
+    assert fleet.states()["w-1"] not in ("terminating", "terminated")
+
+
+async def test_a_machine_that_is_gone_while_it_is_restarted_is_closed(make_fleet: MakeFleet) -> None:
+    fleet = make_fleet(settings=PretendSettings())
+    await made(fleet, 4)
+    restarted(fleet, "w-1")
+    fleet.world.lose("w-1")
+    await fleet.until(lambda: fleet.states()["w-1"] == "terminated", limit_s=SWEEPS_S)

@@ -16,6 +16,7 @@ from herder.control.kernel.core import Core
 from herder.control.kernel.driver_notes import DriverNotes, Removal
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import WorkerLife
+from herder.engine.memory.worker_repair import may_be_off
 from herder.engine.workers import worker as life
 from herder.model.fleet.driver import DriverError, Listing, Machine, NotFound, Phase
 from herder.model.fleet.driver_capabilities import FirstHand
@@ -146,7 +147,7 @@ class Comparison:
     def _missed(self, worker: WorkerLife, machine: Machine | None, complete: bool, began_ms: int) -> bool:
         name = worker.spec.name
         if machine is not None:
-            return machine.phase in _OVER and (worker.last_seen_at_ms or 0) <= began_ms
+            return _over(worker, machine, began_ms) and (worker.last_seen_at_ms or 0) <= began_ms
         since_ms = self.absent.get(name)
         if since_ms is None:
             made_ms = worker.provisioned_at_ms or worker.requested_at_ms
@@ -181,7 +182,7 @@ class Comparison:
             return False
         self.absent.pop(name, None)
         self.stopped[name] = machine
-        return machine.phase in _OVER and worker.state in EXPECTED
+        return _over(worker, machine, self.core.clock.now_ms()) and worker.state in EXPECTED
 
     def _first_hand(self) -> bool:
         driver = self.core.drivers[self.driver]
@@ -281,3 +282,9 @@ class Comparison:
             f"Driver {name} is frozen: {what}. Nothing was removed. Check the provider. {remedy}",
             by_sweep=True,
         )
+
+
+def _over(worker: WorkerLife, machine: Machine, now_ms: int) -> bool:
+    """Whether it will not run again. One that a repair restarts is off for a while; one that is not there at all is not."""
+    off = machine.phase is Phase.STOPPED and may_be_off(worker.health, now_ms)
+    return machine.phase in _OVER and not off

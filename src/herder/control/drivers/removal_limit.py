@@ -5,7 +5,6 @@ Asked by the sweep (`reconciliation.py`) and where a person's decision ends a fr
 
 from herder.control.kernel.core import Core
 from herder.engine.memory.state import WorkerLife
-from herder.engine.memory.worker_repair import may_be_off
 from herder.model.fleet.worker import WorkerState
 
 #: States in which a machine must be there. Before, it may not have been made yet; after, it may have gone.
@@ -14,11 +13,10 @@ EXPECTED = frozenset({WorkerState.JOINING, WorkerState.READY, WorkerState.UNHEAL
 
 def expected_workers(core: Core, driver: str) -> list[WorkerLife]:
     """Those whose machine a complete listing must show."""
-    now_ms = core.clock.now_ms()
     return [
         worker
         for worker in core.state.workers.values()
-        if worker.spec.driver == driver and worker.state in EXPECTED and not may_be_off(worker.health, now_ms)
+        if worker.spec.driver == driver and worker.state in EXPECTED
     ]
 
 

@@ -193,7 +193,7 @@ MACHINES = (
         removes="A worker that calls is taken for gone all the same when its provider says so.",
         rules=("no worker is gone while it calls",),
         replaced=(answers(f"{_RECONCILIATION}:Comparison._heard_since", lambda: False),),
-        look=Look(odds={"all_denied": 0.01}, core_settings={"sweep_period_s": 120.0}),
+        look=Look(odds={"all_denied": 0.03}, core_settings={"sweep_period_s": 60.0}),
     ),
     Mutant(
         guard="time for new machines to be listed",

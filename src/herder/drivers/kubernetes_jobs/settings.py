@@ -5,6 +5,7 @@ Lists and mappings are written as one text, since the settings of a driver are t
 
 import re
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 #: What Kubernetes allows in the name of a namespace, an account or a class.
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
@@ -94,6 +95,10 @@ class KubernetesJobsSettings:
             raise ValueError(f"{both} are set, but the cluster is reached in one way only")
         if self.api and not (self.token_file or self.token_env):
             raise ValueError("api is set, but no token; set token_file or token_env")
+        if self.api and not _is_address(self.api):
+            raise ValueError(
+                f"api {self.api!r} is not the address of an API server, such as https://10.0.0.1:6443"
+            )
 
     def _check_times(self) -> None:
         for setting, low, high in (
@@ -110,6 +115,14 @@ class KubernetesJobsSettings:
                 raise ValueError(f"{setting} must be from {low:,} to {high:,}")
         if 0 < self.cpu_limit_factor < 1:
             raise ValueError("cpu_limit_factor must be 0, which means no limit, or at least 1")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of a port or an IPv6 address
+        return False
 
 
 def listed_names(names: list[str]) -> str:

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from herder.model.fleet.bootstrap import BootData
 from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.creation import Step
 from herder.model.fleet.offer import FailureCause
@@ -131,6 +132,8 @@ class StartData:
     """Of several servers: their addresses, separated by commas."""
     activation_token: str = field(repr=False)
     self_delete_after_s: float
+    boot: BootData | None = field(default=None, repr=False)
+    """What the machine boots with, from the pool's bootstrap; None: the pool has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +166,8 @@ class Machine:
     step: Step | None = None
     """Of one that is CREATING: which of the driver's `steps` (`driver_capabilities.Steps`) is under way. Of one that FAILED: which has
     failed. None: the driver does not tell them apart."""
+    addresses: tuple[str, ...] = ()
+    """At which it can be reached, where the provider knows them: none of loopback, link-local ones or those of pods."""
     end: MachineEnd | None = None
     """Of one that STOPPED or FAILED; None: the provider does not say why."""
 

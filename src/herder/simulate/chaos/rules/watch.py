@@ -21,6 +21,7 @@ from herder.simulate.chaos.rules.creation_rules import CreationRules
 from herder.simulate.chaos.rules.deadline_rules import DeadlineRules
 from herder.simulate.chaos.rules.fleet_news import FleetNews
 from herder.simulate.chaos.rules.growth_rules import GrowthRules
+from herder.simulate.chaos.rules.job_object_rules import JobObjectRules
 from herder.simulate.chaos.rules.job_rules import JobRules
 from herder.simulate.chaos.rules.machine_rules import MachineRules
 from herder.simulate.chaos.rules.notice_rules import NoticeRules
@@ -67,6 +68,9 @@ class Watch:
         self.cluster: ClusterRules | None = None
         if world.kube is not None and cluster_users is not None:
             self.cluster = ClusterRules(world, world.kube, cluster_users, self.news)
+        self.job_objects: JobObjectRules | None = None
+        if world.kube is not None and world.pod_agents is not None:
+            self.job_objects = JobObjectRules(world, world.kube, world.pod_agents, self.news)
         self._clock_sets = 0
         world.written.append(self.committed)
         world.ends = self.memory_of
@@ -109,6 +113,8 @@ class Watch:
         self.take_all(self.prices.look(news))
         if self.cluster is not None:
             self.take_all(self.cluster.look(news))
+        if self.job_objects is not None:
+            self.take_all(self.job_objects.look(news))
         self.take_all(event_rules.look(changes))
         self.take_all(self.clocks.look(changes))
         self.take_all(self.notices.look(changes))
@@ -128,8 +134,14 @@ class Watch:
         self.take_all(self.deadlines.look(seconds))
         if self.cluster is not None:
             self.take_all(self.cluster.minute(seconds))
+        if self.job_objects is not None:
+            self.take_all(self.job_objects.minute(seconds))
         crashes, self._world.crashes = self._world.crashes, []
         self.take_all(("nothing inside fails", f"{type(each).__name__}: {each}") for each in crashes)
+
+    def workers_of_jobs(self) -> set[str]:
+        """Those whose Kubernetes Job exists."""
+        return set() if self.job_objects is None else self.job_objects.workers()
 
     def memory_of(self, server: Server) -> None:
         state = server.core.state

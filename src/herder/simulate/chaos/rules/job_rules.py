@@ -12,8 +12,6 @@ class JobRules:
     def __init__(self) -> None:
         self.ended: dict[int, int] = {}
         """The final state of each job that has ended."""
-        self._succeeded: dict[int, int] = {}
-        """The attempt that succeeded, by job."""
         self._live: dict[int, tuple[int, int]] = {}
         """(attempt, state) by job, of attempts that have not ended."""
         self.newest: dict[int, int] = {}
@@ -42,11 +40,6 @@ class JobRules:
 
     def _attempt(self, job: int, number: int, state: int, worker: str) -> Iterator[tuple[str, str]]:
         live = self._live.get(job)
-        if state == AttemptState.SUCCEEDED and self._succeeded.setdefault(job, number) != number:
-            yield (
-                "a job succeeds once",
-                f"Attempts {self._succeeded[job]} and {number} of job {job} both succeeded.",
-            )
         if state < AttemptState.SUCCEEDED:
             if live is not None and live[0] != number:
                 yield (

@@ -9,7 +9,6 @@ RULES = frozenset(
         "nothing inside fails",
         "every action has a reason",
         "one live attempt",
-        "a job succeeds once",
         "an end is final",
         "a job that ended has no live attempt",
         "an attempt begins once",

@@ -29,8 +29,8 @@ class PodAgents:
         kube.api.kubelets.runner.containers = self._begin
         machines.agent_died = self._died
         self.running: dict[str, PodAgent] = {}
-        self.begun: dict[str, list[str]] = {}
-        """By worker: the pods in which its agent was started."""
+        self.begun: dict[tuple[str, str], list[str]] = {}
+        """By worker and uid of its Job: the pods in which its agent was started."""
 
     def _begin(self, pod: Json) -> Container | None:
         container = pod["spec"]["containers"][0]
@@ -68,7 +68,8 @@ class PodAgent:
         self.reason = ""
         self._code: int | None = None
         self._leave = asyncio.Event()
-        all_.begun.setdefault(self.worker, []).append(metadata["uid"])
+        job = metadata["ownerReferences"][0]["uid"]
+        all_.begun.setdefault((self.worker, job), []).append(metadata["uid"])
         wanted = container["resources"]["requests"]
         size = Resources(milli(wanted["cpu"]), milli(wanted["memory"]) // 1000 // _MIB, 0)
         all_._machines.begin_agent(settings, size, self._leave, self.ended)

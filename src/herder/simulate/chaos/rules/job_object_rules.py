@@ -72,7 +72,7 @@ class JobObjectRules:
         yield from self._one_agent()
 
     def _one_agent(self) -> Iterator[Found]:
-        for worker, pods in self._agents.begun.items():
+        for (worker, _), pods in self._agents.begun.items():
             if len(set(pods)) > 1 and worker not in self._told:
                 self._told.add(worker)
                 yield (

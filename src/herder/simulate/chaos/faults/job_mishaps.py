@@ -68,7 +68,7 @@ class JobMishaps:
         over = [each for each in jobs if b'"completionTime"' in each.body or b'"Failed"' in each.body]
         if jobs:
             name = self._chance.choice(over or jobs).key[1]
-            self._world.trace("Job is removed by somebody", name)
+            self._world.trace("Job is removed by a person", name)
             self._kube.ask("DELETE", f"{_JOBS}/{name}", _BACKGROUND)
 
     def _some_worker(self) -> str | None:

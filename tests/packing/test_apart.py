@@ -1,6 +1,7 @@
 """Items with rules about other items: at most so many in one bin or zone, and everything else in what is left."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -116,6 +117,15 @@ def test_a_zone_that_exists_and_is_full_holds_the_others_back() -> None:
 def test_a_zone_where_nothing_may_be_created_is_no_zone() -> None:
     packing = packed([item(0, 8, one("web", ZONE, spread=True))], [], [*offers(0), *offers(1, limit=0)])
     assert (by_zone(packing, []), packing.unplaced) == ({"a": 8}, ())
+
+
+def test_a_zone_that_its_pods_cannot_use_is_no_zone_although_others_are_counted_there() -> None:
+    only_a = replace(item(0, 5, one("web", ZONE, spread=True)), allowed=frozenset({0}))
+    counted = replace(item(1, 1, Apart(counted_in=("web",)), 6), allowed=frozenset({1}))
+    other = replace(item(2, 1, one("db", ZONE), 2), allowed=frozenset({1}))
+    other = replace(other, apart=replace(one("db", ZONE), counted_in=("db", "web")))
+    packing = packed([only_a, counted, other], [], offers(0, 1))
+    assert packing.unplaced == ()
 
 
 def test_limits_hold_for_both_passes_together() -> None:

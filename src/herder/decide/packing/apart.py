@@ -126,6 +126,8 @@ class _Work:
         self._offers, self._group_limits = offers, group_limits
         self._limits: OfferLimits = offer_limits_of(offers, group_limits)
         self._in_zones = {group: dict(counts) for group, counts in standing.in_zones.items()}
+        self._domains = {group: set(counts) for group, counts in standing.in_zones.items()}
+        """Zones that count for a spread: an item of another class may be counted in a zone that its own pods cannot use."""
 
     def place(self, item: ItemGroup) -> int:
         """Answers how many have no place."""
@@ -204,15 +206,15 @@ class _Work:
                     return 0
                 continue
             counts = self._in_zones.get(rule.group, {})
-            known = counts if zone in counts else {**counts, zone: 0}
-            least = 0 if len(known) < rule.domains else min(known.values())
-            room = min(room, _more(rule, apart, known[zone], least))
+            domains = self._domains.get(rule.group, set()) | {zone}
+            least = 0 if len(domains) < rule.domains else min(counts.get(name, 0) for name in domains)
+            room = min(room, _more(rule, apart, counts.get(zone, 0), least))
         return room
 
     def _exists(self, rules: Sequence[CountRule], zone: str) -> None:
         for rule in rules:
             if zone:
-                self._in_zones.setdefault(rule.group, {}).setdefault(zone, 0)
+                self._domains.setdefault(rule.group, set()).add(zone)
 
     def _put(self, item: ItemGroup, apart: Apart, place: _Place, most: int) -> int:
         count = place.room(item, apart, most)

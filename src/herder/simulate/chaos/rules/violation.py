@@ -28,6 +28,8 @@ RULES = frozenset(
         "quotas are respected",
         "offers rest after a failure",
         "capacity in flight counts",
+        "a minimum is kept over an expiry",
+        "short lives are no churn",
         "a pool is not drained below its minimum",
         "who is drained as idle is idle",
         "gradual limits are respected",

@@ -23,6 +23,7 @@ from herder.simulate.chaos.rules.fleet_news import FleetNews
 from herder.simulate.chaos.rules.growth_rules import GrowthRules
 from herder.simulate.chaos.rules.job_object_rules import JobObjectRules
 from herder.simulate.chaos.rules.job_rules import JobRules
+from herder.simulate.chaos.rules.lifetime_rules import LifetimeRules
 from herder.simulate.chaos.rules.machine_rules import MachineRules
 from herder.simulate.chaos.rules.notice_rules import NoticeRules
 from herder.simulate.chaos.rules.price_rules import PriceRules
@@ -62,7 +63,7 @@ class Watch:
             DeadlineRules(world, self.news, self.jobs.on),
             ProviderRules(world, self.news, self.silence.silent_s),
         )
-        self.prices = PriceRules(world, self.news)
+        self.prices, self.lifetimes = PriceRules(world, self.news), LifetimeRules(world, self.news)
         self.clocks = ClockRules(world, world.wire.server_time)
         self.notices = NoticeRules(world, self.silence, self.news, self.jobs.on)
         self.cluster: ClusterRules | None = None
@@ -111,6 +112,7 @@ class Watch:
         self.take_all(self.shrink.look(news, self.jobs.on))
         self.take_all(self.providers.look(changes, news))
         self.take_all(self.prices.look(news))
+        self.take_all(self.lifetimes.look(news))
         if self.cluster is not None:
             self.take_all(self.cluster.look(news))
         if self.job_objects is not None:

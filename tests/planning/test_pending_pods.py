@@ -1,11 +1,12 @@
 """Pods as demand: which pools grow for them and when, that clusters are apart, and that what is not seen is not zero."""
 
+from collections import Counter
 from dataclasses import replace
 
 from herder.decide.plan.planner import decide
 from herder.decide.scaling.triggers.pending_pods import pods_since
 from herder.model.fleet.membership import LivesBy, Membership
-from herder.model.fleet.pool import PoolSpec, Taint, Toleration
+from herder.model.fleet.pool import PoolSpec, Taint, Toleration, Zone
 from herder.model.fleet.pressure import Pressure, WorkerUse
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import ClassId, UserName
@@ -13,9 +14,21 @@ from herder.model.planning.cluster import NotConsidered
 from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory
 from herder.model.planning.plan import DrainWorker, ReasonKind
 from herder.model.values.resources import Resources
+from herder.model.work.apart import Apart, CountRule, GroupCount, Topology
 from herder.model.work.demand import Affinity, DemandSource, Expression, Operator, Shape, ShapeGroup
 from herder.store.writing.flight_recorder import Recorder, play
-from tests.planning.world import MINUTE, NOW, cores, creations, observed, pool, queued, template, worker
+from tests.planning.world import (
+    MINUTE,
+    NOW,
+    applied,
+    cores,
+    creations,
+    observed,
+    pool,
+    queued,
+    template,
+    worker,
+)
 
 NODES = Membership(name="kubernetes", takes_pods=True, lives_by=LivesBy.NODE, reports_use=True)
 TWO_MINUTES = 120_000
@@ -203,6 +216,44 @@ def test_under_pressure_permanent_grows_first_and_burst_when_permanent_is_at_its
     assert {each.spec.pool for each in creations(plan_with(3, frozen=True))} == {"burst"}
 
 
+def apart(topology: Topology = Topology.WORKER, most: int = 1, spread: bool = False) -> Apart:
+    rule = CountRule(group="pods web", topology=topology, most=most, above_least=spread)
+    return Apart(rules=(rule,), counted_in=("pods web",))
+
+
+def test_replicas_that_are_apart_get_a_worker_each_and_one_that_runs_already_counts() -> None:
+    spec = nodes(max_workers=20)
+    there = on_node(1, spec)
+    count = GroupCount(cluster="prod", group="pods web", topology=Topology.WORKER, domain=there.name, pods=1)
+    seen = replace(scene([spec], [pods(6, cores(1), apart=apart())], there), counted=(count,))
+    plan = decide(seen, NOW)
+    assert len(creations(plan)) == 6
+    assert creations(decide(replace(applied(seen, plan)), NOW)) == []
+
+
+def test_new_workers_go_where_a_spread_over_zones_wants_them() -> None:
+    zones = tuple(Zone(name=name) for name in ("a", "b", "c"))
+    spec = nodes("burst", max_workers=20)
+    spec = replace(spec, templates=(template(zones=zones),))
+    seen = scene([spec], [pods(6, cores(16), apart=apart(Topology.ZONE, spread=True))])
+    counts = tuple(
+        GroupCount(cluster="prod", group="pods web", topology=Topology.ZONE, domain=zone, pods=number)
+        for zone, number in (("a", 3), ("b", 0))
+    )
+    made = creations(decide(replace(seen, counted=counts), NOW))
+    assert Counter(each.spec.zone for each in made) == {"b": 3, "c": 3}
+
+
+def test_pods_whose_rules_leave_no_place_are_told() -> None:
+    spec = nodes("burst", max_workers=20)
+    spec = replace(spec, templates=(template(zones=(Zone(name="a"),)),))
+    count = GroupCount(cluster="prod", group="pods web", topology=Topology.ZONE, domain="a", pods=1)
+    seen = replace(scene([spec], [pods(5, apart=apart(Topology.ZONE))]), counted=(count,))
+    plan = decide(seen, NOW)
+    assert plan.actions == ()
+    assert "keep apart from other pods" in plan.unplaced[0].reason.text
+
+
 def test_a_recorded_observation_of_a_cluster_gives_the_same_plan() -> None:
     gated = NotConsidered(because="They are gated.", count=2, example="shop/web-1")
     amd = Affinity(
@@ -213,7 +264,13 @@ def test_a_recorded_observation_of_a_cluster_gives_the_same_plan() -> None:
     )
     spec = nodes(grows_after=("permanent",))
     unseen = replace(nodes("far", "edge"), frozen=True, unseen="Cluster edge is not seen now.")
-    seen = replace(scene([spec, unseen], [tolerant], on_node(1, spec)), not_considered=(("prod", gated),))
+    lone = pods(3, number=2, apart=apart(Topology.ZONE, spread=True))
+    count = GroupCount(cluster="prod", group="pods web", topology=Topology.ZONE, domain="a", pods=1)
+    seen = replace(
+        scene([spec, unseen], [tolerant, lone], on_node(1, spec)),
+        not_considered=(("prod", gated),),
+        counted=(count,),
+    )
     (played,) = play([Recorder().frame(seen, NOW)])
     assert played.observed == seen
     assert decide(played.observed, NOW) == decide(seen, NOW)

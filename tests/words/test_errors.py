@@ -30,7 +30,7 @@ INTERNAL = {
     "herder.settings.syntax.json_text._NoNumber",
     "herder.store.opening.file.InUse",
     "herder.client.errors.ClientError",
-    "herder.memberships.kubernetes.pods._NotHonoured",
+    "herder.memberships.kubernetes.pod_rules.NotHonoured",
     "herder.memberships.kubernetes.quantities.QuantityError",
     "herder.ports.cluster.ClusterForbidden",
     "herder.remote.kubernetes.informer._Silent",

@@ -5,15 +5,16 @@ from typing import Any
 import pytest
 
 from herder.decide.eligibility.affinity import labels_fulfil
+from herder.memberships.kubernetes.pod_rules import Identity
 from herder.memberships.kubernetes.pods import Bound, Excluded, Waiting, fact_of
 from herder.model.fleet.pool import TaintEffect, Toleration
 from herder.model.values.resources import Dimensions, Resources, declare
+from herder.model.work.apart import Topology
 from herder.model.work.demand import Work
 from tests.memberships.kubernetes.objects_made import (
     MIRROR,
     STARTED_MS,
     UNSCHEDULABLE,
-    container,
     owned_by,
     pod,
     rules,
@@ -65,7 +66,11 @@ def test_a_bound_pod_is_load_whatever_its_phase_and_also_while_it_is_going() -> 
         going = {"deletionTimestamp": "2026-11-27T05:00:30Z"}
         fact = fact_of(pod(node="w1", phase=phase, metadata=going), RULES)
         assert fact == Bound(
-            node="w1", request=Resources(cpu_milli=500, memory_mib=256), daemon=False, workload=True
+            node="w1",
+            request=Resources(cpu_milli=500, memory_mib=256),
+            daemon=False,
+            workload=True,
+            identity=Identity(namespace="default", going=True),
         )
 
 
@@ -103,18 +108,18 @@ def test_a_bound_pod_whose_request_cannot_be_read_still_counts() -> None:
         ({"metadata": owned_by("DaemonSet")}, "DaemonSets"),
         ({"status": {"nominatedNodeName": "w1"}}, "about to be placed"),
         ({"resourceClaims": [{"name": "gpu"}]}, "ResourceClaim"),
-        ({"containers": [container({"cpu": "1"}, ports=[{"containerPort": 80, "hostPort": 80}])]}, "hostPort"),
         ({"requests": {"cpu": "much"}}, "cannot be read"),
         ({"requests": {"example.com/dongle": "1"}}, "example.com/dongle, which this server does not know"),
         (
             {"topologySpreadConstraints": [
-                {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule"}]},
-            "spread over zones",
+                {"maxSkew": 1, "topologyKey": "example.com/rack", "whenUnsatisfiable": "DoNotSchedule"}]},
+            "a rule about example.com/rack",
         ),
         (
             {"topologySpreadConstraints": [
-                {"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "DoNotSchedule"}]},
-            "spread over nodes",
+                {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule",
+                 "nodeTaintsPolicy": "Honor"}]},
+            "nodeTaintsPolicy",
         ),
     ],
 )  # fmt: skip
@@ -129,8 +134,15 @@ def required(kind: str, key: str) -> dict[str, Any]:
 
 def test_rules_about_other_pods_are_not_guessed() -> None:
     host, zone = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
-    assert "anti-affinity on kubernetes.io/hostname" in excluded(affinity=required("podAntiAffinity", host))
-    assert "apart from other pods" in excluded(affinity=required("podAntiAffinity", zone))
+    assert "a rule about example.com/rack" in excluded(
+        affinity=required("podAntiAffinity", "example.com/rack")
+    )
+    for key, topology in ((host, Topology.WORKER), (zone, Topology.ZONE)):
+        (term,) = waiting(affinity=required("podAntiAffinity", key)).identity.terms
+        assert (term.topology, term.skew) == (topology, None)
+        assert term.selector.means("default", {"app": "web"})
+        assert not term.selector.means("default", {"app": "db"})
+        assert not term.selector.means("other", {"app": "web"})
     assert "beside other pods" in excluded(affinity=required("podAffinity", host))
     preferred = {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
         {"weight": 100, "podAffinityTerm": {"topologyKey": host}}]}}  # fmt: skip

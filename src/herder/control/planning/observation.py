@@ -18,6 +18,7 @@ from herder.engine.workers.drain_texts import until_ms
 from herder.engine.workers.expiry import extension_limit
 from herder.engine.workers.node_texts import stale_text
 from herder.engine.workers.nodes import cordoned_by_others, not_considered, pods_waiting
+from herder.engine.workers.pod_counts import pods_counted
 from herder.engine.workers.worker import history_of
 from herder.model.fleet.pool import Consolidation, PoolSpec
 from herder.model.fleet.pressure import WorkerUse
@@ -71,6 +72,7 @@ def observe(
         workers_as_of_ms=now_ms,
         demand=(*queued(state, now_ms, guess), *pods(state)),
         not_considered=not_considered(state),
+        counted=pods_counted(state),
         demand_as_of_ms=now_ms,
         demand_left_out=max(0, len(state.queues) - OBSERVED_CLASSES_MAX),
         history=tuple(

@@ -22,6 +22,7 @@ AUTO = "auto"
 RESERVED = "herder/"
 GPU_MODEL = f"{RESERVED}gpu-model"
 GPU_PARTS = f"{RESERVED}gpu-parts"
+ZONE_LABEL = "topology.kubernetes.io/zone"
 #: What every node of a cluster has that its pool does not say. A pool whose nodes differ says so in its labels.
 NODE_LABELS = {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
 
@@ -86,7 +87,7 @@ def kind_of_worker(
 
 def labels_of_nodes(pool: PoolSpec, template: str, zone: str) -> dict[str, str]:
     """What a node of the pool has without anybody's saying so; labels of pool and template win over it."""
-    where = {"topology.kubernetes.io/zone": zone} if zone else {}
+    where = {ZONE_LABEL: zone} if zone else {}
     return {**NODE_LABELS, POOL_LABEL: pool.name, "node.kubernetes.io/instance-type": template, **where}
 
 

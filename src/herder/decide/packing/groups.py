@@ -10,6 +10,7 @@ from operator import attrgetter
 
 from herder.model.values.resources import BUILT_IN, Resources
 from herder.model.values.vectors import Wide, new_vector
+from herder.model.work.apart import Apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,8 @@ class ItemGroup:
     size: Resources
     count: int
     allowed: frozenset[int] | None = None
+    apart: Apart | None = None
+    """Rules about other items: only `apart.pack_apart` honours them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ from herder.model.planning.plan import (
     UnplacedDemand,
 )
 from herder.model.values.phrases import agree, counted, listed, sentences
-from herder.model.work.demand import DemandGroup
+from herder.model.work.demand import DemandGroup, apart_of
 
 #: Demand without a place that a plan lists, class by class.
 UNPLACED_MAX = 1_000
@@ -160,6 +160,11 @@ def binding_reason(
     request = queued.asks.request
     refused = refusal(queued.asks, {view.spec.name: view.spec for view in snapshot.pools})
     text = str(refused) if refused else f"No template that the job may use is large enough for {request}."
+    if refused is None and apart_of(queued.asks) is not None:
+        text = (
+            "The pods keep apart from other pods (anti-affinity, topology spread or host ports), and no worker or zone that may be used "
+            "is left for them. Add a zone to a template, or relax the rule."
+        )
     evidence = refused.evidence if refused else tuple(request.amounts().items())
     return Reason(kind=ReasonKind.NOTHING_FITS, text=text, evidence=evidence)
 

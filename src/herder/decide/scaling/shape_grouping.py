@@ -16,7 +16,7 @@ from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.values.phrases import counted
 from herder.model.values.resources import Resources
 from herder.model.values.vectors import new_vector
-from herder.model.work.demand import DemandGroup, ShapeGroup
+from herder.model.work.demand import DemandGroup, ShapeGroup, apart_of
 
 #: Shapes that are planned one by one, and groups that are planned at most: a plan of some tens of milliseconds.
 SHAPES_MAX = 500
@@ -63,7 +63,7 @@ def grouped(waiting: Sequence[DemandGroup], kinds: Kinds, sizes: Iterable[Size],
 def _places(queued: DemandGroup, kinds: Kinds, sizes: Sequence[Size]) -> _Key:
     allowed, request = kinds.allowed(queued.asks), queued.asks.request
     fits = (place for place, (kind, size) in enumerate(sizes) if kind in allowed and request.fits_in(size))
-    return queued.source, allowed, tuple(fits)
+    return queued.source, allowed, tuple(fits), apart_of(queued.asks)
 
 
 def _step(amount: int, factor: float) -> int:

@@ -24,6 +24,7 @@ from herder.model.planning.cluster import NotConsidered
 from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.values.phrases import agree, counted, sentences
+from herder.model.work.apart import GroupCount
 from herder.model.work.demand import DemandGroup
 
 
@@ -79,6 +80,8 @@ class Snapshot:
     """What is to be said of that."""
     left_out: tuple[tuple[str, NotConsidered], ...] = ()
     """By cluster: pending pods that are no demand."""
+    counted: tuple[GroupCount, ...] = ()
+    """Bound pods of the groups that rules of pending pods name."""
 
     def not_considered(self, cluster: str) -> tuple[Reason, ...]:
         """Of a cluster, for the report of each of its pools."""
@@ -148,6 +151,7 @@ def snapshot_of(observed: Observed, now_ms: int, failures: Failures | None = Non
         lead=found.lead,
         note=found.note,
         left_out=observed.not_considered,
+        counted=observed.counted,
         kinds=kinds,
         template_kinds=template_kinds,
         worker_kinds=worker_kinds,

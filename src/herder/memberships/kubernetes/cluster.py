@@ -82,6 +82,7 @@ class KubernetesCluster:
                 nodes=self._picture.all_nodes(),
                 pending=self._picture.pods.pending(),
                 not_considered=self._picture.pods.not_considered(),
+                counted=self._picture.counted(),
             )
         fault = self._nodes.fault or self._pods.fault
         return replace(self._seen, as_of_ms=as_of_ms, fault=fault, version=self._version)

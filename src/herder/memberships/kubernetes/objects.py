@@ -20,6 +20,7 @@ class Requirements(Object):
 
 class Port(Object):
     host_port: int = 0
+    protocol: str = ""
 
 
 class Container(Object):
@@ -57,8 +58,18 @@ class NodeAffinity(Object):
     )
 
 
+class LabelSelector(Object):
+    match_labels: dict[str, str] | None = None
+    match_expressions: list[Requirement] | None = None
+
+
 class PodTerm(Object):
     topology_key: str = ""
+    label_selector: LabelSelector | None = None
+    namespaces: list[str] | None = None
+    namespace_selector: LabelSelector | None = None
+    match_label_keys: list[str] | None = None
+    mismatch_label_keys: list[str] | None = None
 
 
 class PodAffinity(Object):
@@ -89,6 +100,12 @@ class Gate(Object):
 class Spread(Object):
     topology_key: str = ""
     when_unsatisfiable: str = ""
+    max_skew: int = 1
+    label_selector: LabelSelector | None = None
+    match_label_keys: list[str] | None = None
+    min_domains: int | None = None
+    node_affinity_policy: str = ""
+    node_taints_policy: str = ""
 
 
 class Claim(Object):

@@ -6,12 +6,17 @@ Only what has changed since is made again when it is looked at; what has not is 
 from collections.abc import Mapping
 from dataclasses import replace
 
+from herder.decide.eligibility.affinity import labels_fulfil
 from herder.memberships.kubernetes import objects
 from herder.memberships.kubernetes.nodes import node_seen
 from herder.memberships.kubernetes.pod_facts import Load, PodFacts
-from herder.memberships.kubernetes.pods import Rules
+from herder.memberships.kubernetes.pod_rules import Nodes as SpreadOver
+from herder.memberships.kubernetes.pods import OWNER, Rules
 from herder.model.fleet.node import NodeSeen
 from herder.model.fleet.pressure import WorkerUse
+from herder.model.values.resources import ZERO
+from herder.model.work.apart import GroupCount, Topology
+from herder.model.work.demand import Shape
 
 
 class Nodes:
@@ -83,6 +88,37 @@ class Picture:
             names.clear()
         return self._tuple
 
+    def counted(self) -> tuple[GroupCount, ...]:
+        """Of the groups that rules of pending pods name; nothing where there are no such rules."""
+        wanted = {
+            (rule.group, rule.topology): None
+            for group in self.pods.pending()
+            for rule in (group.shape.apart.rules if group.shape.apart is not None else ())
+        }
+        if not wanted:
+            return ()
+        spreads = {term.meant: term.nodes for term in self.pods.terms() if term.skew is not None}
+        found: list[GroupCount] = []
+        for group, topology in sorted(wanted):
+            by_node = self.pods.counts(group)
+            by_domain = by_node if topology is Topology.WORKER else self._by_zone(by_node, spreads.get(group))
+            found += [
+                GroupCount(group=group, topology=topology, domain=domain, pods=pods)
+                for domain, pods in sorted(by_domain.items())
+                if pods or topology is Topology.ZONE
+            ]
+        return tuple(found)
+
+    def _by_zone(self, by_node: Mapping[str, int], over: SpreadOver | None) -> dict[str, int]:
+        """`over`: of a spread, the nodes that count; each has its zone counted, also without pods."""
+        found: dict[str, int] = {}
+        names = by_node if over is None else self.nodes.bare
+        for name in names:
+            node = self.nodes.bare.get(name)
+            if node is not None and node.zone and (over is None or _counts(node, over)):
+                found[node.zone] = found.get(node.zone, 0) + by_node.get(name, 0)
+        return found
+
     def _loaded(self, bare: NodeSeen) -> NodeSeen:
         load = self.pods.load(bare.name) or self._nothing
         return replace(
@@ -92,3 +128,11 @@ class Picture:
             daemon_pods=load.daemon_pods,
             use=self._uses.get(bare.name),
         )
+
+
+def _counts(node: NodeSeen, over: SpreadOver) -> bool:
+    if over == SpreadOver():
+        return True
+    return labels_fulfil(
+        Shape(request=ZERO, user=OWNER, selector=over.selector, affinity=over.affinity), node.labels
+    )

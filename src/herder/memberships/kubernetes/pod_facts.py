@@ -4,20 +4,25 @@ A change of a pod costs the same however many pods there are. Facts that are equ
 of megabytes.
 """
 
-from collections.abc import Hashable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from herder.memberships.kubernetes import objects
+from herder.memberships.kubernetes.pod_rules import Identity, Term, apart_for, groups_of
 from herder.memberships.kubernetes.pods import Bound, Excluded, Fact, Rules, Waiting, fact_of
 from herder.model.planning.cluster import NotConsidered, PodGroup
 from herder.model.values.resources import Resources
+from herder.model.work.apart import Apart
 from herder.model.work.demand import Shape
 
 #: More different values than this are not shared.
 _SHARED_MAX = 100_000
 #: More kinds of pods that are no demand than this are not told apart.
 EXCLUDED_MAX = 50
+#: Pods with more different rules about other pods than this are not planned for.
+TERMS_MAX = 500
 
 H = TypeVar("H", bound=Hashable)
 
@@ -45,7 +50,15 @@ class PodFacts:
         self._rules = rules
         self._facts: dict[str, Fact] = {}
         self._loads: dict[str, Load] = {}
-        self._groups: dict[Shape, _Group] = {}
+        self._groups: dict[tuple[Shape, Identity], _Group] = {}
+        self._bound: dict[Identity, Counter[str]] = {}
+        """By node."""
+        self._terms: Counter[Term] = Counter()
+        """Rules about other pods, of all that are bound or wait."""
+        self._aparts: dict[Identity, Apart | None] | None = {}
+        """None: a rule came or went, and all groups are made again."""
+        self._counts: dict[str, Counter[str]] = {}
+        """Bound pods of each group, by node."""
         self._excluded: dict[str, dict[str, None]] = {}
         self._shared: dict[Hashable, Hashable] = {}
         self._pending: tuple[PodGroup, ...] | None = ()
@@ -80,8 +93,59 @@ class PodFacts:
 
     def pending(self) -> tuple[PodGroup, ...]:
         if self._pending is None:
-            self._pending = tuple(_made(shape, group) for shape, group in self._groups.items())
+            merged: dict[Shape, PodGroup] = {}
+            for (shape, identity), group in self._groups.items():
+                apart = self._apart(identity)
+                found = _made(shape if apart is None else replace(shape, apart=apart), group)
+                merged[found.shape] = _both(merged.get(found.shape), found)
+            self._pending = tuple(merged.values())
         return self._pending
+
+    def terms(self) -> tuple[Term, ...]:
+        return tuple(self._terms)
+
+    def counts(self, group: str) -> Mapping[str, int]:
+        """Bound pods of the group, by node."""
+        self._regroup()
+        return self._counts.get(group, {})
+
+    def _regroup(self) -> None:
+        if self._aparts is not None:
+            return
+        self._aparts, self._counts = {}, {}
+        for identity, nodes in self._bound.items():
+            for group in groups_of(identity, self._terms):
+                self._counts.setdefault(group, Counter()).update(nodes)
+
+    def _apart(self, identity: Identity) -> Apart | None:
+        self._regroup()
+        assert self._aparts is not None
+        if identity not in self._aparts:
+            if len(self._aparts) >= _SHARED_MAX:
+                self._aparts.clear()
+            self._aparts[identity] = apart_for(identity, self._terms)
+        return self._aparts[identity]
+
+    def _count_terms(self, identity: Identity, by: int) -> None:
+        for term in identity.terms:
+            before = self._terms[term]
+            self._terms[term] = before + by
+            if not before or not before + by:
+                self._aparts = self._pending = None
+            if not self._terms[term]:
+                del self._terms[term]
+
+    def _count_bound(self, fact: Bound, by: int) -> None:
+        self._count_terms(fact.identity, by)
+        nodes = self._bound.setdefault(fact.identity, Counter())
+        nodes[fact.node] += by
+        if not nodes[fact.node]:
+            del nodes[fact.node]
+        if not nodes:
+            del self._bound[fact.identity]
+        if self._aparts is not None and (self._terms or fact.identity.ports):
+            for group in groups_of(fact.identity, self._terms):
+                self._counts.setdefault(group, Counter())[fact.node] += by
 
     def not_considered(self) -> tuple[NotConsidered, ...]:
         """The most frequent first."""
@@ -98,7 +162,11 @@ class PodFacts:
         if isinstance(fact, Bound):
             return self._share(fact)
         if isinstance(fact, Waiting):
-            return fact
+            if len(self._terms) < TERMS_MAX or all(term in self._terms for term in fact.identity.terms):
+                return fact
+            fact = Excluded(
+                because=f"There are more than {TERMS_MAX} different rules of pods about other pods. Those that came later are not planned for."
+            )
         if fact.because not in self._excluded and len(self._excluded) >= EXCLUDED_MAX:
             return Excluded(because="The pods are not demand for other reasons.")
         return self._share(fact)
@@ -119,8 +187,10 @@ class PodFacts:
             load.workload_pods += fact.workload
             load.daemon_pods += fact.daemon
             self.stale_nodes.add(fact.node)
+            self._count_bound(fact, 1)
         elif isinstance(fact, Waiting):
-            group = self._groups.setdefault(fact.shape, _Group())
+            self._count_terms(fact.identity, 1)
+            group = self._groups.setdefault((fact.shape, fact.identity), _Group())
             group.since_ms[key] = fact.since_ms
             group.made = self._pending = None
         else:
@@ -130,12 +200,14 @@ class PodFacts:
     def _leave(self, key: str, fact: Fact) -> None:
         if isinstance(fact, Bound):
             self._unload(fact)
+            self._count_bound(fact, -1)
         elif isinstance(fact, Waiting):
-            group = self._groups[fact.shape]
+            self._count_terms(fact.identity, -1)
+            group = self._groups[fact.shape, fact.identity]
             del group.since_ms[key]
             group.made = self._pending = None
             if not group.since_ms:
-                del self._groups[fact.shape]
+                del self._groups[fact.shape, fact.identity]
         else:
             keys = self._excluded[fact.because]
             del keys[key]
@@ -155,9 +227,15 @@ class PodFacts:
 
 
 def _made(shape: Shape, group: _Group) -> PodGroup:
-    if group.made is None:
+    if group.made is None or group.made.shape != shape:
         oldest = min(group.since_ms.values())
         group.made = PodGroup(
             shape=shape, count=len(group.since_ms), since_ms=oldest, example=next(iter(group.since_ms))
         )
     return group.made
+
+
+def _both(first: PodGroup | None, other: PodGroup) -> PodGroup:
+    if first is None:
+        return other
+    return replace(first, count=first.count + other.count, since_ms=min(first.since_ms, other.since_ms))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from herder.memberships.kubernetes import objects
+from herder.memberships.kubernetes.pod_rules import Identity, Nodes, NotHonoured, identity_of
 from herder.memberships.kubernetes.quantities import QuantityError
 from herder.memberships.kubernetes.requests import NamesOfResources, effective
 from herder.model.fleet.pool import TaintEffect, Toleration
@@ -19,8 +20,6 @@ from herder.remote.kubernetes.objects import moment_ms
 #: Pods belong to no user of Herder.
 OWNER = UserName("kubernetes")
 DEFAULT_SCHEDULER = "default-scheduler"
-HOSTNAME = "kubernetes.io/hostname"
-ZONE = "topology.kubernetes.io/zone"
 #: The API server gives these tolerations to every pod, for 300 s: no pool can be chosen by them.
 _USUAL_TOLERATIONS = frozenset({"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"})
 #: What the scheduler writes where a volume is missing. Not an interface, but the only sign without the right to read claims.
@@ -50,12 +49,16 @@ class Bound:
     """Of a DaemonSet."""
     workload: bool
     """Neither of a DaemonSet nor the mirror of a static pod."""
+    identity: Identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
+    """`shape`: without its rules about other pods, which depend on the others."""
+
     shape: Shape
     since_ms: int
+    identity: Identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +89,13 @@ def _bound(pod: objects.Pod, resources: NamesOfResources) -> Bound:
         # The API server takes none that cannot be read; the pod still counts as one.
         request = resources.request({})
     daemon, mirror = pod.metadata.of_daemon_set, pod.metadata.mirror
-    return Bound(node=pod.spec.node_name, request=request, daemon=daemon, workload=not (daemon or mirror))
+    return Bound(
+        node=pod.spec.node_name,
+        request=request,
+        daemon=daemon,
+        workload=not (daemon or mirror),
+        identity=identity_of(pod, bound=True),
+    )
 
 
 def _unbound(pod: objects.Pod, resources: NamesOfResources) -> Waiting | Excluded | None:
@@ -119,29 +128,27 @@ def _waiting(
             )
         request = resources.request(amounts)
         affinity = _affinity(pod.spec)
+        selector = tuple(sorted((pod.spec.node_selector or {}).items()))
+        identity = identity_of(pod, Nodes(selector=selector, affinity=Affinity(required=affinity.required)))
     except QuantityError:
         return Excluded(because="The pods have a request that cannot be read. Correct their resources.")
-    except _NotHonoured as error:
+    except NotHonoured as error:
         return Excluded(because=str(error))
     shape = Shape(
         request=request,
         user=OWNER,
         work=Work.PODS,
         priority=pod.spec.priority,
-        selector=tuple(sorted((pod.spec.node_selector or {}).items())),
+        selector=selector,
         affinity=affinity,
         tolerations=_tolerations(pod.spec),
     )
     since = condition.last_transition_time or pod.metadata.creation_timestamp or ""
-    return Waiting(shape=shape, since_ms=moment_ms(since) or 0)
-
-
-class _NotHonoured(Exception):
-    """A rule of node affinity that our planner does not have."""
+    return Waiting(shape=shape, since_ms=moment_ms(since) or 0, identity=identity)
 
 
 def _affinity(spec: objects.PodSpec) -> Affinity:
-    """Raises _NotHonoured."""
+    """Raises NotHonoured."""
     nodes = spec.affinity.node_affinity if spec.affinity is not None else None
     if nodes is None:
         return NO_AFFINITY
@@ -157,14 +164,14 @@ def _affinity(spec: objects.PodSpec) -> Affinity:
 
 def _term(term: objects.SelectorTerm) -> Term:
     if term.match_fields:
-        raise _NotHonoured("The pods name one node by its name, and a new node has another name.")
+        raise NotHonoured("The pods name one node by its name, and a new node has another name.")
     try:
         return tuple(
             Expression(key=each.key, operator=Operator(each.operator), values=tuple(each.values or ()))
             for each in term.match_expressions or ()
         )
     except ValueError:
-        raise _NotHonoured(
+        raise NotHonoured(
             "The pods have a node affinity with an operator that Herder does not know."
         ) from None
 
@@ -220,51 +227,17 @@ def _devices(pod: objects.Pod, _: objects.Condition) -> str:
     )
 
 
-def _ports(pod: objects.Pod, _: objects.Condition) -> str:
-    if any(port.host_port for each in pod.spec.containers or () for port in each.ports or ()):
-        return "The pods use ports of their node (hostPort), which packing does not count; this is planned."
-    return ""
-
-
 def _beside_pods(pod: objects.Pod, _: objects.Condition) -> str:
     affinity = pod.spec.affinity
-    if affinity is None:
+    if affinity is None or affinity.pod_affinity is None or not affinity.pod_affinity.required:
         return ""
-    if affinity.pod_affinity is not None and affinity.pod_affinity.required:
-        return "The pods require to be beside other pods (pod affinity), which packing does not honour; this is planned."
-    apart = affinity.pod_anti_affinity.required if affinity.pod_anti_affinity is not None else None
-    if not apart:
-        return ""
-    if all(term.topology_key == HOSTNAME for term in apart):
-        return (
-            "The pods require nodes without certain other pods (anti-affinity on kubernetes.io/hostname), which packing does not honour; "
-            "this is planned. Add workers with: herder pool add."
-        )
-    return "The pods require to be apart from other pods (anti-affinity), which packing does not honour; this is planned."
+    return "The pods require to be beside other pods (pod affinity), which packing does not honour; this is planned."
 
 
-def _spread(pod: objects.Pod, _: objects.Condition) -> str:
-    required = [
-        each.topology_key
-        for each in pod.spec.topology_spread_constraints or ()
-        if each.when_unsatisfiable != "ScheduleAnyway"
-    ]
-    if not required:
-        return ""
-    by = next((f" over {name}" for name, key in _SPREADS if all(each == key for each in required)), "")
-    return (
-        f"The pods require to be spread{by} (topologySpreadConstraints), which packing does not honour; this is planned. "
-        "Add workers with: herder pool add."
-    )
-
-
-_SPREADS = (("nodes", HOSTNAME), ("zones", ZONE))
 _EXCLUDING: tuple[Callable[[objects.Pod, objects.Condition], str], ...] = (
     _daemon,
     _nominated,
     _volume,
     _devices,
-    _ports,
     _beside_pods,
-    _spread,
 )

@@ -7,6 +7,7 @@ None that there has never been one.
 from dataclasses import dataclass
 
 from herder.model.fleet.node import NodeSeen
+from herder.model.work.apart import GroupCount
 from herder.model.work.demand import Shape
 
 
@@ -41,6 +42,8 @@ class ClusterSeen:
     nodes: tuple[NodeSeen, ...] = ()
     pending: tuple[PodGroup, ...] = ()
     not_considered: tuple[NotConsidered, ...] = ()
+    counted: tuple[GroupCount, ...] = ()
+    """Bound pods of the groups that rules of pending pods name."""
 
 
 NEVER_SEEN = ClusterSeen(cluster="")

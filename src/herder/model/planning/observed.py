@@ -13,6 +13,7 @@ from herder.model.ids import PlanNumber, PoolName, UserName, WorkerName
 from herder.model.planning.cluster import NotConsidered
 from herder.model.planning.demand_rises import Rises
 from herder.model.values.resources import Dimension, Resources
+from herder.model.work.apart import GroupCount
 from herder.model.work.demand import DemandGroup
 from herder.model.work.job import JobClass
 from herder.model.work.sharing import NO_SHARING, Amounts, Sharing
@@ -133,6 +134,8 @@ class Observed:
     """Of the windows that pools name for maintenance and budgets: each that is open, and the next."""
     not_considered: tuple[tuple[str, NotConsidered], ...] = ()
     """By cluster: pending pods that are no demand."""
+    counted: tuple[GroupCount, ...] = ()
+    """Bound pods of the groups that rules of pending pods name, by worker and by zone."""
     agent_version: str = ""
     """Of the agents that this server comes with; empty: versions of agents are not compared."""
     agent_since_plan: PlanNumber = PlanNumber(0)

@@ -12,6 +12,7 @@ from typing import Protocol
 from herder.model.fleet.pool import Toleration
 from herder.model.ids import ClassId, UserName
 from herder.model.values.resources import Resources
+from herder.model.work.apart import Apart
 
 
 class Operator(StrEnum):
@@ -126,10 +127,16 @@ class Shape:
     tolerations: tuple[Toleration, ...] = ()
     gpu_share_milli: int = 1000
     gpu_models: tuple[str, ...] = ()
+    apart: Apart | None = None
+    """Rules about other pods; None: there are none."""
 
     @property
     def gpus_asked(self) -> int | float:
         return self.request.gpu
+
+
+def apart_of(asks: Asks) -> Apart | None:
+    return asks.apart if isinstance(asks, Shape) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from herder.decide.eligibility.affinity import looks_at
+from herder.decide.eligibility.matching import ZONE_LABEL
 from herder.decide.scaling.limits import GrowthLimit
 from herder.decide.scaling.offers.backoff import OfferLimit, soonest
 from herder.decide.scaling.proposals import Proposal, workers_by_offer
@@ -16,13 +17,15 @@ from herder.decide.scaling.snapshot import PoolView, Snapshot
 from herder.model.ids import PoolName
 from herder.model.planning.plan import Reason
 from herder.model.values.phrases import sentences
+from herder.model.work.apart import Topology
+from herder.model.work.demand import Asks, apart_of
 
 
 def spread(
     proposals: tuple[Proposal, ...], snapshot: Snapshot, growth_limits: Mapping[PoolName, GrowthLimit]
 ) -> tuple[Proposal, ...]:
     """The same workers, evenly over the zones that cost the same and have room; each told why it is not spot."""
-    selective = any(looks_at(group.asks, "zone") for group in snapshot.queue)
+    selective = any(_looks_at_zones(group.asks) for group in snapshot.queue)
     found: list[Proposal] = []
     for view in snapshot.pools:
         mine = tuple(proposal for proposal in proposals if proposal.pool == view.spec.name)
@@ -31,6 +34,14 @@ def spread(
         found += [_told(proposal, view, growth_limits[view.spec.name].offers) for proposal in mine]
     order = {name: place for place, name in enumerate(dict.fromkeys(proposal.pool for proposal in proposals))}
     return tuple(sorted(found, key=lambda proposal: order[proposal.pool]))
+
+
+def _looks_at_zones(asks: Asks) -> bool:
+    """Then it matters in which zone each worker is created."""
+    apart = apart_of(asks)
+    if apart is not None and any(rule.topology is Topology.ZONE for rule in apart.rules):
+        return True
+    return looks_at(asks, "zone") or looks_at(asks, ZONE_LABEL)
 
 
 def _evenly(

@@ -7,7 +7,10 @@ what it would ask for without them.
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import partial
 
+from herder.decide.eligibility.matching import ZONE_LABEL
+from herder.decide.packing.apart import Standing, pack_apart
 from herder.decide.packing.optimise import Optimised, optimise
 from herder.decide.packing.pack import Bin, BinOffer, ItemGroup, Packing, pack
 from herder.decide.scaling.limits import GrowthLimit
@@ -18,7 +21,8 @@ from herder.model.planning.observed import ObservedWorker
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.values.phrases import agree, counted
 from herder.model.values.resources import ZERO, Resources
-from herder.model.work.demand import DemandGroup
+from herder.model.work.apart import Topology
+from herder.model.work.demand import DemandGroup, apart_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +78,11 @@ def ask(
     offers = _offers(snapshot, growth_limits)
     limits = {number: growth_limits[view.spec.name].workers for number, view in enumerate(snapshot.pools)}
     finer = small_workers_preferred(snapshot.pools, growth_limits)
-    found = _cheapest(items, bins, offers, limits, finer)
+    if any(item.apart is not None for item in items):
+        rest = partial(_cheapest, finer=finer)
+        found = pack_apart(items, bins, offers, limits, _standing(snapshot, workers), rest)
+    else:
+        found = _cheapest(items, bins, offers, limits, finer)
     cost, bound = _in_money(snapshot, found, items, bins, offers, limits)
     packing = found.packing
     held, beyond = _without_limits(snapshot, dict(packing.unplaced))
@@ -134,6 +142,8 @@ def _in_money(
     if paid == list(offers):
         return found.cost_pico_per_hour, found.bound_pico_per_hour
     cost = sum(prices[opened.kind, opened.offer_key] * opened.copies for opened in found.packing.opened)
+    if any(item.apart is not None for item in items):
+        return cost, 0
     plain = optimise(items, bins, open_bins=paid, group_limits=limits)
     return cost, plain.bound_pico_per_hour if plain.packing.unplaced == found.packing.unplaced else 0
 
@@ -172,9 +182,24 @@ def _items(snapshot: Snapshot, counts: Mapping[int, int]) -> list[ItemGroup]:
             size=snapshot.queue[index].asks.request,
             count=count,
             allowed=snapshot.kinds.allowed(snapshot.queue[index].asks),
+            apart=apart_of(snapshot.queue[index].asks),
         )
         for index, count in counts.items()
     ]
+
+
+def _standing(snapshot: Snapshot, workers: Sequence[ObservedWorker]) -> Standing:
+    """The pods that run already, as far as rules of pending pods count them."""
+    keys = {worker.name: key for key, worker in enumerate(workers)}
+    in_bins: dict[int, dict[str, int]] = {}
+    in_zones: dict[str, dict[str, int]] = {}
+    for each in snapshot.counted:
+        if each.topology is Topology.ZONE:
+            in_zones.setdefault(each.group, {})[each.domain] = each.pods
+        elif WorkerName(each.domain) in keys:
+            in_bins.setdefault(keys[WorkerName(each.domain)], {})[each.group] = each.pods
+    zones = {number: dict(kind.labels).get(ZONE_LABEL, "") for kind, number in snapshot.kinds.known.items()}
+    return Standing(zones=zones, in_bins=in_bins, in_zones=in_zones)
 
 
 def _bin(snapshot: Snapshot, key: int, worker: ObservedWorker) -> Bin:
@@ -222,6 +247,13 @@ def _offers_without_limits(snapshot: Snapshot, most: int) -> list[BinOffer]:
         for view in snapshot.pools
         for key, template in enumerate(view.templates)
     ]
+
+
+def _plain(
+    items: Sequence[ItemGroup], bins: Sequence[Bin], offers: Sequence[BinOffer], limits: Mapping[int, int]
+) -> Optimised:
+    packing = pack(items, bins, open_bins=offers, group_limits=limits)
+    return Optimised(packing=packing, cost_pico_per_hour=0, bound_pico_per_hour=0)
 
 
 def _pool_of_kind(snapshot: Snapshot) -> dict[int, PoolName]:
@@ -279,10 +311,11 @@ def _without_limits(
     if not unplaced:
         return {}, {}
     most = sum(unplaced.values())
-    packing = pack(
-        _items(snapshot, unplaced),
-        open_bins=_offers_without_limits(snapshot, most),
-    )
+    items, offers = _items(snapshot, unplaced), _offers_without_limits(snapshot, most)
+    if any(item.apart is not None for item in items):
+        packing = pack_apart(items, (), offers, {}, _standing(snapshot, ()), _plain).packing
+    else:
+        packing = pack(items, open_bins=offers)
     pools = _pool_of_kind(snapshot)
     opened = {opened.key: pools[opened.kind] for opened in packing.opened}
     held: dict[int, PoolName] = {}

@@ -69,12 +69,21 @@ class ProviderRules:
     # --- inside
 
     def _machine(self, worker: WorkerNews) -> PretendMachine | None:
-        machines = self._world.providers[worker.driver].machines
-        return next((each for (_, name), each in machines.items() if name == worker.name), None)
+        provider = self._world.providers.get(worker.driver)
+        if provider is None:
+            return None  # a Kubernetes Job: `job_object_rules.py`
+        return next((each for (_, name), each in provider.machines.items() if name == worker.name), None)
 
     def _sweep_period_s(self) -> float:
         server = self._world.server
         return 0.0 if server is None else server.core.settings.sweep_period_s
+
+    def _allowed(self, driver: str) -> bool:
+        """Whether a person lets the sweep work without its limit now."""
+        core = None if self._world.server is None else self._world.server.core
+        if core is None or driver not in core.driver_notes:
+            return False
+        return core.clock.monotonic_ms() < core.driver_notes[driver].removals_allowed_until_ms
 
     def _lied(self, name: str) -> float:
         """For how many seconds a provider has denied it, up to now or up to a moment ago."""
@@ -116,6 +125,8 @@ class ProviderRules:
                 "no worker is gone while its machine exists",
                 f"Worker {worker.name} was taken for gone, and driver {worker.driver} has its machine.",
             )
+            return
+        if self._allowed(worker.driver):
             return
         self._taken = [each for each in self._taken if now_s - each[0] < BRAKE_S] + [(now_s, worker.driver)]
         count = Counter(driver for _, driver in self._taken)[worker.driver]

@@ -18,6 +18,7 @@ clusters:
   prod: {membership: nodes, kubeconfig: /etc/herder/prod.yaml, context: admin@prod, namespaces: [shop, batch], stale_after: 2m}
   edge: {membership: nodes, api: "https://10.0.0.1:6443", token_file: /run/token, ca_file: /etc/ca.pem}
   here: {membership: nodes}
+  seen: {membership: nodes, prometheus: "http://p:9090", prometheus_token_env: TOKEN, prometheus_cpu_query: nodes:cpu, prometheus_memory_query: nodes:memory}
 pools:
   burst: {templates: [small], membership: nodes, cluster: prod, pending_pods: 3, pending_pods_for: 30s, evictions_at_once: 2}
 """
@@ -47,7 +48,7 @@ def pool_refusal(**more: Any) -> str:
 
 def test_all_of_it_from_a_file_and_back() -> None:
     settings = load_texts([("herder.yaml", TEXT)])
-    prod, edge, here = settings.clusters
+    prod, edge, here, seen = settings.clusters
     assert prod == ClusterSettings(
         name="prod",
         membership="nodes",
@@ -58,6 +59,14 @@ def test_all_of_it_from_a_file_and_back() -> None:
     )
     assert (edge.api, edge.token_file, edge.ca_file) == ("https://10.0.0.1:6443", "/run/token", "/etc/ca.pem")
     assert here == ClusterSettings(name="here", membership="nodes")
+    assert seen == ClusterSettings(
+        name="seen",
+        membership="nodes",
+        prometheus="http://p:9090",
+        prometheus_token_env="TOKEN",
+        prometheus_cpu_query="nodes:cpu",
+        prometheus_memory_query="nodes:memory",
+    )
     (pool,) = settings.pools
     assert (pool.membership, pool.cluster) == (NODES, "prod")
     assert (pool.scale_up.pending_pods, pool.scale_up.pending_pods_for_s) == (3, 30.0)
@@ -91,6 +100,20 @@ def test_pods_keep_their_budgets_unless_the_pool_says_otherwise() -> None:
         ("{membership: nodes, api: 'ftp://x', token_env: T}", "is not a URL"),
         ("{membership: nodes, stale_after: 1s}", "stale_after must be 10s to 1h"),
         ("{membership: exchange}", "joins no cluster: its workers are not nodes"),
+        ("{membership: nodes, prometheus: 'http://me:secret@x'}", "contains a user name or a password"),
+        ("{membership: nodes, prometheus: prometheus}", "is not a URL"),
+        (
+            "{membership: nodes, prometheus_cpu_query: up}",
+            "prometheus_cpu_query has no effect without prometheus",
+        ),
+        (
+            "{membership: nodes, prometheus: 'http://x', prometheus_token_env: T, prometheus_token_file: f}",
+            "The token of Prometheus is configured twice",
+        ),
+        (
+            f"{{membership: nodes, prometheus: 'http://x', prometheus_memory_query: {'x' * 4001}}}",
+            "The query has 4,001 characters, more than 4,000",
+        ),
         ("{membership: nodez}", "Did you mean 'nodes'"),
         ("{membership: nodes, kubeconfg: a}", "kubeconfg"),
     ],

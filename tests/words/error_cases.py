@@ -37,7 +37,7 @@ from herder.control.kernel.driver_calls import DriverCalls
 from herder.control.kernel.driver_notes import UnknownMachine
 from herder.control.kernel.jobs.backlog import Backlog
 from herder.control.kernel.unknown_agents import UnknownAgents
-from herder.control.metric_sources.prometheus import NoValue, value_of
+from herder.control.metric_sources.prometheus import value_of
 from herder.control.pools.pool_actions import template_named
 from herder.control.workers.exchange import invited
 from herder.control.workers.joining import JoinedMachines
@@ -56,6 +56,7 @@ from herder.model.stored.records import ObservationRecord
 from herder.model.values.money import PicoUsd
 from herder.model.values.resources import Resources
 from herder.ports.store import StoreDown
+from herder.remote.prometheus import NoValue
 from herder.server.admin import found_violations
 from herder.server.leadership.forwarding import NoLeader, no_leader
 from herder.server.options import ServerOptions, StartError

@@ -13,8 +13,8 @@ import pytest
 
 import herder
 from herder.cli.input.job_rows import RowFault
-from herder.control.metric_sources.prometheus import NoValue
 from herder.model.fleet import driver
+from herder.remote.prometheus import NoValue
 from tests.words import cluster_cases, error_cases
 from tests.words.error_cases import Case
 from tests.words.literals import SOURCE, calls, texts

@@ -7,6 +7,7 @@ from ruamel.yaml import YAML
 
 from herder.memberships.kubernetes import manifests
 from herder.memberships.kubernetes.cluster import KubernetesCluster
+from herder.memberships.kubernetes.uses import UseSource
 from herder.model.fleet.cluster import ClusterSettings as Settings
 from herder.model.fleet.node import NodeSeen
 from herder.model.planning.cluster import ClusterSeen
@@ -37,7 +38,7 @@ class Clock:
 
 
 class Lab:
-    def __init__(self, *, played: bool = False) -> None:
+    def __init__(self, *, played: bool = False, use: UseSource | None = None) -> None:
         """`played`: with a scheduler, kubelets and metrics. Else things are as a test puts them."""
         loop = asyncio.get_running_loop()
         clock = LoopClock(loop, STARTED_MS)
@@ -50,7 +51,7 @@ class Lab:
         access = Access(url="http://api", tokens=GivenToken(TOKEN))
         self.connection = Connection("prod", access, transport=InProcessTransport(self.running))
         context = ClusterContext(installation="here", resources=PLAIN, clock=self.clock, chance=lambda: 0.5)
-        self.cluster = KubernetesCluster("prod", self.connection, context)
+        self.cluster = KubernetesCluster("prod", self.connection, context, use=use)
         self._task: asyncio.Task[None] | None = None
 
     # --- what happens in the cluster

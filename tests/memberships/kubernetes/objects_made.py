@@ -102,6 +102,7 @@ def node_json(name: str = "w1", *, ready: str | None = "True", **given: Any) -> 
         "status": {
             "allocatable": given.pop("allocatable", {"cpu": "8", "memory": "32Gi", "pods": "110"}),
             "conditions": conditions,
+            "addresses": given.pop("addresses", []),
             "nodeInfo": {"kubeletVersion": "v1.36.2"},
         },
     }

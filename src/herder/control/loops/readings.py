@@ -10,9 +10,10 @@ from functools import partial
 import httpx
 
 from herder.control.kernel.core import Core
-from herder.control.metric_sources.prometheus import NoValue, query
+from herder.control.metric_sources.prometheus import query
 from herder.model.fleet.metric import Metric, MetricReading
 from herder.model.ids import PoolName
+from herder.remote.prometheus import NoValue, http_client
 
 #: Queries under way at a time, over all sources: what waits is asked for a little later.
 QUERIES_AT_A_TIME = 8
@@ -27,9 +28,7 @@ async def run(core: Core) -> None:
     while not _wanted(core):
         await asyncio.sleep(look_s)  # an HTTP client is made only where one is needed
     async with (
-        httpx.AsyncClient(
-            transport=core.transport, follow_redirects=False, trust_env=False, timeout=None
-        ) as client,
+        http_client(core.transport) as client,
         asyncio.TaskGroup() as queries,
     ):
         under_way: set[_Key] = set()

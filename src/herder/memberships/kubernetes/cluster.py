@@ -12,7 +12,7 @@ from herder.memberships.kubernetes.objects import Node, Pod
 from herder.memberships.kubernetes.picture import Picture
 from herder.memberships.kubernetes.pods import Rules
 from herder.memberships.kubernetes.requests import NamesOfResources
-from herder.memberships.kubernetes.uses import uses
+from herder.memberships.kubernetes.uses import MetricsApi, UseSource
 from herder.model.fleet.driver_capabilities import Check
 from herder.model.fleet.node import NodeSeen
 from herder.model.fleet.pool import Taint
@@ -24,7 +24,7 @@ from herder.remote.kubernetes.informer import Informer, Pace
 
 #: Of one verb, however many calls it makes: a node of 110 pods is emptied or removed in less.
 VERB_DEADLINE_S = 120.0
-#: The metrics server itself asks the nodes every 15 s.
+#: The metrics server itself asks the nodes every 15 s, Prometheus mostly every 30 s.
 USE_EVERY_S = 30.0
 #: Where there is no metrics API, or no right to it.
 NO_USE_EVERY_S = 300.0
@@ -45,10 +45,12 @@ class KubernetesCluster:
         *,
         namespaces: Sequence[str] = (),
         pace: Pace = USUAL_PACE,
+        use: UseSource | None = None,
     ) -> None:
         self._name = name
         self._connection = connection
         self._clock = context.clock
+        self._use = use or MetricsApi(connection)
         self._changed = asyncio.Event()
         rules = Rules(resources=NamesOfResources(context.resources), namespaces=frozenset(namespaces))
         self._picture = Picture(context.installation, rules)
@@ -115,10 +117,17 @@ class KubernetesCluster:
         await self._in_time(drain.remove(self._connection, node))
 
     async def check(self) -> Sequence[Check]:
-        return await self._in_time(preflight.check(self._connection, self._clock))
+        return await self._in_time(self._checks())
 
     async def close(self) -> None:
-        await self._connection.close()
+        try:
+            await self._use.close()
+        finally:
+            await self._connection.close()
+
+    async def _checks(self) -> Sequence[Check]:
+        checks = await preflight.check(self._connection, self._clock, self._use.wished)
+        return (*checks, *await self._use.check(self._picture.nodes.by_address(), answers=checks[0].passed))
 
     async def _in_time(self, verb: Awaitable[T]) -> T:
         try:
@@ -135,7 +144,8 @@ class KubernetesCluster:
             pause_s = USE_EVERY_S
             try:
                 self._version = await self._connection.version()
-                if self._picture.use(await uses(self._connection)):
+                now_ms = self._clock.now_ms()
+                if self._picture.use(await self._use.uses(self._picture.nodes.by_address(), now_ms)):
                     self._changed.set()
             except ClusterError as error:
                 self._picture.use({})

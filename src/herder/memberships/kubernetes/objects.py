@@ -173,7 +173,13 @@ class NodeInfo(Object):
     kubelet_version: str = ""
 
 
+class NodeAddress(Object):
+    type: str = ""
+    address: str = ""
+
+
 class NodeStatus(Object):
+    addresses: list[NodeAddress] | None = None
     allocatable: dict[str, str] | None = None
     conditions: list[Condition] | None = None
     node_info: NodeInfo = msgspec.field(default_factory=NodeInfo)

@@ -3,6 +3,7 @@
 import os
 
 from herder.memberships.kubernetes.cluster import KubernetesCluster
+from herder.memberships.kubernetes.prometheus_use import PrometheusUse
 from herder.model.fleet.cluster import ClusterSettings
 from herder.ports.cluster import ClusterContext
 from herder.remote.kubernetes.access import access_of
@@ -13,4 +14,5 @@ def open_cluster(settings: ClusterSettings, context: ClusterContext) -> Kubernet
     """Raises ClusterError when the settings cannot be used."""
     access = access_of(settings, context.clock, os.environ)
     connection = Connection(settings.name, access, transport=context.transport)
-    return KubernetesCluster(settings.name, connection, context, namespaces=settings.namespaces)
+    use = None if settings.prometheus is None else PrometheusUse(settings, transport=context.transport)
+    return KubernetesCluster(settings.name, connection, context, namespaces=settings.namespaces, use=use)

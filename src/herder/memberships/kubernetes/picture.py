@@ -3,6 +3,7 @@
 Only what has changed since is made again when it is looked at; what has not is the same object. `cluster` gives it to the control plane.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -18,6 +19,9 @@ from herder.model.values.resources import ZERO
 from herder.model.work.apart import GroupCount, Topology
 from herder.model.work.demand import Shape
 
+#: Types of addresses that no other node has: not those behind a translation.
+_OWN_ADDRESSES = ("InternalIP", "Hostname")
+
 
 class Nodes:
     """Nodes as they are, without their pods. The informer of nodes writes."""
@@ -26,12 +30,15 @@ class Nodes:
         self._installation = installation
         self._rules = rules
         self.bare: dict[str, NodeSeen] = {}
+        self._addresses: dict[str, frozenset[str]] = {}
         self.stale: set[str] = set()
         self.changes = 0
 
     def put(self, key: str, item: objects.Node) -> None:
         """A heart-beat that says nothing new is no change."""
         seen = node_seen(item, self._installation, self._rules.resources)
+        own = (each for each in item.status.addresses or () if each.type in _OWN_ADDRESSES)
+        self._addresses[key] = frozenset(each.address for each in own if each.address)
         if self.bare.get(key) != seen:
             self.bare[key] = seen
             self.stale.add(key)
@@ -39,8 +46,20 @@ class Nodes:
 
     def drop(self, key: str) -> None:
         del self.bare[key]
+        self._addresses.pop(key, None)
         self.stale.add(key)
         self.changes += 1
+
+    def by_address(self) -> dict[str, str]:
+        """The node of each name and each address of its own. An address that two nodes have is of none; a name is before an address."""
+        had = Counter(address for addresses in self._addresses.values() for address in addresses)
+        found = {
+            address: name
+            for name, addresses in self._addresses.items()
+            for address in addresses
+            if had[address] == 1
+        }
+        return {**found, **{name: name for name in self.bare}}
 
 
 class Picture:

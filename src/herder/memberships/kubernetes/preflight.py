@@ -5,7 +5,7 @@ from email.utils import parsedate_to_datetime
 
 import msgspec
 
-from herder.memberships.kubernetes.rights import NEEDED, WISHED
+from herder.memberships.kubernetes.rights import NEEDED
 from herder.model.fleet.driver_capabilities import Check
 from herder.model.values.phrases import sentences
 from herder.ports.clock import Clock
@@ -27,7 +27,7 @@ class _Answer(msgspec.Struct):
     status: _Review
 
 
-async def check(connection: Connection, clock: Clock) -> Sequence[Check]:
+async def check(connection: Connection, clock: Clock, wished: Sequence[Right] = ()) -> Sequence[Check]:
     try:
         version = await connection.version()
     except ClusterError as error:
@@ -39,7 +39,7 @@ async def check(connection: Connection, clock: Clock) -> Sequence[Check]:
     ]
     try:
         checks += [await _right(connection, right) for right in NEEDED]
-        checks += [_wished(await _right(connection, right)) for right in WISHED]
+        checks += [_wished(await _right(connection, right)) for right in wished]
     except ClusterError as error:
         checks.append(Check(name="rights", passed=False, detail=str(error)))
     return tuple(checks)

@@ -11,6 +11,13 @@ INSTALLATION_LABEL = "herder.dev/installation"
 POOL_LABEL = "herder.dev/pool"
 #: How old a picture may be. A quiet watch says something once a minute, and its silence is noticed after 150 s.
 STALE_AFTER_S = 180.0
+#: What node-exporter measures, one series of a node: cores in use, and bytes that cannot be had. `node` is empty where no relabelling sets it.
+PROMETHEUS_CPU_QUERY = (
+    'sum by (node, instance) (rate(node_cpu_seconds_total{mode!="idle",mode!="iowait",mode!="steal"}[3m]))'
+)
+PROMETHEUS_MEMORY_QUERY = (
+    "sum by (node, instance) (node_memory_MemTotal_bytes - node_memory_MemAvailable_bytes)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,3 +40,11 @@ class ClusterSettings:
     """Whose pending pods are demand; none: of all."""
     stale_after_s: float = STALE_AFTER_S
     """An older picture decides nothing."""
+    prometheus: str | None = None
+    """The address of what measures the use of nodes; None: the cluster's metrics API does."""
+    prometheus_token_file: str | None = None
+    prometheus_token_env: str | None = None
+    prometheus_cpu_query: str | None = None
+    """Cores in use, a series of each node; None: `PROMETHEUS_CPU_QUERY`."""
+    prometheus_memory_query: str | None = None
+    """Bytes in use; None: `PROMETHEUS_MEMORY_QUERY`."""

@@ -6,7 +6,12 @@ Secrets do not belong in these files: a token is named by a file or an environme
 from typing import Any
 
 from herder.memberships.registry import UnknownMembership, load
-from herder.model.fleet.cluster import STALE_AFTER_S, ClusterSettings
+from herder.model.fleet.cluster import (
+    PROMETHEUS_CPU_QUERY,
+    PROMETHEUS_MEMORY_QUERY,
+    STALE_AFTER_S,
+    ClusterSettings,
+)
 from herder.model.fleet.membership import LivesBy
 from herder.settings.sections.fields import DURATION, Field, same
 from herder.settings.sections.server import http_address
@@ -18,6 +23,8 @@ from herder.settings.syntax.values import Entry, Table, Value
 SECTION = "clusters"
 STALE_SHORTEST_S, STALE_LONGEST_S = 10.0, 3600.0
 NAMESPACES_MAX = 1_000
+#: Of a query in PromQL: it is a part of an address.
+QUERY_LENGTH_MAX = 4_000
 _TEXT = {"type": "string"}
 
 
@@ -59,6 +66,26 @@ def _read_namespaces(found: Reading, value: Value) -> tuple[str, ...]:
             "Name fewer, or none for all of them.",
         )
     return tuple(dict.fromkeys(name for name in names[:NAMESPACES_MAX] if name))
+
+
+def _read_prometheus(found: Reading, value: Value) -> str | None:
+    return http_address(found, value) or None
+
+
+def _read_query(found: Reading, value: Value) -> str | None:
+    query = " ".join(validation.text(found, value).split())
+    if len(query) > QUERY_LENGTH_MAX:
+        found.wrong(
+            value,
+            f"The query has {len(query):,} characters, more than {QUERY_LENGTH_MAX:,}.",
+            "Make it a recording rule of Prometheus, and write the name of the rule.",
+        )
+    return query or None
+
+
+def _query(key: str, doc: str) -> Field:
+    schema = {**_TEXT, "maxLength": QUERY_LENGTH_MAX}
+    return Field(key=key, attribute=key, read=_read_query, write=same, schema=schema, doc=doc)
 
 
 def _text(key: str, doc: str) -> Field:
@@ -108,6 +135,29 @@ CLUSTER_FIELDS: tuple[Field, ...] = (
         doc="A cluster that was not seen for this time decides nothing: its pools create and remove no workers until it is seen again. "
         "10s to 1h.",
     ),
+    Field(
+        key="prometheus",
+        attribute="prometheus",
+        read=_read_prometheus,
+        write=same,
+        schema={**_TEXT, "examples": ["http://prometheus.monitoring:9090"]},
+        doc="The address of the Prometheus that measures the CPU and memory that the nodes use. Default: none; the metrics API of the "
+        "cluster is asked.",
+    ),
+    _text(
+        "prometheus_token_file", "With prometheus: the file with its bearer token. It is read at each query."
+    ),
+    _text("prometheus_token_env", "With prometheus: the environment variable with its bearer token."),
+    _query(
+        "prometheus_cpu_query",
+        "With prometheus: the CPU cores in use, one series for each node. The label node, nodename, kubernetes_node or instance (without its "
+        "port) must be the name, the host name or the InternalIP of the node. At most "
+        f"{QUERY_LENGTH_MAX:,} characters. Default, for node-exporter: {PROMETHEUS_CPU_QUERY}",
+    ),
+    _query(
+        "prometheus_memory_query",
+        f"With prometheus: the same for the bytes in use. Default, for node-exporter: {PROMETHEUS_MEMORY_QUERY}",
+    ),
 )
 _FIELD = {field.key: field for field in CLUSTER_FIELDS}
 
@@ -117,6 +167,7 @@ def read_cluster(found: Reading, entry: Entry, table: Table) -> ClusterSettings:
     given.pop("name", None)
     values: dict[str, Any] = {_FIELD[key].attribute: _FIELD[key].read(found, given[key]) for key in given}
     _one_way(found, entry, table, given)
+    _only_with_prometheus(found, given)
     return ClusterSettings(name=entry.name, **values)
 
 
@@ -148,6 +199,22 @@ def _one_way(found: Reading, entry: Entry, table: Table, given: dict[str, Value]
             table,
             f"Cluster {entry.name!r} has an api address but no token.",
             "Set token_file or token_env, or use a kubeconfig.",
+        )
+
+
+def _only_with_prometheus(found: Reading, given: dict[str, Value]) -> None:
+    for field in CLUSTER_FIELDS:
+        if field.key.startswith("prometheus_") and field.key in given and "prometheus" not in given:
+            found.wrong(
+                given[field.key],
+                f"{field.key} has no effect without prometheus.",
+                f"Set prometheus: http://…, or remove {field.key}.",
+            )
+    if {"prometheus_token_file", "prometheus_token_env"} <= given.keys():
+        found.wrong(
+            given["prometheus_token_env"],
+            "The token of Prometheus is configured twice, by prometheus_token_file and by prometheus_token_env.",
+            "Remove one of the two.",
         )
 
 

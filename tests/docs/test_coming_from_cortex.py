@@ -177,6 +177,26 @@ def test_metrics_have_the_names_of_the_page(place: Place) -> None:
     assert {name for name in named if f"# HELP {name}" not in text} == set()
 
 
+def test_dry_runs_have_the_safety_checklist(place: Place) -> None:
+    adding = place.command("pool", "scale", "burst", "1", "--template", "large", "--ttl", "2h", "--dry-run")
+    for row in ("capacity", "network", "limits", "budget", "time to live"):
+        assert re.search(rf"^{row} +(yes|no|not known) ", adding, re.MULTILINE), (row, adding)
+    assert "1 worker would cost $0.48/h, $0.96 in 2h. Budgets are planned." in " ".join(adding.split())
+    worker = next(each for each in place.names("ready") if each.startswith("burst"))
+    pod = {"nodeName": worker, "containers": [{"name": "main", "image": "web"}]}
+    place.kubernetes.run_pod("web", pod)
+    place.until(lambda: "1 pod runs on" in _removal(place, worker), 30, "the pod to be seen")
+    removal = _removal(place, worker)
+    assert "disruption budgets not known Known when pods are evicted" in removal
+    assert "order yes The machine is removed when the node is empty, and the Node object after it." in removal
+    forced = _removal(place, worker, "--force")
+    assert "disruption budgets no Pods that their PodDisruptionBudgets protect are deleted" in forced
+
+
+def _removal(place: Place, worker: str, *more: str) -> str:
+    return " ".join(place.command("worker", "remove", worker, "--dry-run", *more).split())
+
+
 def test_each_setting_of_the_page_exists() -> None:
     assert len(SETTINGS) > 15
     for row in SETTINGS:

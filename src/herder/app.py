@@ -19,7 +19,7 @@ def whole_app() -> typer.Typer:
     from herder.server import commands
     from herder.simulate.commands import simulate
 
-    app = build_app(_driver_faults)
+    app = build_app(_driver_faults, _bootstrap_faults)
     commands.add_to(app)
     demo.add_to(app)
     simulate.add_to(app)
@@ -28,6 +28,12 @@ def whole_app() -> typer.Typer:
 
 def _driver_faults(kind: str, settings: Mapping[str, str]) -> Sequence[tuple[str, str, str]]:
     from herder.drivers.registry import settings_faults
+
+    return settings_faults(kind, settings)
+
+
+def _bootstrap_faults(kind: str, settings: Mapping[str, object]) -> Sequence[tuple[str, str, str]]:
+    from herder.bootstraps.registry import settings_faults
 
     return settings_faults(kind, settings)
 

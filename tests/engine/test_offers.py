@@ -37,6 +37,26 @@ def test_a_failure_is_written_and_read_back(world: World) -> None:
     assert memory.cause is FailureCause.OUT_OF_CAPACITY
 
 
+def test_a_machine_that_is_reported_again_does_not_end_the_rest(world: World) -> None:
+    """Its agent called before the driver had answered; then another creation failed; then the driver's answer came."""
+    worker = world.claim(1)
+    life.provisioning(world.state, worker, "hash")
+    life.becomes_ready(world.state, world.changes, worker, world.now_ms)
+    fail(world, 2, FailureCause.OUT_OF_CAPACITY)
+    life.provisioned(world.state, world.changes, worker, "m-1", world.now_ms)
+    (memory,) = world.state.offers.values()
+    assert memory.cause is FailureCause.OUT_OF_CAPACITY
+
+
+def test_an_agent_that_calls_first_ends_the_rest(world: World) -> None:
+    fail(world, 1, FailureCause.OUT_OF_CAPACITY)
+    worker = world.claim(2)
+    life.provisioning(world.state, worker, "hash")
+    life.becomes_ready(world.state, world.changes, worker, world.now_ms)
+    (memory,) = world.state.offers.values()
+    assert memory.cause is None
+
+
 def test_a_success_ends_the_rest_but_a_machine_that_does_not_boot_is_none(world: World) -> None:
     fail(world, 1, FailureCause.OUT_OF_CAPACITY)
     worker = world.claim(2)

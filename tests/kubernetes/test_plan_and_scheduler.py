@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +21,8 @@ from herder.memberships.kubernetes.objects import Node, Pod
 from herder.memberships.kubernetes.picture import Picture
 from herder.memberships.kubernetes.pod_rules import apart_for
 from herder.memberships.kubernetes.pods import Excluded, Waiting, fact_of
+from herder.model.fleet.offer import Offer
+from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import ClassId
 from herder.model.planning.observed import Observed, ObservedWorker
 from herder.model.work.apart import Topology
@@ -34,6 +37,7 @@ from tests.planning.test_pending_pods import NODES, scene
 from tests.planning.world import NOW, worker
 
 Key = tuple[str, str]
+Boot = Callable[[Any, str, PoolSpec, Offer], None]
 
 
 @dataclass
@@ -100,7 +104,7 @@ def _workers(world: World, picture: Picture) -> list[ObservedWorker]:
     return found
 
 
-def planned(world: World, asked: Asked, monkeypatch: pytest.MonkeyPatch) -> dict[Key, str]:
+def planned(world: World, asked: Asked, monkeypatch: pytest.MonkeyPatch, boot: Boot = boot) -> dict[Key, str]:
     """The node of each pod that the plan gives a place; new nodes are made."""
     kept: list[Any] = []
     real = queued_jobs._homes
@@ -109,24 +113,30 @@ def planned(world: World, asked: Asked, monkeypatch: pytest.MonkeyPatch) -> dict
         kept.append((snapshot, workers, packing))
         return real(snapshot, workers, packing, held)
 
-    monkeypatch.setattr(queued_jobs, "_homes", homes)
-    plan_steps(asked.observed, NOW)
+    with monkeypatch.context() as patched:
+        patched.setattr(queued_jobs, "_homes", homes)
+        plan_steps(asked.observed, NOW)
     if not kept:
         return {}
     snapshot, workers, packing = kept[-1]
     kinds = {number: kind for kind, number in snapshot.kinds.known.items()}
+    new: dict[tuple[int, int], str] = {}
     for opened in packing.opened:
         view = snapshot.pool(kinds[opened.kind].pool)
         for copy in range(opened.copies):
-            boot(world.cluster, f"new{-opened.key}-{copy}", view.spec, view.templates[opened.offer_key])
+            name = f"{view.spec.name}-0-{len(world.existing)}"
+            new[opened.key, copy] = name
+            world.existing[name] = view.spec, view.templates[opened.offer_key]
+            boot(world.cluster, name, *world.existing[name])
     left = {class_id: list(keys) for class_id, keys in asked.pods.items()}
     found = {}
     for packed in packing.placed:
         keys = left[snapshot.queue[packed.item_key].class_id]
         for copy in range(packed.first_copy, packed.first_copy + packed.copies):
-            new = f"new{-packed.bin_key}-{copy}"
+            known = packed.bin_key >= 0
+            name = str(workers[packed.bin_key].name) if known else new[packed.bin_key, copy]
             for _ in range(packed.count):
-                found[keys.pop()] = new if packed.bin_key < 0 else str(workers[packed.bin_key].name)
+                found[keys.pop()] = name
     world.cluster.sleep(5)
     return found
 
@@ -158,6 +168,39 @@ def compared(seed: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Counter[str], 
     finally:
         world.cluster.cluster.close()
     return tally, [f"seed {seed}: {each}" for each in wrong]
+
+
+PLANS = 6
+
+
+def freely_bound(seed: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Counter[str], list[str]]:
+    """The scheduler binds as it likes, on the nodes that are there and on those that the plan makes; another plan follows, as often as it
+    makes nodes."""
+    world = made(seed)
+    tally: Counter[str] = Counter()
+    try:
+        (scheduler,) = (each for each in world.cluster.cluster.parts if isinstance(each, Scheduler))
+        left: dict[Key, str] = {}
+        for number in range(1, PLANS + 1):
+            places = planned(world, asked_of(world), monkeypatch)
+            left = places if number == 1 else {key: places.get(key, "") for key in left}
+            world.cluster.sleep(400)  # longer than the longest pause of the scheduler
+            bound = [key for key in left if pod_info(_stored(world, key)).node]
+            tally[f"planned, bound after plan {number}"] += len(bound)
+            left = {key: left[key] for key in left.keys() - set(bound)}
+        limited = [key for key, name in left.items() if not name]
+        tally["planned, not bound: other pods have its place, and the pools are at their maximum"] += len(
+            limited
+        )
+        wrong = [_why(world, scheduler, key, name) for key, name in left.items() if name]
+    finally:
+        world.cluster.cluster.close()
+    return tally, [f"seed {seed}: {each}" for each in wrong]
+
+
+def _why(world: World, scheduler: Scheduler, key: Key, name: str) -> str:
+    info = pod_info(_stored(world, key))
+    return f"{key} waits, and {name} refuses it for {refuses(info, scheduler.state.nodes[name], Topologies(info, scheduler.state))}"
 
 
 def _bind_as_planned(
@@ -201,6 +244,27 @@ def test_the_scheduler_takes_what_is_planned_and_refuses_the_rest(
     assert compared(seed, monkeypatch)[1] == []
 
 
+def _tell(total: Counter[str], wrong: list[str]) -> None:
+    for text, count in sorted(total.items()):
+        print(f"\n{count:>7,}  {text}", end="")
+    print(f"\n{len(wrong):>7,}  not explained")
+
+
+@pytest.mark.slow
+def test_two_hundred_clusters_whose_scheduler_binds_as_it_likes(
+    monkeypatch: pytest.MonkeyPatch, virtual: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    total: Counter[str] = Counter()
+    wrong: list[str] = []
+    for seed in range(200):
+        tally, found = freely_bound(seed, monkeypatch)
+        total += tally
+        wrong += found
+    with capsys.disabled():
+        _tell(total, wrong)
+    assert wrong == [], "\n".join(wrong)
+
+
 @pytest.mark.slow
 def test_two_hundred_random_clusters(
     monkeypatch: pytest.MonkeyPatch, virtual: object, capsys: pytest.CaptureFixture[str]
@@ -212,8 +276,6 @@ def test_two_hundred_random_clusters(
         total += tally
         wrong += found
     with capsys.disabled():
-        for text, count in sorted(total.items()):
-            print(f"\n{count:>7,}  {text}", end="")
-        print(f"\n{len(wrong):>7,}  not explained")
+        _tell(total, wrong)
     assert total["planned, taken"] > 1_000
     assert wrong == [], "\n".join(wrong)

@@ -15,6 +15,9 @@ QUICK = (
     "epoch of the leader",
     "attempts told until they are confirmed",
     "removal over when the driver says so",
+    "Jobs go with their worker",
+    "Secrets go with their Job",
+    "no second pod",
 )
 
 

@@ -70,6 +70,8 @@ def worker(
         taints=of.taints,
         zone=made.zone,
         spot=made.spot,
+        bootstrap=of.bootstrap,
+        bootstrap_fingerprint=of.bootstrap_fingerprint,
     )
     return ObservedWorker(
         spec=spec,

@@ -28,6 +28,7 @@ from herder.model.planning.plan import CreateWorker, Reason, ReasonKind
 from herder.model.stored.changes import Changes
 from herder.model.values.money import PicoUsd
 from herder.model.values.resources import Resources
+from herder.ports.bootstrap import Bootstrap
 from herder.ports.cluster import Cluster
 from herder.server.runtime import LOOPS
 from herder.simulate.chaos.faults.dice import Dice
@@ -56,6 +57,7 @@ class Fleet:
         *names: str,
         settings: PretendSettings | None = None,
         clusters: Mapping[str, Cluster] | None = None,
+        bootstraps: Mapping[str, Bootstrap] | None = None,
         loops: Sequence[str] = ("launch", "sweep"),
         **core: Any,
     ) -> None:
@@ -66,6 +68,7 @@ class Fleet:
         self.worlds = {name: PretendWorld(self.clock.true_ms) for name in names or ("cloud",)}
         self.settings = settings or PretendSettings()
         self._core_settings, self._clusters, self._loops = core, dict(clusters or {}), loops
+        self._bootstraps = dict(bootstraps or {})
         self._tasks: list[asyncio.Task[None]] = []
         self._failures: list[BaseException] = []
         self.start()
@@ -99,6 +102,7 @@ class Fleet:
             clock=self.clock,
             calls=self.calls,
             clusters=self._clusters,
+            bootstraps=self._bootstraps,
         )
         changes = Changes()
         driver_actions.note_missing(self.core, changes, self.clock.now_ms())
@@ -119,7 +123,7 @@ class Fleet:
 
     # --- what people and planner do
 
-    async def want(self, *names: str, driver: str | None = None) -> None:
+    async def want(self, *names: str, driver: str | None = None, **spec_of: Any) -> None:
         changes = Changes()
         for name in names:
             spec = WorkerSpec(
@@ -131,6 +135,7 @@ class Fleet:
                 slots=4,
                 price_pico_per_hour=PicoUsd(1000),
                 plan=PlanNumber(1),
+                **spec_of,
             )
             action = CreateWorker(spec=spec, expires_at_ms=None, reason=BY_HAND)
             claim(self.core.state, changes, action, self.clock.now_ms())

@@ -78,6 +78,7 @@ def waits(world: Observed, now: int = NOW) -> dict[str, str]:
     ("spec", "words"),
     [
         (replace(STD, labels=(("disk", "ssd"),)), "the pool has another value of label disk"),
+        (replace(STD, bootstrap="talos"), "its bootstrap is none, the pool's is talos"),
         (replace(STD, taints=(Taint(key="gpu"),)), "the pool has other taints"),
         (replace(STD, driver="cloud"), "its driver is local, the pool's is cloud"),
         (replace(STD, driver_options=(("image", "2"),)), "the pool has other driver_options"),
@@ -91,6 +92,17 @@ def test_what_the_pool_would_create_otherwise_is_drift(spec: PoolSpec, words: st
     (drain,) = drains(checked(world))
     assert drain.reason.kind is ReasonKind.DRIFTED
     assert words in drain.reason.text
+
+
+def test_what_the_bootstrap_would_make_otherwise_is_drift_and_unknown_is_not() -> None:
+    def found(mine: str, now: str) -> list[str]:
+        made = replace(STD, bootstrap="talos", bootstrap_fingerprint=mine)
+        none = replace(made, bootstrap_fingerprint=now, size=replace(STD.size, min_workers=0))
+        return [drain.reason.text for drain in drains(checked(seen(none, [old(1, made)])))]
+
+    (text,) = found("1", "2")
+    assert "bootstrap talos has another configuration or version now" in text
+    assert found("1", "1") == found("", "2") == found("1", "") == []
 
 
 @pytest.mark.parametrize(

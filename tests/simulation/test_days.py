@@ -1,4 +1,6 @@
-"""Days of a cluster with every fault on: 50 workers, 2,000 jobs, and no rule is broken. `make soak` runs a hundred of them."""
+"""Days of a fleet with every fault on: 50 workers, 2,000 jobs, and no rule is broken. `make soak` runs a hundred of them, and days with a
+Kubernetes cluster, its nodes, pods and Jobs.
+"""
 
 import pytest
 
@@ -14,3 +16,14 @@ def test_a_day_of_faults_breaks_no_rule(seed: int) -> None:
     assert found.violations == [], f"see it again with: {command_of(found.options)}"
     assert found.jobs > 1_000
     assert found.crashes > 5
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", [21])
+def test_hours_of_a_cluster_break_no_rule(seed: int) -> None:
+    options = ChaosOptions(seed=seed, days=0.1, workers=16, jobs_per_day=2_500, intensity=4.0, cluster=True)
+    found = run(options)
+    assert found.violations == [], f"see it again with: {command_of(found.options)}"
+    assert found.crashes > 2
+    assert {"job removed", "pod evicted", "site lost", "api restart"} <= set(found.faults)

@@ -1,4 +1,4 @@
-"""`make soak`: a hundred days of a simulated cluster, and ten thousand deaths of the server between two effects, over many seeds.
+"""`make soak`: a hundred days of a simulated fleet, twenty more with a Kubernetes cluster, and ten thousand deaths of the server between two effects, over many seeds.
 
 Days are as `herder simulate chaos` runs them; the deaths are looked for in shorter worlds in which the server dies often. What is done is
 written down after each world, so a soak that was stopped goes on; it begins anew when the sources have changed. Exits with 1 when a
@@ -27,8 +27,8 @@ AT_AN_EFFECT = "crash at an effect"
 
 def world(kind: str, seed: int) -> dict[str, Any]:
     began_s = time.process_time()
-    if kind == "day":
-        options, variation = ChaosOptions(seed=seed), Variation()
+    if kind in ("day", "cluster"):
+        options, variation = ChaosOptions(seed=seed, cluster=kind == "cluster"), Variation()
     else:
         options, variation = (
             ChaosOptions(seed=seed, days=0.1, workers=12, jobs_per_day=1_500, intensity=3.0),
@@ -44,32 +44,44 @@ def world(kind: str, seed: int) -> dict[str, Any]:
         "crash_points": found.faults.get(AT_AN_EFFECT, 0),
         "cpu_s": round(time.process_time() - began_s, 1),
         "violations": [f"{each.rule}: {each.text}" for each in found.violations],
-        "again": command_of(options) if kind == "day" else f"python -m tests.soak --only death --seed {seed}",
+        "again": command_of(options)
+        if kind != "death"
+        else f"python -m tests.soak --only death --seed {seed}",
     }
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--days", type=int, default=100, help="Cluster-days, one seed each.")
+    parser.add_argument(
+        "--cluster-days", type=int, default=20, help="Days with a Kubernetes cluster, one seed each."
+    )
     parser.add_argument("--crash-points", type=int, default=10_000, help="Deaths of the server at an effect.")
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--only", choices=("day", "death"), help="One world of this kind, with --seed.")
+    parser.add_argument(
+        "--only", choices=("day", "cluster", "death"), help="One world of this kind, with --seed."
+    )
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
     if options.only:
         done = [world(options.only, options.seed)]
     else:
-        done = soak(options.days, options.crash_points, options.first_seed, options.processes)
+        done = soak(
+            {"day": options.days, "cluster": options.cluster_days},
+            options.crash_points,
+            options.first_seed,
+            options.processes,
+        )
     print(summary(done))
     return 1 if any(each["violations"] for each in done) else 0
 
 
-def soak(days: int, crash_points: int, first_seed: int, processes: int) -> list[dict[str, Any]]:
+def soak(days: dict[str, int], crash_points: int, first_seed: int, processes: int) -> list[dict[str, Any]]:
     sources = fingerprint()
     done = {(each["kind"], each["seed"]): each for each in read(sources)}
     with ProcessPoolExecutor(processes) as pool:
-        for _ in range(days + crash_points):
+        for _ in range(sum(days.values()) + crash_points):
             wanted = list(missing(done, days, crash_points, first_seed, processes))
             if not wanted:
                 break
@@ -86,10 +98,19 @@ def soak(days: int, crash_points: int, first_seed: int, processes: int) -> list[
 
 
 def missing(
-    done: dict[tuple[str, int], dict[str, Any]], days: int, crash_points: int, first_seed: int, most: int
+    done: dict[tuple[str, int], dict[str, Any]],
+    days: dict[str, int],
+    crash_points: int,
+    first_seed: int,
+    most: int,
 ) -> Iterator[tuple[str, int]]:
-    """The next few worlds."""
-    lacking = [("day", seed) for seed in range(first_seed, first_seed + days) if ("day", seed) not in done]
+    """The next few worlds. `days`: how many of each kind."""
+    lacking = [
+        (kind, seed)
+        for kind, many in days.items()
+        for seed in range(first_seed, first_seed + many)
+        if (kind, seed) not in done
+    ]
     if sum(each["crash_points"] for each in done.values()) < crash_points:
         seed = first_seed
         while len(lacking) < most or not any(kind == "death" for kind, _ in lacking):

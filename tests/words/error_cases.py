@@ -19,6 +19,8 @@ from herder.agent.environment.settings import from_environment
 from herder.agent.processes.scratch import BadInput, _parts_of
 from herder.agent.runtimes import UnknownRuntime, open_runtime
 from herder.api.application import MethodNotAllowed, _not_routed
+from herder.bootstraps.registry import UnknownBootstrap
+from herder.bootstraps.registry import load as load_bootstrap
 from herder.cli.input.attached_files import Inputs
 from herder.cli.input.job_rows import RowFault, job_of
 from herder.cli.shell.exit_codes import CommandError
@@ -226,6 +228,7 @@ CASES = (
     Case(DependencyError, lambda: _refuse_cycle({0: [1], 1: [0]}, {0: "a", 1: "b"}), "Jobs depend on each other in a cycle: a ← b ← a."),
     Case(UnknownDriver, lambda: load("locl"), "There is no driver 'locl'. Did you mean 'local'? Possible values are kubernetes-jobs, local, pretend."),
     Case(BadSettings, lambda: read_settings("local", load("local").settings_type, {"kill_wait_s": "x"}), "Driver 'local': kill_wait_s: it must be a number, not text."),
+    Case(UnknownBootstrap, lambda: load_bootstrap("nope"), "There is no bootstrap 'nope'. No bootstrap is installed."),
     Case(UnknownMembership, lambda: load_membership("nope"), "There is no membership 'nope'. Did you mean 'none'? Memberships are exchange, kubernetes, none."),
     Case(driver.InvalidRequest, lambda: JoinedMachines().create(SimpleNamespace(pool="p"), None),  # type: ignore[arg-type]
          "Machines of this driver are added by hand with `herder worker add p`."),

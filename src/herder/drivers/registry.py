@@ -4,23 +4,33 @@ Built in are the folders of this package; others come by entry points of the gro
 object with `settings_type` and `make`. Nothing of a driver is imported before it is asked for. It keeps no drivers.
 """
 
-import dataclasses
-import difflib
 import pkgutil
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol, get_type_hints
-
-import msgspec
+from typing import Any, Protocol
 
 from herder.model.fleet.creation import DEFAULT_LIMITS, CreationLimits
 from herder.model.fleet.driver import Driver, DriverContext
 from herder.model.values.phrases import clause
-from herder.wire.decode_errors import explained
+from herder.wire import kind_settings
+from herder.wire.kind_settings import BadSettings, SettingFault, instead
 
 GROUP = "herder.drivers"
+
+
+__all__ = [
+    "BadSettings",
+    "DriverKind",
+    "SettingFault",
+    "UnknownDriver",
+    "creation_limits",
+    "driver_kinds",
+    "load",
+    "open_driver",
+    "read_settings",
+    "settings_faults",
+]
 
 
 class DriverKind(Protocol):
@@ -33,14 +43,6 @@ class DriverKind(Protocol):
 
 class UnknownDriver(LookupError):
     """There is no driver of this kind; the text names the ones there are."""
-
-
-class BadSettings(ValueError):
-    """`field` is the setting at fault, or empty."""
-
-    def __init__(self, message: str, field: str = "") -> None:
-        super().__init__(message)
-        self.field = field
 
 
 def driver_kinds() -> list[str]:
@@ -62,22 +64,6 @@ def open_driver(kind: str, settings: Mapping[str, object], context: DriverContex
         ) from error
 
 
-class SettingFault(NamedTuple):
-    """`setting` is empty when it is the kind itself that is wrong."""
-
-    setting: str
-    message: str
-    remedy: str
-
-
-_REMEDIES: Mapping[object, str] = {
-    bool: "Write true or false.",
-    int: "Write a whole number, without a unit.",
-    float: "Write a number, without a unit.",
-    float | None: "Write a number, without a unit.",
-}
-
-
 def creation_limits(kind: str) -> CreationLimits:
     """The defaults of a kind: its own (`creation_limits` beside `make`), or the usual ones. Raises UnknownDriver."""
     own = getattr(load(kind), "creation_limits", DEFAULT_LIMITS)
@@ -91,35 +77,7 @@ def settings_faults(kind: str, settings: Mapping[str, object]) -> list[SettingFa
     except UnknownDriver as error:
         remedy = "Set another kind, or install the package of this driver where Herder runs."
         return [SettingFault("", str(error), remedy)]
-    fields = {field.name: field for field in dataclasses.fields(settings_type)}
-    hints = get_type_hints(settings_type, include_extras=True)
-    found = []
-    for name, value in settings.items():
-        if name not in fields:
-            message = f"Driver {kind!r} has no setting {name!r}."
-            found.append(SettingFault(name, message, _instead(name, list(fields))))
-            continue
-        try:
-            msgspec.convert(value, hints[name], strict=False, dec_hook=_decode)
-        except msgspec.ValidationError as error:
-            remedy = _REMEDIES.get(hints[name], "Set another value.")
-            found.append(
-                SettingFault(name, f"The value {value!r} is not possible: {explained(error)[0]}.", remedy)
-            )
-    for name, field in fields.items():
-        if name not in settings and field.default is field.default_factory is dataclasses.MISSING:
-            message = f"Driver {kind!r} needs the setting {name!r}."
-            found.append(SettingFault("", message, f"Write `settings: {{{name}: …}}`."))
-    return found or _as_a_whole(kind, settings_type, settings)
-
-
-def _as_a_whole(kind: str, settings_type: type, settings: Mapping[str, object]) -> list[SettingFault]:
-    """What its own `__post_init__` says of settings that are each right."""
-    try:
-        read_settings(kind, settings_type, settings)
-    except BadSettings as error:
-        return [SettingFault(error.field, str(error), "Change one of these settings.")]
-    return []
+    return kind_settings.faults("Driver", kind, settings_type, settings, "settings: {{{}: …}}")
 
 
 def load(kind: str) -> DriverKind:
@@ -134,7 +92,7 @@ def load(kind: str) -> DriverKind:
                 raise UnknownDriver(
                     f"Driver {kind!r} ({point.value}) cannot be imported: {clause(error)}."
                 ) from error
-    raise UnknownDriver(f"There is no driver {kind!r}. {_instead(kind, driver_kinds())}")
+    raise UnknownDriver(f"There is no driver {kind!r}. {instead(kind, driver_kinds())}")
 
 
 def _whole(kind: str, offered: DriverKind) -> DriverKind:
@@ -149,22 +107,7 @@ def _whole(kind: str, offered: DriverKind) -> DriverKind:
 
 def read_settings(kind: str, settings_type: type, settings: Mapping[str, object]) -> object:
     """Plain data to the driver's settings. Raises BadSettings."""
-    known = [field.name for field in dataclasses.fields(settings_type)]
-    for name in settings:
-        if name not in known:
-            raise BadSettings(f"Driver {kind!r} has no setting {name!r}. {_instead(name, known)}", name)
-    try:
-        return msgspec.convert(dict(settings), settings_type, strict=False, dec_hook=_decode)
-    except msgspec.ValidationError as error:
-        text, field = explained(error)
-        raise BadSettings(f"Driver {kind!r}: {field + ': ' if field else ''}{text}.", field) from None
-
-
-def _decode(wanted: type, value: object) -> object:
-    """What settings may hold beside plain types: paths."""
-    if wanted is Path and isinstance(value, str):
-        return Path(value)
-    raise NotImplementedError
+    return kind_settings.read("Driver", kind, settings_type, settings)
 
 
 def _built_in() -> list[str]:
@@ -178,9 +121,3 @@ def _built_in() -> list[str]:
 
 def _third_party() -> Iterable[EntryPoint]:
     return entry_points(group=GROUP)
-
-
-def _instead(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    near = f"Did you mean {close[0]!r}? " if close else ""
-    return f"{near}Possible values are {', '.join(known)}."

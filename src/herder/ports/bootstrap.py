@@ -15,6 +15,7 @@ from herder.model.fleet.node import NodeCondition
 from herder.model.fleet.pool import Taint
 from herder.model.fleet.repair import Rung
 from herder.model.ids import PoolName, WorkerName
+from herder.ports.clock import Clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,18 @@ class SystemSeen:
     text: str = ""
     """Why it is not ready, as a sentence."""
     conditions: tuple[NodeCondition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootstrapContext:
+    """What a bootstrap is made with besides its own settings."""
+
+    name: str
+    """As herder.yaml calls it (`bootstraps:`)."""
+    installation: str
+    clock: Clock
+    data_folder: str = ""
+    """A folder on this server's disk that is the bootstrap's to use; it need not exist yet."""
 
 
 class Bootstrap(Protocol):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from herder.bootstraps.registry import settings_faults as bootstrap_faults
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.client.connection import state_dir
 from herder.drivers.registry import settings_faults
@@ -136,6 +137,7 @@ def options_of(
         drivers=drivers,
         metric_sources=settings.metric_sources,
         clusters=settings.clusters,
+        bootstraps=settings.bootstraps,
         queued_jobs_per_user=said.queued_jobs_per_user,
         queued_bytes_per_user=None if said.queued_mib_per_user is None else said.queued_mib_per_user * 2**20,
         log_bytes_per_attempt=None if said.log_mib_per_attempt is None else said.log_mib_per_attempt * 2**20,
@@ -147,9 +149,9 @@ def options_of(
 
 
 def _read(files: list[Path]) -> Settings:
-    """Raises SettingsError with every fault, those of drivers too."""
+    """Raises SettingsError with every fault, those of drivers and bootstraps too."""
     settings = load(files)
-    found = lint(settings, driver_faults=settings_faults)
+    found = lint(settings, driver_faults=settings_faults, bootstrap_faults=bootstrap_faults)
     faults = [problem for problem in found if problem.severity is Severity.ERROR]
     if faults:
         raise SettingsError(faults)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from herder.model.fleet.bootstrap import BootstrapSettings
 from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.pool import PoolSpec
 from herder.model.values.resources import PLAIN, Dimensions
@@ -51,6 +52,7 @@ class ServerOptions:
     )
     metric_sources: tuple[MetricSource, ...] = ()
     clusters: tuple[ClusterSettings, ...] = ()
+    bootstraps: tuple[BootstrapSettings, ...] = ()
     queued_jobs_per_user: int | None = None
     queued_bytes_per_user: int | None = None
     log_bytes_per_attempt: int | None = None

@@ -35,6 +35,7 @@ from herder.drivers.registry import BadSettings, UnknownDriver, open_driver
 from herder.model.fleet.driver import JOINED, Driver, DriverContext
 from herder.model.stored.changes import Changes
 from herder.ports.store import StoreDown
+from herder.server.bootstraps import make_bootstraps
 from herder.server.clusters import make_clusters
 from herder.server.http_server import HttpServer, listen, url_of
 from herder.server.leadership.follower import Seat
@@ -138,6 +139,7 @@ async def _lead(seat: Seat, started: Callable[[Running], None] | None, term: Ter
         on_fatal=server.fatal,
         leadership=term.candidate,
         clusters=make_clusters(options.clusters, opened.installation, opened.state.resources),
+        bootstraps=make_bootstraps(options.bootstraps, opened.installation, options.data_dir),
     )
     core.driver_kinds = {each.name: each.kind for each in options.drivers}
     try:

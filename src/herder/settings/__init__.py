@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from herder.settings.lint import DriverFaults
+    from herder.settings.lint import BootstrapFaults, DriverFaults
     from herder.settings.load import Settings, load_texts
     from herder.settings.sections.bounds import faults_of
     from herder.settings.sections.pools import pool_from_plain, pool_to_plain
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from herder.settings.syntax.problems import Problem, SettingsError, Severity
 
 _HOMES = {
-    "lint": ("DriverFaults",),
+    "lint": ("BootstrapFaults", "DriverFaults"),
     "load": ("Settings", "load_texts"),
     "sections.bounds": ("faults_of",),
     "sections.pools": ("pool_from_plain", "pool_to_plain"),
@@ -37,6 +37,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "PRESETS",
     "TEMPLATES",
+    "BootstrapFaults",
     "DriverFaults",
     "Problem",
     "Settings",

@@ -13,6 +13,7 @@ Finding = tuple[str, str, str]
 
 def cluster_findings(settings: Settings, pool: PoolSpec) -> Iterator[Finding]:
     yield from _order(settings, pool)
+    yield from _bootstrap(settings, pool)
     if not pool.cluster:
         return
     known = {cluster.name: cluster for cluster in settings.clusters}
@@ -36,6 +37,17 @@ def cluster_findings(settings: Settings, pool: PoolSpec) -> Iterator[Finding]:
             "pending_pods_for",
             f"Pods wait for {format_duration(wait_s)} before a worker is created for them (pending_pods_for).",
             "Write for example 2m.",
+        )
+
+
+def _bootstrap(settings: Settings, pool: PoolSpec) -> Iterator[Finding]:
+    known = sorted(bootstrap.name for bootstrap in settings.bootstraps)
+    if pool.bootstrap and pool.bootstrap not in known:
+        have = f", or use {listed(known, 'or')}" if known else ""
+        yield (
+            "bootstrap",
+            f"Bootstrap {pool.bootstrap!r} is not defined under `bootstraps`.",
+            f"Define bootstraps: {{{pool.bootstrap}: {{kind: …}}}} in the server's file{have}.",
         )
 
 
@@ -72,4 +84,12 @@ def clusters_findings(settings: Settings) -> Iterator[Finding]:
                 f"clusters.{cluster.name}",
                 f"No pool uses cluster {cluster.name!r}.",
                 f"Set cluster: {cluster.name} in a pool with membership: {cluster.membership}, or remove the cluster.",
+            )
+    named = {pool.bootstrap for pool in settings.pools}
+    for bootstrap in settings.bootstraps:
+        if bootstrap.name not in named:
+            yield (
+                f"bootstraps.{bootstrap.name}",
+                f"No pool uses bootstrap {bootstrap.name!r}.",
+                f"Set bootstrap: {bootstrap.name} in a pool whose workers are nodes, or remove the bootstrap.",
             )

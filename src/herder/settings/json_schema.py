@@ -8,6 +8,8 @@ from herder.model.fleet.repair import Condition, Rung
 from herder.model.fleet.upkeep import Disruption
 from herder.model.permissions import ROLES
 from herder.model.values.resources import Unit
+from herder.settings.sections.bootstraps import SECTION as BOOTSTRAPS
+from herder.settings.sections.bootstraps import bootstrap_schema
 from herder.settings.sections.clusters import CLUSTER_FIELDS
 from herder.settings.sections.clusters import SECTION as CLUSTERS
 from herder.settings.sections.creations import DRIVER_FIELDS
@@ -67,6 +69,7 @@ def json_schema() -> dict[str, Any]:
             RETENTION: _object(_plain_properties(RETENTION_FIELDS)),
             "metric_sources": _named(_source()),
             CLUSTERS: _named(_object(_properties(CLUSTER_FIELDS))),
+            BOOTSTRAPS: _named(bootstrap_schema()),
         },
         "$defs": {
             "pool": _pool(),

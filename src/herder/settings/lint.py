@@ -32,6 +32,8 @@ ALWAYS_THERE = frozenset({"local"})
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 #: From a driver's kind and settings to what is wrong with them: setting (empty: the kind), message and remedy.
 DriverFaults = Callable[[str, Mapping[str, str]], Sequence[tuple[str, str, str]]]
+#: The same of a bootstrap.
+BootstrapFaults = Callable[[str, Mapping[str, object]], Sequence[tuple[str, str, str]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +45,13 @@ class _Doubt:
 
 
 def lint(
-    settings: Settings, machine: Resources | None = None, driver_faults: DriverFaults | None = None
+    settings: Settings,
+    machine: Resources | None = None,
+    driver_faults: DriverFaults | None = None,
+    bootstrap_faults: BootstrapFaults | None = None,
 ) -> tuple[Problem, ...]:
     """Every doubt, faults first. `machine`: what this computer has, for pools of the local driver; None = unknown.
-    `driver_faults`: what is known of the drivers; None = nothing, and their kinds and settings are not looked at."""
+    `driver_faults`, `bootstrap_faults`: what is known of drivers and bootstraps; None = nothing, and their kinds and settings are not looked at."""
     doubts: list[tuple[str, _Doubt]] = []
     for pool in settings.pools:
         prefix = f"pools.{pool.name}"
@@ -66,6 +71,8 @@ def lint(
     doubts.extend(("", _warning(*each)) for each in clusters_findings(settings))
     if driver_faults is not None:
         doubts.extend(("", doubt) for doubt in _drivers(settings, driver_faults))
+    if bootstrap_faults is not None:
+        doubts.extend(("", doubt) for doubt in _bootstraps(settings, bootstrap_faults))
     order = list(Severity)
     doubts.sort(key=lambda each: order.index(each[1].severity))
     return tuple(_problem(settings, prefix, doubt) for prefix, doubt in doubts)
@@ -286,6 +293,12 @@ def _drivers(settings: Settings, faults: DriverFaults) -> Iterator[_Doubt]:
         for setting, message, remedy in faults(driver.kind, dict(driver.settings)):
             key = f"drivers.{driver.name}.{f'settings.{setting}' if setting else 'kind'}"
             yield _Doubt(severity=Severity.ERROR, key=key, message=message, remedy=remedy)
+
+
+def _bootstraps(settings: Settings, faults: BootstrapFaults) -> Iterator[_Doubt]:
+    for bootstrap in settings.bootstraps:
+        for setting, message, remedy in faults(bootstrap.kind, dict(bootstrap.settings)):
+            yield _error(f"bootstraps.{bootstrap.name}.{setting or 'kind'}", message, remedy)
 
 
 def _machine(settings: Settings, pool: PoolSpec, machine: Resources | None) -> Iterator[_Doubt]:

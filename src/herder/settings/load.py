@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from herder.model.fleet.bootstrap import BootstrapSettings
 from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.pool import PoolSpec, Template
 from herder.model.values.resources import PLAIN, Dimensions
+from herder.settings.sections import bootstraps as bootstraps_section
 from herder.settings.sections import clusters as clusters_section
 from herder.settings.sections.bounds import faults_of
 from herder.settings.sections.pools import read_pool, read_template
@@ -53,6 +55,7 @@ TOP_KEYS = (
     "fair_share",
     "metric_sources",
     clusters_section.SECTION,
+    bootstraps_section.SECTION,
     "server",
     SWEEP,
     RETENTION,
@@ -78,6 +81,7 @@ class Settings:
     users: tuple[UserSettings, ...] = ()
     metric_sources: tuple[MetricSource, ...] = ()
     clusters: tuple[ClusterSettings, ...] = ()
+    bootstraps: tuple[BootstrapSettings, ...] = ()
     server: ServerSettings = field(default_factory=ServerSettings)
     sweep: SweepSettings = field(default_factory=SweepSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
@@ -169,6 +173,10 @@ def _assemble(found: Reading, sections: Mapping[str, list[Value]], files: list[s
         clusters=tuple(
             clusters_section.read_cluster(found, entry, table)
             for entry, table in rows[clusters_section.SECTION]
+        ),
+        bootstraps=tuple(
+            bootstraps_section.read_bootstrap(found, entry, table)
+            for entry, table in rows[bootstraps_section.SECTION]
         ),
         server=read_server(found, server) if server is not None else ServerSettings(),
         sweep=read_sweep(found, singles[SWEEP]),

@@ -47,6 +47,9 @@ def reference() -> str:
         "How a cluster is reached. Read when the server starts; a pool names it with `cluster`. "
         "[Nodes of Kubernetes as workers](../how-to/kubernetes.md) shows how to use them.",
         _table(CLUSTER_FIELDS, lambda field: _default(field.of(ClusterSettings(name="x")), field)),
+        "## Each of `bootstraps:`",
+        "What makes machines join. Read when the server starts; a pool whose workers are nodes names it with `bootstrap`. `kind` is which kind "
+        "it is (default: its name); the settings of the kind are written beside it. They name the files in which secrets are.",
         "## A template",
         _table(TEMPLATE_FIELDS, lambda field: ""),
         "## How the fleet is shared",

@@ -4,6 +4,8 @@ from typing import Any
 
 from herder.model.values.addresses import shown_address
 from herder.settings.load import Settings, without_name
+from herder.settings.sections.bootstraps import SECTION as SECTION_OF_BOOTSTRAPS
+from herder.settings.sections.bootstraps import write_bootstrap
 from herder.settings.sections.clusters import SECTION as SECTION_OF_CLUSTERS
 from herder.settings.sections.clusters import write_cluster
 from herder.settings.sections.creations import write_limits
@@ -43,6 +45,7 @@ def expanded(settings: Settings) -> dict[str, Any]:
         },
         "metric_sources": {each.name: _source(each) for each in settings.metric_sources},
         SECTION_OF_CLUSTERS: {each.name: write_cluster(each) for each in settings.clusters},
+        SECTION_OF_BOOTSTRAPS: {each.name: write_bootstrap(each) for each in settings.bootstraps},
         **sharing,
         "server": {
             "listen": f"{server.host}:{server.port}",

@@ -10,7 +10,7 @@ from herder.drivers.kubernetes_jobs.names import labels_of
 from herder.memberships.kubernetes import MEMBERSHIP, manifests
 from herder.memberships.kubernetes.preflight import check
 from herder.memberships.kubernetes.rights import NEEDED, OF_EVERYBODY, WISHED
-from herder.memberships.registry import load
+from herder.memberships.registry import load, offer
 from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.membership import LivesBy
 from herder.ports.cluster import ClusterError
@@ -155,3 +155,9 @@ def test_it_is_found_by_name_and_takes_pods_by_nodes() -> None:
     assert MEMBERSHIP.takes_pods
     assert not MEMBERSHIP.takes_jobs
     assert MEMBERSHIP.lives_by is LivesBy.NODE
+
+
+def test_the_manifests_can_be_written_again() -> None:
+    """A module of the same name would take the place of the function when it is imported."""
+    first = offer("kubernetes", "manifests")(ClusterSettings(name="prod"))
+    assert offer("kubernetes", "manifests")(ClusterSettings(name="prod")) == first

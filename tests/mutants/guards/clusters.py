@@ -7,11 +7,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from herder.simulate.chaos.cluster_fleet import JOBS
 from tests.mutants.mutant import Look, Mutant, Replaced, answers, replaced
 from tests.support.cluster_worlds import short_lives
 
 _NODES = "herder.engine.workers.nodes"
 _LOOP = "herder.control.loops.clusters"
+_DRIVER = "herder.drivers.kubernetes_jobs"
 _WORLD = Look(
     cluster=True,
     workers=6,
@@ -63,9 +65,59 @@ def _removed_first(tidy_up: Any) -> Any:
     return early
 
 
+def _nothing_there(_before: Any) -> Any:
+    def delete(_driver: Any, worker: Any) -> Any:
+        from herder.model.fleet.driver import NotFound
+
+        raise NotFound(f"There is no Job for worker {worker}.")
+
+    return delete
+
+
+def _unowned(secret_of: Any) -> Any:
+    def made(*given: Any) -> Any:
+        secret = secret_of(*given)
+        del secret["metadata"]["ownerReferences"]
+        return secret
+
+    return made
+
+
+def _tries_again(job_of: Any) -> Any:
+    """As if Kubernetes were to decide what is tried again."""
+
+    def made(*given: Any) -> Any:
+        job = job_of(*given)
+        del job["spec"]["podFailurePolicy"], job["spec"]["podReplacementPolicy"]
+        job["spec"]["backoffLimit"] = 6
+        return job
+
+    return made
+
+
+def _many_jobs(fleet: Any) -> Any:
+    """Jobs go to the pool of Kubernetes Jobs, and to no other."""
+    return replace(
+        fleet,
+        pools=tuple(
+            pool
+            if pool.name == JOBS or pool.cluster
+            else replace(pool, jobs=replace(pool.jobs, default_eligible=False))
+            for pool in fleet.pools
+        ),
+    )
+
+
 async def _nothing(*_: Any) -> None:
     return None
 
+
+_JOBS_WORLD = replace(
+    _WORLD,
+    jobs_per_day=1_500,
+    fleet=_many_jobs,
+    odds={"job_removed": 0.02, "pod_out_of_memory": 0.01, "pod_evicted": 0.01},
+)
 
 CLUSTERS: tuple[Mutant, ...] = (
     Mutant(
@@ -116,5 +168,26 @@ CLUSTERS: tuple[Mutant, ...] = (
         rules=("pods that fit are bound",),
         replaced=(answers(f"{_NODES}:pods_waiting", lambda: iter(())),),
         look=_WORLD,
+    ),
+    Mutant(
+        guard="Jobs go with their worker",
+        removes="The Kubernetes Job of a removed worker is left.",
+        rules=("no Job is left over",),
+        replaced=(Replaced(name=f"{_DRIVER}.driver:KubernetesJobsDriver.delete", by=_nothing_there),),
+        look=replace(_JOBS_WORLD, odds={}),
+    ),
+    Mutant(
+        guard="Secrets go with their Job",
+        removes="The Secret of a Job does not belong to it, and is left when somebody else removes the Job.",
+        rules=("no Job is left over",),
+        replaced=(replaced(f"{_DRIVER}.manifest:secret_of", _unowned),),
+        look=_JOBS_WORLD,
+    ),
+    Mutant(
+        guard="no second pod",
+        removes="Kubernetes makes another pod for one that has failed.",
+        rules=("a Job runs one pod",),
+        replaced=(replaced(f"{_DRIVER}.manifest:job_of", _tries_again),),
+        look=_JOBS_WORLD,
     ),
 )

@@ -110,6 +110,38 @@ def idle_soon(fleet: Fleet) -> Fleet:
     )
 
 
+def _keeping_three(fleet: Fleet) -> Fleet:
+    """A minimum of workers that live for two hours."""
+    return replace(
+        fleet,
+        pools=tuple(
+            replace(
+                pool,
+                size=replace(pool.size, min_workers=3, max_workers=9, max_live_workers=None),
+                lifetime=replace(pool.lifetime, ttl_s=7_200.0, ttl_max_s=None),
+            )
+            if pool.name == "steady"
+            else pool
+            for pool in fleet.pools
+        ),
+    )
+
+
+def _short_lives(fleet: Fleet) -> Fleet:
+    """As nobody may write them, and an older store may have them."""
+    return replace(
+        fleet,
+        pools=tuple(
+            replace(
+                pool,
+                size=replace(pool.size, min_workers=0),
+                lifetime=replace(pool.lifetime, ttl_s=5.0, ttl_max_s=None),
+            )
+            for pool in fleet.pools
+        ),
+    )
+
+
 def _as_first_seen(worker_spec: Any) -> Any:
     prices: dict[Any, Any] = {}
 
@@ -251,6 +283,20 @@ PLANNER = (
             Replaced(name="herder.control.planning.plans:still_right", by=_as_it_was_made),
         ),
         look=Look(workers=4, days=0.01, jobs_per_day=500),
+    ),
+    Mutant(
+        guard="successors before an expiry",
+        removes="A minimum asks for the successor of a worker only when its ttl has ended.",
+        rules=("a minimum is kept over an expiry",),
+        replaced=(answers("herder.decide.scaling.signals.endings:ending", frozenset),),
+        look=Look(odds=NO_FAULTS, days=0.2, workers=30, jobs_per_day=50, fleet=_keeping_three),
+    ),
+    Mutant(
+        guard="pause of short lives",
+        removes="Workers that end as soon as they are ready are asked for again at once.",
+        rules=("short lives are no churn",),
+        replaced=(answers(f"{_LIMITS}:_churn", list),),
+        look=Look(odds=NO_FAULTS, jobs_per_day=1_500, fleet=_short_lives),
     ),
     Mutant(
         guard="reasons of actions",

@@ -17,6 +17,7 @@ from herder.remote.kubernetes.access import access_of
 from herder.remote.kubernetes.connection import Connection
 from herder.remote.kubernetes.credentials import CredentialsMissing, Plugin, TokenFile, bearer
 from herder.remote.kubernetes.kubeconfig import from_kubeconfig, given, in_cluster
+from herder.remote.kubernetes.sync_connection import SyncConnection
 from tests.words.rules import faults
 
 
@@ -243,6 +244,8 @@ def test_an_address_or_a_proxy_that_cannot_be_used_is_said(url: str) -> None:
         with pytest.raises(CredentialsMissing, match="of cluster prod cannot be used") as caught:
             Connection("prod", access)
         assert faults(str(caught.value)) == []
+        with pytest.raises(CredentialsMissing, match="of cluster prod cannot be used"):
+            SyncConnection("prod", access, CLOCK)
 
 
 def test_who_is_believed_without_a_certificate(tmp_path: Path) -> None:

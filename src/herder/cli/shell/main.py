@@ -23,16 +23,18 @@ from herder.model.values.phrases import clause
 from herder.settings.syntax.problems import SettingsError
 
 if TYPE_CHECKING:
-    from herder.settings import DriverFaults
+    from herder.settings import BootstrapFaults, DriverFaults
 
 #: Errors that say themselves what to do.
 EXPECTED = (typer.TyperException, CommandError, ClientError, SettingsError)
 _ABOUT = "Herder is a control plane for elastic pools of workers."
 
 
-def build_app(driver_faults: "DriverFaults | None" = None) -> typer.Typer:
-    """All commands that speak to a server. Add your own with `app.command()` or `app.add_typer()`. `driver_faults`: what is wrong
-    with the kind and settings of a driver, from whoever knows drivers."""
+def build_app(
+    driver_faults: "DriverFaults | None" = None, bootstrap_faults: "BootstrapFaults | None" = None
+) -> typer.Typer:
+    """All commands that speak to a server. Add your own with `app.command()` or `app.add_typer()`. `driver_faults`,
+    `bootstrap_faults`: what is wrong with the kind and settings of one, from whoever knows them."""
     from herder.cli.commands.fleet import apply, cluster, config, driver, pool, worker
     from herder.cli.commands.observe import events, pack, plan, status, why
     from herder.cli.commands.people import project, token, user, whoami
@@ -46,13 +48,13 @@ def build_app(driver_faults: "DriverFaults | None" = None) -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_version)
-    apply.add_to(app, driver_faults)
+    apply.add_to(app, driver_faults, bootstrap_faults)
     for module in (events, pack, status, whoami):
         module.add_to(app)
     for name, build in (
         ("batch", batch.build),
         ("cluster", cluster.build),
-        ("config", partial(config.build, driver_faults)),
+        ("config", partial(config.build, driver_faults, bootstrap_faults)),
         ("driver", driver.build),
         ("job", job.build),
         ("plan", plan.build),

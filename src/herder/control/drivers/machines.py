@@ -17,7 +17,8 @@ from herder.control.workers.exchange import forget_worker
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import WorkerLife
 from herder.engine.workers import worker as life
-from herder.engine.workers.creation import tried
+from herder.engine.workers.creation import creation_of, tried
+from herder.model.fleet.creation import Step
 from herder.model.fleet.driver import (
     AlreadyExists,
     DriverError,
@@ -243,6 +244,14 @@ async def _try_again(
 async def refuse(core: Core, worker: WorkerLife, text: str) -> None:
     """A claim whose driver may not be called: nothing was made, and the planner decides anew."""
     await _failed(core, worker, text, FailureCause.OTHER)
+
+
+async def no_boot_data(core: Core, worker: WorkerLife, error: DriverError, *, resumed: bool) -> None:
+    """Its bootstrap cannot say what its machine boots with: that is wrong until a person corrects it."""
+    worker.creation = creation_of(worker).at(Step.CONFIGURE, core.clock.now_ms())
+    end = _broke if resumed else _failed
+    text = f"Bootstrap {worker.spec.bootstrap} cannot configure the worker: {clause(error)}."
+    await end(core, worker, text, failure_cause(error))
 
 
 async def _failed(core: Core, worker: WorkerLife, text: str, cause: FailureCause) -> None:

@@ -37,6 +37,7 @@ from herder.model.ids import ClassId
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import EventRecord
 from herder.model.values.phrases import clause
+from herder.ports.bootstrap import Bootstrap
 from herder.ports.calls import Calls
 from herder.ports.clock import Clock
 from herder.ports.cluster import Cluster
@@ -65,10 +66,13 @@ CLOSE_STUCK_S = 1.5
 STUCK_LOOK_S = 0.1
 
 
-def _known(state: EngineState, drivers: dict[str, Driver]) -> dict[str, Driver]:
-    """What the engine must know of each: it knows no driver."""
+def _known(
+    state: EngineState, drivers: dict[str, Driver], bootstraps: Mapping[str, Bootstrap]
+) -> dict[str, Driver]:
+    """What the engine must know of each: it knows no driver and no bootstrap."""
     state.rungs = {name: rungs_of(driver) for name, driver in drivers.items()}
     state.driver_steps = {name: steps_of(driver) for name, driver in drivers.items()}
+    state.bootstrap_fingerprints = {name: each.fingerprint for name, each in bootstraps.items()}
     return drivers
 
 
@@ -88,6 +92,7 @@ class Core:
         transport: httpx.AsyncBaseTransport | None = None,
         leadership: Leadership | None = None,
         clusters: Mapping[str, Cluster] | None = None,
+        bootstraps: Mapping[str, Bootstrap] | None = None,
     ) -> None:
         self.leadership: Leadership = Alone() if leadership is None else leadership
         self.clock = SteadyClock(SystemClock() if clock is None else clock)
@@ -100,17 +105,16 @@ class Core:
         self.transport = transport
         """How sources of metrics are asked; None: through sockets."""
         self.settings = settings
-        self.state, self.ledger = state, ledger
-        self.store, self.directory = store, directory
+        self.state, self.ledger, self.store, self.directory = state, ledger, store, directory
         self.unknown_agents = UnknownAgents()
-        self.drivers, self.clusters = _known(state, drivers), dict(clusters or {})
+        self.clusters, self.bootstraps = dict(clusters or {}), dict(bootstraps or {})
+        self.drivers = _known(state, drivers, self.bootstraps)
         self.started_at_ms = self.clock.now_ms()
         self.payloads = Payloads()
         self.raw_classes: dict[Hashable, ClassId] = {}
         """Classes by the form in which jobs name them; cleared when a pool changes, since each was checked against the pools."""
         self.placer = Placer(ageing=settings.ageing)
-        self.preemptor = Preemptor()
-        self.planning = Planning()
+        self.preemptor, self.planning = Preemptor(), Planning()
         self.sharing = SharingSettings(ageing=settings.ageing)
         """As it is in force; `control/pools/sharing.py` changes it."""
         self.backlog = Backlog.starting(
@@ -323,6 +327,8 @@ class Core:
             await self.durable_within(self.settle(), CLOSE_S, CLOSE_STUCK_S)
         for cluster in self.clusters.values():
             await cluster.close()
+        for bootstrap in self.bootstraps.values():
+            await bootstrap.close()
         self.planning.close()
         self.calls.close()
         for driver in self.drivers.values():

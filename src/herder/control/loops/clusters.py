@@ -11,13 +11,14 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
+from herder.control.drivers.boot_data import marks
 from herder.control.kernel.core import Core
 from herder.control.recovery.supervision import supervise
 from herder.control.workers.ended_nodes import Leftover, leftovers
 from herder.engine.memory.state import WorkerLife
 from herder.engine.memory.worker_node import ClusterLife
 from herder.engine.workers import nodes
-from herder.model.fleet.cluster import INSTALLATION_LABEL, POOL_LABEL, STALE_AFTER_S, WORKER_LABEL
+from herder.model.fleet.cluster import STALE_AFTER_S
 from herder.model.fleet.node import NodeSeen
 from herder.model.ids import WorkerName
 from herder.model.stored.changes import Changes
@@ -207,7 +208,7 @@ class _Hands:
     async def _do(self, worker: WorkerLife, asked: nodes.ToDo) -> None:
         core, node = self.core, asked.node
         if asked.mark:
-            await self.cluster.mark(node, self._labels(worker), worker.spec.taints)
+            await self.cluster.mark(node, marks(self.core, worker), worker.spec.taints)
             nodes.marked(core.state, worker, node.uid)
             self._pause(node.uid).until_ms = core.clock.monotonic_ms() + int(PASS_S * 1000)
         elif asked.cordon is True:
@@ -221,17 +222,6 @@ class _Hands:
             await self._empty(worker, asked)
         if core.state.dirty_workers:
             await core.settle()
-
-    def _labels(self, worker: WorkerLife) -> dict[str, str]:
-        spec = worker.spec
-        return nodes.node_labels(
-            worker,
-            {
-                WORKER_LABEL: spec.name,
-                INSTALLATION_LABEL: self.core.settings.installation,
-                POOL_LABEL: spec.pool,
-            },
-        )
 
     async def _empty(self, worker: WorkerLife, asked: nodes.ToDo) -> None:
         core, node = self.core, asked.node

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from herder.control.drivers import machines, repairs, turns
+from herder.control.drivers.boot_data import boot_data
 from herder.control.drivers.calling import may_be_called
 from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import derived_token, hash_token
 from herder.engine.memory.state import WorkerLife
 from herder.engine.workers import worker as life
-from herder.model.fleet.driver import StartData
+from herder.model.fleet.driver import DriverError, StartData
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import WorkerName
 from herder.model.stored.changes import Changes
@@ -118,9 +119,15 @@ async def _make(core: Core, worker: WorkerLife, pauses: machines.Pauses) -> None
     changes = Changes()
     life.provisioning(core.state, worker, hash_token(token), core.clock.now_ms())
     await core.commit(changes)
+    try:
+        boot = boot_data(core, worker)
+    except DriverError as error:
+        await machines.no_boot_data(core, worker, error, resumed=resumed)
+        return
     start = StartData(
         server_url=",".join(core.addresses),
         activation_token=token,
         self_delete_after_s=core.settings.self_delete_after_s,
+        boot=boot,
     )
     await machines.make(core, worker, start, pauses, resumed=resumed)

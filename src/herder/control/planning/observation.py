@@ -107,6 +107,8 @@ def pools_shown(state: EngineState) -> tuple[PoolSpec, ...]:
 
 def _shown(state: EngineState, pool: PoolSpec) -> PoolSpec:
     """A pool whose driver may not be called is planned for as a frozen one."""
+    if pool.bootstrap:
+        pool = replace(pool, bootstrap_fingerprint=state.bootstrap_fingerprints.get(pool.bootstrap, ""))
     frozen = state.frozen_drivers.get(pool.driver)
     if frozen is not None:
         return replace(pool, frozen=True, driver_frozen=frozen.reason)

@@ -14,7 +14,7 @@ from herder.control.planning.observation import observe
 from herder.control.planning.plans import apply_plan, record_plan
 from herder.control.pools import safety, sharing
 from herder.control.pools.growth import check_growth
-from herder.control.pools.pool_checks import has_cluster, has_driver, keep_membership
+from herder.control.pools.pool_checks import has_bootstrap, has_cluster, has_driver, keep_membership
 from herder.decide.scaling.offers.backoff import cheapest_first, offer_limits
 from herder.decide.scaling.offers.worker_specs import worker_spec
 from herder.decide.scaling.snapshot import snapshot_of
@@ -93,6 +93,7 @@ def check_pools(core: Core, wanted: Sequence[PoolSpec]) -> None:
     for index, pool in enumerate(wanted):
         has_driver(core, pool)
         has_cluster(core, pool)
+        has_bootstrap(core, pool)
         keep_membership(core, pool, index)
 
 
@@ -182,7 +183,10 @@ def scale(
     text = request.reason or f"{who.user} requested {counted(request.workers, 'more worker')}."
     reason = Reason(kind=ReasonKind.REQUESTED, text=text, evidence=(("workers", request.workers),))
     offers = _offers(core, template, pool, request.workers, now_ms)
-    specs = [worker_spec(pool, offer, number, ordinal, text) for ordinal, offer in enumerate(offers, 1)]
+    known = dataclasses.replace(
+        pool, bootstrap_fingerprint=core.state.bootstrap_fingerprints.get(pool.bootstrap, "")
+    )
+    specs = [worker_spec(known, offer, number, ordinal, text) for ordinal, offer in enumerate(offers, 1)]
     jitter = pool.lifetime.ttl_jitter
     actions = tuple(
         CreateWorker(

@@ -42,3 +42,13 @@ def has_cluster(core: Core, pool: PoolSpec) -> None:
             field=f"pools[{pool.name}].cluster",
             hint=f"The server has {known}. Declare the cluster in the server's herder.yaml and restart the server.",
         )
+
+
+def has_bootstrap(core: Core, pool: PoolSpec) -> None:
+    if pool.bootstrap and pool.bootstrap not in core.bootstraps:
+        known = ", ".join(sorted(core.bootstraps)) or "none"
+        raise Invalid(
+            f"Pool {pool.name} names bootstrap {pool.bootstrap!r}, which this server does not have.",
+            field=f"pools[{pool.name}].bootstrap",
+            hint=f"The server has {known}. Declare the bootstrap in the server's herder.yaml and restart the server.",
+        )

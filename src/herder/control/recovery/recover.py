@@ -184,6 +184,7 @@ def _workers(connection: Connection, state: EngineState, directory: Directory) -
 
 def _worker(row: Row[Any], resources: Dimensions) -> WorkerLife:
     plain = json.loads(row.spec)
+    bootstrap, fingerprint = plain.get("bootstrap", ("", ""))
     spec = WorkerSpec(
         name=WorkerName(row.name),
         pool=PoolName(row.pool),
@@ -201,6 +202,8 @@ def _worker(row: Row[Any], resources: Dimensions) -> WorkerLife:
         spot=plain.get("spot", False),
         membership=msgspec.convert(plain["membership"], Membership) if "membership" in plain else EXCHANGE,
         cluster=plain.get("cluster", ""),
+        bootstrap=bootstrap,
+        bootstrap_fingerprint=fingerprint,
         driver_options=tuple((key, value) for key, value in plain.get("options", ())),
     )
     return WorkerLife(

@@ -97,6 +97,8 @@ def _plain_spec(worker: WorkerLife) -> dict[str, object]:
     )
     if spec.cluster:
         joins["cluster"] = spec.cluster
+    if spec.bootstrap:
+        joins["bootstrap"] = [spec.bootstrap, spec.bootstrap_fingerprint]
     options = {"options": [list(pair) for pair in spec.driver_options]} if spec.driver_options else {}
     split = {"gpu_parts": spec.gpu_parts} if spec.gpu_parts > 1 else {}
     return {

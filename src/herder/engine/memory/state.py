@@ -303,6 +303,8 @@ class EngineState:
     """At most one for each template of each pool."""
     rungs: dict[str, frozenset[Rung]] = field(default_factory=dict)
     driver_steps: dict[str, tuple[Step, ...]] = field(default_factory=dict)
+    bootstrap_fingerprints: dict[str, str] = field(default_factory=dict)
+    """By bootstrap: what it would make now."""
     """By driver: what it reports of a creation; others report one step."""
     creation_failures: Counter[tuple[PoolName, str, str]] = field(default_factory=Counter)
     """By pool, cause and step. In memory only: for people and metrics."""

@@ -83,12 +83,10 @@ def provisioning(
 def provisioned(state: EngineState, changes: Changes, worker: WorkerLife, handle: str, now_ms: int) -> None:
     """The driver has made it. It may have joined already, while the driver's answer was on its way."""
     worker.handle, worker.phase, worker.operation = handle, Phase.RUNNING.value, ""
-    if worker.provisioned_at_ms is None:
-        worker.provisioned_at_ms = now_ms
+    _exists(state, changes, worker, now_ms)
     if worker.state is WorkerState.PROVISIONING:
         worker.state = WorkerState.JOINING
         creation.runs(state, worker, now_ms)
-    offers.made(state, changes, worker.spec, now_ms)
     _changed(state, worker)
     text = f"Driver {worker.spec.driver} created machine {handle}."
     _tell(state, changes, worker, now_ms, "worker.provisioned", text)
@@ -184,13 +182,19 @@ def activated(
     return True
 
 
+def _exists(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
+    """Its machine exists: a success of its offer when that is first known. What is heard again later says nothing of the offer now."""
+    if worker.provisioned_at_ms is None:
+        worker.provisioned_at_ms = now_ms
+        offers.made(state, changes, worker.spec, now_ms)
+
+
 def becomes_ready(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
     boot_ms = now_ms - creation.boot_from_ms(worker)
     worker.state, worker.creation = WorkerState.READY, None
     worker.ready_at_ms = worker.last_seen_at_ms = now_ms
     worker.idle_since_ms = now_ms if worker.spec.membership.work_is_known else None
-    if worker.provisioned_at_ms is None:
-        worker.provisioned_at_ms = now_ms
+    _exists(state, changes, worker, now_ms)
     if worker.expires_at_ms is not None:
         worker.expires_at_ms += now_ms - worker.requested_at_ms  # its time counts from when it can work
     if worker.spec.membership.takes_jobs:

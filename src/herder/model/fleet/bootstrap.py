@@ -1,9 +1,18 @@
-"""What makes a machine join: the data that it boots with. Data only.
+"""What makes a machine join: a bootstrap as herder.yaml describes it, and the data that a machine boots with. Data only.
 
-Made by a bootstrap (`ports/bootstrap.py`), handed to a driver in `StartData`; the driver delivers it and does not read it.
+The data is made by a bootstrap (`ports/bootstrap.py`), handed to a driver in `StartData`; the driver delivers it and does not read it.
 """
 
 from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootstrapSettings:
+    """One of `bootstraps:`. `settings` are those of its kind, as text or lists of text, for the kind to read; secrets are named by a file."""
+
+    name: str
+    kind: str
+    settings: tuple[tuple[str, str | tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

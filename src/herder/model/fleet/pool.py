@@ -273,6 +273,8 @@ class PoolSpec:
     """What its workers join: what work they take and how one knows that they live."""
     cluster: str = ""
     """Which cluster its workers are nodes of; empty: of none."""
+    bootstrap: str = ""
+    """Which of `bootstraps:` makes its machines join; empty: none, they join by themselves."""
     templates: tuple[Template, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     taints: tuple[Taint, ...] = ()
@@ -284,6 +286,8 @@ class PoolSpec:
     repair: RepairPolicy = DEFAULT_POLICY
     jobs: JobRules = JobRules()
     frozen: bool = False
+    bootstrap_fingerprint: str = ""
+    """What its bootstrap would make now; like the next two, only in snapshots. Empty: unknown."""
     unseen: str = ""
     """Why nothing is known of its cluster now; like the next, only in snapshots, of a pool that is shown as frozen."""
     driver_frozen: str = ""

@@ -84,6 +84,10 @@ class WorkerSpec:
     membership: Membership = EXCHANGE
     cluster: str = ""
     """Which cluster it is a node of; empty: of none."""
+    bootstrap: str = ""
+    """What makes its machine join; empty: it joins by itself."""
+    bootstrap_fingerprint: str = ""
+    """Of the bootstrap when the claim was made; empty: unknown."""
     spot: bool = False
     """Whether the provider may take it back."""
     driver_options: tuple[tuple[str, str], ...] = ()

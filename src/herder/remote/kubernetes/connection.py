@@ -5,8 +5,8 @@ It follows no redirect, since a token is for one address. Another transport may 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import httpx
@@ -39,6 +39,19 @@ _CONNECTIONS_MAX = 32
 _PORT_MAX = 65_535
 
 
+@contextmanager
+def usable_address(cluster: str, access: Access) -> Iterator[None]:
+    """Around what opens a client: an address or a proxy that cannot be used raises CredentialsMissing."""
+    try:
+        if (httpx.URL(access.url).port or 0) > _PORT_MAX:
+            raise ValueError(f"the port is above {_PORT_MAX}")
+        yield
+    except (httpx.InvalidURL, ValueError) as error:
+        raise CredentialsMissing(
+            f"The address or the proxy of cluster {cluster} cannot be used: {clause(error)}. Correct its kubeconfig or settings."
+        ) from None
+
+
 class Connection:
     def __init__(
         self,
@@ -53,9 +66,7 @@ class Connection:
         self._deadline_s = deadline_s
         self.date = ""
         """When the API answered last, by its own clock, as HTTP writes it; empty: it has not."""
-        try:
-            if (httpx.URL(access.url).port or 0) > _PORT_MAX:
-                raise ValueError(f"the port is above {_PORT_MAX}")
+        with usable_address(cluster, access):
             self._client = httpx.AsyncClient(
                 base_url=access.url,
                 transport=transport or _transport(access),
@@ -64,10 +75,6 @@ class Connection:
                 trust_env=False,
                 headers={"Accept": JSON, "Accept-Encoding": "identity", "User-Agent": "herder"},
             )
-        except (httpx.InvalidURL, ValueError) as error:
-            raise CredentialsMissing(
-                f"The address or the proxy of cluster {cluster} cannot be used: {clause(error)}. Correct its kubeconfig or settings."
-            ) from None
 
     @property
     def url(self) -> str:

@@ -67,11 +67,11 @@ def bearer(raw: str, where: str) -> str:
 class GivenToken:
     """One that stays the same, or none at all."""
 
-    def __init__(self, token: str | None = None) -> None:
-        self._token = token
+    def __init__(self, value: str | None = None) -> None:
+        self.value = value
 
     async def token(self) -> str | None:
-        return self._token
+        return self.value
 
     def refused(self) -> bool:
         return False

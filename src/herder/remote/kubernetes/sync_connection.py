@@ -16,8 +16,8 @@ import httpx
 from herder.model.fleet.driver import DriverClock
 from herder.ports.cluster import ClusterError, ClusterUnavailable
 from herder.remote.kubernetes.calls import Call
-from herder.remote.kubernetes.connection import ANSWER_BYTES_MAX, JSON
-from herder.remote.kubernetes.credentials import Access
+from herder.remote.kubernetes.connection import ANSWER_BYTES_MAX, JSON, usable_address
+from herder.remote.kubernetes.credentials import Access, GivenToken
 from herder.remote.kubernetes.errors import (
     BROKEN,
     CredentialsRefused,
@@ -59,14 +59,15 @@ class SyncConnection:
         self._tokens = threading.Lock()
         self.now_ms: int | None = None
         """When the API answered last, by its own clock; None: it has not said."""
-        self._client = httpx.Client(
-            base_url=access.url,
-            transport=transport or _transport(access),
-            timeout=httpx.Timeout(deadline_s, connect=min(CONNECT_S, deadline_s)),
-            follow_redirects=False,
-            trust_env=False,
-            headers={"Accept": f"{JSON}, */*", "Accept-Encoding": "identity", "User-Agent": "herder"},
-        )
+        with usable_address(cluster, access):
+            self._client = httpx.Client(
+                base_url=access.url,
+                transport=transport or _transport(access),
+                timeout=httpx.Timeout(deadline_s, connect=min(CONNECT_S, deadline_s)),
+                follow_redirects=False,
+                trust_env=False,
+                headers={"Accept": f"{JSON}, */*", "Accept-Encoding": "identity", "User-Agent": "herder"},
+            )
 
     @property
     def url(self) -> str:
@@ -134,11 +135,17 @@ class SyncConnection:
     def _headers(self, form: str) -> dict[str, str]:
         headers = {"Content-Type": form} if form else {}
         with self._tokens:
-            # A source of tokens may start a plugin; in this thread no event loop runs.
-            token = asyncio.run(self._token())
+            token = self._token()
         return {**headers, "Authorization": f"Bearer {token}"} if token is not None else headers
 
-    async def _token(self) -> str | None:
+    def _token(self) -> str | None:
+        tokens = self._access.tokens
+        if isinstance(tokens, GivenToken):
+            return tokens.value
+        # A source of tokens may start a plugin; in this thread no event loop runs.
+        return asyncio.run(self._awaited_token())
+
+    async def _awaited_token(self) -> str | None:
         return await self._access.tokens.token()
 
     def _note_time(self, date: str) -> None:

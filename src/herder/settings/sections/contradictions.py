@@ -49,6 +49,12 @@ def _cluster(pool: PoolSpec) -> Iterator[Contradiction]:
             f"cluster has no effect, because workers with membership {joins.name} are not nodes.",
             "Remove cluster, or set membership: kubernetes.",
         )
+    if pool.bootstrap and joins.lives_by is not LivesBy.NODE:
+        yield (
+            "bootstrap",
+            f"bootstrap has no effect, because workers with membership {joins.name} are not nodes.",
+            "Remove bootstrap, or set membership: kubernetes.",
+        )
 
 
 def _live(pool: PoolSpec) -> Iterator[Contradiction]:

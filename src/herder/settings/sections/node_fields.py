@@ -10,7 +10,7 @@ from herder.settings.syntax.values import Value
 EVICTIONS_MAX = 100
 
 
-def _read_cluster(found: Reading, value: Value) -> str:
+def _read_name(found: Reading, value: Value) -> str:
     return validation.name(found, value) if validation.text(found, value) else ""
 
 
@@ -31,10 +31,16 @@ def _read_pools(found: Reading, value: Value) -> tuple[str, ...]:
 NODE_FIELDS: tuple[Field, ...] = (
     plain(
         "cluster",
-        _read_cluster,
+        _read_name,
         {"type": "string"},
         "The cluster of `clusters:` that the workers are nodes of. Required for memberships of clusters, such as kubernetes. It cannot change "
         "while the pool has workers.",
+    ),
+    plain(
+        "bootstrap",
+        _read_name,
+        {"type": "string"},
+        "The entry of `bootstraps:` that makes the machines join the cluster. Without it they must join by themselves.",
     ),
     plain(
         "pending_pods",

@@ -3,9 +3,10 @@
 Two providers: `metal` has on-demand machines only, `cloud` has two zones and a spot market. Heartbeats are rare, as in a large fleet.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from herder.drivers.kubernetes_jobs import KubernetesJobsSettings
 from herder.drivers.pretend.settings import PretendSettings
 from herder.model.fleet.creation import CreationLimits
 from herder.model.fleet.drain import OnBlocked
@@ -68,6 +69,8 @@ SHARING: dict[str, Any] = {
 class Fleet:
     pools: tuple[PoolSpec, ...]
     providers: dict[str, PretendSettings]
+    job_drivers: dict[str, KubernetesJobsSettings] = field(default_factory=dict)
+    """Those whose workers are Kubernetes Jobs."""
 
 
 def fleet_of(workers: int) -> Fleet:

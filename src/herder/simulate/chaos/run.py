@@ -14,10 +14,17 @@ from typing import Any
 
 from herder.simulate.chaos.actors.cluster_users import ClusterUsers
 from herder.simulate.chaos.actors.crowd import DAY_S, PER_HOUR, Crowd
-from herder.simulate.chaos.cluster_fleet import with_cluster
+from herder.simulate.chaos.cluster_fleet import SITE_CPU, sites_of, with_cluster
 from herder.simulate.chaos.faults.chance import stream
 from herder.simulate.chaos.faults.cluster_mishaps import CLUSTER_MISHAPS, ClusterMishaps
-from herder.simulate.chaos.faults.kinds import CALL_FAULTS, CLUSTER_CALL_FAULTS, NETWORK_FAULTS, Trouble
+from herder.simulate.chaos.faults.job_mishaps import JOB_MISHAPS, JobMishaps
+from herder.simulate.chaos.faults.kinds import (
+    CALL_FAULTS,
+    CLUSTER_CALL_FAULTS,
+    JOBS_CALL_FAULTS,
+    NETWORK_FAULTS,
+    Trouble,
+)
 from herder.simulate.chaos.faults.mishaps import MISHAPS, Mishaps
 from herder.simulate.chaos.faults.provider_lies import LIES
 from herder.simulate.chaos.fleet import CORE_SETTINGS, SHARING, Fleet, fleet_of
@@ -77,6 +84,13 @@ BAD_DAYS = Trouble(
     kubelet_silent=0.5 * HOUR,
     node_machine_lost=0.3 * HOUR,
     budget_blocks=0.5 * HOUR,
+    job_removed=0.5 * HOUR,
+    pod_out_of_memory=0.3 * HOUR,
+    pod_evicted=0.5 * HOUR,
+    image_missing=0.2 * HOUR,
+    site_lost=0.3 * HOUR,
+    sites_full=0.2 * HOUR,
+    quota_of_namespace=0.2 * HOUR,
 )
 
 #: Everything that --without can exclude: faults of calls, mishaps, and actions of operators.
@@ -96,7 +110,9 @@ KINDS = frozenset(
             "boot twice",
         ),
         *(f"cluster {each.value}" for each in CLUSTER_CALL_FAULTS),
+        *(f"jobs {each.value}" for each in JOBS_CALL_FAULTS),
         *CLUSTER_MISHAPS,
+        *JOB_MISHAPS,
         *MISHAPS,
         *LIES,
         *PER_HOUR,
@@ -171,6 +187,7 @@ class ChaosRun:
             without=options.without,
             pools_of_files=False,
             cluster=options.cluster,
+            job_drivers=self._fleet.job_drivers,
         )
         self.crowd = Crowd(self.world, self._fleet.pools, options.jobs_per_day, options.intensity)
         kube = self.world.kube
@@ -179,7 +196,10 @@ class ChaosRun:
         self.mishaps = Mishaps(self.world)
         self.cluster_mishaps: ClusterMishaps | None = None
         if kube is not None and self.cluster_users is not None:
+            kube.add_sites(sites_of(options.workers), SITE_CPU)
             self.cluster_mishaps = ClusterMishaps(self.world, kube, self.cluster_users)
+            assert self.world.pod_agents is not None
+            self.job_mishaps = JobMishaps(self.world, kube, self.world.pod_agents)
         deaths = stream(options.seed, "deaths")
         odds = self.world.dice.odds.crash_at_effect
         self.world.dies = lambda _what: (
@@ -206,7 +226,8 @@ class ChaosRun:
         crowd, mishaps = background[:2]
         if self.cluster_users is not None and self.cluster_mishaps is not None:
             background += [
-                asyncio.ensure_future(each.run()) for each in (self.cluster_users, self.cluster_mishaps)
+                asyncio.ensure_future(each.run())
+                for each in (self.cluster_users, self.cluster_mishaps, self.job_mishaps)
             ]
         try:
             await self._go_on(self.options.days * DAY_S)
@@ -242,6 +263,7 @@ class ChaosRun:
         self.mishaps.heal()
         if self.cluster_mishaps is not None:
             self.cluster_mishaps.heal()
+            self.job_mishaps.heal()
         if world.server is None:
             await world.restart(1.0)
         await self.crowd.finish()

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import httpx
 
 from herder.control.kernel.core import Core
+from herder.drivers.kubernetes_jobs import KubernetesJobsSettings
 from herder.drivers.pretend import StepEnd, open_pretend
 from herder.drivers.pretend.driver import PretendDriver
 from herder.drivers.pretend.settings import PretendSettings
@@ -28,6 +29,7 @@ from herder.model.work.job import JobState
 from herder.simulate.chaos.actors.agents import Machines
 from herder.simulate.chaos.actors.cluster import PlayedCluster
 from herder.simulate.chaos.actors.people import People
+from herder.simulate.chaos.actors.pod_agents import PodAgents
 from herder.simulate.chaos.actors.server import INSTALLATION, Server, Surroundings
 from herder.simulate.chaos.faults.dice import Dice
 from herder.simulate.chaos.faults.kinds import CALM, Trouble
@@ -64,11 +66,13 @@ class World:
         without: Collection[str] = (),
         pools_of_files: bool = True,
         cluster: bool = False,
+        job_drivers: Mapping[str, KubernetesJobsSettings] | None = None,
         **provider: float,
     ) -> None:
         """`providers`: their settings by name of the driver; `provider`: changed settings of the only one. `own_clocks`: each machine has
         its own wall clock. `without`: kinds of faults that do not happen. `pools_of_files`: each start of the server applies the pools;
-        otherwise only the first one does. `cluster`: there is a Kubernetes cluster, whose name is that of `actors/cluster.py`."""
+        otherwise only the first one does. `cluster`: there is a Kubernetes cluster, whose name is that of `actors/cluster.py`.
+        `job_drivers`: those whose workers are Kubernetes Jobs there, by name."""
         self.loop = VirtualLoop()
         self.clock = VirtualClock(self.loop)
         self.dice = Dice(seed, odds, without)
@@ -92,6 +96,8 @@ class World:
         )
         for each in self.providers.values():
             each.changed, each.step_ends = self.machines.compare, self._step_ends
+        self.pod_agents = None if self.kube is None else PodAgents(self.kube, self.machines)
+        self._job_drivers = dict(job_drivers or {})
         self.people = People(self.wire, self.dice, TOKENS)
         self._set_up(core_settings or {}, transport)
         self._pools, self._sharing = pools, sharing or {}
@@ -219,14 +225,17 @@ class World:
         self.wire.server = server.endpoint
 
     def _drivers(self) -> dict[str, Driver]:
-        return {
-            name: open_pretend(
-                settings,
-                self.providers[name],
-                DriverContext(name=name, installation=INSTALLATION, clock=self.clock),
-            )
+        found: dict[str, Driver] = {
+            name: open_pretend(settings, self.providers[name], self._context(name))
             for name, settings in self._settings.items()
         }
+        for name, each in self._job_drivers.items():
+            assert self.kube is not None, "Kubernetes Jobs need a cluster"
+            found[name] = self.kube.jobs_driver(each, self._context(name))
+        return found
+
+    def _context(self, name: str) -> DriverContext:
+        return DriverContext(name=name, installation=INSTALLATION, clock=self.clock)
 
     def _step_ends(self, worker: str, step: Step) -> StepEnd:
         odds = self.dice.odds

@@ -42,6 +42,7 @@ def plain_plan(plan: Plan) -> dict[str, Any]:
 def _plain_action(action: object) -> dict[str, Any]:
     """Options that nobody set are left out: plans that were recorded before there were any are made again byte for byte."""
     plain: dict[str, Any] = msgspec.to_builtins(action)
-    if "spec" in plain and not plain["spec"]["driver_options"]:
-        del plain["spec"]["driver_options"]
+    for option in ("driver_options", "bootstrap", "bootstrap_fingerprint"):
+        if "spec" in plain and not plain["spec"][option]:
+            del plain["spec"][option]
     return plain

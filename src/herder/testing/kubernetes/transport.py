@@ -1,12 +1,16 @@
-"""A cluster without a socket: a transport for httpx whose requests reach a `Running` on the same loop, a real one or one of virtual time."""
+"""A cluster without a socket: transports for httpx whose requests reach a `Running` on the same loop, a real one or one of virtual time.
+
+The synchronous one is called from the loop's thread and lets no time pass: an answer that takes longer than its caller waits is lost.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
+from email.utils import formatdate
 from urllib.parse import parse_qsl
 
 import httpx
 
-from herder.testing.kubernetes.api.answers import Request
+from herder.testing.kubernetes.api.answers import Answer, Request
 from herder.testing.kubernetes.api.watches import Watch
 from herder.testing.kubernetes.cluster import Away
 from herder.testing.kubernetes.running import Running
@@ -38,17 +42,7 @@ class InProcessTransport(httpx.AsyncBaseTransport):
         self._running = running
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        asked = Request(
-            method=request.method,
-            path=request.url.path,
-            query=dict(parse_qsl(request.url.query.decode(), keep_blank_values=True)),
-            headers={name.lower(): value for name, value in request.headers.items()},
-            body=await request.aread(),
-        )
-        try:
-            found = self._running.request(asked)
-        except Away:
-            raise httpx.ConnectError("the server does not listen", request=request) from None
+        found = _asked(self._running, request, await request.aread())
         if found.delay_ms:
             await asyncio.sleep(self._running.clock.wait_s(found.delay_ms))
         if isinstance(found, Watch):
@@ -57,3 +51,36 @@ class InProcessTransport(httpx.AsyncBaseTransport):
         if found.cut:
             raise httpx.ReadError("the connection broke", request=request)
         return httpx.Response(found.status, headers=found.headers, content=found.body, request=request)
+
+
+class SyncInProcessTransport(httpx.BaseTransport):
+    def __init__(self, running: Running) -> None:
+        self._running = running
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        running = self._running
+        found = _asked(running, request, request.read())
+        if isinstance(found, Watch):
+            found.close()
+            raise httpx.UnsupportedProtocol("a watch needs the asynchronous transport", request=request)
+        limits = request.extensions.get("timeout") or {}
+        limit_s = limits.get("read")
+        if found.cut or (limit_s is not None and running.clock.wait_s(found.delay_ms) > limit_s):
+            raise httpx.ReadTimeout("no answer came", request=request)
+        at_ms = running.clock.now_ms() + running.cluster.faults.skew_ms
+        headers = {**found.headers, "Date": formatdate(at_ms / 1000, usegmt=True)}
+        return httpx.Response(found.status, headers=headers, content=found.body, request=request)
+
+
+def _asked(running: Running, request: httpx.Request, body: bytes) -> Answer | Watch:
+    asked = Request(
+        method=request.method,
+        path=request.url.path,
+        query=dict(parse_qsl(request.url.query.decode(), keep_blank_values=True)),
+        headers={name.lower(): value for name, value in request.headers.items()},
+        body=body,
+    )
+    try:
+        return running.request(asked)
+    except Away:
+        raise httpx.ConnectError("the server does not listen", request=request) from None

@@ -13,31 +13,35 @@ from herder.cli.views.plans import apply_lines
 from herder.cli.views.tables import CHANGES
 
 #: Sections that only the files of the server itself are read for.
-SERVERS_OWN = ("server", "drivers", "resources", "metric_sources", "clusters")
+SERVERS_OWN = ("server", "drivers", "resources", "metric_sources", "clusters", "bootstraps")
 
 #: Other commands refuse to act without a terminal and without --yes; an apply in a script is what the files say.
 _Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation on a terminal.")]
 
 if TYPE_CHECKING:
-    from herder.settings import DriverFaults, Settings
+    from herder.settings import BootstrapFaults, DriverFaults, Settings
     from herder.wire.resources import ApplyAnswer
 
 
-def add_to(app: typer.Typer, driver_faults: "DriverFaults | None" = None) -> None:
+def add_to(
+    app: typer.Typer,
+    driver_faults: "DriverFaults | None" = None,
+    bootstrap_faults: "BootstrapFaults | None" = None,
+) -> None:
     @command(app, "apply", example="herder apply -f herder.yaml --dry-run\nherder apply -f herder.yaml")
     def apply(ctx: typer.Context, file: Files, dry_run: DryRun = False, yes: _Yes = False) -> None:
         """Apply the pools and the sharing settings of files.
 
         Shows the changes and what the pools may cost; on a terminal it asks before it acts. Pools that the files do not
         name are not changed. Each of fair_share, priority_classes, projects and the quotas of users replaces the current
-        section when the files contain it. The server reads drivers, server, resources, metric_sources, clusters and the roles
-        of users from its own file; they are listed and not applied. If a file has an error, nothing is changed.
+        section when the files contain it. The server reads drivers, server, resources, metric_sources, clusters,
+        bootstraps and the roles of users from its own file; they are listed and not applied. If a file has an error, nothing is changed.
         """
         say = session(ctx)
         from herder.settings.load import load
 
         settings = load(file)
-        _doubts(say, settings, driver_faults)
+        _doubts(say, settings, driver_faults, bootstrap_faults)
         sharing = _sharing(settings)
         _left_out(say, settings)
         if not settings.pools and not sharing:
@@ -74,12 +78,17 @@ def _left_out(say: Session, settings: "Settings") -> None:
         )
 
 
-def _doubts(say: Session, settings: "Settings", driver_faults: "DriverFaults | None") -> None:
+def _doubts(
+    say: Session,
+    settings: "Settings",
+    driver_faults: "DriverFaults | None",
+    bootstrap_faults: "BootstrapFaults | None",
+) -> None:
     """Raises SettingsError with every fault; warnings are shown."""
     from herder.settings import SettingsError, Severity
     from herder.settings.lint import lint
 
-    found = lint(settings, driver_faults=driver_faults)
+    found = lint(settings, driver_faults=driver_faults, bootstrap_faults=bootstrap_faults)
     faults = [problem for problem in found if problem.severity is Severity.ERROR]
     if faults:
         raise SettingsError(faults)

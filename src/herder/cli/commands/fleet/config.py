@@ -15,7 +15,7 @@ from herder.cli.shell.options import usage
 from herder.cli.shell.session import session
 
 if TYPE_CHECKING:
-    from herder.settings import DriverFaults
+    from herder.settings import BootstrapFaults, DriverFaults
 
 _FILES = Annotated[
     list[str] | None,
@@ -30,11 +30,13 @@ _DEFAULT = ["herder.yaml"]
 _IMPORT = "herder config import-cortex worker-pools.json\nherder config import-cortex worker-pools.json --write imported.yaml"
 
 
-def build(driver_faults: "DriverFaults | None" = None) -> typer.Typer:
-    """`driver_faults`: what is known of drivers; the command line itself knows none."""
+def build(
+    driver_faults: "DriverFaults | None" = None, bootstrap_faults: "BootstrapFaults | None" = None
+) -> typer.Typer:
+    """`driver_faults`, `bootstrap_faults`: what is known of drivers and bootstraps; the command line itself knows none."""
     app = noun("Show and check settings files.", example="herder config lint -f herder.yaml")
     command(app, "show", example="herder config show -f herder.yaml --expanded")(show)
-    command(app, "lint", example="herder config lint -f herder.yaml")(_check(driver_faults))
+    command(app, "lint", example="herder config lint -f herder.yaml")(_check(driver_faults, bootstrap_faults))
     command(app, "schema", example="herder config schema > herder.schema.json")(schema)
     command(app, "import-cortex", example=_IMPORT)(import_cortex)
     command(app, "view", example="herder config view --origin")(view)
@@ -62,7 +64,9 @@ def show(
         say.printer.yaml(plain)
 
 
-def _check(driver_faults: "DriverFaults | None") -> Callable[..., None]:
+def _check(
+    driver_faults: "DriverFaults | None", bootstrap_faults: "BootstrapFaults | None"
+) -> Callable[..., None]:
     def check(
         ctx: typer.Context,
         file: _FILES = None,
@@ -80,7 +84,7 @@ def _check(driver_faults: "DriverFaults | None") -> Callable[..., None]:
 
         say = session(ctx)
         try:
-            found = lint(load(file or _DEFAULT), this_machine(), driver_faults)
+            found = lint(load(file or _DEFAULT), this_machine(), driver_faults, bootstrap_faults)
         except SettingsError as error:
             found = error.problems
         show_findings(say, found)

@@ -1,7 +1,7 @@
 """Whether a worker differs from what its pool would create now, and in what.
 
 Asked by `replacement` for each worker, so it is cheap. What counts: the template and its shape, slots and GPU parts, the labels, the taints,
-the driver and its options, and the version of the agent. The price, the zone and the market do not: they are what an offer was, not what
+the driver and its options, the bootstrap and what it would make, and the version of the agent. The price, the zone and the market do not: they are what an offer was, not what
 the worker is. A pool without templates creates nothing, so nothing in it has drifted. Unknown is never different.
 """
 
@@ -47,7 +47,7 @@ class Drift:
         spec = worker.spec
         looks = (
             spec.template, spec.driver, spec.driver_options, spec.allocatable, spec.slots, spec.gpu_parts,
-            spec.labels, spec.taints, spec.zone, spec.spot, worker.agent_version,
+            spec.labels, spec.taints, spec.zone, spec.spot, spec.bootstrap, spec.bootstrap_fingerprint, worker.agent_version,
         )  # fmt: skip
         found = self._known.get(looks)
         if found is None:
@@ -62,6 +62,7 @@ class Drift:
             found.append(f"its driver is {spec.driver}, the pool's is {pool.driver}")
         elif spec.driver_options != pool.driver_options:
             found.append("the pool has other driver_options")
+        found += _of_bootstrap(pool, spec)
         if template is None:
             return [*found, f"template {spec.template} is no longer in the pool"]
         if spec.allocatable != template.allocatable:
@@ -99,6 +100,15 @@ class Drift:
             if worker.spec.plan >= self.agents.since_plan and self._older_agent(worker)
         )
         return next(made, None)
+
+
+def _of_bootstrap(pool: PoolSpec, spec: WorkerSpec) -> list[str]:
+    if spec.bootstrap != pool.bootstrap:
+        return [f"its bootstrap is {spec.bootstrap or 'none'}, the pool's is {pool.bootstrap or 'none'}"]
+    known = bool(spec.bootstrap_fingerprint and pool.bootstrap_fingerprint)
+    if known and spec.bootstrap_fingerprint != pool.bootstrap_fingerprint:
+        return [f"bootstrap {spec.bootstrap} has another configuration or version now"]
+    return []
 
 
 _AGENT = "its agent has version "

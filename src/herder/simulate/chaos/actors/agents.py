@@ -19,6 +19,7 @@ from herder.agent.main import converse
 from herder.agent.runtimes import Report, Running, Runtime, Verdict, ended_now
 from herder.drivers.pretend.world import Booted, PretendWorld
 from herder.model.fleet.membership import LivesBy
+from herder.model.values.resources import Resources
 from herder.model.work.job import Cause
 from herder.simulate.chaos.actors.announcements import Announced, Announcements
 from herder.simulate.chaos.actors.cluster import PlayedCluster
@@ -31,7 +32,7 @@ from herder.wire.exchange import Assignment, Finished
 
 #: Minimum time between two comparisons with the provider that are due to a timer.
 LOOK_S = 0.25
-_UNCUT = Path(tempfile.gettempdir())
+UNCUT = Path(tempfile.gettempdir())
 
 
 class _Payload(msgspec.Struct):
@@ -83,6 +84,10 @@ class Machines:
         """Called when an attempt is started."""
         self.looked: Callable[[], None] = lambda: None
         """Called whenever something has happened at a provider."""
+        self.agent_died: Callable[[str], None] = lambda _worker: None
+        """Called with each agent that was killed."""
+        self.in_pods: set[str] = set()
+        """Workers whose agent runs in a pod: their machines are those of the cluster, and of no provider."""
         self._boots = 0
         self._restarts: dict[str, int] = {}
         """By worker, how many restarts of its machine were seen."""
@@ -105,7 +110,7 @@ class Machines:
             for (_, worker), machine in provider.machines.items()
             if machine.running
         }
-        for worker in [worker for worker in self.agents if worker not in there]:
+        for worker in [each for each in self.agents if each not in there and each not in self.in_pods]:
             self.kill(worker)
         if self._kube is not None:
             self._kube.keep(there)
@@ -142,7 +147,9 @@ class Machines:
         host = self.agents.pop(worker)
         self.told_ends_s.pop(worker, None)
         self.at_work.discard(worker)
+        self.in_pods.discard(worker)
         self._loop.kill_host(host)
+        self.agent_died(worker)
         if machine_stays:
             self.killed_once.add(worker)
             self._wire.hang_up(worker)
@@ -174,19 +181,37 @@ class Machines:
             return
         if name in self.agents:
             self.kill(name, machine_stays=True)
-        self._boots += 1
-        clock = self.clocks.get(name)
-        if clock is None:
-            mine = VirtualClock(self._loop, self._clock.wall_ahead_ms) if self._own_clocks else self._clock
-            clock = self.clocks[name] = mine
         settings = AgentSettings(
             server_url=booted.start.server_url,
             worker=name,
             activation_token=booted.start.activation_token,
             self_delete_after_s=booted.start.self_delete_after_s,
-            work_folder=_UNCUT,
+            work_folder=UNCUT,
         )
-        size = booted.spec.allocatable
+        self._begin(settings, booted.spec.allocatable)
+
+    def begin_agent(
+        self, settings: AgentSettings, size: Resources, leave: asyncio.Event, ended: Callable[[int], None]
+    ) -> None:
+        """Start one in a pod. `leave` is SIGTERM; `ended` is called with its exit code when it has ended by itself."""
+        if settings.worker in self.agents:
+            self.kill(settings.worker)
+        self._begin(settings, size, leave, ended)
+        self.in_pods.add(settings.worker)
+
+    def _begin(
+        self,
+        settings: AgentSettings,
+        size: Resources,
+        leave: asyncio.Event | None = None,
+        ended: Callable[[int], None] | None = None,
+    ) -> None:
+        name = settings.worker
+        self._boots += 1
+        clock = self.clocks.get(name)
+        if clock is None:
+            mine = VirtualClock(self._loop, self._clock.wall_ahead_ms) if self._own_clocks else self._clock
+            clock = self.clocks[name] = mine
         facts = MachineFacts(
             pid=self._boots,
             hostname=name,
@@ -205,11 +230,25 @@ class Machines:
         )
         host = self.agents[name] = f"agent {name} {self._boots}"
         self._trace("agent starts", name)
-        self._loop.begin(host, self._live(settings, ports))
+        self._loop.begin(host, self._live(settings, ports, leave or asyncio.Event(), ended))
 
-    async def _live(self, settings: AgentSettings, ports: AgentPorts) -> None:
-        code = await converse(settings, ports, asyncio.Event())
-        self._trace("agent ends", settings.worker, code.name)
+    async def _live(
+        self,
+        settings: AgentSettings,
+        ports: AgentPorts,
+        leave: asyncio.Event,
+        ended: Callable[[int], None] | None,
+    ) -> None:
+        code = await converse(settings, ports, leave)
+        name = settings.worker
+        self._trace("agent ends", name, code.name)
+        if ended is not None:
+            host = self.agents.pop(name)
+            self.in_pods.discard(name)
+            self.at_work.discard(name)
+            self.told_ends_s.pop(name, None)
+            ended(int(code))
+            self._loop.kill_host(host)
 
     def work_s(self, sleep_ms: int) -> float:
         return sleep_ms / 1000 if sleep_ms else self._dice.of("work").uniform(0.0, 15.0)

@@ -7,25 +7,32 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from herder.drivers.kubernetes_jobs import KubernetesJobsDriver, KubernetesJobsSettings
 from herder.memberships.kubernetes.cluster import KubernetesCluster
 from herder.model.fleet.cluster import WORKER_LABEL
+from herder.model.fleet.driver import DriverContext
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.values.resources import PLAIN
 from herder.ports.cluster import Cluster as ClusterPort
 from herder.ports.cluster import ClusterContext
 from herder.remote.kubernetes.connection import Connection
 from herder.remote.kubernetes.credentials import Access, GivenToken
+from herder.remote.kubernetes.sync_connection import SyncConnection
 from herder.simulate.chaos.faults.chance import stream
 from herder.simulate.chaos.faults.dice import Dice
 from herder.simulate.chaos.hosts.clocks import EPOCH_MS, VirtualClock
-from herder.simulate.chaos.ports.cluster_wire import ClusterWire
+from herder.simulate.chaos.ports.cluster_wire import ClusterWire, SyncClusterWire
 from herder.testing.kubernetes import ADMIN_TOKEN, Away, Cluster, ClusterSettings
 from herder.testing.kubernetes.objects import Json
 from herder.testing.kubernetes.objects.resources import NODES, PODS
 from herder.testing.kubernetes.running import LoopClock, Running
-from herder.testing.kubernetes.transport import InProcessTransport
+from herder.testing.kubernetes.transport import InProcessTransport, SyncInProcessTransport
 
 NAME = "played"
+#: Of Herder's own Jobs.
+NAMESPACE = "herder"
+#: A label of nodes that Herder has not made.
+SITE = "site"
 _TOKEN = "token-of-herder"
 _ENDED = ("Succeeded", "Failed")
 _MASTERS = ("system:masters",)
@@ -63,6 +70,8 @@ class PlayedCluster:
         """Called with each request of a server that reaches the API."""
         self.by_people = False
         """Whether what happens now is done by people, and not by a server."""
+        self.sites: dict[str, None] = {}
+        """Nodes of the cluster's own, which Herder has not made: Herder's own Jobs run there."""
         self._troubled_until_s = 0.0
         self._opened = 0
 
@@ -86,7 +95,44 @@ class PlayedCluster:
         )
         return {NAME: KubernetesCluster(NAME, connection, context)}
 
+    def jobs_driver(self, settings: KubernetesJobsSettings, context: DriverContext) -> KubernetesJobsDriver:
+        """The driver of one run of a server for Herder's own Jobs here."""
+        wire = SyncClusterWire(
+            SyncInProcessTransport(self.running), self._dice, self._dice.odds.cluster_calls
+        )
+        access = Access(url="http://cluster", tokens=GivenToken(_TOKEN))
+        connection = SyncConnection(NAME, access, self._clock, transport=wire)
+        return KubernetesJobsDriver(settings, context, connection)
+
     # --- machines
+
+    def add_sites(self, many: int, cpu: int) -> None:
+        """Nodes that nobody removes, and the namespace of Herder's own Jobs."""
+        self.ask("POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
+        for number in range(many):
+            self.sites[f"site-{number + 1}"] = None
+        self._site_cpu = cpu
+        for name in self.sites:
+            self.start_site(name)
+
+    def start_site(self, name: str) -> None:
+        """Its machine runs, for the first time or again."""
+        now_ms, machines = self.times.now_ms(), self.api.kubelets.machines
+        if self.node(name) is not None and name in machines:
+            self.api.kubelets.revive(name, now_ms)
+        else:
+            size = {"cpu": str(self._site_cpu), "memory": f"{4 * self._site_cpu}Gi", "pods": "110"}
+            self.api.kubelets.boot(name, now_ms, labels={SITE: "own"}, capacity=size)
+        self.running.poke()
+
+    def stop_site(self, name: str) -> None:
+        """Its machine is dead, and its node object stays."""
+        self.api.kubelets.kill(name)
+        self.running.poke()
+
+    def look_at_pod(self, key: tuple[str, str]) -> None:
+        self.api.kubelets.look_at(key)
+        self.running.poke()
 
     def boot(self, spec: WorkerSpec) -> None:
         """A machine has booted, for the first time or again: its kubelet registers the node."""
@@ -156,11 +202,13 @@ class PlayedCluster:
         return None if found is None else found.decode()
 
     def nodes(self) -> list[Json]:
-        return [each.decode() for each in self.api.store.all(NODES)]
+        """Those that Herder has made."""
+        return [each.decode() for each in self.api.store.all(NODES) if each.key[1] not in self.sites]
 
     def pods(self) -> list[Json]:
-        """Those that have not ended."""
-        found = (each for each in self.api.store.all(PODS) if each.fields["status.phase"] not in _ENDED)
+        """Those of people that have not ended."""
+        pods = self.api.store.all(PODS, "default")
+        found = (each for each in pods if each.fields["status.phase"] not in _ENDED)
         return [each.decode() for each in found]
 
     def pods_on(self, node: str) -> list[str]:

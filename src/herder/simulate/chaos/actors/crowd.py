@@ -69,7 +69,8 @@ class Crowd:
             if server is None:
                 continue
             for driver in sorted(server.core.state.frozen_drivers):
-                if self._world.providers[driver].concealed:
+                provider = self._world.providers.get(driver)
+                if provider is not None and provider.concealed:
                     continue  # the machines are there: the provider has to be asked first
                 await self._said(
                     "unfreeze driver", "root", f"/drivers/{driver}/unfreeze", {"allow_removals": True}

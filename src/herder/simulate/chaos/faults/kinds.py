@@ -44,6 +44,8 @@ NETWORK_FAULTS = (
 )
 #: Of requests to the API of a cluster.
 CLUSTER_CALL_FAULTS = (Fault.REFUSED, Fault.REQUEST_LOST, Fault.ANSWER_LOST, Fault.LATE)
+#: Of single requests of the driver of Kubernetes Jobs.
+JOBS_CALL_FAULTS = (Fault.REFUSED, Fault.REQUEST_LOST, Fault.ANSWER_LOST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +109,17 @@ class Trouble:
     node_machine_lost: float = 0.0
     budget_blocks: float = 0.0
     """A budget allows no eviction for a while."""
+    job_removed: float = 0.0
+    """A Kubernetes Job of Herder is removed by somebody else: one that has ended, as by the controller of times to live, or any other."""
+    pod_out_of_memory: float = 0.0
+    pod_evicted: float = 0.0
+    """The pod of such a Job: by its kubelet, or deleted."""
+    image_missing: float = 0.0
+    site_lost: float = 0.0
+    """A node that such pods run on."""
+    sites_full: float = 0.0
+    """No such pod can be scheduled for a while."""
+    quota_of_namespace: float = 0.0
 
 
 CALM = Trouble(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import httpx
 
 from herder.simulate.chaos.faults.dice import Dice
-from herder.simulate.chaos.faults.kinds import CLUSTER_CALL_FAULTS, Fault
+from herder.simulate.chaos.faults.kinds import CLUSTER_CALL_FAULTS, JOBS_CALL_FAULTS, Fault
 
 #: Longer than anybody waits for an answer.
 LOST_S = 600.0
@@ -36,5 +36,23 @@ class ClusterWire(httpx.AsyncBaseTransport):
         answer = await self._api.handle_async_request(request)
         if fault is Fault.ANSWER_LOST:
             await answer.aclose()
+            raise httpx.ReadError("the answer was lost", request=request)
+        return answer
+
+
+class SyncClusterWire(httpx.BaseTransport):
+    """The same for the driver of Jobs, in whose calls no time passes: `calls.py` draws how long they take as a whole."""
+
+    def __init__(self, api: httpx.BaseTransport, dice: Dice, odds: float) -> None:
+        self._api, self._dice, self._odds = api, dice, odds
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        fault = self._dice.fault("jobs", request.method, self._odds, JOBS_CALL_FAULTS)
+        if fault is Fault.REFUSED:
+            raise httpx.ConnectError("refused", request=request)
+        if fault is Fault.REQUEST_LOST:
+            raise httpx.ReadTimeout("lost", request=request)
+        answer = self._api.handle_request(request)
+        if fault is Fault.ANSWER_LOST:
             raise httpx.ReadError("the answer was lost", request=request)
         return answer

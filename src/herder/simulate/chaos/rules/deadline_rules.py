@@ -66,6 +66,7 @@ class DeadlineRules:
         """Whether anything is still expected of it. One that can be repaired may stay as it is meanwhile, without attempts."""
         if worker.state is WorkerState.READY or self._on.get(worker.name):
             return True
-        return (
-            worker.state is WorkerState.UNHEALTHY and not self._world.provider_settings(worker.driver).repairs
+        repairs = (
+            worker.driver in self._world.providers and self._world.provider_settings(worker.driver).repairs
         )
+        return worker.state is WorkerState.UNHEALTHY and not repairs

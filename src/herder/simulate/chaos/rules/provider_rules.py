@@ -69,8 +69,10 @@ class ProviderRules:
     # --- inside
 
     def _machine(self, worker: WorkerNews) -> PretendMachine | None:
-        machines = self._world.providers[worker.driver].machines
-        return next((each for (_, name), each in machines.items() if name == worker.name), None)
+        provider = self._world.providers.get(worker.driver)
+        if provider is None:
+            return None  # a Kubernetes Job: `job_object_rules.py`
+        return next((each for (_, name), each in provider.machines.items() if name == worker.name), None)
 
     def _sweep_period_s(self) -> float:
         server = self._world.server

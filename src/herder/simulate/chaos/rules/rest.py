@@ -96,7 +96,8 @@ class Rest:
         if server is None:
             return False
         state = server.core.state
-        machines = {name for provider in self._world.providers.values() for _, name in provider.machines}
+        machines = {str(name) for provider in self._world.providers.values() for _, name in provider.machines}
+        machines |= self._watch.workers_of_jobs()
         if machines != {str(name) for name in state.workers}:
             return False
         kube = self._world.kube

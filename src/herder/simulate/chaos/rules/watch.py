@@ -21,7 +21,9 @@ from herder.simulate.chaos.rules.creation_rules import CreationRules
 from herder.simulate.chaos.rules.deadline_rules import DeadlineRules
 from herder.simulate.chaos.rules.fleet_news import FleetNews
 from herder.simulate.chaos.rules.growth_rules import GrowthRules
+from herder.simulate.chaos.rules.job_object_rules import JobObjectRules
 from herder.simulate.chaos.rules.job_rules import JobRules
+from herder.simulate.chaos.rules.lifetime_rules import LifetimeRules
 from herder.simulate.chaos.rules.machine_rules import MachineRules
 from herder.simulate.chaos.rules.notice_rules import NoticeRules
 from herder.simulate.chaos.rules.price_rules import PriceRules
@@ -61,12 +63,15 @@ class Watch:
             DeadlineRules(world, self.news, self.jobs.on),
             ProviderRules(world, self.news, self.silence.silent_s),
         )
-        self.prices = PriceRules(world, self.news)
+        self.prices, self.lifetimes = PriceRules(world, self.news), LifetimeRules(world, self.news)
         self.clocks = ClockRules(world, world.wire.server_time)
         self.notices = NoticeRules(world, self.silence, self.news, self.jobs.on)
         self.cluster: ClusterRules | None = None
         if world.kube is not None and cluster_users is not None:
             self.cluster = ClusterRules(world, world.kube, cluster_users, self.news)
+        self.job_objects: JobObjectRules | None = None
+        if world.kube is not None and world.pod_agents is not None:
+            self.job_objects = JobObjectRules(world, world.kube, world.pod_agents, self.news)
         self._clock_sets = 0
         world.written.append(self.committed)
         world.ends = self.memory_of
@@ -107,8 +112,11 @@ class Watch:
         self.take_all(self.shrink.look(news, self.jobs.on))
         self.take_all(self.providers.look(changes, news))
         self.take_all(self.prices.look(news))
+        self.take_all(self.lifetimes.look(news))
         if self.cluster is not None:
             self.take_all(self.cluster.look(news))
+        if self.job_objects is not None:
+            self.take_all(self.job_objects.look(news))
         self.take_all(event_rules.look(changes))
         self.take_all(self.clocks.look(changes))
         self.take_all(self.notices.look(changes))
@@ -128,8 +136,14 @@ class Watch:
         self.take_all(self.deadlines.look(seconds))
         if self.cluster is not None:
             self.take_all(self.cluster.minute(seconds))
+        if self.job_objects is not None:
+            self.take_all(self.job_objects.minute(seconds))
         crashes, self._world.crashes = self._world.crashes, []
         self.take_all(("nothing inside fails", f"{type(each).__name__}: {each}") for each in crashes)
+
+    def workers_of_jobs(self) -> set[str]:
+        """Those whose Kubernetes Job exists."""
+        return set() if self.job_objects is None else self.job_objects.workers()
 
     def memory_of(self, server: Server) -> None:
         state = server.core.state

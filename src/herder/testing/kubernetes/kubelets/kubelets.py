@@ -123,6 +123,10 @@ class Kubelets(Controller[tuple[str, Key]]):
                 each["status"] = "False"
         self.store.put(PODS, pod)
 
+    def look_at(self, key: Key) -> None:
+        """What runs in this pod has something to say."""
+        self.queue.add(("pod", key))
+
     def close(self) -> None:
         """No process outlives the cluster."""
         self.runner.close()

@@ -1,9 +1,32 @@
 """What a kubelet remembers of one pod on its machine, and its next step in it."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from herder.testing.kubernetes.kubelets.outcomes import Outcome
-from herder.testing.kubernetes.kubelets.processes import Process
+
+
+class Container(Protocol):
+    """What runs as the first container of a pod: a process, or what a simulated world plays in its place."""
+
+    @property
+    def poll_ms(self) -> int | None:
+        """It is asked so often whether it has ended; None: it says so itself (`Kubelets.look_at`)."""
+
+    @property
+    def reason(self) -> str:
+        """Of its end, where it is not `Completed` or `Error`."""
+
+    def exit_code(self) -> int | None:
+        """None: it runs."""
+
+    def log(self) -> bytes: ...
+
+    def stop(self) -> None:
+        """Ask it to end, as SIGTERM does."""
+
+    def clear(self) -> None:
+        """End it at once, and remove what is left of it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -14,7 +37,7 @@ class Play:
     start_ms: int
     """When its containers start."""
     started_ms: int | None = None
-    process: Process | None = None
+    process: Container | None = None
     restarts: int = 0
     stopping: bool = False
     stopped_ms: int | None = None
@@ -33,7 +56,11 @@ class Play:
         """Exit code and reason of a container that has ended by itself."""
         if self.process is not None:
             code = self.process.exit_code()
-            return None if code is None else (code, "Completed" if code == 0 else "Error")
+            return (
+                None
+                if code is None
+                else (code, self.process.reason or ("Completed" if code == 0 else "Error"))
+            )
         end_ms = self.end_ms
         if end_ms is None or now_ms < end_ms:
             return None

@@ -1,5 +1,7 @@
 """The pods of all machines: start, run, restart, stop. A step is taken when the kubelets are called; nothing waits here."""
 
+from collections.abc import Callable
+
 from herder.testing.kubernetes.api.verbs import Verbs
 from herder.testing.kubernetes.controllers.events import record
 from herder.testing.kubernetes.controllers.queue import Queue
@@ -13,15 +15,13 @@ from herder.testing.kubernetes.kubelets.outcomes import (
     outcome_of,
     owned_by_job,
 )
-from herder.testing.kubernetes.kubelets.plays import Play
+from herder.testing.kubernetes.kubelets.plays import Container, Play
 from herder.testing.kubernetes.kubelets.processes import CannotStart, Process, has_command
 from herder.testing.kubernetes.objects import Json
 from herder.testing.kubernetes.objects.resources import PODS
 from herder.testing.kubernetes.objects.stored import Key, Stored
 from herder.testing.kubernetes.objects.times import parsed_ms
 
-#: A process is asked so often whether it has ended.
-POLL_MS = 20
 BACK_OFF_MS, BACK_OFF_MOST_MS = 10_000, 300_000
 
 
@@ -33,6 +33,15 @@ class PodRunner:
     def __init__(self, verbs: Verbs, queue: Queue[tuple[str, Key]]) -> None:
         self._verbs, self._queue = verbs, queue
         self.plays: dict[Key, Play] = {}
+        self.containers: Callable[[Json], Container | None] = self._process
+        """What runs in a pod; None: it is played from its annotations. Raises CannotStart."""
+        self.unpullable: set[str] = set()
+        """Images that cannot be pulled now."""
+
+    def _process(self, pod: Json) -> Container | None:
+        if self._verbs.settings.run_commands and has_command(pod):
+            return Process(self._verbs.store, pod)
+        return None
 
     # --- running
 
@@ -52,7 +61,7 @@ class PodRunner:
         if end is not None:
             self._ended(stored, play, end, now_ms)
         elif play.process is not None:
-            self._later(stored.key, now_ms + POLL_MS)
+            self._ask_later(stored.key, play.process, now_ms)
         elif play.end_ms is not None:
             self._later(stored.key, play.end_ms)
 
@@ -70,12 +79,11 @@ class PodRunner:
 
     def _start(self, stored: Stored, play: Play, now_ms: int) -> None:
         pod = stored.decode()
-        if missing := image_missing(pod):
+        if missing := self._missing(pod):
             self._pull_failed(stored, pod, play, missing, now_ms)
             return
         try:
-            if self._verbs.settings.run_commands and has_command(pod):
-                play.process = Process(self._verbs.store, pod)
+            play.process = self.containers(pod)
         except CannotStart as error:
             if error.reason == "StartError":
                 play.started_ms = now_ms
@@ -90,6 +98,10 @@ class PodRunner:
         if play.restarts and (held := (pod["status"].get("containerStatuses") or [{}])[0]):
             last = held.get("lastState") or None
         self._put(pod, statuses.running(pod, now_ms, play.restarts, last))
+
+    def _missing(self, pod: Json) -> str:
+        images = (str(each.get("image", "")) for each in pod["spec"]["containers"])
+        return image_missing(pod) or next((image for image in images if image in self.unpullable), "")
 
     def _pull_failed(self, stored: Stored, pod: Json, play: Play, image: str, now_ms: int) -> None:
         play.pull_failures += 1
@@ -172,7 +184,9 @@ class PodRunner:
         end = play.ended(now_ms) if play.process is not None else None
         late = play.stopped_ms is not None and now_ms >= play.stopped_ms
         if end is None and not late and grace_ms:
-            self._later(stored.key, now_ms + POLL_MS if play.process else play.stopped_ms or now_ms)
+            self._later(stored.key, play.stopped_ms or now_ms)
+            if play.process is not None:
+                self._ask_later(stored.key, play.process, now_ms)
             return False
         play.clear()
         late_code = KILL_CODE if play.outcome.stop_ms > grace_ms or end is None else TERM_CODE
@@ -195,6 +209,10 @@ class PodRunner:
         self._put(pod, statuses.ended(pod, state, now_ms, play.restarts if play is not None else 0))
 
     # --- the rest
+
+    def _ask_later(self, key: Key, container: Container, now_ms: int) -> None:
+        if container.poll_ms is not None:
+            self._later(key, now_ms + container.poll_ms)
 
     def _later(self, key: Key, at_ms: int) -> None:
         self._queue.add_at(("pod", key), at_ms)

@@ -18,6 +18,8 @@ from herder.testing.kubernetes.objects.resources import CONFIG_MAPS, SECRETS
 from herder.testing.kubernetes.objects.store import Store
 
 LOG_MOST = 1 << 20
+#: A process is asked so often whether it has ended.
+POLL_MS = 20
 _VARIABLE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)")
 
 
@@ -99,6 +101,9 @@ def _expanded(text: str, variables: dict[str, str]) -> str:
 
 class Process:
     """The first container of a pod."""
+
+    poll_ms = POLL_MS
+    reason = ""
 
     def __init__(self, store: Store, pod: Json) -> None:
         container = pod["spec"]["containers"][0]

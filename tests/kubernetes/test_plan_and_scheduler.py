@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +21,8 @@ from herder.memberships.kubernetes.objects import Node, Pod
 from herder.memberships.kubernetes.picture import Picture
 from herder.memberships.kubernetes.pod_rules import apart_for
 from herder.memberships.kubernetes.pods import Excluded, Waiting, fact_of
+from herder.model.fleet.offer import Offer
+from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import ClassId
 from herder.model.planning.observed import Observed, ObservedWorker
 from herder.model.work.apart import Topology
@@ -34,6 +37,7 @@ from tests.planning.test_pending_pods import NODES, scene
 from tests.planning.world import NOW, worker
 
 Key = tuple[str, str]
+Boot = Callable[[Any, str, PoolSpec, Offer], None]
 
 
 @dataclass
@@ -100,7 +104,7 @@ def _workers(world: World, picture: Picture) -> list[ObservedWorker]:
     return found
 
 
-def planned(world: World, asked: Asked, monkeypatch: pytest.MonkeyPatch) -> dict[Key, str]:
+def planned(world: World, asked: Asked, monkeypatch: pytest.MonkeyPatch, boot: Boot = boot) -> dict[Key, str]:
     """The node of each pod that the plan gives a place; new nodes are made."""
     kept: list[Any] = []
     real = queued_jobs._homes

@@ -142,4 +142,5 @@ _PLURALS = {
     "ClusterRole": "clusterroles",
     "ClusterRoleBinding": "clusterrolebindings",
     "PriorityClass": "priorityclasses",
+    "NetworkPolicy": "networkpolicies",
 }

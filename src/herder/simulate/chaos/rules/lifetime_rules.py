@@ -1,5 +1,5 @@
 """Rules of workers that end by their time to live, after each commit: the successor of a minimum comes before the expiry, and lives that are
-too short are no churn. Workers and pools of which a person has just decided something are left out.
+too short are made rarely. Workers and pools of which a person has just decided something are left out.
 """
 
 from collections.abc import Iterator
@@ -65,6 +65,6 @@ class LifetimeRules:
         lives = [each for each in (spec.lifetime.ttl_s, spec.lifetime.ttl_soft_s) if each is not None]
         if lives and min(lives) < TTL_SHORTEST_S and now_s - last[0] < CHURN_PAUSE_S - LATE_S:
             yield (
-                "short lives are no churn",
+                "short lives are made rarely",
                 f"Pool {worker.pool}, whose workers live for {min(lives):g} s, made worker {worker.name} {now_s - last[0]:.0f} s after others.",
             )

@@ -11,12 +11,14 @@ INSTALLATION_LABEL = "herder.dev/installation"
 POOL_LABEL = "herder.dev/pool"
 #: How old a picture may be. A quiet watch says something once a minute, and its silence is noticed after 150 s.
 STALE_AFTER_S = 180.0
-#: What node-exporter measures, one series of a node: cores in use, and bytes that cannot be had. `node` is empty where no relabelling sets it.
+#: What node-exporter measures, one series of a node: cores in use, and bytes that cannot be had. `max`: a machine that is scraped
+#: twice is not counted twice.
 PROMETHEUS_CPU_QUERY = (
-    'sum by (node, instance) (rate(node_cpu_seconds_total{mode!="idle",mode!="iowait",mode!="steal"}[3m]))'
+    "sum by (node, instance) (max by (node, instance, cpu, mode) "
+    '(rate(node_cpu_seconds_total{mode!="idle",mode!="iowait",mode!="steal"}[3m])))'
 )
 PROMETHEUS_MEMORY_QUERY = (
-    "sum by (node, instance) (node_memory_MemTotal_bytes - node_memory_MemAvailable_bytes)"
+    "max by (node, instance) (node_memory_MemTotal_bytes - node_memory_MemAvailable_bytes)"
 )
 
 

@@ -121,7 +121,7 @@ async def test_a_server_that_does_not_answer_is_left_after_the_deadline() -> Non
 async def test_a_renewed_token_is_tried_once(tmp_path: Path) -> None:
     class Renewed(GivenToken):
         def refused(self) -> bool:
-            self._token = "new"
+            self.value = "new"
             return True
 
     seen: list[str] = []

@@ -14,7 +14,7 @@ from herder.memberships.kubernetes.uses import CHECKED, NOT_KNOWN
 from herder.model.fleet.cluster import PROMETHEUS_CPU_QUERY, PROMETHEUS_MEMORY_QUERY, ClusterSettings
 from herder.model.fleet.driver_capabilities import Check
 from herder.model.fleet.pressure import WorkerUse
-from herder.model.values.phrases import clause
+from herder.model.values.phrases import clause, counted
 from herder.model.values.resources import AMOUNT_MAX
 from herder.ports.cluster import ClusterError, ClusterUnavailable
 from herder.remote.kubernetes.calls import Right
@@ -86,7 +86,7 @@ class PrometheusUse:
             Check(
                 name=CHECKED,
                 passed=known > 0 or nodes == 0,
-                detail=f"{where} It answers. It measures {known:,} of {nodes:,} nodes.",
+                detail=f"{where} It answers. It measures {known:,} of {counted(nodes, 'node')}.",
                 remedy=remedy if known < nodes else "",
             ),
         )

@@ -13,6 +13,7 @@ from herder.memberships.kubernetes.quantities import QuantityError, nano, rounde
 from herder.memberships.kubernetes.rights import WISHED
 from herder.model.fleet.driver_capabilities import Check
 from herder.model.fleet.pressure import WorkerUse
+from herder.model.values.phrases import counted
 from herder.model.values.resources import Unit
 from herder.ports.cluster import ClusterError
 from herder.remote.kubernetes.calls import NODE_METRICS, Call, Right
@@ -75,7 +76,7 @@ class MetricsApi:
             detail = f"The source is the metrics API of the cluster. {error} {NOT_KNOWN}"
             remedy = "Install metrics-server, or set prometheus of the cluster."
             return (Check(name=CHECKED, passed=True, detail=detail, remedy=remedy),)
-        detail = f"The source is the metrics API of the cluster. It measures {nodes:,} nodes."
+        detail = f"The source is the metrics API of the cluster. It measures {counted(nodes, 'node')}."
         return (Check(name=CHECKED, passed=True, detail=detail),)
 
     async def close(self) -> None:

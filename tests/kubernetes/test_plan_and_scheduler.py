@@ -182,12 +182,15 @@ def freely_bound(seed: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Counter[st
         (scheduler,) = (each for each in world.cluster.cluster.parts if isinstance(each, Scheduler))
         left: dict[Key, str] = {}
         for number in range(1, PLANS + 1):
+            nodes = len(world.existing)
             places = planned(world, asked_of(world), monkeypatch)
             left = places if number == 1 else {key: places.get(key, "") for key in left}
             world.cluster.sleep(400)  # longer than the longest pause of the scheduler
             bound = [key for key in left if pod_info(_stored(world, key)).node]
             tally[f"planned, bound after plan {number}"] += len(bound)
             left = {key: left[key] for key in left.keys() - set(bound)}
+            if not left or (number > 1 and len(world.existing) == nodes):
+                break
         limited = [key for key, name in left.items() if not name]
         tally["planned, not bound: other pods have its place, and the pools are at their maximum"] += len(
             limited

@@ -4,7 +4,7 @@ removed. The machines are pretended; what a machine does when it boots, register
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,9 @@ pools:
     labels: {{node-pool: burst}}
     taints: [{{key: workload-type, value: burst}}]
 """
+
+
+SMALL = {"cpu": "4", "memory": "8Gi", "ephemeral-storage": "20Gi", "pods": "110"}
 
 
 class Kubernetes:
@@ -78,9 +81,8 @@ class Kubernetes:
     def _items(self, path: str) -> list[Any]:
         return list(self.http.get(path).raise_for_status().json()["items"])
 
-    def boot(self, name: str) -> None:
+    def boot(self, name: str, have: Mapping[str, str] = SMALL) -> None:
         """Its kubelet registers the node."""
-        have = {"cpu": "4", "memory": "8Gi", "ephemeral-storage": "20Gi", "pods": "110"}
         body = {
             "apiVersion": "v1",
             "kind": "Node",

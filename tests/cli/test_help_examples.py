@@ -44,6 +44,7 @@ FILES = {
     "jobs.csv": "arrival_s,run_s,cpu,memory_mib\n" + "".join(f"{n * 60},300,2,2048\n" for n in range(20)),
     "report.sh": '#!/bin/sh\necho "report of $1"\n',
     "data.csv": "b\na\n",
+    "worker-pools.json": '{"worker_pool_definitions": {"burst": {"max_size": 2, "default_template": "small"}}}',
     "Makefile": "report:\n\techo report\n",
 }
 #: Examples that are only parsed, and why.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -20,7 +21,8 @@ APPS = ("web", "db", "cache")
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    cluster: Virtual
+    cluster: Any
+    """A `Virtual`, or what answers as one."""
     pools: tuple[PoolSpec, ...]
     existing: dict[str, tuple[PoolSpec, Offer]]
 
@@ -83,6 +85,13 @@ def made(seed: int) -> World:
 
 
 def _post(cluster: Virtual, draw: Random, name: str, replicas: int) -> None:
+    for body in pods_of(draw, name, replicas):
+        reply = cluster.send("POST", pods_path("default"), body)
+        assert reply.status == 201, reply.body
+
+
+def pods_of(draw: Random, name: str, replicas: int) -> Iterator[Json]:
+    """Alike, but for their names."""
     spec, labels = _spec(draw)
     ports = [{"containerPort": 80, "hostPort": draw.choice((80, 81))}] if draw.random() < 0.1 else None
     cpu = draw.choice(("250m", "500m", "1", "3", "9"))
@@ -90,8 +99,7 @@ def _post(cluster: Virtual, draw: Random, name: str, replicas: int) -> None:
         body = pod(f"{name}-{number}", cpu=cpu, memory=draw.choice(("256Mi", "1Gi")), labels=labels, **spec)
         if ports is not None:
             body["spec"]["containers"][0]["ports"] = ports
-        reply = cluster.send("POST", pods_path("default"), body)
-        assert reply.status == 201, reply.body
+        yield body
 
 
 def _spec(draw: Random) -> tuple[Json, dict[str, str]]:

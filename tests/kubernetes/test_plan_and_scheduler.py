@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +21,8 @@ from herder.memberships.kubernetes.objects import Node, Pod
 from herder.memberships.kubernetes.picture import Picture
 from herder.memberships.kubernetes.pod_rules import apart_for
 from herder.memberships.kubernetes.pods import Excluded, Waiting, fact_of
+from herder.model.fleet.offer import Offer
+from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import ClassId
 from herder.model.planning.observed import Observed, ObservedWorker
 from herder.model.work.apart import Topology
@@ -34,6 +37,7 @@ from tests.planning.test_pending_pods import NODES, scene
 from tests.planning.world import NOW, worker
 
 Key = tuple[str, str]
+Boot = Callable[[Any, str, PoolSpec, Offer], None]
 
 
 @dataclass
@@ -100,7 +104,7 @@ def _workers(world: World, picture: Picture) -> list[ObservedWorker]:
     return found
 
 
-def planned(world: World, asked: Asked, monkeypatch: pytest.MonkeyPatch) -> dict[Key, str]:
+def planned(world: World, asked: Asked, monkeypatch: pytest.MonkeyPatch, boot: Boot = boot) -> dict[Key, str]:
     """The node of each pod that the plan gives a place; new nodes are made."""
     kept: list[Any] = []
     real = queued_jobs._homes
@@ -178,12 +182,15 @@ def freely_bound(seed: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Counter[st
         (scheduler,) = (each for each in world.cluster.cluster.parts if isinstance(each, Scheduler))
         left: dict[Key, str] = {}
         for number in range(1, PLANS + 1):
+            nodes = len(world.existing)
             places = planned(world, asked_of(world), monkeypatch)
             left = places if number == 1 else {key: places.get(key, "") for key in left}
             world.cluster.sleep(400)  # longer than the longest pause of the scheduler
             bound = [key for key in left if pod_info(_stored(world, key)).node]
             tally[f"planned, bound after plan {number}"] += len(bound)
             left = {key: left[key] for key in left.keys() - set(bound)}
+            if not left or (number > 1 and len(world.existing) == nodes):
+                break
         limited = [key for key, name in left.items() if not name]
         tally["planned, not bound: other pods have its place, and the pools are at their maximum"] += len(
             limited

@@ -171,12 +171,23 @@ class ScaleRequest(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkn
     reason: str = ""
 
 
+class SafetyCheck(msgspec.Struct, kw_only=True):
+    """One row of what a person should know before workers are added or removed."""
+
+    name: str
+    passed: bool | None
+    """None: it is not known."""
+    detail: str
+
+
 class ScaleAnswer(msgspec.Struct, kw_only=True):
     pool: str
     workers: list[str]
     plan: int | None
     dry_run: bool
     reasons: list[ReasonView]
+    checks: list[SafetyCheck] = []
+    """Only of a dry run."""
 
 
 class ApplyRequest(msgspec.Struct, kw_only=True):
@@ -226,6 +237,8 @@ class Result(msgspec.Struct, kw_only=True):
     object: str
     text: str
     dry_run: bool = False
+    checks: list[SafetyCheck] = []
+    """Only of a dry run that removes a worker."""
 
 
 class Page(msgspec.Struct, kw_only=True):

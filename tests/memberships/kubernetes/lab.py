@@ -141,4 +141,5 @@ _PLURALS = {
     "ClusterRole": "clusterroles",
     "ClusterRoleBinding": "clusterrolebindings",
     "PriorityClass": "priorityclasses",
+    "NetworkPolicy": "networkpolicies",
 }

@@ -6,6 +6,7 @@ import httpx
 import pytest
 from ruamel.yaml import YAML
 
+from herder.drivers.kubernetes_jobs.names import labels_of
 from herder.memberships.kubernetes import MEMBERSHIP, manifests
 from herder.memberships.kubernetes.preflight import check
 from herder.memberships.kubernetes.rights import NEEDED, OF_EVERYBODY, WISHED
@@ -121,9 +122,9 @@ def test_the_manifests_are_yaml_that_names_every_object() -> None:
     objects = list(YAML(typ="safe").load_all(text))
     assert [each["kind"] for each in objects] == [
         "Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding",
-        "PriorityClass", "PriorityClass", "PriorityClass",
+        "PriorityClass", "PriorityClass", "PriorityClass", "ServiceAccount", "NetworkPolicy",
     ]  # fmt: skip
-    classes = {each["metadata"]["name"]: each for each in objects[4:]}
+    classes = {each["metadata"]["name"]: each for each in objects[4:7]}
     assert {name: (each["value"], each["preemptionPolicy"]) for name, each in classes.items()} == {
         "permanent-workload": (1000, "PreemptLowerPriority"),
         "burst-workload": (500, "PreemptLowerPriority"),
@@ -136,6 +137,17 @@ def test_the_manifests_are_yaml_that_names_every_object() -> None:
         for verb in rule["verbs"]
     }
     assert rights == {*NEEDED, *WISHED}
+
+
+def test_pods_of_jobs_have_an_account_without_rights_and_nothing_calls_them() -> None:
+    objects = list(YAML(typ="safe").load_all(manifests(ClusterSettings(name="prod"))))
+    bound = {subject["name"] for each in objects for subject in each.get("subjects", ())}
+    account, policy = objects[-2:]
+    assert account["metadata"]["name"] not in bound
+    assert account["automountServiceAccountToken"] is False
+    labels = labels_of("home", "w1", "burst").items()
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels
+    assert (policy["spec"]["policyTypes"], "ingress" in policy["spec"]) == (["Ingress"], False)
 
 
 def test_it_is_found_by_name_and_takes_pods_by_nodes() -> None:

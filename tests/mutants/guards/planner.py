@@ -294,7 +294,7 @@ PLANNER = (
     Mutant(
         guard="pause of short lives",
         removes="Workers that end as soon as they are ready are asked for again at once.",
-        rules=("short lives are no churn",),
+        rules=("short lives are made rarely",),
         replaced=(answers(f"{_LIMITS}:_churn", list),),
         look=Look(odds=NO_FAULTS, jobs_per_day=1_500, fleet=_short_lives),
     ),

@@ -8,6 +8,7 @@ from herder.cli.output.waits import wait_for_drains
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.options import UNCHANGED, by_option, usage
 from herder.cli.shell.session import Session, detaching, suggesting
+from herder.cli.views.safety import show_safety
 from herder.model.values.phrases import counted, listed
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def order(
     if wait and not dry_run:
         done = _wait(say, verb, done, action.timeout_s)
     say.all_done(done, note=UNCHANGED if dry_run else "")
+    for _, told in done:
+        show_safety(say, told.checks)
     failures.exit()
 
 

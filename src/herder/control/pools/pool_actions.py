@@ -12,7 +12,7 @@ from herder.control.kernel.bounds.limits import check_message, check_settings, c
 from herder.control.kernel.core import Core
 from herder.control.planning.observation import observe
 from herder.control.planning.plans import apply_plan, record_plan
-from herder.control.pools import sharing
+from herder.control.pools import safety, sharing
 from herder.control.pools.growth import check_growth
 from herder.control.pools.pool_checks import has_bootstrap, has_cluster, has_driver, keep_membership
 from herder.decide.scaling.offers.backoff import cheapest_first, offer_limits
@@ -216,6 +216,9 @@ def scale(
         plan=None if dry_run else number,
         dry_run=dry_run,
         reasons=[ReasonView(kind=reason.kind, text=reason.text, evidence=dict(reason.evidence))],
+        checks=safety.checks_of_adding(core, pool_in_force(pool, now_ms), offers, ttl_s, now_ms)
+        if dry_run
+        else [],
     )
 
 

@@ -8,6 +8,7 @@ from herder.control.kernel.bounds.errors import Conflict, Invalid, NotKnown
 from herder.control.kernel.bounds.limits import check_message
 from herder.control.kernel.core import Core
 from herder.control.pools.pool_actions import NOTHING_CHANGED, TTL_LONGEST_S
+from herder.control.workers.safety import checks_of_removal
 from herder.engine.memory.state import WorkerLife, pool_of
 from herder.engine.workers import drain_texts, drains, expiry
 from herder.engine.workers import worker as life
@@ -53,7 +54,9 @@ def act(
     if not dry_run:
         step.do(changes, who.actor)
         core.workers_changed.set()
-    return Result(object=f"worker/{name}", text=step.would if dry_run else step.text, dry_run=dry_run)
+    checks = checks_of_removal(core, worker, force=request.force) if dry_run and verb == "remove" else []
+    text = step.would if dry_run else step.text
+    return Result(object=f"worker/{name}", text=text, dry_run=dry_run, checks=checks)
 
 
 _TOO_LATE = {

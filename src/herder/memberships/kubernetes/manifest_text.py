@@ -1,4 +1,5 @@
-"""What a cluster needs so that Herder may work in it, as YAML: namespace, service account, role, binding, and the PriorityClasses.
+"""What a cluster needs so that Herder may work in it, as YAML: namespace, service account, role, binding, and the PriorityClasses; and for
+pods of the driver kubernetes-jobs a service account without rights and a NetworkPolicy.
 
 For `herder cluster manifests`. Pure; the role has exactly the rights of `rights`.
 """
@@ -7,6 +8,7 @@ from herder.memberships.kubernetes.rights import role_rules
 from herder.model.fleet.cluster import ClusterSettings
 
 NAME = "herder"
+WORKERS = "herder-workers"
 #: Name, value, whether pods of it may displace others, and what it is for.
 PRIORITY_CLASSES = (
     ("permanent-workload", 1000, "PreemptLowerPriority", "Work that belongs on permanent workers."),
@@ -25,6 +27,9 @@ def manifests(settings: ClusterSettings) -> str:
             _object("rbac.authorization.k8s.io/v1", "ClusterRole", NAME) + _rules(),
             _object("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", NAME) + _BINDING,
             *(_priority_class(*each) for each in PRIORITY_CLASSES),
+            _object("v1", "ServiceAccount", WORKERS, namespace=NAME)
+            + "automountServiceAccountToken: false\n",
+            _object("networking.k8s.io/v1", "NetworkPolicy", WORKERS, namespace=NAME) + _CALLED_BY_NONE,
         )
     )
 
@@ -59,6 +64,15 @@ subjects:
 - kind: ServiceAccount
   name: {NAME}
   namespace: {NAME}
+"""
+
+
+#: Workers call the server, and nothing calls them.
+_CALLED_BY_NONE = """spec:
+  podSelector:
+    matchLabels:
+      app.kubernetes.io/name: herder-worker
+  policyTypes: [Ingress]
 """
 
 

@@ -38,6 +38,10 @@ PRESETS: dict[str, dict[str, Any]] = {
         "max_workers": 10,
         "scale_up_cooldown": "300s",
         "scale_down_cooldown": "600s",
+        "scale_down_fraction": "20%",
+        "cpu_pressure": {"above": "80%", "for": "5m", "target": "70%"},
+        "memory_pressure": {"above": "85%", "for": "5m", "target": "75%"},
+        "preempts_spot": True,
         "labels": {"node-pool": "permanent", "worker-type": "permanent", "workload-priority": "high"},
     },
     "burst": {
@@ -55,7 +59,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "spot": {
         "description": "Cheap spot workers that the provider can reclaim.",
-        "templates": [{"name": "medium", "price_per_hour": "0.072"}],
+        "templates": [{"name": "medium", "spot": "yes"}],
         "min_workers": 0,
         "max_workers": 15,
         "drain_grace": "300s",
@@ -66,10 +70,11 @@ PRESETS: dict[str, dict[str, Any]] = {
         ],
     },
     "gpu": {
-        "description": "Workers with one GPU each, for jobs that name the pool.",
+        "description": "Workers with one GPU each, added by hand, and for jobs that name the pool.",
         "templates": ["gpu-nvidia"],
         "min_workers": 0,
         "max_workers": 5,
+        "pending_pods": None,
         "labels": {
             "node-pool": "gpu",
             "worker-type": "gpu",

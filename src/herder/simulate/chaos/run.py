@@ -314,6 +314,7 @@ def _worse(intensity: float) -> Trouble:
 def _rare_collections() -> Iterator[None]:
     """What was imported is left alone by the garbage collector, and a world makes few cycles: it looks for them rarely."""
     before = gc.get_threshold()
+    gc.collect()  # or the circles of the last world would be kept with it
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
     try:

@@ -70,7 +70,7 @@ def manifests(
         typer.Option("--file", "-f", metavar="PATH", help="File or folder of settings. Repeatable."),
     ] = None,
 ) -> None:
-    """Print what a cluster needs: the rights of Herder and the PriorityClasses, as YAML for kubectl apply."""
+    """Print what a cluster needs, as YAML for kubectl apply: rights of Herder, PriorityClasses, and account and NetworkPolicy of pods of jobs."""
     from herder.memberships.registry import offer
     from herder.model.fleet.cluster import ClusterSettings
     from herder.settings.load import load

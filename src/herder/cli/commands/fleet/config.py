@@ -27,6 +27,7 @@ _FILES = Annotated[
     ),
 ]
 _DEFAULT = ["herder.yaml"]
+_IMPORT = "herder config import-cortex worker-pools.json\nherder config import-cortex worker-pools.json --write imported.yaml"
 
 
 def build(
@@ -37,6 +38,7 @@ def build(
     command(app, "show", example="herder config show -f herder.yaml --expanded")(show)
     command(app, "lint", example="herder config lint -f herder.yaml")(_check(driver_faults, bootstrap_faults))
     command(app, "schema", example="herder config schema > herder.schema.json")(schema)
+    command(app, "import-cortex", example=_IMPORT)(import_cortex)
     command(app, "view", example="herder config view --origin")(view)
     return app
 
@@ -100,6 +102,51 @@ def schema(ctx: typer.Context) -> None:
     from herder.settings.json_schema import json_schema
 
     session(ctx).printer.line(json.dumps(json_schema(), indent=2))
+
+
+def import_cortex(
+    ctx: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The worker-pools.json of Cortex; - is stdin.")],
+    write: Annotated[
+        str | None,
+        typer.Option("--write", metavar="PATH", help="File to write; it must not exist. Default: stdout."),
+    ] = None,
+) -> None:
+    """Write a herder.yaml from the worker-pools.json of Cortex.
+
+    Says on stderr, and as comments in the file, what contradicts itself, what is to be done by hand and what was not taken over.
+    """
+    from herder.cli.views.imports import FINDINGS
+    from herder.settings.cortex.importing import imported, written
+    from herder.settings.syntax.files import Unreadable, read_text
+
+    say = session(ctx)
+    try:
+        found = imported(read_text(file), file)
+    except Unreadable as error:
+        raise usage(error.within(file), hint="") from None
+    except OSError as error:
+        raise usage(f"File {file} cannot be read: {error.strerror}.", hint="Check its path.") from None
+    if write is None:
+        say.printer.line(written(found, file).rstrip())
+    else:
+        _write_new(write, written(found, file))
+    if not say.quiet:
+        say.err.write("\n".join(say.printer.lines(FINDINGS, found.findings)) + "\n")
+    if write is not None:
+        say.say(f"Wrote {write}. Check it with: herder config lint -f {write}")
+
+
+def _write_new(path: str, text: str) -> None:
+    try:
+        with Path(path).open("x", encoding="utf-8") as out:
+            out.write(text)
+    except FileExistsError:
+        raise usage(
+            f"File {path} exists; it was not changed.", hint="Name another file with --write."
+        ) from None
+    except OSError as error:
+        raise usage(f"File {path} cannot be written: {error.strerror}.", hint="Check its path.") from None
 
 
 def view(

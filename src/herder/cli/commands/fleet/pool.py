@@ -10,6 +10,7 @@ from herder.cli.shell.completion import PoolArgument
 from herder.cli.shell.options import UNCHANGED, DryRun, Message, Watch, Yes, by_option, seconds
 from herder.cli.shell.session import session, suggesting
 from herder.cli.views import details
+from herder.cli.views.safety import show_safety
 from herder.cli.views.tables import POOLS
 
 
@@ -74,6 +75,7 @@ def scale(
     say.done(f"Pool {pool} {verb} {names}.{note}", answer, "\n".join(answer.workers))
     for reason in answer.reasons:
         say.say(f"  {reason.text}")
+    show_safety(say, answer.checks)
 
 
 def scheduling_info(ctx: typer.Context, pool: PoolArgument) -> None:

@@ -29,7 +29,7 @@ RULES = frozenset(
         "offers rest after a failure",
         "capacity in flight counts",
         "a minimum is kept over an expiry",
-        "short lives are no churn",
+        "short lives are made rarely",
         "a pool is not drained below its minimum",
         "who is drained as idle is idle",
         "gradual limits are respected",

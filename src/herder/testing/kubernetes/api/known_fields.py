@@ -85,6 +85,8 @@ TABLES: dict[str, Table] = {
     "secrets": _TOP | _names("data stringData type immutable"),
     "configmaps": _TOP | _names("data binaryData immutable"),
     "priorityclasses.scheduling.k8s.io": _TOP | _names("value globalDefault description preemptionPolicy"),
+    "networkpolicies.networking.k8s.io": _TOP
+    | {"spec": _names("podSelector policyTypes", ingress=_names("from ports"), egress=_names("to ports"))},
     "roles.rbac.authorization.k8s.io": _TOP
     | {"rules": _names("verbs apiGroups resources resourceNames nonResourceURLs")},
     "clusterroles.rbac.authorization.k8s.io": _TOP

@@ -75,6 +75,10 @@ PRIORITY_CLASSES = Resource(
     group="scheduling.k8s.io", plural="priorityclasses", kind="PriorityClass", namespaced=False,
     generation=True, short_names=("pc",),
 )  # fmt: skip
+NETWORK_POLICIES = Resource(
+    group="networking.k8s.io", plural="networkpolicies", kind="NetworkPolicy", generation=True,
+    short_names=("netpol",),
+)  # fmt: skip
 STORAGE_CLASSES = Resource(
     group="storage.k8s.io",
     plural="storageclasses",
@@ -111,7 +115,7 @@ POD_METRICS = Resource(
 
 BUILT_IN = (
     NODES, PODS, NAMESPACES, SECRETS, CONFIG_MAPS, EVENTS, SERVICE_ACCOUNTS, RESOURCE_QUOTAS, CLAIMS,
-    DAEMON_SETS, JOBS, BUDGETS, LEASES, PRIORITY_CLASSES, STORAGE_CLASSES, ROLES, CLUSTER_ROLES,
-    ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS, DEFINITIONS, ACCESS_REVIEWS, RULES_REVIEWS, NODE_METRICS,
+    DAEMON_SETS, JOBS, BUDGETS, LEASES, PRIORITY_CLASSES, NETWORK_POLICIES, STORAGE_CLASSES, ROLES,
+    CLUSTER_ROLES, ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS, DEFINITIONS, ACCESS_REVIEWS, RULES_REVIEWS, NODE_METRICS,
     POD_METRICS,
 )  # fmt: skip

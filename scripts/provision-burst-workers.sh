@@ -1,0 +1,14 @@
+#!/bin/sh
+# Adds workers to pool burst (or HERDER_POOL). All options but --count are those of `herder pool scale`.
+# Example: ./scripts/provision-burst-workers.sh --count 3 --template medium --ttl 4h
+set -eu
+count=1
+left=$#
+while [ "$left" -gt 0 ]; do
+    case $1 in
+        --count) count=${2:?"--count needs a number"}; shift 2; left=$((left - 2)) ;;
+        --count=*) count=${1#*=}; shift; left=$((left - 1)) ;;
+        *) set -- "$@" "$1"; shift; left=$((left - 1)) ;;
+    esac
+done
+exec herder pool scale "${HERDER_POOL:-burst}" "$count" "$@"

@@ -1,0 +1,79 @@
+"""What a person should know before workers are added: the rows of the dry run of `herder pool scale`. Changes nothing and calls nobody.
+
+Called by `pool_actions`, after it has checked that the order is allowed. What is not known has no verdict.
+"""
+
+from collections.abc import Sequence
+
+from herder.control.kernel.core import Core
+from herder.control.planning.observation import observe
+from herder.decide.scaling.snapshot import PoolView, snapshot_of
+from herder.model.fleet.offer import FailureCause, Offer
+from herder.model.fleet.pool import PoolSpec
+from herder.model.values.money import PicoUsd, format_usd
+from herder.model.values.phrases import counted
+from herder.model.values.times import span
+from herder.settings.syntax.durations import format_duration
+from herder.wire.resources import SafetyCheck
+
+HOURS_OF_A_MONTH = 730
+_NO_CAPACITY = (FailureCause.OUT_OF_CAPACITY, FailureCause.QUOTA_EXCEEDED)
+
+
+def checks_of_adding(
+    core: Core, pool: PoolSpec, offers: Sequence[Offer], ttl_s: float | None, now_ms: int
+) -> list[SafetyCheck]:
+    view = next(
+        view for view in snapshot_of(observe(core.state, now_ms), now_ms).pools if view.spec.name == pool.name
+    )
+    return [
+        _capacity(view, offers, now_ms),
+        SafetyCheck(
+            name="network",
+            passed=None,
+            detail="Networks and VLANs are known when the driver creates a machine.",
+        ),
+        _limits(view, pool, len(offers)),
+        _budget(offers, ttl_s),
+        _time_to_live(pool, ttl_s),
+    ]
+
+
+def _capacity(view: PoolView, offers: Sequence[Offer], now_ms: int) -> SafetyCheck:
+    """By what became of the last creations from the same offers."""
+    wanted = {offer.id for offer in offers}
+    for memory in view.memories:
+        if memory is None or memory.key.name not in wanted or memory.failed_at_ms is None:
+            continue
+        if memory.cause in _NO_CAPACITY:
+            ago = span(now_ms - memory.failed_at_ms)
+            detail = f"The last creation from template {memory.key.template} found no capacity, {ago} ago."
+            return SafetyCheck(name="capacity", passed=False, detail=detail)
+    detail = f"Not known: driver {view.spec.driver} reserves capacity when it creates a machine."
+    return SafetyCheck(name="capacity", passed=None, detail=detail)
+
+
+def _limits(view: PoolView, pool: PoolSpec, more: int) -> SafetyCheck:
+    after, most = len(view.workers) + more, pool.size.max_workers
+    detail = f"{after} of {most} workers of pool {pool.name} would exist (max_workers)."
+    return SafetyCheck(name="limits", passed=after <= most, detail=detail)
+
+
+def _budget(offers: Sequence[Offer], ttl_s: float | None) -> SafetyCheck:
+    hourly = PicoUsd(sum(offer.price_pico_per_hour for offer in offers))
+    hours = HOURS_OF_A_MONTH if ttl_s is None else ttl_s / 3600
+    until = "in a month" if ttl_s is None else f"in {format_duration(ttl_s)}"
+    whole = PicoUsd(int(hourly * int(hours * 3600) // 3600))
+    detail = (
+        f"{counted(len(offers), 'worker')} would cost {format_usd(hourly, 2)}/h, {format_usd(whole, 2)} {until}. "
+        "Budgets are planned."
+    )
+    return SafetyCheck(name="budget", passed=None, detail=detail)
+
+
+def _time_to_live(pool: PoolSpec, ttl_s: float | None) -> SafetyCheck:
+    if ttl_s is not None:
+        detail = f"The workers end after {format_duration(ttl_s)}."
+        return SafetyCheck(name="time to live", passed=True, detail=detail)
+    detail = f"Pool {pool.name} has no ttl: the workers stay until they are removed. Set one with --ttl."
+    return SafetyCheck(name="time to live", passed=None, detail=detail)

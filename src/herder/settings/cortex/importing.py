@@ -1,0 +1,220 @@
+"""From the text of `worker-pools.json` to the plain form of herder.yaml, with everything that was not taken over and why.
+
+Called by `herder config import-cortex`, which prints or writes the result. What is answered has been read by Herder's own reader: a file that it
+would refuse is never answered. Pure but for `load_texts`, which reads no file.
+"""
+
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from herder.settings.cortex import lifecycle, pools
+from herder.settings.cortex.contradictions import contradictions
+from herder.settings.cortex.pools import NO
+from herder.settings.cortex.reading import Node, Path, Source, unread
+from herder.settings.load import load_texts
+from herder.settings.syntax.files import Unreadable
+from herder.settings.syntax.json_text import read_json
+from herder.settings.syntax.problems import Place, Problem, SettingsError
+
+KUBECONFIG = "/etc/herder/{cluster}.kubeconfig"
+#: The top of the other two files of Cortex.
+OTHER_FILES = ("budget", "cost_", "alert", "scaled", "keda", "mcp_")
+
+
+#: Names that a path shows; of more it shows `*`.
+NAMES_MAX = 5
+
+
+class Kind(StrEnum):
+    """In the order in which they are told."""
+
+    TO_DO = "to do"
+    CONTRADICTION = "contradiction"
+    PLANNED = "planned"
+    NOT_TAKEN = "not taken over"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    kind: Kind
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    plain: dict[str, Any]
+    findings: tuple[Finding, ...]
+
+
+_PLANNED = (
+    (r"proxmox_integration|.*\.proxmox_template_id|.*\.template_name", "It is a setting of the driver for Proxmox."),
+    (r"talos_integration|.*\.talos_config", "It is a setting of the bootstrap for Talos."),
+    (r"cost_tracking\.(cost_allocation\..*\.monthly_budget|alerts)", "Budgets and their alerts come with cost control."),
+    (r".*\.requires_approval", "Approvals come with cost control."),
+)  # fmt: skip
+_REASONS = (
+    (r"version|last_updated|.*\.(pool_id|pool_type|use_cases|description|step)", ""),
+    (r".*\.current_size|.*\.current_spend", "It is a state, which Herder observes."),
+    (r".*\.(cleanup_)?check_interval_seconds|.*\.health_check.*", "The server decides at each change and in each cycle."),
+    (r".*\.provisioning_triggers\.manual.*", "`herder pool scale` always adds workers, within the limits of the pool."),
+    (r".*\.auto_scaling\.metrics\.scale_down_threshold", "A worker is removed when its pods fit elsewhere or it is idle."),
+    (r".*\.preemption_config\..*|.*\.cost_savings_percent", "The pool has spot workers; the PriorityClass is in `herder cluster manifests`."),
+    (r".*\.gpu_config.*|worker_templates\..*\.resources.*", "It follows from the template, its labels and the image of the machine."),
+    (r".*\.proxmox_config.*", "A raw PCI address needs root@pam; use a mapping of Proxmox, without x-vga."),
+    (r".*\.joining.*", "A node has joined when it is Ready, in the steps join and ready."),
+    (r".*\.pod_eviction_delay_seconds", "Pods are evicted as their budgets allow it."),
+    (r".*\.(draining|termination)\..*", "The order of a removal is fixed: drain, machine, then the Node object."),
+    (r".*\.(health_checks|unhealthy_threshold_minutes|health_monitoring).*", "Conditions of nodes are watched; the table `repair` is when they are answered."),
+    (r".*\.escalate", "An event asks for a person when the ladder has ended."),
+    (r".*\.repair_strategies\..*", "The table has this rung already, or Herder has no such action."),
+    (r".*\.(enabled|cleanup_policy|exclude_system_pods|idle_detection|ttl_cleanup)(\..*)?", "Herder does this in any case."),
+    (r"scheduling_policies\.priority_classes.*", "`herder cluster manifests` writes the PriorityClasses."),
+    (r"scheduling_policies.*", "Rules of pods stay in the manifests of the pods."),
+    (r"monitoring_and_alerting.*", "Herder has metrics at /metrics and a dashboard of its own."),
+    (r".*\.(error_handling|timeout_seconds)|.*\.network_bandwidth_gbps", "Each step has its time-out; failed calls are tried again (create_tries)."),
+    (r"cost_tracking\..*", "Costs are computed in US dollars from the prices of the templates."),
+)  # fmt: skip
+
+
+def imported(text: str, file: str) -> Imported:
+    """Raises SettingsError with every problem and its path."""
+    root = Node(source=Source(file=file), value=_parsed(text, file))
+    cluster = root.at("cluster_name").text() or "prod"
+    plain = _plain(root, cluster)
+    told = [Finding(kind=Kind.TO_DO, path=f"clusters.{cluster}", text=_CLUSTER)]
+    told += [Finding(kind=Kind.CONTRADICTION, path=path, text=said) for path, said in contradictions(root)]
+    said_of = {each.path for each in told}
+    told += [each for each in _left(root) if each.path not in said_of]
+    if root.source.problems:
+        raise SettingsError(root.source.problems)
+    _readable(plain, file)
+    return Imported(plain=plain, findings=_grouped(told))
+
+
+_CLUSTER = "Write where the kubeconfig of the cluster is; the path in the file is an example."
+
+
+def _parsed(text: str, file: str) -> dict[str, Any]:
+    try:
+        found = read_json(text)
+    except Unreadable as error:
+        place = Place(file=file, line=error.line, column=error.column)
+        raise SettingsError(
+            [Problem(place=place, key="", message=error.message, remedy=error.remedy)]
+        ) from None
+    if isinstance(found, dict) and isinstance(found.get("worker_pool_definitions"), dict):
+        return found
+    other = isinstance(found, dict) and any(key.startswith(OTHER_FILES) for key in found)
+    raise SettingsError(
+        [
+            Problem(
+                place=Place(file=file),
+                key="worker_pool_definitions",
+                message="The file has no worker pools, so it is not a worker-pools.json.",
+                remedy="The import of cost-tracking.json and mcp-scaling.json is planned."
+                if other
+                else "Name the file worker-pools.json of Cortex.",
+            )
+        ]
+    )
+
+
+def _plain(root: Node, cluster: str) -> dict[str, Any]:
+    known = pools.templates(root.at("worker_templates"))
+    found = pools.pools(root, known, cluster)
+    common, short_lived = lifecycle.common(root), lifecycle.temporary(root)
+    for name, pool in found.items():
+        alike = {**common, **(short_lived if "ttl" in pool else {})}
+        first = {"preempts_spot": True} if pool.get("min_workers") and _has_spot(found) else {}
+        merged = {**pool, **{key: value for key, value in alike.items() if key not in pool}, **first}
+        found[name] = {key: None if value is NO else value for key, value in merged.items()}
+    plain = {
+        "drivers": {pools.DRIVER: {"kind": pools.DRIVER, **lifecycle.creation(root)}},
+        "clusters": {cluster: {"kubeconfig": KUBECONFIG.format(cluster=cluster)}},
+        "templates": known,
+        "pools": found,
+    }
+    own: dict[str, Any] = json.loads(json.dumps({key: value for key, value in plain.items() if value}))
+    return own  # without values that two places share, which YAML would write as aliases
+
+
+def _has_spot(found: dict[str, Any]) -> bool:
+    return any(isinstance(each, dict) for pool in found.values() for each in pool.get("templates", ()))
+
+
+def _grouped(told: list[Finding]) -> tuple[Finding, ...]:
+    """Of one reason one line: first of what one object has, then of objects that have the same."""
+    rows = [(each.kind, each.text, tuple(each.path.split("."))) for each in told]
+    rows = _merged(rows, lambda path: (len(path), *path[:-1]))
+    rows = _merged(rows, lambda path: (len(path), path[0], path[-1]))
+    order = list(Kind)
+    found = [Finding(kind=kind, path=".".join(path), text=text) for kind, text, path in rows]
+    return tuple(sorted(found, key=lambda each: order.index(each.kind)))
+
+
+_Row = tuple[Kind, str, Path]
+
+
+def _merged(rows: list[_Row], same: Callable[[Path], tuple[object, ...]]) -> list[_Row]:
+    groups: dict[tuple[object, ...], list[_Row]] = {}
+    for row in rows:
+        groups.setdefault((row[0], row[1], same(row[2])), []).append(row)
+    return [
+        (group[0][0], group[0][1], tuple(map(_part, zip(*(path for _, _, path in group), strict=True))))
+        for group in groups.values()
+    ]
+
+
+def _part(parts: tuple[str, ...]) -> str:
+    names = list(dict.fromkeys(parts))
+    return names[0] if len(names) == 1 else f"{{{','.join(names)}}}" if len(names) <= NAMES_MAX else "*"
+
+
+def _left(root: Node) -> Iterator[Finding]:
+    for path in unread(root):
+        dotted = ".".join(path)
+        for pattern, what in _PLANNED:
+            if re.fullmatch(rf"({pattern})(\..*)?", dotted):
+                yield Finding(kind=Kind.PLANNED, path=dotted, text=f"Planned. {what}")
+                break
+        else:
+            why = next((why for pattern, why in _REASONS if re.fullmatch(pattern, dotted)), _UNKNOWN)
+            if why:
+                yield Finding(kind=Kind.NOT_TAKEN, path=dotted, text=why)
+
+
+_UNKNOWN = "Herder has no setting for it."
+
+
+def _readable(plain: dict[str, Any], file: str) -> None:
+    """Raises SettingsError with what Herder's own reader says, by the keys of herder.yaml."""
+    try:
+        load_texts([("herder.yaml", json.dumps(plain))])
+    except SettingsError as error:
+        raise SettingsError(
+            [
+                Problem(place=Place(file=file), key=each.key, message=each.message, remedy=each.remedy)
+                for each in error.problems
+            ]
+        ) from None
+
+
+def written(found: Imported, file: str) -> str:
+    """herder.yaml with the findings as comments."""
+    text = io.StringIO()
+    writer = YAML(typ="safe", pure=True)
+    writer.default_flow_style = False
+    writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    writer.width = 100_000
+    writer.dump(found.plain, text)
+    head = [f"Written from {file} by herder config import-cortex."]
+    head += [f"{each.kind}: {each.path}: {each.text}" for each in found.findings]
+    return "".join(f"# {' '.join(line.split())}\n" for line in head) + text.getvalue()

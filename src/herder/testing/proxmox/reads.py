@@ -1,5 +1,7 @@
 """What the API says of the cluster, its nodes, storages, machines and tasks."""
 
+from collections.abc import Mapping
+
 from herder.testing.proxmox.answers import ApiError, Json
 from herder.testing.proxmox.machines import digest
 from herder.testing.proxmox.parts import Node, Storage, Task, Vm
@@ -200,6 +202,20 @@ def task_row(task: Task) -> Json:
         "user": task.user,
     }
     return row
+
+
+def tasks(state: State, node: str, asked: Mapping[str, str]) -> list[Json]:
+    """The newest first; those that run only where the source says so."""
+    source, of = asked.get("source", "archive"), asked.get("vmid", "")
+    found = []
+    for task in reversed(state.tasks.values()):
+        wanted = source == "all" or (source == "archive") == bool(task.exit_status)
+        if task.node == node and task.of in (of or task.of,) and wanted:
+            row = task_row(task)
+            if task.exit_status:
+                row |= {"status": task.exit_status, "endtime": task.ended_ms // 1000}
+            found.append(row)
+    return found[: int(asked.get("limit", "50"))]
 
 
 def task_status(task: Task) -> Json:

@@ -218,6 +218,11 @@ ROUTES = (
     ),
     _route(
         "GET",
+        "/nodes/{node}/tasks",
+        lambda call: reads.tasks(call.state, call.names["node"], call.asked),
+    ),
+    _route(
+        "GET",
         "/nodes/{node}/tasks/{upid}/status",
         lambda call: reads.task_status(reads.task_of(call.state, call.names["node"], call.names["upid"])),
     ),

@@ -34,7 +34,7 @@ ROWS = [
 ]
 #: Rows that wait for parts that do not exist yet: one that has come must leave this list.
 PLANNED = {
-    "clone_vm", "start_vm", "stop_vm", "delete_vm", "generate_config", "apply_config", "upgrade", "reboot",
+    "generate_config", "apply_config", "upgrade", "reboot",
     "talos logs --nodes <worker-ip> --service kubelet --tail 100",
     "talos get addresses --nodes <worker-ip>",
     "talos generate config prod-k8s https://192.168.1.10:6443",

@@ -21,6 +21,7 @@ PARENT_EVERY_S = 0.5
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
+    parent = os.getppid()  # before the address is known: who reads it may end at once
     loop = asyncio.get_running_loop()
     settings = ClusterSettings(
         played_nodes=not arguments.no_kubelets,
@@ -39,7 +40,6 @@ async def _serve(arguments: argparse.Namespace) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
-    parent = os.getppid()
     while not stopping.is_set() and os.getppid() == parent:
         try:
             await asyncio.wait_for(stopping.wait(), PARENT_EVERY_S)

@@ -58,12 +58,14 @@ def failing(lab: Lab, driver: KubernetesJobsDriver) -> DriverError:
 
 
 def stopped(lab: Lab, driver: KubernetesJobsDriver) -> Machine:
+    """The machine, once `get` and `list` both call it over and agree: between the two the pod may go, and the Job's words take the place of its own."""
+
     def look() -> Machine | None:
         machine = driver.get(W)
-        return machine if machine.phase in (Phase.STOPPED, Phase.FAILED) else None
+        over = machine.phase in (Phase.STOPPED, Phase.FAILED)
+        return machine if over and [each for each in driver.list() if each.worker == W] == [machine] else None
 
     found: Machine = lab.until(look)
-    assert [each for each in driver.list() if each.worker == W] == [found]
     return found
 
 

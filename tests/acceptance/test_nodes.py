@@ -125,6 +125,7 @@ def test_pods_get_nodes_and_nodes_are_drained_and_removed(
         kubernetes.run_pod(f"web-{number}", info)
     at.until(lambda: bool(_workers(at, "joining")), 40, "a worker for the pods")
     (worker,) = _workers(at, "joining")
+    assert "starting worker" in at.run("why", "pod", "web-0")
     kubernetes.boot(worker)
     at.until(lambda: _workers(at, "ready") == [worker], 40, "its node to be ready")
     labels = kubernetes.nodes()[worker]["metadata"]["labels"]
@@ -135,6 +136,7 @@ def test_pods_get_nodes_and_nodes_are_drained_and_removed(
         40,
         "the pods to be bound",
     )
+    at.until(lambda: "of pool burst" in at.run("why", "pod", "default/web-0"), 20, "its node to be told")
     at.until(lambda: "0 pods are pending" in at.run("status"), 20, "the picture to follow")
     assert "prod" in at.run("cluster", "list")
     assert worker in at.run("cluster", "show", "prod")

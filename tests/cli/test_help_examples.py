@@ -55,6 +55,7 @@ PARSED_ONLY = {
     "herder admin mark-restored --store postgresql://herder@db/herder": "needs PostgreSQL; tests/backup runs it",
     "herder cluster show prod": "needs a cluster; tests/acceptance/test_nodes.py runs it",
     "herder cluster check prod": "needs a cluster; tests/acceptance/test_nodes.py runs it",
+    "herder why pod shop/web-1": "needs a cluster; tests/acceptance/test_nodes.py runs it",
     "herder pool scheduling-info burst": "needs a cluster; tests/acceptance/test_nodes.py runs it",
     "herder demo": "takes half a minute; tests/demo runs it",
     "herder demo --input src --keep": "takes half a minute; tests/demo runs it",

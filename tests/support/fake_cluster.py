@@ -18,7 +18,7 @@ from herder.model.fleet.membership import LivesBy, Membership
 from herder.model.fleet.node import NodeSeen
 from herder.model.fleet.pool import Taint
 from herder.model.ids import WorkerName
-from herder.model.planning.cluster import ClusterSeen, NotConsidered, PodGroup
+from herder.model.planning.cluster import ClusterSeen, NotConsidered, PodGroup, PodSeen
 from herder.model.values.resources import Resources
 from herder.ports.cluster import Blocked, Cluster, ClusterContext, ClusterError, Emptying, NodeGone
 
@@ -43,6 +43,7 @@ class FakeCluster:
     name: str = "prod"
     nodes: dict[str, NodeSeen] = field(default_factory=dict)
     """By uid."""
+    pods: dict[str, PodSeen] = field(default_factory=dict)
     pending: tuple[PodGroup, ...] = ()
     not_considered: tuple[NotConsidered, ...] = ()
     as_of_ms: int | None = None
@@ -77,6 +78,9 @@ class FakeCluster:
             pending=self.pending,
             not_considered=self.not_considered,
         )
+
+    def pod(self, namespace: str, name: str) -> PodSeen | None:
+        return self.pods.get(f"{namespace}/{name}")
 
     async def follow(self) -> None:
         await asyncio.Event().wait()

@@ -6,6 +6,7 @@ from urllib.parse import quote
 from herder.client.pages import whole
 from herder.client.transport import Transport
 from herder.wire.clusters import ClusterChecks, ClusterView
+from herder.wire.resources import Explanation
 
 
 class Clusters:
@@ -20,6 +21,10 @@ class Clusters:
 
     def check(self, cluster: str) -> ClusterChecks:
         return self._http.get(f"{_path(cluster)}/check", ClusterChecks)
+
+    def why_pod(self, namespace: str, name: str, cluster: str | None = None) -> Explanation:
+        path = f"/pods/{quote(namespace, safe='') or '-'}/{quote(name, safe='') or '-'}/why"
+        return self._http.get(path, Explanation, {"cluster": cluster})
 
 
 def _path(cluster: str) -> str:

@@ -14,7 +14,7 @@ from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.driver_capabilities import Check
 from herder.model.fleet.node import Blocked, BlockedBy, Emptying, NodeSeen
 from herder.model.fleet.pool import Taint
-from herder.model.planning.cluster import ClusterSeen
+from herder.model.planning.cluster import ClusterSeen, PodSeen
 from herder.model.values.resources import Dimensions
 from herder.ports.clock import Clock
 
@@ -62,6 +62,9 @@ class Cluster(Protocol):
 
     def seen(self) -> ClusterSeen:
         """The picture now. Cheap when nothing has changed; never waits."""
+
+    def pod(self, namespace: str, name: str) -> PodSeen | None:
+        """What the picture has of one pod; None: it does not exist, has ended, or its scheduler has not looked at it yet."""
 
     async def follow(self) -> None:
         """Keep the picture up to date until cancelled. It ends by no error of the cluster: faults are in the picture."""

@@ -10,6 +10,7 @@ from herder.memberships.kubernetes.picture import Picture
 from herder.memberships.kubernetes.pod_facts import EXCLUDED_MAX
 from herder.model.fleet.node import NodeSeen
 from herder.model.fleet.pressure import WorkerUse
+from herder.model.planning.cluster import PodSeen
 from herder.model.values.resources import Resources
 from tests.memberships.kubernetes.objects_made import (
     MIRROR,
@@ -44,6 +45,19 @@ def test_pods_load_their_node_until_they_end_or_are_gone(picture: Picture) -> No
     for key in ("default/b", "default/c"):
         picture.pods.drop(key)
     assert by_name(picture)["w1"].requested == Resources()
+
+
+def test_one_pod_is_found_with_what_it_is(picture: Picture) -> None:
+    picture.pods.put("default/bound", pod("bound", node="w1"))
+    picture.pods.put("default/waits", pod("waits", conditions=[UNSCHEDULABLE]))
+    picture.pods.put("default/gated", pod("gated", schedulingGates=[{"name": "x"}], conditions=[]))
+    (group,) = picture.pods.pending()
+    assert picture.pods.pod("default/bound") == PodSeen(node="w1")
+    assert picture.pods.pod("default/waits") == PodSeen(shape=group.shape, since_ms=group.since_ms)
+    gated = picture.pods.pod("default/gated")
+    assert gated is not None
+    assert "scheduling gate" in gated.because
+    assert picture.pods.pod("default/lost") is None
 
 
 def test_pods_may_be_seen_before_their_node_and_after_it(picture: Picture) -> None:

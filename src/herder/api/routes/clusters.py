@@ -5,7 +5,7 @@ from fastapi import Request
 from herder.api.http.route_table import CHANGE_FLEET, RouteTable
 from herder.model.permissions import Principal
 from herder.wire.clusters import ClusterChecks, ClusterView, SchedulingInfo
-from herder.wire.resources import Page
+from herder.wire.resources import Explanation, Page
 
 
 def add(front: RouteTable) -> None:
@@ -27,7 +27,13 @@ def add(front: RouteTable) -> None:
         """What a pod writes so that it runs on the workers of a pool."""
         return reads.scheduling_info(who, request.path_params["pool"])
 
+    async def why_pod(request: Request, who: Principal) -> Explanation:
+        """Why a pod waits: whether it is demand, which pools could take it, and what holds them back. `cluster`: which one, if several have it."""
+        at, query = request.path_params, request.query_params
+        return await reads.why_pod(who, at["namespace"], at["pod"], query.get("cluster"))
+
     front.read("/clusters", list_clusters, Page)
     front.read("/clusters/{cluster}", get_cluster, ClusterView)
     front.read("/clusters/{cluster}/check", check, ClusterChecks, CHANGE_FLEET)
     front.read("/pools/{pool}/scheduling-info", scheduling, SchedulingInfo)
+    front.read("/pods/{namespace}/{pod}/why", why_pod, Explanation)

@@ -17,7 +17,7 @@ from herder.control.kernel.core import Core
 from herder.control.kernel.waiting.waiters import Waiters
 from herder.control.planning.observation import observe_now
 from herder.control.reads import clusters, drivers, events, fleet, jobs, repeated_requests, sharing, sweeps
-from herder.control.reads.explanations import explain
+from herder.control.reads.explanations import explain, pods
 from herder.control.reads.followed_output import Again, Followers
 from herder.control.reads.metrics import metrics_text
 from herder.control.reads.worker_health import worker_health_view
@@ -182,6 +182,11 @@ class Reads:
     def cluster(self, who: Principal, name: str) -> ClusterView:
         check(who, Action.SEE, FLEET)
         return clusters.cluster_view(self._core, name)
+
+    async def why_pod(self, who: Principal, namespace: str, name: str, cluster: str | None) -> Explanation:
+        """`cluster`: needed only where several have such a pod."""
+        check(who, Action.SEE, FLEET)
+        return await pods.why_pod(self._core, namespace, name, cluster)
 
     async def check_cluster(self, who: Principal, name: str) -> ClusterChecks:
         check(who, Action.CHANGE, FLEET)

@@ -1,4 +1,4 @@
-"""Why a job waits, by the planner's own rules. Called by `herder why`, and for the same question by API and dashboard.
+"""Why a job or a pod waits, by the planner's own rules. Called by `herder why`, and for the same question by API and dashboard.
 
 It runs the same steps as the planner on the same observation, so that it can never tell another story than the plan.
 It changes nothing and predicts no times it does not know.
@@ -18,7 +18,7 @@ from herder.model.ids import ClassId, UserName
 from herder.model.planning.observed import Observed
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.values.phrases import agree, counted, listed, sentences
-from herder.model.work.demand import Asks, DemandGroup
+from herder.model.work.demand import Asks, DemandGroup, DemandSource, Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +69,7 @@ def why_waiting(
         *quota,
         *_nowhere(steps, queued, outcome),
         *_place(steps, queued, outcome),
-        *_ahead(steps, queued),
-        *_shared(steps, queued, holding),
+        *(() if _are_pods(queued) else (*_ahead(steps, queued), *_shared(steps, queued, holding))),
         *_pools(steps, queued),
         *((steps.snapshot.note,) if steps.snapshot.note is not None else ()),
     )
@@ -84,6 +83,8 @@ def _not_in_queue(class_id: ClassId, job_class: Asks, observed: Observed, unseen
     if unseen:
         return report.waiting_reason(unseen)
     text = "No job of this class was queued when the queue was last read; it has started or ended since."
+    if job_class.work is Work.PODS:
+        text = "No such pod was waiting when the cluster was last read; it was placed or deleted since."
     return Reason(kind=ReasonKind.NO_DEMAND, text=text, evidence=(("queued", 0),))
 
 
@@ -101,7 +102,7 @@ def _nowhere(steps: PlanSteps, queued: DemandGroup, outcome: DemandOutcome) -> l
     """What binds, and after it what binds each other pool that could take the job: raising any one limit would do."""
     if not outcome.nowhere:
         return []
-    binding = report.binding_reason(steps.snapshot, steps.growth_limits, queued, outcome)
+    binding = report.binding_reason(steps.snapshot, steps.demand_limits, queued, outcome)
     others = _other_limits(steps, queued, outcome, binding)
     have = agree(outcome.nowhere, "has", "have")
     text = sentences(f"{_of(outcome.nowhere, queued)} {have} no place", binding.text, *others)
@@ -110,7 +111,11 @@ def _nowhere(steps: PlanSteps, queued: DemandGroup, outcome: DemandOutcome) -> l
 
 
 def _of(count: int, queued: DemandGroup) -> str:
-    return f"{count:,} of {queued.count:,} such jobs"
+    return f"{count:,} of {queued.count:,} such {'pods' if _are_pods(queued) else 'jobs'}"
+
+
+def _are_pods(queued: DemandGroup) -> bool:
+    return queued.source is DemandSource.PENDING_PODS
 
 
 def _other_limits(
@@ -120,7 +125,7 @@ def _other_limits(
     told = {view.spec.driver for view in steps.snapshot.pools if view.spec.name == outcome.held_by}
     others = []
     for view in steps.snapshot.fits_in(queued):
-        text = steps.growth_limits[view.spec.name].binding.text
+        text = steps.demand_limits[view.spec.name].binding.text
         if text == binding.text:
             continue
         if view.spec.driver_frozen:
@@ -152,10 +157,16 @@ def _place(steps: PlanSteps, queued: DemandGroup, outcome: DemandOutcome) -> lis
         )
         found.append(Reason(kind=ReasonKind.IN_FLIGHT, text=text, evidence=evidence))
     if outcome.ready:
-        fit = agree(outcome.ready, "fits on a ready worker and starts", "fit on ready workers and start")
-        text = f"{_of(outcome.ready, queued)} {fit} in the order of the queue."
+        text = f"{_of(outcome.ready, queued)} {_fit(outcome.ready, queued)}."
         found.append(Reason(kind=ReasonKind.ENOUGH_CAPACITY, text=text, evidence=(("jobs", outcome.ready),)))
     return found
+
+
+def _fit(ready: int, queued: DemandGroup) -> str:
+    if _are_pods(queued):
+        return f"{agree(ready, 'fits on a ready worker', 'fit on ready workers')}, where the scheduler of the cluster places them"
+    fit = agree(ready, "fits on a ready worker and starts", "fit on ready workers and start")
+    return f"{fit} in the order of the queue"
 
 
 def _ahead(steps: PlanSteps, queued: DemandGroup) -> list[Reason]:
@@ -232,7 +243,7 @@ def _pools(steps: PlanSteps, queued: DemandGroup) -> list[Reason]:
     found = []
     for view in steps.snapshot.fits_in(queued):
         name = view.spec.name
-        growth_limit, templates = steps.growth_limits[name], steps.snapshot.templates_for(queued, view)
+        growth_limit, templates = steps.demand_limits[name], steps.snapshot.templates_for(queued, view)
         most, binding = may_make(growth_limit, templates), binding_for(growth_limit, templates)
         ready = sum(worker.state is WorkerState.READY and not worker.cordoned for worker in view.workers)
         limit = f"Driver {view.spec.driver} is frozen." if view.spec.driver_frozen else binding.text

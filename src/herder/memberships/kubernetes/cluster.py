@@ -16,7 +16,7 @@ from herder.memberships.kubernetes.uses import MetricsApi, UseSource
 from herder.model.fleet.driver_capabilities import Check
 from herder.model.fleet.node import NodeSeen
 from herder.model.fleet.pool import Taint
-from herder.model.planning.cluster import ClusterSeen
+from herder.model.planning.cluster import ClusterSeen, PodSeen
 from herder.ports.cluster import ClusterContext, ClusterError, ClusterUnavailable, Emptying
 from herder.remote.kubernetes.calls import NODES, PODS
 from herder.remote.kubernetes.connection import Connection
@@ -88,6 +88,9 @@ class KubernetesCluster:
             )
         fault = self._nodes.fault or self._pods.fault
         return replace(self._seen, as_of_ms=as_of_ms, fault=fault, version=self._version)
+
+    def pod(self, namespace: str, name: str) -> PodSeen | None:
+        return self._picture.pods.pod(f"{namespace}/{name}")
 
     async def follow(self) -> None:
         async with asyncio.TaskGroup() as tasks:

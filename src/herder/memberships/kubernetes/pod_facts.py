@@ -12,7 +12,7 @@ from typing import TypeVar
 from herder.memberships.kubernetes import objects
 from herder.memberships.kubernetes.pod_rules import Identity, Term, apart_for, groups_of
 from herder.memberships.kubernetes.pods import Bound, Excluded, Fact, Rules, Waiting, fact_of
-from herder.model.planning.cluster import NotConsidered, PodGroup
+from herder.model.planning.cluster import NotConsidered, PodGroup, PodSeen
 from herder.model.values.resources import Resources
 from herder.model.work.apart import Apart
 from herder.model.work.demand import Shape
@@ -90,6 +90,17 @@ class PodFacts:
 
     def load(self, node: str) -> Load | None:
         return self._loads.get(node)
+
+    def pod(self, key: str) -> PodSeen | None:
+        """By namespace and name."""
+        fact = self._facts.get(key)
+        if isinstance(fact, Bound):
+            return PodSeen(node=fact.node)
+        if isinstance(fact, Waiting):
+            apart = self._apart(fact.identity)
+            shape = fact.shape if apart is None else replace(fact.shape, apart=apart)
+            return PodSeen(shape=shape, since_ms=fact.since_ms)
+        return None if fact is None else PodSeen(because=fact.because)
 
     def pending(self) -> tuple[PodGroup, ...]:
         if self._pending is None:

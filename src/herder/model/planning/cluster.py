@@ -32,6 +32,18 @@ class NotConsidered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PodSeen:
+    """One pod. It is on a node, or it waits and is demand (`shape`), or it waits and is none (`because`)."""
+
+    node: str = ""
+    shape: Shape | None = None
+    """That of its group in the picture."""
+    since_ms: int = 0
+    """Since when its scheduler has found no place, when it is demand."""
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterSeen:
     cluster: str
     as_of_ms: int | None = None

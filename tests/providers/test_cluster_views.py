@@ -9,13 +9,18 @@ from herder.control.kernel.bounds.errors import Invalid, NotKnown, NotReady
 from herder.control.pools.pool_actions import check_pools
 from herder.control.reads import clusters
 from herder.memberships import registry
-from herder.model.ids import WorkerName
-from herder.model.planning.cluster import NotConsidered
+from herder.model.fleet.node import Blocked, BlockedBy
+from herder.model.fleet.pool import Toleration
+from herder.model.ids import UserName, WorkerName
+from herder.model.planning.cluster import NotConsidered, PodGroup
+from herder.model.values.resources import Resources
+from herder.model.work.demand import Shape
 from herder.ports.cluster import ClusterUnavailable
 from tests.providers.conftest import MakeFleet
 from tests.providers.test_clusters import NAME, drain, fleet_of, pool, ready
 from tests.support.fake_cluster import FakeCluster, know_nodes, node
 from tests.support.pools import pool_spec
+from tests.words.rules import faults
 
 pytestmark = pytest.mark.virtual_time
 
@@ -69,6 +74,34 @@ async def test_a_cluster_its_nodes_and_what_is_wrong_with_it(make_fleet: MakeFle
     assert clusters.states(fleet.core) == []
     cluster.evicts, cluster.now = True, fleet.clock.now_ms
     await fleet.until(lambda: fleet.states()[NAME] == "terminated")
+
+
+async def test_pending_pods_are_told_by_size_and_blocked_drains_with_their_budget(
+    make_fleet: MakeFleet,
+) -> None:
+    held = Blocked(pod="shop/web-1", by=BlockedBy.BUDGET, text="Budget web allows no eviction now.")
+    cluster = FakeCluster(blocked=(held,))
+    fleet = await fleet_of(make_fleet, cluster, pool(pending_pods=99))
+    worker = await ready(fleet, cluster, workload_pods=1)
+    since_ms = fleet.clock.now_ms() - 40_000
+    for number in range(7):
+        size = Resources(1000 * (20 + number), 2048, 0)
+        shape = Shape(request=size, user=UserName("kubernetes"))
+        tolerant = replace(shape, tolerations=(Toleration(key="spot"),))
+        cluster.pending += (
+            PodGroup(shape=shape, count=9 - number, since_ms=since_ms, example=f"shop/a-{number}"),
+            PodGroup(shape=tolerant, count=1, since_ms=since_ms - 5_000, example="shop/b"),
+        )
+    await drain(fleet, worker)
+    await fleet.until(lambda: worker.node is not None and bool(worker.node.blocked))
+    view = clusters.cluster_view(fleet.core, "prod")
+    assert len(view.pending) == 6
+    assert view.pending[0].startswith("10 pods request 20 CPU, 2 GiB memory each. The oldest has waited for ")
+    assert view.pending[0].endswith(" Example: shop/b.")
+    assert view.pending[5] == "9 pods have one of 2 other sizes."
+    (blocked,) = view.blocked_drains
+    assert "Budget web allows no eviction now." in blocked
+    assert [faults(text) for text in (*view.pending, blocked)] == [[]] * 7
 
 
 async def test_a_check_and_a_recipe_say_what_is_missing(make_fleet: MakeFleet) -> None:

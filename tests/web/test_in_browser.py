@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sy
 from herder.control.kernel.clock import now_ms
 from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import hash_token
-from tests.web.world import World, add_jobs, add_pool, busy, trouble, wave
+from tests.web.world import World, add_jobs, add_pool, busy, clusters, trouble, wave
 
 pytestmark = pytest.mark.browser
 
@@ -52,6 +52,7 @@ def empty_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def busy_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     for world in world_in(tmp_path_factory.mktemp("busy")):
         world.run(busy)
+        world.run(clusters)
         wave(world.trend, now_ms())
         yield world
 
@@ -134,6 +135,7 @@ def test_the_empty_state_is_calm_and_says_what_to_type(
     expect(page.locator("#pools .command")).to_have_text("herder apply -f herder.yaml")
     expect(page.locator("#jobs .command")).to_have_text("herder job submit -- echo hello")
     expect(page.locator("#faults")).to_be_hidden()
+    expect(page.locator("#clusters")).to_be_hidden()
     expect(page.locator("#chart-workers canvas")).to_be_visible()
     assert page.evaluate(FAINT) == []
     assert page.evaluate(OVERFLOW) == 0
@@ -148,6 +150,8 @@ def test_the_busy_state_is_readable(
     page = visited.live()
     expect(page.locator("#workers tbody tr")).to_have_count(11)
     expect(page.locator("#pools tbody tr")).to_have_count(3)
+    expect(page.locator("#clusters tbody tr")).to_have_count(2)
+    expect(page.locator("#clusters")).to_contain_text("2 pods, for example shop/gated-1")
     expect(page.locator("#faults")).to_contain_text("Pool spot is frozen")
     expect(page.locator("#legend-jobs")).to_contain_text("queued30")
     assert page.evaluate(FAINT) == []
@@ -258,7 +262,7 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(visit: Opener, bu
     page = visit(busy_world).live()
     outline = "() => getComputedStyle(document.activeElement).outlineStyle"
     reached = []
-    for _ in range(5):
+    for _ in range(6):
         page.keyboard.press("Tab")
         assert page.evaluate(outline) == "solid"
         reached.append(

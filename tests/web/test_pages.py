@@ -16,6 +16,7 @@ from herder.control.loops.scale import cycle
 from herder.control.reads.port import Reads
 from herder.engine.memory.events import record_event
 from herder.engine.workers import deadlines, drains
+from herder.engine.workers.nodes import look as observe
 from herder.model.fleet.drain import OnBlocked
 from herder.model.ids import PoolName, UserName
 from herder.model.permissions import Principal, Role
@@ -25,7 +26,8 @@ from herder.web.page_data import look
 from herder.web.static_files import static_files
 from herder.web.templating import SECTIONS, render_section
 from herder.web.trend import Trend, measure
-from tests.web.world import add_jobs, add_pool, busy, trouble
+from tests.support.fake_cluster import FakeCluster
+from tests.web.world import add_jobs, add_pool, busy, clusters, trouble
 
 WEB = Path(herder.web.__file__).parent
 OPERATOR = Principal(UserName("ann"), Role.OPERATOR)
@@ -166,6 +168,27 @@ async def test_figures_and_the_ends_of_the_charts_are_of_one_moment(core: Core) 
     assert "Queued jobs 5 " in words(render_section("numbers", await look(reads, trend)))
 
 
+async def test_clusters_are_shown_where_there_are_any(core: Core) -> None:
+    assert " hidden>" in (await section(core, "clusters")).partition("\n")[0]
+    await clusters(core)
+    html = await section(core, "clusters")
+    assert " hidden>" not in html.partition("\n")[0]
+    said = words(html)
+    assert "edge v1.36.2 not yet never 0 of 0 0 0" in said
+    assert re.search(r"prod v1\.36\.2 seen (\d s ago|just now) 1 of 2 0 12", said), said
+    assert "prod: pending 12 pods request 1500m CPU" in said
+    assert "prod: not considered 2 pods, for example shop/gated-1. The pods have a scheduling gate." in said
+    assert "herder why pod NAMESPACE/NAME" in said
+    prod = core.clusters["prod"]
+    assert isinstance(prod, FakeCluster)
+    prod.pending, prod.not_considered = (), ()
+    observe(core.state, Changes(), prod.seen(), 60_000, now_ms())
+    assert "No pending pods." in words(await section(core, "clusters"))
+    prod.now, prod.as_of_ms = None, now_ms() - 90_000
+    observe(core.state, Changes(), prod.seen(), 60_000, now_ms())
+    assert "prod v1.36.2 not seen" in words(await section(core, "clusters"))
+
+
 async def test_old_faults_are_history(core: Core) -> None:
     changes = Changes()
     record_event(core.state, changes, now_ms() - 3_700_000, "worker.failed", "worker/old-1-1", "long ago")
@@ -175,6 +198,7 @@ async def test_old_faults_are_history(core: Core) -> None:
 
 async def test_hostile_names_are_only_text(core: Core) -> None:
     await busy(core)
+    await clusters(core)
     await trouble(core, HOSTILE)
     for worker in core.state.workers.values():
         worker.spec = worker.spec.__class__(**{**_fields(worker.spec), "template": HOSTILE})
@@ -185,6 +209,9 @@ async def test_hostile_names_are_only_text(core: Core) -> None:
             act.workers[:] = act.pool = act.text = HOSTILE
     for pool in picture.pools:
         pool.name = HOSTILE
+    for cluster in picture.clusters:
+        cluster.name = cluster.version = HOSTILE
+        cluster.pending = cluster.not_considered = cluster.blocked_drains = cluster.pools = [HOSTILE]
     for name in SECTIONS:
         html = render_section(name, picture)
         assert "<img" not in html, name

@@ -27,10 +27,14 @@ from herder.control.pools.pool_actions import store_pool
 from herder.control.recovery.recover import recover
 from herder.engine.attempts.attempt import ended
 from herder.engine.memory.events import record_event
+from herder.engine.workers.nodes import look
 from herder.engine.workers.worker import activated, drain, provisioned, provisioning
 from herder.model.ids import UserName
+from herder.model.planning.cluster import NotConsidered, PodGroup
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.stored.changes import Changes
+from herder.model.values.resources import Resources
+from herder.model.work.demand import Shape
 from herder.settings import pool_from_plain
 from herder.store.opening.database import migrate, open_engine, sqlite_url
 from herder.store.sql_store import SqlStore
@@ -38,6 +42,7 @@ from herder.web.routes import router
 from herder.web.trend import Sample, Trend
 from herder.wire.exchange import Finished
 from herder.wire.work import JobSubmission
+from tests.support.fake_cluster import FakeCluster, node
 
 ANN = Principal(UserName("ann"), Role.ADMINISTRATOR)
 
@@ -210,6 +215,25 @@ async def busy(core: Core) -> None:
     await add_jobs(core, 3, pool="spot")
     await cycle(core, report)
     await trouble(core, "the driver local could not start it: OutOfCapacity: no core left on this machine")
+
+
+async def clusters(core: Core) -> None:
+    """A cluster that is seen, with pods of each kind, and one that is not."""
+    kubernetes = UserName("kubernetes")
+    for name, cluster in (("prod", FakeCluster(now=now_ms)), ("edge", FakeCluster(name="edge"))):
+        core.clusters[name] = cluster
+        if name == "prod":
+            cluster.put(node("n-1"), node("n-2", ready=False))
+            shape = Shape(request=Resources(1500, 2048, 0), user=kubernetes)
+            cluster.pending = (
+                PodGroup(
+                    shape=shape, count=12, since_ms=now_ms() - 90_000, example="shop/web-7f9c6b5d4-x2x9z"
+                ),
+            )
+            cluster.not_considered = (
+                NotConsidered(because="The pods have a scheduling gate.", count=2, example="shop/gated-1"),
+            )
+        look(core.state, Changes(), cluster.seen(), 60_000, now_ms())
 
 
 def wave(trend: Trend, until_ms: int) -> None:

@@ -10,6 +10,7 @@ from herder.model.permissions import Principal, Role
 from herder.web.decisions import Decision, decision
 from herder.web.formatting import milliseconds
 from herder.web.trend import Sample, Trend
+from herder.wire.clusters import ClusterView
 from herder.wire.resources import PoolView, Status, WorkerView
 
 #: Rows of the table of workers; the command line has the rest.
@@ -57,6 +58,7 @@ class Picture:
     sequence: int
     """Of the last event that may be in it."""
     status: Status
+    clusters: list[ClusterView]
     workers: list[WorkerView]
     decisions: list[Decision]
     samples: tuple[Sample, ...]
@@ -124,6 +126,7 @@ async def look(reads: Reads, trend: Trend) -> Picture:
         now_ms=reads.now_ms(),
         sequence=sequence,
         status=await reads.status(_ANYBODY),
+        clusters=reads.clusters(_ANYBODY).items,
         workers=workers.items,
         decisions=[decision(plan) for plan in plans.items],
         samples=trend.samples,

@@ -9,7 +9,7 @@ from herder.web.page_data import Picture
 from herder.web.static_files import static_url
 
 #: Parts of the page that are replaced one by one, in the order in which they stand.
-SECTIONS = ("faults", "numbers", "pools", "workers", "jobs", "decisions")
+SECTIONS = ("faults", "numbers", "pools", "clusters", "workers", "jobs", "decisions")
 
 
 def _environment() -> Environment:

@@ -37,8 +37,12 @@ class ClusterView(msgspec.Struct, kw_only=True):
     """That have not ended and are to be its nodes."""
     pending_pods: int
     """Pods that wait and are demand."""
+    pending: list[str]
+    """They, each size in a sentence; the most frequent of them."""
     not_considered: list[str]
     """Pods that wait and are no demand, each sort in a sentence."""
+    blocked_drains: list[str]
+    """Of workers whose drain pods or their budgets hold up."""
     problems: list[str]
     """What a person should look at."""
     pools: list[str]

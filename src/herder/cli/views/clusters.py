@@ -66,6 +66,8 @@ def details(cluster: ClusterView, now_s: float) -> Details:
         ("Nodes", f"{cluster.ready_nodes} of {cluster.nodes} ready"),
         ("Pools", ", ".join(cluster.pools) or "-"),
         ("Pending pods", str(cluster.pending_pods)),
+        *(("Pending", text) for text in cluster.pending),
+        *(("Blocked drain", text) for text in cluster.blocked_drains),
         *(("Not considered", text) for text in cluster.not_considered),
         *(("Problem", text) for text in cluster.problems),
     ]

@@ -1,5 +1,7 @@
 """Views of clusters: how each was seen last, what is wrong with it, and its nodes that are workers. From memory, but for the check."""
 
+from collections import Counter
+
 from herder.control.kernel.bounds.errors import Invalid, NotKnown, NotReady
 from herder.control.kernel.core import Core
 from herder.decide.eligibility.scheduling_info import scheduling_info
@@ -9,13 +11,17 @@ from herder.engine.workers.drain_texts import progress_text
 from herder.engine.workers.nodes import twins_text
 from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import PoolName
+from herder.model.planning.cluster import ClusterSeen, PodGroup
 from herder.model.values.phrases import agree, clause, counted, listed, sentence, sentences
-from herder.model.values.times import iso_or_none
+from herder.model.values.resources import Resources
+from herder.model.values.times import iso_or_none, span
 from herder.ports.cluster import ClusterError
 from herder.wire.clusters import ClusterChecks, ClusterCheckView, ClusterNodeView, ClusterView, SchedulingInfo
 
 #: Nodes that a sentence names.
 NODES_NAMED_MAX = 3
+#: Sizes of pending pods that are told apart, and drains that are told.
+SIZES_MAX, BLOCKED_MAX = 5, 20
 
 
 def cluster_views(core: Core) -> list[ClusterView]:
@@ -99,6 +105,8 @@ def _view(core: Core, name: str) -> ClusterView:
         ready_nodes=sum(node.ready is True for node in seen.nodes),
         workers=len(_workers(core, name)),
         pending_pods=sum(group.count for group in seen.pending),
+        pending=_pending(seen, core.clock.now_ms()),
+        blocked_drains=_blocked(core, name),
         not_considered=[
             sentences(f"{counted(each.count, 'pod')}, for example {each.example}", each.because)
             for each in seen.not_considered
@@ -106,6 +114,38 @@ def _view(core: Core, name: str) -> ClusterView:
         problems=_problems(core, name),
         pools=[pool.name for pool in _pools(core, name)],
     )
+
+
+def _pending(seen: ClusterSeen, now_ms: int) -> list[str]:
+    """Pods of one size, whatever their other rules are."""
+    counts: Counter[Resources] = Counter()
+    oldest: dict[Resources, PodGroup] = {}
+    for group in seen.pending:
+        size = group.shape.request
+        counts[size] += group.count
+        if size not in oldest or group.since_ms < oldest[size].since_ms:
+            oldest[size] = group
+    shown = counts.most_common()
+    found = [
+        f"{counted(count, 'pod')} {agree(count, 'requests', 'request')} {size}{agree(count, '', ' each')}. "
+        f"The oldest has waited for {span(max(0, now_ms - oldest[size].since_ms))}. Example: {oldest[size].example}."
+        for size, count in shown[:SIZES_MAX]
+    ]
+    if len(shown) > SIZES_MAX:
+        others = sum(count for _, count in shown[SIZES_MAX:])
+        found.append(
+            f"{counted(others, 'pod')} {agree(others, 'has', 'have')} one of {counted(len(shown) - SIZES_MAX, 'other size')}."
+        )
+    return found
+
+
+def _blocked(core: Core, name: str) -> list[str]:
+    now_ms = core.clock.now_ms()
+    return [
+        progress_text(core.state, worker, now_ms)
+        for worker in _workers(core, name)
+        if worker.drain is not None and worker.node is not None and worker.node.blocked
+    ][:BLOCKED_MAX]
 
 
 def _problems(core: Core, name: str) -> list[str]:

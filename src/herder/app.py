@@ -19,7 +19,7 @@ def whole_app() -> typer.Typer:
     from herder.server import commands
     from herder.simulate.commands import simulate
 
-    app = build_app(_driver_faults, _bootstrap_faults)
+    app = build_app(_driver_faults, _bootstrap_faults, _jobs_manifests)
     commands.add_to(app)
     demo.add_to(app)
     simulate.add_to(app)
@@ -36,6 +36,12 @@ def _bootstrap_faults(kind: str, settings: Mapping[str, object]) -> Sequence[tup
     from herder.bootstraps.registry import settings_faults
 
     return settings_faults(kind, settings)
+
+
+def _jobs_manifests(namespace: str) -> str:
+    from herder.drivers.kubernetes_jobs.rights import manifests
+
+    return manifests(namespace)
 
 
 def cli_reference() -> str:

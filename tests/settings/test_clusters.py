@@ -11,6 +11,7 @@ from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.drain import OnBlocked
 from herder.settings import SettingsError, expanded, load_texts, pool_from_plain, pool_to_plain
 from herder.settings.lint import lint
+from herder.settings.syntax.problems import Severity
 from tests.support.fake_cluster import NODES, know_nodes
 
 TEXT = """
@@ -152,3 +153,25 @@ def test_what_is_left_alone_raises_a_doubt() -> None:
     lone = TEXT.replace("cluster: prod", "cluster: prob")
     texts = [f"{each.message} {each.remedy}" for each in lint(load_texts([("herder.yaml", lone)]))]
     assert any("Cluster 'prob' is not defined under `clusters`." in each for each in texts)
+
+
+def test_a_pool_of_kubernetes_jobs_has_workers_for_one_job() -> None:
+    text = """
+drivers:
+  prod-jobs: {kind: kubernetes-jobs, settings: {image: x}}
+pools:
+  several: {driver: prod-jobs, templates: [small]}
+  one: {driver: prod-jobs, templates: [small], one_job_per_worker: true}
+  other: {driver: local, templates: [small]}
+"""
+    found = [each for each in lint(load_texts([("h.yaml", text)])) if each.key.endswith("one_job_per_worker")]
+    (told,) = found
+    assert (told.key, told.severity, told.remedy) == (
+        "pools.several.one_job_per_worker",
+        Severity.WARNING,
+        "Set one_job_per_worker: true.",
+    )
+    assert "h.yaml:5" in str(told.place)
+    assert told.message == (
+        "Driver 'prod-jobs' creates each worker as a Kubernetes Job for one job of Herder, but one_job_per_worker is false."
+    )

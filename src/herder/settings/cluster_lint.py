@@ -9,11 +9,14 @@ from herder.settings.syntax.durations import format_duration
 
 Finding = tuple[str, str, str]
 """(setting, what is wrong, remedy)."""
+#: The kind of driver whose workers are Kubernetes Jobs.
+_JOBS_KIND = "kubernetes-jobs"
 
 
 def cluster_findings(settings: Settings, pool: PoolSpec) -> Iterator[Finding]:
     yield from _order(settings, pool)
     yield from _bootstrap(settings, pool)
+    yield from _one_job(settings, pool)
     if not pool.cluster:
         return
     known = {cluster.name: cluster for cluster in settings.clusters}
@@ -49,6 +52,23 @@ def _bootstrap(settings: Settings, pool: PoolSpec) -> Iterator[Finding]:
             f"Bootstrap {pool.bootstrap!r} is not defined under `bootstraps`.",
             f"Define bootstraps: {{{pool.bootstrap}: {{kind: …}}}} in the server's file{have}.",
         )
+
+
+def _one_job(settings: Settings, pool: PoolSpec) -> Iterator[Finding]:
+    """Such a worker runs one job and ends. The driver refuses one with more places."""
+    driver = settings.driver(pool.driver)
+    if (
+        driver is None
+        or driver.kind != _JOBS_KIND
+        or pool.jobs.one_per_worker
+        or not pool.membership.takes_jobs
+    ):
+        return
+    yield (
+        "one_job_per_worker",
+        f"Driver {driver.name!r} creates each worker as a Kubernetes Job for one job of Herder, but one_job_per_worker is false.",
+        "Set one_job_per_worker: true.",
+    )
 
 
 def _order(settings: Settings, pool: PoolSpec) -> Iterator[Finding]:

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from herder.app import whole_app
+from herder.cli.shell.exit_codes import Code
+from herder.cli.shell.main import run
 from herder.drivers import registry
 from herder.drivers.kubernetes_jobs import KubernetesJobsDriver
 from herder.drivers.kubernetes_jobs.manifest import job_of, secret_of, tags_in
@@ -87,6 +90,7 @@ def test_each_right_is_needed_and_its_lack_is_named(lab: Lab, right: Right) -> N
     (failed,) = [check for check in driver.checks() if not check.passed]
     assert failed.name == str(right)
     assert right.rule in failed.remedy
+    assert "herder cluster manifests --jobs herder" in failed.remedy
 
 
 def test_what_it_can_do_is_said() -> None:
@@ -96,6 +100,29 @@ def test_what_it_can_do_is_said() -> None:
 def test_the_page_shows_the_role() -> None:
     page = Path(__file__).parents[3] / "docs" / "how-to" / "kubernetes-jobs.md"
     assert documented() in page.read_text()
+
+
+def test_the_command_line_prints_the_role_of_the_page(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(whole_app(), ["cluster", "manifests", "--jobs", NAMESPACE]) == 0
+    assert f"```yaml\n{capsys.readouterr().out}```\n" == documented()
+    assert run(whole_app(), ["cluster", "manifests", "--jobs", "team-a"]) == 0
+    assert capsys.readouterr().out == manifests("team-a")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--jobs", "No_Way"], "'No_Way' is not a name of a namespace"),
+        (["--jobs", "a\nkind: ClusterRole"], "is not a name of a namespace"),
+        (["prod", "--jobs", "herder"], "--jobs needs no cluster and no file."),
+    ],
+)
+def test_what_is_no_namespace_is_told(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(whole_app(), ["cluster", "manifests", *words]) == Code.USAGE
+    shown = capsys.readouterr()
+    assert (told in shown.err, shown.out) == (True, "")
 
 
 # --- settings

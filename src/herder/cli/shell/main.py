@@ -5,7 +5,7 @@ Called by `herder.app`, which adds the commands of other layers (`up`, `server`,
 
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -31,10 +31,13 @@ _ABOUT = "Herder is a control plane for elastic pools of workers."
 
 
 def build_app(
-    driver_faults: "DriverFaults | None" = None, bootstrap_faults: "BootstrapFaults | None" = None
+    driver_faults: "DriverFaults | None" = None,
+    bootstrap_faults: "BootstrapFaults | None" = None,
+    jobs_manifests: "Callable[[str], str] | None" = None,
 ) -> typer.Typer:
     """All commands that speak to a server. Add your own with `app.command()` or `app.add_typer()`. `driver_faults`,
-    `bootstrap_faults`: what is wrong with the kind and settings of one, from whoever knows them."""
+    `bootstrap_faults`: what is wrong with the kind and settings of one, from whoever knows them; `jobs_manifests`: what the driver
+    kubernetes-jobs needs in a namespace."""
     from herder.cli.commands.fleet import apply, cluster, config, driver, pool, worker
     from herder.cli.commands.observe import events, pack, plan, status, why
     from herder.cli.commands.people import project, token, user, whoami
@@ -53,7 +56,7 @@ def build_app(
         module.add_to(app)
     for name, build in (
         ("batch", batch.build),
-        ("cluster", cluster.build),
+        ("cluster", partial(cluster.build, jobs_manifests)),
         ("config", partial(config.build, driver_faults, bootstrap_faults)),
         ("driver", driver.build),
         ("job", job.build),

@@ -26,5 +26,6 @@ def _right(api: Api, right: Right) -> Check:
         name=str(right),
         passed=False,
         detail=f"The right is missing in namespace {api.namespace}.",
-        remedy=f"Add the rule {right.rule} to the Role of Herder in namespace {api.namespace}.",
+        remedy=f"Add the rule {right.rule} to the Role of Herder in namespace {api.namespace}: "
+        f"herder cluster manifests --jobs {api.namespace}.",
     )

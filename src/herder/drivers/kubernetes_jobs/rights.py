@@ -3,8 +3,13 @@
 A right that is not here must not be used, and one that is here is used: a test compares them with the calls that are made.
 """
 
+import re
+
 from herder.drivers.kubernetes_jobs.api import EVENTS, JOBS, QUOTAS, SECRETS
 from herder.remote.kubernetes.calls import PODS, Call, Resource, Right
+
+#: What Kubernetes allows.
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 def _rights(resource: Resource, *verbs: str, subresource: str = "") -> tuple[Right, ...]:
@@ -23,7 +28,11 @@ NEEDED = (
 
 
 def manifests(namespace: str, name: str = "herder-jobs") -> str:
-    """Namespace, service account, role and binding, ready for `kubectl apply -f -`."""
+    """Namespace, service account, role and binding, ready for `kubectl apply -f -`. Raises ValueError for a name that is none of a namespace."""
+    if not _NAMESPACE.fullmatch(namespace):
+        raise ValueError(
+            f"{namespace[:100]!r} is not a name of a namespace; write small letters, digits and dashes"
+        )
     return "---\n".join(
         (
             _object("v1", "Namespace", namespace),

@@ -1,5 +1,6 @@
 """`herder cluster`: show clusters, check them, and print what they need."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -10,15 +11,62 @@ from herder.cli.shell.exit_codes import Code
 from herder.cli.shell.options import Watch, usage
 from herder.cli.shell.session import session, suggesting
 from herder.cli.views.clusters import CHECKS, CLUSTERS, details
+from herder.model.values.phrases import clause
+
+JobsManifests = Callable[[str], str]
+"""From a namespace to what the driver kubernetes-jobs needs there. Raises ValueError for a name that cannot be one."""
 
 
-def build() -> typer.Typer:
+def build(jobs_manifests: JobsManifests | None = None) -> typer.Typer:
     app = noun("Clusters, whose nodes are workers.", example="herder cluster list")
     command(app, "list", example="herder cluster list")(show_all)
     command(app, "show", example="herder cluster show prod")(show)
     command(app, "check", example="herder cluster check prod")(check)
-    command(app, "manifests", example="herder cluster manifests > herder-rights.yaml")(manifests)
+    _add_manifests(app, jobs_manifests)
     return app
+
+
+def _add_manifests(app: typer.Typer, jobs_manifests: JobsManifests | None) -> None:
+    @command(
+        app,
+        "manifests",
+        example="herder cluster manifests > herder-rights.yaml\nherder cluster manifests --jobs herder > herder-jobs.yaml",
+    )
+    def manifests(
+        ctx: typer.Context,
+        name: Annotated[
+            str | None,
+            typer.Argument(metavar="CLUSTER", help="The cluster in the file. Default: a Kubernetes cluster."),
+        ] = None,
+        file: Annotated[
+            list[str] | None,
+            typer.Option("--file", "-f", metavar="PATH", help="File or folder of settings. Repeatable."),
+        ] = None,
+        jobs: Annotated[
+            str | None,
+            typer.Option(
+                "--jobs",
+                metavar="NAMESPACE",
+                help="Print what the driver kubernetes-jobs needs in this namespace instead: account and Role.",
+            ),
+        ] = None,
+    ) -> None:
+        """Print what a cluster needs, as YAML for kubectl apply: rights of Herder, PriorityClasses, and account and NetworkPolicy of pods of jobs."""
+        if jobs is None:
+            session(ctx).printer.line(_of_cluster(name, file).rstrip())
+            return
+        if name is not None or file is not None:
+            raise usage("--jobs needs no cluster and no file.", hint="Remove them, or remove --jobs.")
+        session(ctx).printer.line(_of_jobs(jobs, jobs_manifests).rstrip())
+
+
+def _of_jobs(namespace: str, write: JobsManifests | None) -> str:
+    if write is None:
+        raise usage("This program does not have the driver kubernetes-jobs.", hint="")
+    try:
+        return write(namespace)
+    except ValueError as error:
+        raise usage(f"--jobs: {clause(error)}.") from None
 
 
 def show_all(ctx: typer.Context, watch: Watch = False) -> None:
@@ -59,23 +107,11 @@ def check(ctx: typer.Context, cluster: ClusterArgument) -> None:
         raise typer.Exit(Code.FAILURE)
 
 
-def manifests(
-    ctx: typer.Context,
-    name: Annotated[
-        str | None,
-        typer.Argument(metavar="CLUSTER", help="The cluster in the file. Default: a Kubernetes cluster."),
-    ] = None,
-    file: Annotated[
-        list[str] | None,
-        typer.Option("--file", "-f", metavar="PATH", help="File or folder of settings. Repeatable."),
-    ] = None,
-) -> None:
-    """Print what a cluster needs, as YAML for kubectl apply: rights of Herder, PriorityClasses, and account and NetworkPolicy of pods of jobs."""
+def _of_cluster(name: str | None, file: list[str] | None) -> str:
     from herder.memberships.registry import offer
     from herder.model.fleet.cluster import ClusterSettings
     from herder.settings.load import load
 
-    say = session(ctx)
     wanted = ClusterSettings(name=name or "kubernetes")
     if file is not None or name is not None:
         known = {each.name: each for each in load(file or ["herder.yaml"]).clusters}
@@ -88,4 +124,5 @@ def manifests(
     write = offer(wanted.membership, "manifests")
     if write is None:
         raise usage(f"Membership {wanted.membership} needs nothing in its clusters.", hint="")
-    say.printer.line(write(wanted).rstrip())
+    written: str = write(wanted)
+    return written

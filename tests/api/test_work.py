@@ -403,6 +403,7 @@ def test_the_first_of_many_jobs_to_end_is_found_with_its_result(
         (first + 1, "succeeded", {"answer": 42}),
     ]
     api.post(f"/jobs/{first + 2}/cancel", json={})
+    worker.end(first + 2, state="cancelled", cause="cancelled")
     (last,) = ended(api, f"{first + 2}", 30)
     assert (last["state"], last["result"]) == ("cancelled", None)
 

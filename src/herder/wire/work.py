@@ -155,7 +155,8 @@ class EndedJob(msgspec.Struct, kw_only=True):
 
     id: int
     key: str | None
-    state: Literal["succeeded", "failed", "cancelled", "skipped"]
+    state: str
+    """succeeded, failed, cancelled or skipped."""
     exit_code: int | None
     cause: str
     message: str

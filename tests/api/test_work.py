@@ -396,7 +396,12 @@ def test_the_first_of_many_jobs_to_end_is_found_with_its_result(
     worker.end(first + 1, result=msgspec.Raw(b'{"answer": 42}'))
     waiting.join(30)
     (one,) = found
-    assert (one["id"], one["key"], one["state"], one["result"]) == (first + 1, "b", "succeeded", {"answer": 42})
+    assert (one["id"], one["key"], one["state"], one["result"]) == (
+        first + 1,
+        "b",
+        "succeeded",
+        {"answer": 42},
+    )
     worker.end(first, state="failed", exit_code=3, cause="exit_code", message="No.", result=msgspec.Raw(b"7"))
     assert [(each["id"], each["state"], each["result"]) for each in ended(api, asked)] == [
         (first, "failed", 7),

@@ -14,6 +14,7 @@ from typing import Any
 
 CALL_CHARACTERS_MAX = 250_000
 """Of one pickled call; the server takes 256 KiB of files for a job."""
+VERSION = ".".join(map(str, sys.version_info[:2]))
 FILE, PROGRAM = "call.txt", "call.py"
 Row = tuple[tuple[Any, ...], dict[str, Any]]
 """The arguments of one call."""
@@ -48,4 +49,4 @@ def pickled(function: Callable[..., Any], rows: list[Row]) -> str:
             f"The pickled call has {len(text):,} characters, but may have {CALL_CHARACTERS_MAX:,}. "
             "Store large data where the job can read it, and send its path."
         )
-    return f"{sys.version_info[0]}.{sys.version_info[1]}\n{text}"
+    return f"{VERSION}\n{text}"

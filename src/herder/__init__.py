@@ -2,17 +2,18 @@
 
 The package's public face is the command `herder`, the modules named in `docs/`, and for programs that submit work:
 
-from herder import Executor
+from herder import Batch, Executor
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from herder.client.batch import Batch
     from herder.client.executor import Executor
 
 __version__ = "0.1.0"
-__all__ = ["Executor", "__version__"]
-_LAZY = {"Executor": "herder.client.executor"}
+__all__ = ["Batch", "Executor", "__version__"]
+_LAZY = {"Batch": "herder.client.batch", "Executor": "herder.client.executor"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,11 +1,11 @@
 """Calls of an executor run on real local workers: values, exceptions, cancelling, limits, and the end of a server in the middle."""
 
-import concurrent.futures as futures
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent import futures
 from pathlib import Path
 
 import pytest
@@ -35,7 +35,9 @@ def test_a_call_gives_its_value(executor: Executor) -> None:
     base = 40
     future = executor.submit(lambda x, *, y: base + x + y, 1, y=1)
     assert future.result(60) == 42
-    assert future.done() and not future.cancelled() and future.job > 0
+    assert future.done()
+    assert not future.cancelled()
+    assert future.job > 0
 
 
 def test_map_gives_the_values_in_order_in_chunks_too(executor: Executor) -> None:
@@ -81,7 +83,7 @@ def test_what_is_too_large_is_said_with_its_size(executor: Executor) -> None:
     with pytest.raises(ValueError, match="may have 250,000") as refused:
         executor.submit(len, os.urandom(300_000))
     assert "read it, and send its path" in str(refused.value)
-    with pytest.raises(RemoteError, match="ValueError: The pickled result has .* may have 1,000,000"):
+    with pytest.raises(RemoteError, match=r"ValueError: The pickled result has .* may have 1,000,000"):
         executor.submit(os.urandom, 1_000_000).result(60)
 
 
@@ -105,7 +107,7 @@ def test_a_call_that_runs_is_cancelled_with_its_job(
     sign = tmp_path / "began"
 
     def long(path: str) -> None:
-        open(path, "w").close()  # noqa: SIM115
+        open(path, "w").close()
         time.sleep(600)
 
     future = executor.submit(long, str(sign))
@@ -113,7 +115,9 @@ def test_a_call_that_runs_is_cancelled_with_its_job(
     assert executor.submit(len, "short").result(60) == 5, (
         "a short call is not seen late because of a long one"
     )
-    assert future.cancel() and future.cancelled() and future.cancel()
+    assert future.cancel()
+    assert future.cancelled()
+    assert future.cancel()
     done, _ = futures.wait([future], 5)
     assert done == {future}
     with place[1]() as client:

@@ -31,7 +31,7 @@ def test_each_program_of_the_page_is_tried() -> None:
 @pytest.mark.parametrize("place", range(len(SHOWN)))
 def test_a_program_of_the_page_runs(place: int, server: Installation, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
-    script.write_text(PROGRAMS[place].replace("/tmp/herder-docs-hello.txt", str(tmp_path / "hello.txt")))  # noqa: S108
+    script.write_text(PROGRAMS[place].replace("/tmp/herder-docs-hello.txt", str(tmp_path / "hello.txt")))
     done = subprocess.run(
         [sys.executable, str(script)],
         env={**os.environ, **server.env},

@@ -29,7 +29,7 @@ def _numbers(text: str) -> list[int]:
             raise _wrong(text)
         if int(last) - int(first) >= JOBS_MAX or len(found) > JOBS_MAX:
             raise Invalid(
-                f"jobs={text[:50]} names more than {JOBS_MAX:,} jobs.",
+                f"{text[:50]!r} names more than {JOBS_MAX:,} jobs.",
                 field="jobs",
                 hint="Ask about them in several calls.",
             )
@@ -39,7 +39,7 @@ def _numbers(text: str) -> list[int]:
 
 def _wrong(text: str) -> Invalid:
     return Invalid(
-        f"jobs={text[:50]!r} is not a list of numbers of jobs.",
+        f"{text[:50]!r} is not a list of numbers of jobs.",
         field="jobs",
         hint="Write numbers and ranges: jobs=17,20-29.",
     )

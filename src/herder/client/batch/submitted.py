@@ -28,8 +28,8 @@ class BatchFailedError(Exception):
         counts = ", ".join(f"{count:,} {state}" for state, count in view.counts.items() if count)
         failed = batch.jobs(state="failed", limit=FAILURES_SHOWN)
         said = "".join(f"\n  job {each.id} ({each.key or 'no name'}): {each.message}" for each in failed)
-        hint = f"\nSee `herder job logs --batch {batch.id} --state failed`."
-        super().__init__(f"Batch {batch.id} {view.state}: {counts}.{said}{hint}")
+        hint = f"See `herder job logs --batch {batch.id} --state failed`."
+        super().__init__(f"Batch {batch.id} {view.state}: {counts}. {hint}{said}")
 
 
 class SubmittedBatch:

@@ -33,10 +33,8 @@ def program() -> str:
     """`remote_call.py` without its documentation, which would travel with each job."""
     text = resources.files(__package__).joinpath("remote_call.py").read_text(encoding="utf-8")
     tree = ast.parse(text)
-    tree.body = [
-        each for each in tree.body if not isinstance(each, ast.Expr) or isinstance(each.value, ast.Call)
-    ]
-    return ast.unparse(tree)
+    functions = [each for each in tree.body if isinstance(each, ast.FunctionDef)]
+    return "\n".join((*map(ast.unparse, functions), "main()", ""))
 
 
 def pickled(function: Callable[..., Any], rows: list[Row]) -> str:

@@ -8,6 +8,7 @@ import pickle
 import zlib
 from typing import Any
 
+from herder.model.values.phrases import clause
 from herder.wire.work import EndedJob
 
 
@@ -36,7 +37,7 @@ def outcome_of(ended: EndedJob) -> tuple[list[Any], BaseException | None]:
         try:
             return _unpickled(answer["data"]), None
         except Exception as error:  # noqa: BLE001 - whatever unpickling raises is the outcome of this call
-            failed = RemoteError(f"The result of job {ended.id} cannot be unpickled here: {error}")
+            failed = RemoteError(f"The result of job {ended.id} cannot be unpickled here: {clause(error)}.")
             failed.__cause__ = error
             return [], failed
     if ended.state == "failed" and ended.cause == "exit_code" and "type" in answer:

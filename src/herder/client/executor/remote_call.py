@@ -49,6 +49,3 @@ def main() -> None:
     sys.stdout.flush()
     if answer:
         os._exit(1)
-
-
-main()

@@ -243,7 +243,7 @@ def all_of(client: httpx.Client, path: str, **query: Any) -> list[dict[str, Any]
     found: list[dict[str, Any]] = []
     after: str | None = None
     while True:
-        page = client.get(path, params={**query, "limit": 3, **({"after": after} if after else {})}).json()
+        page = client.get(path, params={**query, "limit": 20, **({"after": after} if after else {})}).json()
         found += page["items"]
         after = page["next"]
         if after is None:

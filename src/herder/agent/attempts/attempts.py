@@ -24,6 +24,7 @@ from herder.agent.runtimes import (
     Running,
     Runtime,
     TellsDeadline,
+    TellsTroubles,
     UnknownRuntime,
     Verdict,
     ended_now,
@@ -80,6 +81,15 @@ class Attempts(Report):
     def held(self) -> list[Key]:
         """Everything that the server has not been told the end of, or has not receipted."""
         return [*self._held, *self._outbox.finished]
+
+    def troubles(self) -> list[str]:
+        """What keeps its runtimes from starting anything, as sentences."""
+        return [
+            each
+            for runtime in self._runtimes.values()
+            if isinstance(runtime, TellsTroubles)
+            for each in runtime.troubles()
+        ]
 
     # --- from the server
 

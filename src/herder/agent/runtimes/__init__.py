@@ -69,6 +69,14 @@ class TellsDeadline(Protocol):
         """May be called again with an earlier end; also before the first attempt."""
 
 
+@runtime_checkable
+class TellsTroubles(Protocol):
+    """A runtime that knows when nothing can be started with it."""
+
+    def troubles(self) -> list[str]:
+        """As sentences; empty when it is well."""
+
+
 class Runtime(Protocol):
     def start(self, assignment: Assignment, inputs: str | None = None) -> Finished | Running:
         """`inputs`: the path of a file that becomes the attempt's `parents.json`; it may be moved."""
@@ -78,6 +86,7 @@ class Runtime(Protocol):
 
 
 RUNTIMES = {
+    "container": "herder.agent.runtimes.container:ContainerRuntime",
     "noop": "herder.agent.runtimes.noop:NoopRuntime",
     "process": "herder.agent.runtimes.process:ProcessRuntime",
 }

@@ -378,6 +378,13 @@ _FIELDS: tuple[Field, ...] = (
         doc="weight: jobs share the CPU in proportion to their requests and may use idle CPU. hard: no job uses more than it requested.",
     ),
     plain(
+        "containers",
+        validation.flag,
+        FLAG,
+        "Whether the machines of this pool have a container engine (Docker or Podman), so that jobs with an image run there.",
+        "jobs.",
+    ),
+    plain(
         "default_eligible",
         validation.flag,
         FLAG,

@@ -23,6 +23,7 @@ from herder.agent.runtimes import (
     Report,
     Running,
     Runtime,
+    RuntimeLacking,
     TellsDeadline,
     TellsTroubles,
     UnknownRuntime,
@@ -283,6 +284,10 @@ class Attempts(Report):
                 assignment,
                 Verdict("failed", Cause.START_FAILED, str(error)),
                 self._ports.clock.now_ms(),
+            )
+        except RuntimeLacking as error:
+            return ended_now(
+                assignment, Verdict("failed", Cause.INFRASTRUCTURE, str(error)), self._ports.clock.now_ms()
             )
         except Exception as error:  # noqa: BLE001 - a fault of ours costs one attempt, not the worker
             _LOG.exception("Job %s, attempt %s could not be started.", assignment.job, assignment.attempt)

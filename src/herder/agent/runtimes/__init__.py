@@ -92,12 +92,16 @@ RUNTIMES = {
 }
 
 
+class RuntimeLacking(Exception):
+    """This machine lacks what the runtime needs. The text says what and the remedy."""
+
+
 class UnknownRuntime(LookupError):
     """The text names the ones there are."""
 
 
 def open_runtime(name: str, settings: AgentSettings, report: Report) -> Runtime:
-    """Raises UnknownRuntime or OSError (this machine lacks what it needs)."""
+    """Raises UnknownRuntime, RuntimeLacking or OSError."""
     if name not in RUNTIMES:
         raise UnknownRuntime(f"This worker has no runtime {name!r}. It has {', '.join(sorted(RUNTIMES))}.")
     module, _, attribute = RUNTIMES[name].partition(":")

@@ -24,7 +24,7 @@ from herder.agent.containers.images import Images
 from herder.agent.environment import clock
 from herder.agent.environment.settings import AgentSettings
 from herder.agent.processes.scratch import Scratch, make_work_folder
-from herder.agent.runtimes import Report, Running, Verdict, ended_now
+from herder.agent.runtimes import Report, Running, RuntimeLacking, Verdict, ended_now
 from herder.agent.runtimes.container_attempt import ContainerAttempt
 from herder.model.values.phrases import clause, sentence
 from herder.model.work.job import Cause
@@ -42,15 +42,18 @@ _REMOVE_TRIES = 10
 
 class ContainerRuntime:
     def __init__(self, settings: AgentSettings, report: Report) -> None:
-        """Raises OSError where there is no engine, ValueError for an address that is none."""
+        """Raises RuntimeLacking where there is no engine."""
         address = settings.container_engine or address_of(os.environ)
         if not address:
-            raise OSError(
-                "this machine has no container engine; start Docker or Podman (`podman system service`), or set CONTAINER_HOST"
+            raise RuntimeLacking(
+                "This worker has no container engine. Start Docker or `podman system service` on its machine, or set CONTAINER_HOST for its agent."
             )
         self.settings = settings
         self.report = report
-        self.engine = Engine(address)
+        try:
+            self.engine = Engine(address)
+        except ValueError as error:
+            raise RuntimeLacking(str(error)) from None
         self.images = Images(self.engine)
         self.loop = asyncio.get_running_loop()
         self.labels = {

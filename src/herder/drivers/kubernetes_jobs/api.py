@@ -14,6 +14,7 @@ from herder.model.fleet.driver import Unavailable
 from herder.ports.cluster import ClusterError
 from herder.remote.kubernetes.calls import ACCESS_REVIEWS, PODS, Call, Resource, Right
 from herder.remote.kubernetes.connection import FIELD_MANAGER, MERGE_PATCH, PAGE_BYTES_MAX
+from herder.remote.kubernetes.objects import UNREADABLE
 from herder.remote.kubernetes.sync_connection import SyncConnection
 
 JOBS = Resource(plural="jobs", group="batch")
@@ -141,7 +142,7 @@ class Api:
     def _decoded(self, kind: type[_T], body: bytes) -> _T:
         try:
             return msgspec.json.decode(body, type=kind)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise Unavailable(
                 f"Cluster {self.connection.cluster} answers with something that is not Kubernetes. Check the address of its API."
             ) from error

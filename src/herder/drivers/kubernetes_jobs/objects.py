@@ -110,6 +110,9 @@ class Quota(msgspec.Struct):
 
 
 class ListMetadata(msgspec.Struct):
+    """Every list has a version: what has none is no list, and not an empty one either."""
+
+    version: str = msgspec.field(name="resourceVersion")
     continue_: str = msgspec.field(default="", name="continue")
 
 

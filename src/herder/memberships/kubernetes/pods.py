@@ -22,6 +22,7 @@ OWNER = UserName("kubernetes")
 DEFAULT_SCHEDULER = "default-scheduler"
 #: The API server gives these tolerations to every pod, for 300 s: no pool can be chosen by them.
 _USUAL_TOLERATIONS = frozenset({"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"})
+_EFFECTS = frozenset({"", *TaintEffect})
 #: What the scheduler writes where a volume is missing. Not an interface, but the only sign without the right to read claims.
 _VOLUME_WORDS = (
     "unbound immediate PersistentVolumeClaims",
@@ -180,8 +181,8 @@ def _tolerations(spec: objects.PodSpec) -> tuple[Toleration, ...]:
     found = set()
     for each in spec.tolerations or ():
         usual = each.key in _USUAL_TOLERATIONS and each.effect == TaintEffect.NO_EXECUTE
-        # One that compares numbers (Gt, Lt) is left out: then a pool with that taint is not chosen.
-        if not usual and each.operator in ("Exists", "Equal", ""):
+        # One that compares numbers (Gt, Lt) or has another effect is left out: then a pool with that taint is not chosen.
+        if not usual and each.operator in ("Exists", "Equal", "") and each.effect in _EFFECTS:
             found.add(
                 Toleration(
                     key=each.key,

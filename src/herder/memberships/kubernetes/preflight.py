@@ -13,6 +13,7 @@ from herder.ports.cluster import ClusterError
 from herder.remote.kubernetes.calls import ACCESS_REVIEWS, Call, Right
 from herder.remote.kubernetes.connection import Connection
 from herder.remote.kubernetes.errors import unreadable
+from herder.remote.kubernetes.objects import UNREADABLE
 
 #: HTTP dates are whole seconds.
 SKEW_MAX_MS = 5_000
@@ -61,7 +62,7 @@ def _clock(connection: Connection, clock: Clock) -> Check:
     name = "clock"
     try:
         theirs_ms = int(parsedate_to_datetime(connection.date).timestamp() * 1000)
-    except ValueError:
+    except (ValueError, OverflowError):
         return Check(name=name, passed=True, detail="The API server does not say its time.")
     apart_ms = abs(theirs_ms - clock.now_ms())
     if apart_ms <= SKEW_MAX_MS:
@@ -91,7 +92,7 @@ async def _right(connection: Connection, right: Right) -> Check:
     answer = await connection.call(call, body=body)
     try:
         review = msgspec.json.decode(answer, type=_Answer).status
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise unreadable(connection.cluster, call, str(error)) from None
     if review.allowed:
         return Check(name=str(right), passed=True)

@@ -19,7 +19,7 @@ from herder.ports.cluster import ClusterError
 from herder.remote.kubernetes.calls import NODE_METRICS, Call, Right
 from herder.remote.kubernetes.connection import PAGE_BYTES_MAX, Connection
 from herder.remote.kubernetes.errors import unreadable
-from herder.remote.kubernetes.objects import moment_ms
+from herder.remote.kubernetes.objects import UNREADABLE, moment_ms
 
 #: The name of the check of a source.
 CHECKED = "use of nodes"
@@ -52,17 +52,17 @@ class MetricsApi:
         body = await self._connection.call(call, bytes_max=PAGE_BYTES_MAX)
         try:
             items = _METRICS.decode(body).items
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise unreadable(self._connection.cluster, call, str(error)) from None
         found = {}
         for item in items:
             at_ms = moment_ms(item.timestamp)
             try:
-                cpu_milli = rounded_down(nano(item.usage.cpu), Unit.MILLI)
-                memory_mib = rounded_down(nano(item.usage.memory), Unit.MIB)
+                cpu, memory = nano(item.usage.cpu), nano(item.usage.memory)
             except QuantityError:
                 continue
-            if at_ms is not None:
+            if at_ms is not None and cpu >= 0 and memory >= 0:
+                cpu_milli, memory_mib = rounded_down(cpu, Unit.MILLI), rounded_down(memory, Unit.MIB)
                 found[item.metadata.name] = WorkerUse(cpu_milli=cpu_milli, memory_mib=memory_mib, at_ms=at_ms)
         return found
 

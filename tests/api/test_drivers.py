@@ -166,7 +166,12 @@ def test_refused_credentials_freeze_the_driver_until_somebody_unfreezes_it(
         assert (answer.status_code, answer.json()["detail"]) == (409, trouble)
         assert any(trouble in each for each in server.http.get("/status").json()["recent_failures"])
         server.restart()
-    refused(409, "POST", "/drivers/pretend/freeze", server.http, json={})
+    problem = server.http.post("/drivers/pretend/freeze", json={})
+    assert (problem.status_code, problem.json()["detail"]) == (
+        409,
+        f"Driver pretend is already frozen, and its reason is kept. {trouble}",
+    )
+    assert "herder driver unfreeze pretend" in problem.json()["hint"]
     server.http.post("/drivers/pretend/unfreeze", json={}).raise_for_status()
     until(lambda: shown(server, "pretend")["state"] == "ready")
     assert not any(trouble in each for each in server.http.get("/status").json()["recent_failures"])

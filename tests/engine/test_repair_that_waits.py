@@ -90,6 +90,17 @@ def test_attempts_run_on_and_everything_says_that_the_repair_waits(
     assert repair.waits_text(worker, world.now_ms) == ""
 
 
+def test_a_repair_that_stays_blocked_is_an_event_again_each_hour(
+    world: World, waiting: tuple[WorkerLife, Agent, JobId]
+) -> None:
+    _, agent, _ = waiting
+    passes(world, 3_500, agent)
+    assert len(events(world, "worker.drain_blocked")) == 1
+    passes(world, 200, agent)
+    assert len(events(world, "worker.drain_blocked")) == 2
+    assert world.state.repairs == {(POOL.name, SICK, Rung.REBOOT, "blocked"): 1}
+
+
 def test_it_is_remembered_over_a_crash(world: World, waiting: tuple[WorkerLife, Agent, JobId]) -> None:
     worker, _, _ = waiting
     assert read(text_of(worker.health)).repair == worker.health.repair

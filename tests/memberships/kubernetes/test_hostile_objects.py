@@ -153,11 +153,11 @@ def connection(transport: Lying) -> Connection:
     return Connection("prod", Access(url="http://api", tokens=GivenToken("t")), transport=transport)
 
 
-def _lists() -> Iterator[Any]:
+def _lists() -> Iterator[tuple[Any, str]]:
     ours, other = pod_json("web", node="w1"), pod_json("web", node="w2")
     nameless = {**ours, "metadata": {"uid": "u"}}
     dots = {**ours, "metadata": {"uid": "u", "name": "..", "namespace": "default"}}
-    for items, words in (([ours, other], "pod default/web of another node"), ([nameless], "pod  of another node"),
+    for items, words in (([ours, other], "pod default/web of another node"), ([nameless], "pod of another node"),
                          ([dots], "another node")):  # fmt: skip
         yield {"metadata": {"resourceVersion": "1"}, "items": items}, words
     yield {"kind": "Status", "metadata": {}, "status": "Failure"}, "resourceVersion"
@@ -166,7 +166,7 @@ def _lists() -> Iterator[Any]:
     yield b'{"metadata": {"resourceVersion": "1"}, "x": ' + b"[" * 200_000, "recursion"
 
 
-@pytest.mark.parametrize(("answer", "words"), _lists())
+@pytest.mark.parametrize(("answer", "words"), list(_lists()))
 async def test_a_drain_believes_no_list_that_is_none(answer: Json | bytes, words: str) -> None:
     """An empty one would mean that the machine may be removed, and a pod of another node would be evicted."""
     made = connection(Lying(answer))

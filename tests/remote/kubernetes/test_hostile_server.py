@@ -1,6 +1,5 @@
 """An API server that lies: what answers 200 and is not Kubernetes drops nothing, what has no end is given up, and each has a sentence."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any

@@ -46,8 +46,6 @@ class Bound:
 
     node: str
     request: Resources
-    daemon: bool
-    """Of a DaemonSet."""
     workload: bool
     """Neither of a DaemonSet nor the mirror of a static pod."""
     identity: Identity
@@ -89,12 +87,10 @@ def _bound(pod: objects.Pod, resources: NamesOfResources) -> Bound:
     except QuantityError:
         # The API server takes none that cannot be read; the pod still counts as one.
         request = resources.request({})
-    daemon, mirror = pod.metadata.of_daemon_set, pod.metadata.mirror
     return Bound(
         node=pod.spec.node_name,
         request=request,
-        daemon=daemon,
-        workload=not (daemon or mirror),
+        workload=not (pod.metadata.of_daemon_set or pod.metadata.mirror),
         identity=identity_of(pod, bound=True),
     )
 

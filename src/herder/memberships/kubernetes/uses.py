@@ -29,6 +29,10 @@ _METRICS: msgspec.json.Decoder[NodeMetricsList] = msgspec.json.Decoder(NodeMetri
 
 class UseSource(Protocol):
     @property
+    def named(self) -> bool:
+        """Whether a person has named it: then it is a fault when it gives nothing."""
+
+    @property
     def wished(self) -> Sequence[Right]:
         """The rights in the cluster without which it gives nothing."""
 
@@ -42,6 +46,7 @@ class UseSource(Protocol):
 
 
 class MetricsApi:
+    named = False
     wished: Sequence[Right] = WISHED
 
     def __init__(self, connection: Connection) -> None:

@@ -10,7 +10,7 @@ from herder.engine.memory.state import WorkerLife
 from herder.engine.memory.worker_repair import Step, read, text_of
 from herder.engine.workers import breaker, conditions, repair
 from herder.engine.workers.deadlines import tick
-from herder.engine.workers.drain_texts import is_blocked
+from herder.engine.workers.drain_texts import ALARM_EVERY_MS, is_blocked
 from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.repair import Condition, RepairRule, Rung
 from herder.model.fleet.worker import Health, WorkerState
@@ -93,10 +93,14 @@ def test_attempts_run_on_and_everything_says_that_the_repair_waits(
 def test_a_repair_that_stays_blocked_is_an_event_again_each_hour(
     world: World, waiting: tuple[WorkerLife, Agent, JobId]
 ) -> None:
-    _, agent, _ = waiting
-    passes(world, 3_500, agent)
+    worker, agent, _ = waiting
+    passes(world, 20, agent)
     assert len(events(world, "worker.drain_blocked")) == 1
-    passes(world, 200, agent)
+    doing = worker.health.repair
+    assert doing is not None
+    assert doing.alarmed_at_ms is not None
+    doing.alarmed_at_ms -= ALARM_EVERY_MS
+    passes(world, 20, agent)
     assert len(events(world, "worker.drain_blocked")) == 2
     assert world.state.repairs == {(POOL.name, SICK, Rung.REBOOT, "blocked"): 1}
 

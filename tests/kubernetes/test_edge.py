@@ -82,6 +82,17 @@ def test_version_and_discovery(client: httpx.Client) -> None:
     assert {"nodes", "nodes/status", "pods", "pods/eviction", "pods/log", "pods/binding"} <= names
 
 
+def test_openapi_has_what_kubectl_looks_for_before_it_sends_a_manifest(client: httpx.Client) -> None:
+    paths = client.get("/openapi/v3").json()["paths"]
+    assert {"api/v1", "apis/apps/v1", "apis/batch/v1", "apis/rbac.authorization.k8s.io/v1"} <= paths.keys()
+    found = client.get(paths["apis/batch/v1"]["serverRelativeURL"]).json()["paths"]
+    patches = {
+        each["patch"]["x-kubernetes-group-version-kind"]["kind"]: each["patch"] for each in found.values()
+    }
+    assert [each["name"] for each in patches["Job"]["parameters"]] == ["fieldValidation"]
+    assert client.get("/openapi/v3/apis/none/v1").status_code == 404
+
+
 def test_a_connection_carries_many_requests(client: httpx.Client) -> None:
     for number in range(50):
         assert client.post(CONFIGS, json=config(f"many-{number}")).status_code == 201

@@ -28,6 +28,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         run_commands=arguments.run_commands,
         node_grace_ms=int(arguments.node_grace_s * 1000),
         managed_fields=not arguments.no_managed_fields,
+        anonymous_admin=arguments.anonymous_admin,
     )
     clock = LoopClock(loop, now_ms(), arguments.scale)
     edge = Edge(Running(Cluster(settings, clock.now_ms()), loop, clock))
@@ -67,6 +68,11 @@ def main() -> None:
     )
     parser.add_argument(
         "--no-managed-fields", action="store_true", help="Keep no managedFields, to take less memory."
+    )
+    parser.add_argument(
+        "--anonymous-admin",
+        action="store_true",
+        help="Accept requests without a token as those of the administrator: kubectl sends no token over HTTP.",
     )
     asyncio.run(_serve(parser.parse_args()))
 

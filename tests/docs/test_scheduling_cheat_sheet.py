@@ -70,7 +70,7 @@ def _closed() -> Iterator[None]:
 
 
 #: These recipes have no line "Demand", and a test of their own.
-OTHERS = {"Beside another pod", "On every node", "Keep replicas through drains"}
+OTHERS = {"Beside another pod", "Held back", "On every node", "Keep replicas through drains"}
 TITLES = sorted(RECIPES.keys() - OTHERS)
 APART = ("One replica on each worker", "At most one pod in each zone", "Evenly over zones")
 PEAK = "Permanent workers, and burst workers at a peak"
@@ -193,6 +193,22 @@ def test_a_pod_that_must_be_beside_another_runs_there_and_is_not_considered() ->
     nodes = {name: each["spec"].get("nodeName", "") for name, each in pods(world.cluster).items()}
     assert nodes["cache-0"] in {nodes["web-0"], nodes["web-1"]}
     assert picture(world).pods.not_considered() == ()
+
+
+def test_a_pod_with_a_gate_is_not_considered_until_the_gate_is_removed() -> None:
+    world = world_of(pools(), ())
+    (manifest,) = RECIPES["Held back"].manifests
+    apply(world.cluster, manifest)
+    seen = picture(world).pods
+    (left_out,) = seen.not_considered()
+    assert (seen.pending(), left_out.count) == ((), 1)
+    assert "gate" in left_out.because
+    (name,) = pods(world.cluster)
+    patch = {"spec": {"schedulingGates": None}}
+    assert world.cluster.send("PATCH", f"{PODS}/{name}", patch).status == 200
+    world.cluster.sleep(5)
+    assert picture(world).pods.not_considered() == ()
+    assert demand(world) == "1 × medium of permanent"
 
 
 def test_a_pod_of_a_daemon_set_runs_on_every_node_and_is_no_demand(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -221,7 +221,6 @@ def test_a_process_prints_its_address_and_runs_jobs_as_processes(process: tuple[
     headers = {"Authorization": f"Bearer {kubeconfig['users'][0]['user']['token']}"}
     with httpx.Client(base_url=url, headers=headers, timeout=20) as client:
         assert client.post("/testing", json={"do": "boot", "node": "n1"}).json() == {"done": "booted"}
-        assert client.get("/api/v1/nodes/n1").json()["status"]["capacity"]["ephemeral-storage"] == "100Gi"
         body = job("hello")
         body["spec"]["template"]["spec"]["containers"][0] |= {
             "command": [sys.executable, "-c", "import os; print('I am', os.environ['WHO'])"],
@@ -244,6 +243,7 @@ def test_a_process_prints_its_address_and_runs_jobs_as_processes(process: tuple[
                 raise AssertionError("the Job did not complete")
         (done,) = client.get(pods_path("default"), params={"labelSelector": "job-name=hello"}).json()["items"]
         assert client.get(pods_path("default", done["metadata"]["name"], "log")).text == "I am a process\n"
+        assert client.get("/api/v1/nodes/n1").json()["status"]["capacity"]["ephemeral-storage"] == "100Gi"
 
 
 def test_faults_can_be_asked_for_from_outside(process: tuple[str, Path]) -> None:

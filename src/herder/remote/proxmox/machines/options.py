@@ -9,12 +9,12 @@ from collections.abc import Mapping
 
 import msgspec
 
-from herder.drivers.proxmox.names import tags_for
-from herder.drivers.proxmox.placement import MIB, Wanted
-from herder.drivers.proxmox.settings import ProxmoxSettings
 from herder.model.fleet.driver import InvalidRequest, tags_of
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.values.resources import parse_mib
+from herder.remote.proxmox.machines.names import tags_for
+from herder.remote.proxmox.machines.placement import MIB, Wanted
+from herder.remote.proxmox.machines.settings import ProxmoxSettings
 
 KNOWN = (
     "template",

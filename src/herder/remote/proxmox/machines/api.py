@@ -3,10 +3,10 @@
 from typing import Any
 from urllib.parse import quote
 
-from herder.drivers.proxmox.objects import Cluster, cluster_of
 from herder.model.fleet.driver import DriverError, InvalidRequest, Unavailable
 from herder.remote.proxmox.client import ProxmoxClient
 from herder.remote.proxmox.errors import succeeded
+from herder.remote.proxmox.machines.objects import Cluster, cluster_of
 
 Json = dict[str, Any]
 

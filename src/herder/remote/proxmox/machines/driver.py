@@ -8,16 +8,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from herder.drivers.proxmox import cidata, making
-from herder.drivers.proxmox import names as naming
-from herder.drivers.proxmox.api import Api, Json
-from herder.drivers.proxmox.clones import Clone, Clones, Operation, operation_in
-from herder.drivers.proxmox.objects import Cluster, Guest
-from herder.drivers.proxmox.options import Intent, intent_in, options_of
-from herder.drivers.proxmox.placement import MIB, Place, free
-from herder.drivers.proxmox.rights import checks_of
-from herder.drivers.proxmox.settings import ProxmoxSettings
-from herder.drivers.proxmox.templates import Templates
 from herder.model.fleet.creation import CreationLimits, Step
 from herder.model.fleet.driver import (
     AlreadyExists,
@@ -36,6 +26,16 @@ from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
 from herder.remote.proxmox.client import ProxmoxClient
 from herder.remote.proxmox.errors import succeeded, task_error
+from herder.remote.proxmox.machines import cidata, making
+from herder.remote.proxmox.machines import names as naming
+from herder.remote.proxmox.machines.api import Api, Json
+from herder.remote.proxmox.machines.clones import Clone, Clones, Operation, operation_in
+from herder.remote.proxmox.machines.objects import Cluster, Guest
+from herder.remote.proxmox.machines.options import Intent, intent_in, options_of
+from herder.remote.proxmox.machines.placement import MIB, Place, free
+from herder.remote.proxmox.machines.rights import checks_of
+from herder.remote.proxmox.machines.settings import ProxmoxSettings
+from herder.remote.proxmox.machines.templates import Templates
 
 creation_limits = CreationLimits(
     create_tries=3, create_retry_pause_s=60.0, parallel_creates=5, pause_between_starts_s=30.0

@@ -6,13 +6,13 @@ restart in between changes nothing. Nothing is done to a VM before its configura
 
 from dataclasses import dataclass
 
-from herder.drivers.proxmox.api import Api, Json
-from herder.drivers.proxmox.names import NEW, iso_name
-from herder.drivers.proxmox.objects import boot_disk
-from herder.drivers.proxmox.options import Intent
-from herder.drivers.proxmox.settings import ProxmoxSettings
 from herder.model.fleet.creation import Step
 from herder.model.fleet.driver import AlreadyExists, DriverError, InvalidRequest, NotFound, Phase, Unavailable
+from herder.remote.proxmox.machines.api import Api, Json
+from herder.remote.proxmox.machines.names import NEW, iso_name
+from herder.remote.proxmox.machines.objects import boot_disk
+from herder.remote.proxmox.machines.options import Intent
+from herder.remote.proxmox.machines.settings import ProxmoxSettings
 
 _MAKING_LOCKS = ("clone", "create")
 

@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import quote
 
 from herder.model.fleet.driver import DriverError, InvalidRequest, Unavailable
-from herder.remote.proxmox.client import ProxmoxClient
+from herder.remote.proxmox.calls import ProxmoxCalls
 from herder.remote.proxmox.errors import succeeded
 from herder.remote.proxmox.machines.objects import Cluster, cluster_of
 
@@ -12,7 +12,7 @@ Json = dict[str, Any]
 
 
 class Api:
-    def __init__(self, client: ProxmoxClient) -> None:
+    def __init__(self, client: ProxmoxCalls) -> None:
         self.client = client
 
     def cluster(self) -> Cluster:

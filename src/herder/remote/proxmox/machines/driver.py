@@ -24,7 +24,7 @@ from herder.model.fleet.driver import (
 from herder.model.fleet.driver_capabilities import Check, Quota
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
-from herder.remote.proxmox.client import ProxmoxClient
+from herder.remote.proxmox.calls import ProxmoxCalls
 from herder.remote.proxmox.errors import succeeded, task_error
 from herder.remote.proxmox.machines import cidata, making
 from herder.remote.proxmox.machines import names as naming
@@ -48,7 +48,7 @@ class ProxmoxDriver:
     first_hand = True
     deadlines_s: Mapping[str, float] = {"create": 75.0, "delete": 60.0, "get": 60.0, "list": 30.0}
 
-    def __init__(self, settings: ProxmoxSettings, context: DriverContext, client: ProxmoxClient) -> None:
+    def __init__(self, settings: ProxmoxSettings, context: DriverContext, client: ProxmoxCalls) -> None:
         self._settings, self._context, self._client = settings, context, client
         self._installation = context.installation
         self._api = Api(client)
@@ -75,8 +75,7 @@ class ProxmoxDriver:
         if found is not None:
             return self._seen(spec.name, *found)
         places = self._templates.places(cluster, options, spec.zone)
-        boot = cidata.boot_data(start, spec.name, self._installation, self._settings.agent_command)
-        image = cidata.image(boot, naming.vm_name(self._installation, spec.name), spec.name)
+        image = cidata.image_for(spec, start, self._installation, self._settings)
         skipped: set[int] = set()
         for _ in range(_CLASHES_MOST):
             clone, place, intent = self._clones.reserve(cluster, spec, options, places, skipped)
@@ -138,7 +137,7 @@ class ProxmoxDriver:
         left = [
             node
             for node in self._nodes(cluster)
-            if volume in self._api.images(node, self._settings.iso_storage)
+            if volume and volume in self._api.images(node, self._settings.iso_storage)
         ]
         for node in left:
             making.remove_image(self._api, (node, volume))
@@ -233,7 +232,8 @@ class ProxmoxDriver:
             form["pool"] = options["pool"]
         iso = naming.iso_name(self._installation, clone.worker)
         try:
-            self._api.upload(place.node, self._settings.iso_storage, iso, image)
+            if image:
+                self._api.upload(place.node, self._settings.iso_storage, iso, image)
             upid = self._api.clone(place.template_node, place.template, form)
         except OutcomeUnknown:
             self._clones.started(clone, "")  # the promise stays: it may be there

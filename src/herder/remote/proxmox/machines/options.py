@@ -121,8 +121,9 @@ def intent_of(
         "balloon": 0,
         "tags": ";".join(tags),
         "onboot": 0,
-        "ide2": f"{iso[1]},media=cdrom",
     }
+    if iso[1]:
+        config["ide2"] = f"{iso[1]},media=cdrom"
     if "cpu" in options:
         config["cpu"] = options["cpu"]
     if settings.wait_for_agent:

@@ -50,8 +50,12 @@ class Site:
         return self._stack.enter_context(serving(ProxmoxTools(client, self.faults), token))
 
     def driver(self, installation: str = "lab", url: str = "", token: str = "", **changed: Any) -> McpDriver:
-        settings = McpSettings(url=url or self.server.url, call_timeout_s=changed.pop("call_timeout_s", 10.0), **changed)
-        server = McpServer(url=settings.url, token=token, call_timeout_s=settings.call_timeout_s, start_timeout_s=10.0)
+        settings = McpSettings(
+            url=url or self.server.url, call_timeout_s=changed.pop("call_timeout_s", 10.0), **changed
+        )
+        server = McpServer(
+            url=settings.url, token=token, call_timeout_s=settings.call_timeout_s, start_timeout_s=10.0
+        )
         context = DriverContext(name="mcp", installation=installation, clock=self.clock)
         driver = McpDriver(settings, context, McpClient(server))
         self._stack.callback(driver.close)

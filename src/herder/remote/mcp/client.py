@@ -171,8 +171,8 @@ class McpClient:
         logged = ""
         if answer.is_error and texts.unexplained(text):
             await asyncio.sleep(_LOG_PAUSE_S)  # its log comes by another way
-            logged = self._without_secrets(texts.explanation(connection.printed, tool))
-        return ToolAnswer(text=self._without_secrets(text), marked=bool(answer.is_error), logged=logged)
+            logged = texts.explanation(connection.printed, tool)
+        return ToolAnswer(text=text, marked=bool(answer.is_error), logged=logged)
 
     # --- errors
 
@@ -235,16 +235,11 @@ class McpClient:
 
     def _said(self, error: BaseException) -> str:
         text = getattr(error, "message", "") or str(error) or type(error).__name__
-        return texts.short(self._without_secrets(str(text)))
+        return texts.short(self.server.without_secrets(str(text)))
 
     def _last_line(self, connection: Connection) -> str:
         line = connection.printed[-1] if connection.printed else ""
-        return f"; its last words are: {texts.short(self._without_secrets(line))}" if line else ""
-
-    def _without_secrets(self, text: str) -> str:
-        for secret in self.server.secrets:
-            text = text.replace(secret, "(secret)")
-        return text
+        return f"; its last words are: {texts.short(self.server.without_secrets(line))}" if line else ""
 
 
 def _rubbish(connection: Connection) -> str:

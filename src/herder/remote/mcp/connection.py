@@ -175,8 +175,8 @@ class _lines_into:  # noqa: N801 - used as a function
         *lines, self._rest = (self._rest + content).split(b"\n")
         self._rest = self._rest[-4 * LINE_CHARACTERS_MAX :]
         for line in lines:
-            text = line.decode("utf-8", "replace").strip()
-            if text:
+            text = " ".join(line.decode("utf-8", "replace").split())
+            if any(letter.isalnum() for letter in text):
                 self._lines.append(text[:LINE_CHARACTERS_MAX])
 
 

@@ -100,7 +100,8 @@ class ToolCalls:
         error = texts.error_in(answer.text, marked=answer.marked)
         if error is not None:
             about = vmid if answer.logged else ""
-            raise texts.error_of(what, answer.logged or error, place, writes=writes, about=about)
+            said = self.client.server.without_secrets(answer.logged or error)
+            raise texts.error_of(what, said, place, writes=writes, about=about)
         try:
             data = texts.data_in(answer.text)
         except ValueError:
@@ -136,7 +137,8 @@ class ToolCalls:
 
     def _no_data(self, tool: str, text: str, what: str, *, writes: bool) -> Unavailable:
         lost = OutcomeUnknown if writes else Unavailable
+        said = texts.short(self.client.server.without_secrets(text))[:120]
         return lost(
-            f"The tool {tool} of {self.client.server.place} answered while {what} with something that is no data of Proxmox: {texts.short(text)[:120]}. "
+            f"The tool {tool} of {self.client.server.place} answered while {what} with something that is no data of Proxmox: {said}. "
             "Check the setting tools and the version of the server."
         )

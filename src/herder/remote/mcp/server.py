@@ -1,8 +1,11 @@
 """How an MCP server is reached: as a program over its standard input and output, or at an address over streamable HTTP. Data only."""
 
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+_SECRET = re.compile(r"SECRET|PASSWORD|TOKEN_VALUE|KEY|CREDENTIAL", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +27,9 @@ class McpServer:
         """As sentences name it."""
         return f"the MCP server {self.url or self.command[0].rpartition('/')[2]}"
 
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """What no sentence may quote."""
-        return tuple(each for each in (self.token, *self.environment.values()) if len(each) >= 8)
+    def without_secrets(self, text: str) -> str:
+        """For sentences: a program may quote what it was given."""
+        values = [value for name, value in self.environment.items() if _SECRET.search(name)]
+        for secret in filter(None, (self.token, *values)):
+            text = text.replace(secret, "(secret)")
+        return text

@@ -20,6 +20,7 @@ from tests.drivers.mcp.lab import Site
 OPTIONS = (("template", "talos-worker"),)
 
 
+@pytest.mark.slow
 class TestMcpDriver(DriverContract):
     """`partial` and `lagging` are those of the suite of Proxmox: the machines are the same code."""
 

@@ -27,7 +27,12 @@ ANSWER_CHARACTERS_MAX = 32 * 2**20
 _PAUSE_S = 1.0
 _GRACE_S = 15.0
 _LOG_PAUSE_S = 0.1
-_CONNECTION_CLOSED, _REQUEST_TIMEOUT, _SESSION_LOST = -32000, -32001, "Session terminated"
+_CONNECTION_CLOSED, _REQUEST_TIMEOUT, _NOT_PARSED, _SESSION_LOST = (
+    -32000,
+    -32001,
+    -32700,
+    "Session terminated",
+)
 _T = TypeVar("_T")
 
 
@@ -193,6 +198,10 @@ class McpClient:
         if code == _CONNECTION_CLOSED or connection.closed:
             await self._drop_this(connection)
             return lost(f"{place} ended while {what}{self._last_line(connection)}. Herder starts it again.")
+        if code == _NOT_PARSED:
+            return lost(
+                f"{place} answered with something that is no message of MCP while {what}. Check its address."
+            )
         if code and connection.refused < 500:
             return texts.error_of(what, said, self.server.place, writes=writes)
         await self._drop_this(connection)

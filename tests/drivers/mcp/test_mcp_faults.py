@@ -103,7 +103,7 @@ def test_a_tool_that_hangs_is_late(site: Site) -> None:
 def test_what_is_no_data_is_not_believed(site: Site, text: str) -> None:
     driver = site.driver()
     rule(site, SAY, "clone_vm", text=text)
-    with pytest.raises(OutcomeUnknown, match=r"tool clone_vm .* no data of Proxmox"):
+    with pytest.raises(OutcomeUnknown, match=r"tool clone_vm .* without data of Proxmox"):
         driver.create(spec(), lab.start())
     rule(site, SAY, "get_cluster_resources", text=text)
     with pytest.raises(Unavailable):
@@ -128,21 +128,21 @@ def test_the_id_of_a_task_is_found_in_prose(site: Site) -> None:
 def test_a_missing_tool_is_named_with_its_setting(site: Site) -> None:
     site.faults.without = "clone_vm"
     driver = site.driver()
-    with pytest.raises(InvalidRequest, match=r"has no tool clone_vm for cloning .* tools: \{clone: NAME\}"):
+    with pytest.raises(InvalidRequest, match=r"has no tool clone_vm for cloning .* tools: clone=NAME"):
         driver.create(spec(), lab.start())
     failed = [each for each in driver.checks() if not each.passed]
     assert [(each.name, each.remedy) for each in failed] == [
-        ("tool clone", "Name the tool in the settings: tools: {clone: NAME}.")
+        ("tool clone", "Name the tool in the settings: tools: clone=NAME.")
     ]
 
 
 def test_the_setting_tools_names_another_tool(site: Site) -> None:
-    driver = site.driver(tools={"stop": "shutdown_vm"})
+    driver = site.driver(tools="stop=shutdown_vm")
     until_running(site, driver, driver.create(spec(), lab.start()))
     driver.delete(WORKER)
     assert "shutdown_vm" in site.server.played.calls
     with pytest.raises(InvalidRequest, match="has no tool no_such_tool for cloning"):
-        site.driver(tools={"clone": "no_such_tool"}).create(spec(name=WorkerName("burst-1-1")), lab.start())
+        site.driver(tools="clone=no_such_tool").create(spec(name=WorkerName("burst-1-1")), lab.start())
 
 
 def test_a_version_of_the_protocol_that_is_unknown(site: Site) -> None:

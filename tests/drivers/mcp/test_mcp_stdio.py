@@ -127,7 +127,7 @@ def test_a_program_that_hangs_is_started_again(programs: Programs) -> None:
 def test_a_program_that_writes_rubbish_is_named_so(programs: Programs) -> None:
     once = {"does": RUBBISH, "tool": "get_cluster_resources", "once": str(programs.folder / "wrote")}
     driver = programs.driver(faults={"rules": [once]}, call_timeout_s=2.0)
-    with pytest.raises(Unavailable, match="and wrote what is no message of MCP"):
+    with pytest.raises(Unavailable, match="and wrote text outside the protocol MCP"):
         driver.list()
 
 
@@ -159,7 +159,7 @@ def test_an_error_of_another_vm_in_the_log_does_not_speak_for_this_one(programs:
         ("/no/such/mcp-server", InvalidRequest, r"MCP server mcp-server cannot be started: .*Check the setting command"),
         (f"{sys.executable} -c 'raise SystemExit(\"no PROXMOX_HOST\")'", Unavailable, "ended at its start; its last words are: no PROXMOX_HOST"),
         ("sleep 60", Unavailable, r"MCP server sleep did not introduce itself within 2 s\. Check"),
-        ("sh -c 'echo Ready; cat >/dev/null'", Unavailable, "within 2 s, and wrote what is no message of MCP"),
+        ("sh -c 'echo Ready; cat >/dev/null'", Unavailable, "within 2 s, and wrote text outside the protocol MCP"),
     ],
 )  # fmt: skip
 def test_programs_that_are_no_servers(

@@ -3,7 +3,7 @@
 A machine gets no boot data: its bootstrap configures it over the network. Identity, steps and errors are those of `remote/proxmox`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from herder.drivers.mcp.settings import McpSettings
 from herder.model.fleet.driver import DriverContext, DriverError
@@ -15,8 +15,17 @@ from herder.remote.proxmox.machines.driver import ProxmoxDriver
 
 
 class McpDriver(ProxmoxDriver):
+    #: The first call starts the server, and each asks several tools.
+    deadlines_s: Mapping[str, float] = {
+        "create": 120.0,
+        "delete": 90.0,
+        "get": 90.0,
+        "list": 60.0,
+        "health": 60.0,
+    }
+
     def __init__(self, settings: McpSettings, context: DriverContext, client: McpClient) -> None:
-        self._tools = ToolCalls(client, settings.tools)
+        self._tools = ToolCalls(client, settings.tool_names)
         super().__init__(settings.machines, context, self._tools)
 
     @property
@@ -35,7 +44,7 @@ class McpDriver(ProxmoxDriver):
             tool = self._tools.tool_of(route) or raw
             if route.needed or tool:
                 detail = f"Tool {tool}." if tool else ""
-                remedy = "" if tool else f"Name the tool in the settings: tools: {{{route.key}: NAME}}."
+                remedy = "" if tool else f"Name the tool in the settings: tools: {route.key}=NAME."
                 checks.append(
                     Check(name=f"tool {route.key}", passed=bool(tool), detail=detail, remedy=remedy)
                 )

@@ -1,8 +1,7 @@
 """Settings of the MCP driver. Read from `drivers:` in `herder.yaml`. What they say of machines has the meaning and bounds of the driver `proxmox`."""
 
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from urllib.parse import urlsplit
 
 from herder.remote.mcp.routes import KEYS
@@ -22,8 +21,8 @@ class McpSettings:
     verify: bool = True
     """Whether the certificate of `url` is checked."""
     ca_file: str | None = None
-    tools: Mapping[str, str] = field(default_factory=dict)
-    """Names of tools, where the server has other ones than those that Herder knows: {clone: copy_vm}."""
+    tools: str = ""
+    """Names of tools, where the server has other ones than those that Herder knows: clone=copy_vm, stop=halt_vm."""
     call_timeout_s: float = 20.0
     """How long a tool may take to answer. No tool waits for the end of a task."""
     start_timeout_s: float = 20.0
@@ -53,16 +52,19 @@ class McpSettings:
 
     def __post_init__(self) -> None:
         if bool(self.command.strip()) == bool(self.url):
-            raise ValueError("set command or url: exactly one of them says how the MCP server is reached")
+            raise ValueError(
+                "set command or url, and not both: the MCP server is a program or has an address"
+            )
         if self.url and not _is_address(self.url):
             raise ValueError(
                 f"url {self.url!r} is not the address of an MCP server, such as http://127.0.0.1:8765/mcp"
             )
-        for name, value in self.tools.items():
+        for each in filter(None, (each.strip() for each in self.tools.split(","))):
+            name, sign, value = (part.strip() for part in each.partition("="))
+            if not (sign and value) or len(value) > 128:
+                raise ValueError(f"tools: {each!r} is not of the form clone=copy_vm")
             if name not in KEYS:
-                raise ValueError(f"tools has no {name!r}; possible are {', '.join(KEYS)}")
-            if not value.strip() or len(value) > 128:
-                raise ValueError(f"tools: {name} is not the name of a tool")
+                raise ValueError(f"tools: {name!r} is not a call; possible are {', '.join(KEYS)}")
         for setting, low, high in (("call_timeout_s", 1, 30), ("start_timeout_s", 1, 30)):
             if not low <= getattr(self, setting) <= high:
                 raise ValueError(f"{setting} must be from {low} to {high}")
@@ -73,6 +75,11 @@ class McpSettings:
         if self.command and not words:
             raise ValueError("command names no program")
         self.machines  # noqa: B018 - its bounds are checked
+
+    @property
+    def tool_names(self) -> dict[str, str]:
+        pairs = (each.partition("=") for each in self.tools.split(",") if each.strip())
+        return {name.strip(): value.strip() for name, _, value in pairs}
 
     @property
     def machines(self) -> ProxmoxSettings:

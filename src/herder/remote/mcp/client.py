@@ -200,7 +200,7 @@ class McpClient:
             return lost(f"{place} ended while {what}{self._last_line(connection)}. Herder starts it again.")
         if code == _NOT_PARSED:
             return lost(
-                f"{place} answered with something that is no message of MCP while {what}. Check its address."
+                f"{place} answered while {what} with text outside the protocol MCP. Check its address."
             )
         if code and connection.refused < 500:
             return texts.error_of(what, said, self.server.place, writes=writes)
@@ -252,7 +252,7 @@ class McpClient:
 
 
 def _rubbish(connection: Connection) -> str:
-    return ", and wrote what is no message of MCP" if connection.rubbish else ""
+    return ", and wrote text outside the protocol MCP" if connection.rubbish else ""
 
 
 def _lost_session(error: BaseException) -> bool:

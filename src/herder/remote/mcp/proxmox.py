@@ -126,19 +126,19 @@ class ToolCalls:
     def _no_tool(self, route: Route, what: str) -> InvalidRequest:
         name = self._names.get(route.key) or " or ".join(each.tool for each in route.candidates)
         return InvalidRequest(
-            f"{texts.capital(self.client.server.place)} has no tool {name} for {what}. Name it in the settings: tools: {{{route.key}: NAME}}."
+            f"{texts.capital(self.client.server.place)} has no tool {name} for {what}. Name it in the settings: tools: {route.key}=NAME."
         )
 
     def _no_arguments(self, tool: str, names: list[str], what: str) -> InvalidRequest:
         return InvalidRequest(
             f"The tool {tool} of {self.client.server.place} does not take {', '.join(names)}, which {what} needs. "
-            "Use the driver proxmox, or a server with a tool for any call (tools: {raw: NAME})."
+            "Use the driver proxmox, or a server with a tool for any call (tools: raw=NAME)."
         )
 
     def _no_data(self, tool: str, text: str, what: str, *, writes: bool) -> Unavailable:
         lost = OutcomeUnknown if writes else Unavailable
         said = texts.short(self.client.server.without_secrets(text))[:120]
         return lost(
-            f"The tool {tool} of {self.client.server.place} answered while {what} with something that is no data of Proxmox: {said}. "
+            f"The tool {tool} of {self.client.server.place} answered while {what} without data of Proxmox: {said}. "
             "Check the setting tools and the version of the server."
         )

@@ -59,7 +59,7 @@ def data_in(text: str) -> Any:
     except (msgspec.DecodeError, UnicodeDecodeError):
         if task := task_in(text):
             return task
-        raise ValueError("it is no data") from None
+        raise ValueError("without data") from None
     if isinstance(found, dict) and set(found) == {"result"} and isinstance(found["result"], str):
         return data_in(found["result"])
     return found["data"] if isinstance(found, dict) and "data" in found else found

@@ -136,7 +136,8 @@ class Comparison:
                 worker
             ):
                 continue
-            if machine is not None and self._first_hand():
+            # Asked for this one, the provider must still show it: what it does not show may only be hidden from it.
+            if worker.spec.name in self.stopped and self._first_hand():
                 await self._close([worker], counted=False)
                 continue
             lost.append(worker)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from herder.model.fleet.creation import Step
-from herder.model.fleet.driver import Machine, Phase, QuotaExceeded
+from herder.model.fleet.driver import Machine, Phase, QuotaExceeded, Unavailable
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
 from herder.remote.proxmox.machines import making
@@ -126,6 +126,21 @@ class Clones:
         if vmid is None:
             raise QuotaExceeded(f"All VMIDs from {first} to {last} are in use. Raise vmid_last.")
         return vmid
+
+    def check_nameless(self, cluster: Cluster, worker: WorkerName) -> None:
+        """A clone that an earlier process began has no name until it is finished: it may be this worker's when it has its VMID. Raises
+        Unavailable then, since a second one would double the worker."""
+        guests = {guest.vmid: guest for guest in cluster.guests}
+        first, last = self._settings.vmid_first, self._settings.vmid_last
+        for vmid in naming.candidates(self._installation, worker, first, last):
+            guest = guests.get(vmid)
+            if guest is None and vmid not in self.begun:
+                return
+            if guest is not None and vmid not in self.begun and guest.lock in ("clone", "create"):
+                raise Unavailable(
+                    f"VM {vmid} of node {guest.node} is being cloned and has no name yet; it may be that of worker {worker}. Herder waits for "
+                    f"it. When no task of it runs any more, run `qm unlock {vmid}` and `qm destroy {vmid}` on its node."
+                )
 
     def promises(self) -> dict[int, Promise]:
         return {clone.vmid: clone.promise for clone in self.begun.values()}

@@ -30,9 +30,10 @@ from herder.remote.proxmox.machines import cidata, making
 from herder.remote.proxmox.machines import names as naming
 from herder.remote.proxmox.machines.api import Api, Json
 from herder.remote.proxmox.machines.clones import Clone, Clones, Operation, operation_in
+from herder.remote.proxmox.machines.leftovers import Leftovers
 from herder.remote.proxmox.machines.objects import Cluster, Guest
 from herder.remote.proxmox.machines.options import Intent, intent_in, options_of
-from herder.remote.proxmox.machines.placement import MIB, Place, free
+from herder.remote.proxmox.machines.placement import Place, quotas_of
 from herder.remote.proxmox.machines.rights import checks_of
 from herder.remote.proxmox.machines.settings import ProxmoxSettings
 from herder.remote.proxmox.machines.templates import Templates
@@ -54,6 +55,7 @@ class ProxmoxDriver:
         self._api = Api(client)
         self._templates = Templates(self._api, settings, context.clock)
         self._clones = Clones(settings, context.installation, self._templates)
+        self._leftovers = Leftovers(self._api, settings, context.installation, context.clock)
         boot = (Step.BOOT,) if settings.wait_for_agent else ()
         self.steps: Sequence[Step] = (Step.CREATE, Step.CONFIGURE, Step.START, *boot)
 
@@ -141,6 +143,7 @@ class ProxmoxDriver:
         ]
         for node in left:
             making.remove_image(self._api, (node, volume))
+        self._leftovers.forget(worker)
         if found is None and not left:
             raise NotFound(f"Proxmox has no VM for worker {worker}.")
         return Machine(worker=worker, handle=str(found[1] if found else volume), phase=Phase.GONE)
@@ -165,6 +168,9 @@ class ProxmoxDriver:
                 machines[worker] = naming.listed(worker, guest, self._settings.tag)
         for clone in clones.values():
             machines.setdefault(clone.worker, self._creating(clone))
+        if complete:
+            left = self._leftovers.found(cluster, self._nodes(cluster), machines)
+            machines |= {each.worker: each for each in left}
         return Listing(machines=tuple(machines[name] for name in sorted(machines)), complete=complete)
 
     def health(self) -> None:
@@ -200,14 +206,8 @@ class ProxmoxDriver:
 
     def quotas(self) -> Sequence[Quota]:
         """The memory of each node that may be promised to guests, in MiB."""
-        cluster, promises = self._api.cluster(), self._clones.promises()
-        found = []
-        for node in cluster.nodes:
-            if node.node in self._nodes(cluster):
-                left = free(cluster, node, promises, self._settings)[0]
-                limit = int(node.maxmem * (100 - self._settings.memory_headroom_percent) / 100) // MIB
-                found.append(Quota(name="memory_mib", zone=node.node, limit=limit, used=limit - left))
-        return found
+        cluster = self._api.cluster()
+        return quotas_of(cluster, self._nodes(cluster), self._clones.promises(), self._settings)
 
     def close(self) -> None:
         self._client.close()
@@ -326,6 +326,7 @@ class ProxmoxDriver:
         clone = None if listed_only else self._clones.of(worker)
         if clone is not None:
             return clone.promise.node, clone.vmid
+        self._clones.check_nameless(cluster, worker)
         return None
 
     def _ours(self, worker: WorkerName, node: str, vmid: int) -> Json | None:

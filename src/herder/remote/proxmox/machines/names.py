@@ -39,6 +39,12 @@ def iso_name(installation: str, worker: str) -> str:
     return f"herder-{vm_name(installation, worker)}.iso"
 
 
+def worker_of_image(name: str, installation: str) -> WorkerName | None:
+    """Whose boot data an image has; None: it is not one of ours."""
+    worker = name.removeprefix("herder-").removesuffix(".iso").rpartition("-")[0]
+    return WorkerName(worker) if worker and name == iso_name(installation, worker) else None
+
+
 def candidates(installation: str, worker: str, first: int, last: int) -> Iterator[int]:
     """All VMIDs of the range, from one that follows from the worker."""
     size = last - first + 1

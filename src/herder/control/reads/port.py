@@ -20,6 +20,7 @@ from herder.control.reads import (
     clusters,
     driver_checks,
     drivers,
+    ended_jobs,
     events,
     fleet,
     jobs,
@@ -57,7 +58,7 @@ from herder.wire.resources import (
     Status,
     WorkerView,
 )
-from herder.wire.work import BatchView, JobDetail, JobView
+from herder.wire.work import BatchView, EndedJob, JobDetail, JobView
 
 #: A store that has not written for longer than this is not ready.
 READY_S = 5.0
@@ -310,6 +311,9 @@ class Reads:
                 await asyncio.wait({waiting}, timeout=seconds)
                 view = await jobs.job_view(self._core, again(), number)
         return view
+
+    async def wait_ended(self, again: Again, numbers: Sequence[int], seconds: float) -> list[EndedJob]:
+        return await ended_jobs.wait_ended(self._core, again, numbers, seconds)
 
     async def explain(self, who: Principal, number: int) -> Explanation:
         return await explain.explain_job(self._core, who, number)

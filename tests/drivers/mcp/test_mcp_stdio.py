@@ -187,3 +187,38 @@ def test_a_log_is_kept_within_bounds_and_no_secret_is_quoted(programs: Programs)
 
 def test_the_bounds_of_a_log() -> None:
     assert LINES_MAX * LINE_CHARACTERS_MAX < 2**20
+
+
+TALOS = """
+import json, sys
+TOOLS = {"talos_get_services": ["nodes"], "talos_logs": ["nodes", "service", "tail"]}
+for line in sys.stdin:
+    asked = json.loads(line)
+    if "id" not in asked:
+        continue
+    say = {"jsonrpc": "2.0", "id": asked["id"]}
+    if asked["method"] == "initialize":
+        say["result"] = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "talos", "version": "0"}}
+    elif asked["method"] == "tools/list":
+        schemas = {name: {"type": "object", "properties": {key: {"type": "string"} for key in keys}} for name, keys in TOOLS.items()}
+        say["result"] = {"tools": [{"name": name, "inputSchema": schema} for name, schema in schemas.items()]}
+    elif asked["method"] == "tools/call":
+        given = asked["params"]
+        text = "kubelet Running " + given["arguments"]["nodes"] if given["name"] == "talos_get_services" else ""
+        say["result"] = {"content": [{"type": "text", "text": text}]}
+    else:
+        say["error"] = {"code": -32601, "message": "unknown"}
+    print(json.dumps(say), flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_talos_server_adds_services_and_logs_to_the_console(programs: Programs) -> None:
+    script = programs.folder / "talos.py"
+    script.write_text(TALOS)
+    driver = programs.driver(talos_command=f"{sys.executable} {script}")
+    machine = until(driver, driver.create(spec(), lab.start()), Phase.RUNNING)
+    told = driver.console(machine.worker)
+    assert "TASK OK" in told
+    assert f"talos_get_services:\nkubelet Running {machine.addresses[0]}" in told
+    assert "answered with an empty text. Check that talosctl is installed beside it." in told, "the logs"

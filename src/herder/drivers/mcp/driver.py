@@ -6,8 +6,10 @@ A machine gets no boot data: its bootstrap configures it over the network. Ident
 from collections.abc import Mapping, Sequence
 
 from herder.drivers.mcp.settings import McpSettings
+from herder.drivers.mcp.talos_tools import TalosTools
 from herder.model.fleet.driver import DriverContext, DriverError
 from herder.model.fleet.driver_capabilities import Check
+from herder.model.ids import WorkerName
 from herder.remote.mcp.client import McpClient
 from herder.remote.mcp.proxmox import ToolCalls
 from herder.remote.mcp.routes import ROUTES
@@ -24,13 +26,36 @@ class McpDriver(ProxmoxDriver):
         "health": 60.0,
     }
 
-    def __init__(self, settings: McpSettings, context: DriverContext, client: McpClient) -> None:
+    def __init__(
+        self,
+        settings: McpSettings,
+        context: DriverContext,
+        client: McpClient,
+        talos: McpClient | None = None,
+    ) -> None:
+        self._talos = TalosTools(talos) if talos is not None else None
         self._tools = ToolCalls(client, settings.tool_names)
         super().__init__(settings.machines, context, self._tools)
 
     @property
     def name(self) -> str:
         return self._context.name or "mcp"
+
+    def console(self, worker: WorkerName) -> str:
+        """The log of the last task, and what a Talos MCP server tells of the machine."""
+        told = super().console(worker)
+        found = self._known(self._api.cluster(), worker) if self._talos is not None else None
+        if self._talos is None or found is None:
+            return told
+        addresses = self._api.addresses(*found)
+        if not addresses:
+            return f"{told}\n\nThe guest agent tells no address, so Talos was not asked."
+        return f"{told}\n\n{self._talos.told(addresses[0])}"
+
+    def close(self) -> None:
+        super().close()
+        if self._talos is not None:
+            self._talos.client.close()
 
     def checks(self) -> Sequence[Check]:
         try:

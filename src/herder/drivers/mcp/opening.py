@@ -4,6 +4,7 @@ import os
 import shlex
 import ssl
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -31,7 +32,17 @@ def make(settings: McpSettings, context: DriverContext) -> McpDriver:
         call_timeout_s=settings.call_timeout_s,
         start_timeout_s=settings.start_timeout_s,
     )
-    return McpDriver(settings, context, McpClient(server))
+    return McpDriver(settings, context, McpClient(server), _talos(settings, server))
+
+
+def _talos(settings: McpSettings, server: McpServer) -> McpClient | None:
+    if not (settings.talos_command or settings.talos_url):
+        return None
+    environment = {name: value for name, value in os.environ.items() if name.startswith("TALOS")}
+    command = tuple(shlex.split(settings.talos_command))
+    return McpClient(
+        replace(server, command=command, environment=environment, url=settings.talos_url, token="")
+    )
 
 
 def _environment(settings: McpSettings) -> dict[str, str]:

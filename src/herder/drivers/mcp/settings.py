@@ -23,6 +23,10 @@ class McpSettings:
     ca_file: str | None = None
     tools: str = ""
     """Names of tools, where the server has other ones than those that Herder knows: clone=copy_vm, stop=halt_vm."""
+    talos_command: str = ""
+    """The program of a Talos MCP server; `herder worker console` then shows services and the log of the kubelet. It only reads."""
+    talos_url: str = ""
+    """Of a Talos MCP server over streamable HTTP, instead of a program."""
     call_timeout_s: float = 20.0
     """How long a tool may take to answer. No tool waits for the end of a task."""
     start_timeout_s: float = 20.0
@@ -55,10 +59,9 @@ class McpSettings:
             raise ValueError(
                 "set command or url, and not both: the MCP server is a program or has an address"
             )
-        if self.url and not _is_address(self.url):
-            raise ValueError(
-                f"url {self.url!r} is not the address of an MCP server, such as http://127.0.0.1:8765/mcp"
-            )
+        if self.talos_command.strip() and self.talos_url:
+            raise ValueError("set talos_command or talos_url, and not both")
+        self._check_places()
         for each in filter(None, (each.strip() for each in self.tools.split(","))):
             name, sign, value = (part.strip() for part in each.partition("="))
             if not (sign and value) or len(value) > 128:
@@ -68,13 +71,22 @@ class McpSettings:
         for setting, low, high in (("call_timeout_s", 1, 30), ("start_timeout_s", 1, 30)):
             if not low <= getattr(self, setting) <= high:
                 raise ValueError(f"{setting} must be from {low} to {high}")
-        try:
-            words = shlex.split(self.command)
-        except ValueError:
-            raise ValueError(f"command {self.command!r} has a quotation mark that does not end") from None
-        if self.command and not words:
-            raise ValueError("command names no program")
         self.machines  # noqa: B018 - its bounds are checked
+
+    def _check_places(self) -> None:
+        for setting in ("url", "talos_url"):
+            if (value := getattr(self, setting)) and not _is_address(value):
+                raise ValueError(
+                    f"{setting} {value!r} is not the address of an MCP server, such as http://127.0.0.1:8765/mcp"
+                )
+        for setting in ("command", "talos_command"):
+            value = getattr(self, setting)
+            try:
+                words = shlex.split(value)
+            except ValueError:
+                raise ValueError(f"{setting} {value!r} has a quotation mark that does not end") from None
+            if value and not words:
+                raise ValueError(f"{setting} names no program")
 
     @property
     def tool_names(self) -> dict[str, str]:

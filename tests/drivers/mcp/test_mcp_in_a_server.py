@@ -35,7 +35,6 @@ def server(tmp_path: Path, site: Site) -> Iterator[Server]:
     made.start()
     yield made
     made.stop()
-    made.running.core.drivers["vms"].close()  # type: ignore[attr-defined]
 
 
 def checks(server: Server) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as LateError
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -78,7 +79,8 @@ class McpClient:
             self._closed, loop, self._loop = True, self._loop, None
         if loop is None or self._thread is None:
             return
-        asyncio.run_coroutine_threadsafe(self._drop(), loop).result(_GRACE_S)
+        with suppress(LateError, CancelledError):
+            asyncio.run_coroutine_threadsafe(self._drop(), loop).result(_GRACE_S)
         loop.call_soon_threadsafe(loop.stop)
         self._thread.join(_GRACE_S)
 
@@ -146,7 +148,7 @@ class McpClient:
     ) -> ToolAnswer:
         for last in (False, True):
             connection = await self._open()
-            began_s = asyncio.get_running_loop().time()
+            began_s, connection.refused = asyncio.get_running_loop().time(), 0
             try:
                 answer = await connection.client.call_tool(
                     tool, dict(arguments), read_timeout_seconds=self.server.call_timeout_s
@@ -262,17 +264,11 @@ def _lost_session(error: BaseException) -> bool:
 def _run(loop: asyncio.AbstractEventLoop) -> None:
     try:
         loop.run_forever()
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            loop.run_until_complete(asyncio.wait(tasks, timeout=_GRACE_S))
+        loop.run_until_complete(loop.shutdown_asyncgens())
     finally:
-        _finish(loop, asyncio.all_tasks)
         loop.close()
-
-
-def _finish(
-    loop: asyncio.AbstractEventLoop, tasks_of: Callable[[asyncio.AbstractEventLoop], set[asyncio.Task[Any]]]
-) -> None:
-    tasks = tasks_of(loop)
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        loop.run_until_complete(asyncio.wait(tasks, timeout=_GRACE_S))
-    loop.run_until_complete(loop.shutdown_asyncgens())

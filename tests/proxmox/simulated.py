@@ -28,7 +28,7 @@ from herder.simulate.chaos import World
 from herder.simulate.chaos.actors.agents import UNCUT
 from herder.simulate.chaos.hosts.loop import HOST
 from herder.simulate.chaos.small_fleet import SMALL
-from herder.testing.proxmox import TOKEN_ID, TOKEN_SECRET, Proxmox, Vm, small_cluster
+from herder.testing.proxmox import TOKEN_ID, TOKEN_SECRET, Proxmox, Storage, Token, Vm, small_cluster
 from herder.testing.proxmox.transport import InProcessTransport
 from herder.wire import startup
 
@@ -92,17 +92,17 @@ class ProxmoxWorld(World):
     def _happened(self, what: str, vm: Vm) -> None:
         name = vm.name
         if what in ("started", "rebooted"):
-            self._kill_agent(vm)
+            self.kill_agent(vm)
             at_ms = vm.started_ms
             self.loop.call_later(BOOT_S, self._boot, vm, at_ms, context=contextvars.Context())
         elif what in ("stopped", "deleted"):
-            self._kill_agent(vm)
+            self.kill_agent(vm)
         self.trace("vm", what, name)
 
     def _worker(self, vm: Vm) -> str:
         return vm.name.rpartition("-")[0]
 
-    def _kill_agent(self, vm: Vm) -> None:
+    def kill_agent(self, vm: Vm) -> None:
         if self._worker(vm) in self.machines.agents:
             self.machines.kill(self._worker(vm), machine_stays=True)
 
@@ -114,6 +114,20 @@ class ProxmoxWorld(World):
         variables = variables_of(image) | {startup.WORK_FOLDER: str(UNCUT)}
         size = Resources(vm.cores * 1000, vm.memory_mib, 30_720)
         self.machines.begin_agent(from_environment(variables), size, asyncio.Event(), lambda _code: None)
+
+    # --- changing
+
+    @staticmethod
+    def fresh_tokens() -> dict[str, Token]:
+        return small_cluster().tokens
+
+    def add_storage(self, name: str) -> None:
+        """On each node."""
+        for node in self.cluster.state.nodes:
+            self.cluster.state.storages[node, name] = Storage(name=name, node=node)
+
+    async def pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
     # --- looking
 

@@ -139,7 +139,7 @@ class Clones:
             if guest is not None and vmid not in self.begun and guest.lock in ("clone", "create"):
                 raise Unavailable(
                     f"VM {vmid} of node {guest.node} is being cloned and has no name yet; it may be that of worker {worker}. Herder waits for "
-                    f"it. When no task of it runs any more, run `qm unlock {vmid}` and `qm destroy {vmid}` on its node."
+                    f"it. When its task no longer runs, run `qm unlock {vmid}` and `qm destroy {vmid}` on the node."
                 )
 
     def promises(self) -> dict[int, Promise]:

@@ -230,10 +230,10 @@ class ProxmoxDriver:
             form["target"] = place.node
         if "pool" in options:
             form["pool"] = options["pool"]
-        iso = naming.iso_name(self._installation, clone.worker)
+        iso, storing = naming.iso_name(self._installation, clone.worker), ""
         try:
             if image:
-                self._api.upload(place.node, self._settings.iso_storage, iso, image)
+                storing = self._api.upload(place.node, self._settings.iso_storage, iso, image)
             upid = self._api.clone(place.template_node, place.template, form)
         except OutcomeUnknown:
             self._clones.started(clone, "")  # the promise stays: it may be there
@@ -241,7 +241,7 @@ class ProxmoxDriver:
         except DriverError as error:
             self._clones.forget(clone.vmid)
             if not isinstance(error, AlreadyExists):
-                self._drop_image(clone.worker, place.node)
+                self._drop_image(clone.worker, place.node, storing)
             if isinstance(error, NotFound):
                 raise Unavailable(str(error)) from error
             raise
@@ -367,12 +367,13 @@ class ProxmoxDriver:
     def _creating(self, clone: Clone) -> Machine:
         return clone.operation.machine(clone.worker, Phase.CREATING, Step.CREATE)
 
-    def _drop_image(self, worker: WorkerName, node: str) -> None:
-        """Of a clone that was not made. One that stays is removed with the worker (`delete`)."""
+    def _drop_image(self, worker: WorkerName, node: str, storing: str = "") -> None:
+        """Of a clone that was not made; `storing`: the task that may still store it. One that stays is a leftover of the listing."""
         with suppress(DriverError):
-            making.remove_image(
-                self._api, (node, making.volume_of(self._settings, self._installation, worker))
-            )
+            if storing:
+                self._api.stop_task(storing)
+            volume = making.volume_of(self._settings, self._installation, worker)
+            making.remove_image(self._api, (node, volume))
 
     def _clash(self, cluster: Cluster, worker: WorkerName, vmid: int) -> str:
         """The node on which a VM that the listing did not show is this worker's; empty: it is somebody else's."""

@@ -67,7 +67,7 @@ def choose(
     if not fitting:
         raise OutOfCapacity(
             f"No node of Proxmox can take a VM with {wanted.cores} cores and {wanted.memory_mib:,} MiB: {'; '.join(reasons)}. "
-            "Free memory there, or add a node.",
+            "Free memory and space there, end a maintenance, or add a node.",
             zone,
         )
     return min(fitting, key=lambda each: each[:2])[2]

@@ -31,7 +31,7 @@ EXAMPLE = """herder job submit -- echo hello
 herder job submit ./report.sh 2026
 herder job submit --input data.csv -- sort data.csv
 herder job submit --cpu 2 --memory 4Gi --cwd . --wait -- make report
-herder job submit --image docker.io/library/debian:12 --dry-run -- cat /etc/os-release"""
+herder job submit --image debian:12 -- cat /etc/os-release"""
 
 _WORDS = Annotated[
     list[str],
@@ -147,8 +147,6 @@ def submit(
     The job runs in an empty folder of its own. A program given by a relative path (./report.sh) is read on this machine and sent along, as are the
     files of --input (PATH or NAME=PATH). --cwd runs the job in an existing folder of the worker's machine; local workers have yours.
     """
-    from herder.cli.input.job_rows import priority_of
-
     given: dict[str, Any] = {
         "command": words,
         "name": name,
@@ -162,7 +160,7 @@ def submit(
         "resource": _pairs(resource, "--resource"),
         "pool": pool,
         "project": project,
-        "priority": priority_of(priority),
+        "priority": _priority(priority),
         "timeout": timeout,
         "retries": retries,
         "select": _pairs(select, "--select"),
@@ -170,10 +168,19 @@ def submit(
         "cwd": cwd or "",
         "input": list(files or ()),
         "stdin": stdin or "",
-        "image": image,
-        "container": {"pull": pull.value} if pull else None,
+        **_contained(image, pull),
     }
     _send(session(ctx), given, wait=wait, follow=follow, dry_run=dry_run)
+
+
+def _priority(text: str) -> int | str:
+    from herder.cli.input.job_rows import priority_of
+
+    return priority_of(text)
+
+
+def _contained(image: str, pull: Pull | None) -> dict[str, Any]:
+    return {"image": image, "container": {"pull": pull.value} if pull else None}
 
 
 def _read(say: Session, given: dict[str, Any]) -> "JobSubmission":

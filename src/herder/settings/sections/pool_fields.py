@@ -357,8 +357,7 @@ _FIELDS: tuple[Field, ...] = (
         read=validation.flag,
         write=same,
         schema=FLAG,
-        doc="Whether a worker takes one job only and is removed when that has ended, as a driver for Kubernetes Jobs needs it. The templates of the "
-        "pool then have 1 slot.",
+        doc="Whether a worker takes one job only and is removed when that has ended, as a driver for Kubernetes Jobs needs it. The templates of the pool then have 1 slot.",
     ),
     pairs("labels", "labels", "Labels of each worker, matched by the selectors of jobs."),
     Field(

@@ -35,7 +35,12 @@ def errors(options: str, template: str = "medium") -> list[Problem]:
         ("template: a, disk: 0", ".disk", "disk '0' is not possible", "a size such as 16Gi"),
         ("template: a, cores: many", ".cores", "cores 'many' is not possible", "a number from 1 to 4,096"),
         ("template: a, vlan: 5000", ".vlan", "vlan '5000' is not possible", "a number from 1 to 4,094"),
-        ("template: a, tags: UPPER", ".tags", "tags 'UPPER' is not possible", "Write small letters"),
+        (
+            "template: a, tags: UPPER",
+            ".tags",
+            "tags 'UPPER' is not possible",
+            "words of small letters, digits",
+        ),
         ("template: 'a b'", ".template", "template 'a b' is not possible", "Write a name of Proxmox"),
         ("cores: 2", "", "does not name a template VM", "driver_options: {template: NAME or VMID}"),
     ],

@@ -118,7 +118,9 @@ def _wrong(name: str, value: str) -> str:
     form = _TAG if name == "tags" else _WORD
     if words and all(form.fullmatch(word) for word in words):
         return ""
-    return "Write words of small letters, digits and hyphens." if name == "tags" else "Write a name of Proxmox."
+    return (
+        "Write words of small letters, digits and hyphens." if name == "tags" else "Write a name of Proxmox."
+    )
 
 
 def wanted_of(spec: WorkerSpec, options: Mapping[str, str], settings: ProxmoxSettings, disk: int) -> Wanted:

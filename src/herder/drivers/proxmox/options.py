@@ -15,6 +15,7 @@ from herder.drivers.proxmox.settings import ProxmoxSettings
 from herder.model.fleet.driver import InvalidRequest, tags_of
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.worker import WorkerSpec
+from herder.model.values.phrases import sentences
 from herder.model.values.resources import parse_mib
 
 KNOWN = (
@@ -66,7 +67,7 @@ def intent_in(description: str) -> Intent | None:
 def options_of(spec: WorkerSpec) -> dict[str, str]:
     options = dict(spec.driver_options)
     for _, message, remedy in option_faults(options, gpu=bool(spec.allocatable.gpu)):
-        raise InvalidRequest(f"Pool {spec.pool}: {message} {remedy}")
+        raise InvalidRequest(sentences(f"Pool {spec.pool}: {message}", remedy))
     return options
 
 

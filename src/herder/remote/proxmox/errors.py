@@ -17,6 +17,7 @@ from herder.model.fleet.driver import (
     Unauthorised,
     Unavailable,
 )
+from herder.model.values.phrases import clause
 
 #: In the answer of a proxy that cannot reach the node.
 UNREACHABLE = frozenset({595, 596, 599})
@@ -85,7 +86,7 @@ def unreachable(url: str, said: str) -> Unavailable:
     """A call that was never sent; `said`: the text of the library."""
     for words, sentence in _CERTIFICATES:
         if words in said.lower():
-            return Unavailable(f"Proxmox cannot be used at {url}: {sentence}")
+            return Unavailable(f"Proxmox cannot be used at {url}: {clause(sentence)}.")
     said = re.sub(r"\[.*?\]|\(_ssl.*?\)", "", said).strip().rstrip(".") or "no answer"
     return Unavailable(
         f"Proxmox cannot be reached at {url}: {said}. Check the address, the certificate and the network."

@@ -7,10 +7,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from herder.drivers.proxmox.objects import Cluster, Node, Storage
-from herder.drivers.proxmox.placement import MIB, Place, Promise, Wanted, choose
-from herder.drivers.proxmox.settings import ProxmoxSettings
 from herder.model.fleet.driver import OutOfCapacity
+from herder.remote.proxmox.machines.objects import Cluster, Node, Storage
+from herder.remote.proxmox.machines.placement import MIB, Place, Promise, Wanted, choose
+from herder.remote.proxmox.machines.settings import ProxmoxSettings
 from herder.simulate.chaos.faults.chance import stream
 
 NODES, VMS = 8, 200

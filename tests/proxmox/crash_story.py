@@ -13,11 +13,11 @@ import time
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from herder.drivers.proxmox.names import iso_name, tags_for, vm_name
 from herder.model.fleet.driver import MachineTags
 from herder.model.fleet.repair import Condition, RepairPolicy, RepairRule, Rung
 from herder.model.ids import PoolName
 from herder.model.work.job import JobState
+from herder.remote.proxmox.machines.names import iso_name, tags_for, vm_name
 from herder.simulate.chaos.actors.server import INSTALLATION
 from herder.testing.proxmox import Vm
 from tests.proxmox.simulated import POOL, ProxmoxWorld

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from herder.drivers.proxmox.names import iso_name
 from herder.model.fleet.repair import RepairPolicy
 from herder.model.work.job import JobState
+from herder.remote.proxmox.machines.names import iso_name
 from herder.simulate.chaos.actors.server import INSTALLATION
 from herder.testing.proxmox import TOKEN_ID, TOKEN_SECRET, Rule, Token, Vm
 from tests.proxmox.simulated import DRIVER, POOL, ProxmoxWorld

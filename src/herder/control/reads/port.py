@@ -18,6 +18,7 @@ from herder.control.kernel.waiting.waiters import Waiters
 from herder.control.planning.observation import observe_now
 from herder.control.reads import (
     clusters,
+    driver_checks,
     drivers,
     ended_jobs,
     events,
@@ -43,7 +44,7 @@ from herder.model.work.job import JobState
 from herder.store.invariants import violations as stored_violations
 from herder.store.rows.json_forms import plain_plan
 from herder.wire.clusters import ClusterChecks, ClusterView, SchedulingInfo
-from herder.wire.drivers import DriverView, SweepAnswer, SweepView
+from herder.wire.drivers import DriverChecks, DriverView, SweepAnswer, SweepView
 from herder.wire.health import WorkerHealthView
 from herder.wire.people import UserView, WhoAmI
 from herder.wire.resources import (
@@ -183,6 +184,10 @@ class Reads:
     def driver(self, who: Principal, name: str) -> DriverView:
         check(who, Action.SEE, FLEET)
         return drivers.driver_view(self._core, name)
+
+    async def check_driver(self, who: Principal, name: str) -> DriverChecks:
+        check(who, Action.CHANGE, FLEET)
+        return await driver_checks.check_driver(self._core, name)
 
     def clusters(self, who: Principal) -> Page:
         check(who, Action.SEE, FLEET)

@@ -6,12 +6,12 @@ is there before the clone is. It removes nothing: the sweep deletes what no work
 
 from collections.abc import Collection, Sequence
 
-from herder.drivers.proxmox import names as naming
-from herder.drivers.proxmox.api import Api
-from herder.drivers.proxmox.objects import Cluster
-from herder.drivers.proxmox.settings import ProxmoxSettings
 from herder.model.fleet.driver import DriverClock, DriverError, Machine, Phase
 from herder.model.ids import WorkerName
+from herder.remote.proxmox.machines import names as naming
+from herder.remote.proxmox.machines.api import Api
+from herder.remote.proxmox.machines.objects import Cluster
+from herder.remote.proxmox.machines.settings import ProxmoxSettings
 
 #: Between two looks at the images of all nodes.
 LOOK_MS = 300_000

@@ -9,17 +9,17 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from herder.drivers.proxmox import making
-from herder.drivers.proxmox import names as naming
-from herder.drivers.proxmox.objects import Cluster, Guest, boot_disk
-from herder.drivers.proxmox.options import Intent, intent_of, wanted_of
-from herder.drivers.proxmox.placement import Place, Promise, Wanted, choose
-from herder.drivers.proxmox.settings import ProxmoxSettings
-from herder.drivers.proxmox.templates import Templates
 from herder.model.fleet.creation import Step
 from herder.model.fleet.driver import Machine, Phase, QuotaExceeded, Unavailable
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
+from herder.remote.proxmox.machines import making
+from herder.remote.proxmox.machines import names as naming
+from herder.remote.proxmox.machines.objects import Cluster, Guest, boot_disk
+from herder.remote.proxmox.machines.options import Intent, intent_of, wanted_of
+from herder.remote.proxmox.machines.placement import Place, Promise, Wanted, choose
+from herder.remote.proxmox.machines.settings import ProxmoxSettings
+from herder.remote.proxmox.machines.templates import Templates
 
 _TURNS = 64
 

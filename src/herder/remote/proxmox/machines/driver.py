@@ -8,17 +8,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from herder.drivers.proxmox import cidata, making
-from herder.drivers.proxmox import names as naming
-from herder.drivers.proxmox.api import Api, Json
-from herder.drivers.proxmox.clones import Clone, Clones, Operation, operation_in
-from herder.drivers.proxmox.leftovers import Leftovers
-from herder.drivers.proxmox.objects import Cluster, Guest
-from herder.drivers.proxmox.options import Intent, intent_in, options_of
-from herder.drivers.proxmox.placement import Place, quotas_of
-from herder.drivers.proxmox.rights import checks_of
-from herder.drivers.proxmox.settings import ProxmoxSettings
-from herder.drivers.proxmox.templates import Templates
 from herder.model.fleet.creation import CreationLimits, Step
 from herder.model.fleet.driver import (
     AlreadyExists,
@@ -35,8 +24,19 @@ from herder.model.fleet.driver import (
 from herder.model.fleet.driver_capabilities import Check, Quota
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
-from herder.remote.proxmox.client import ProxmoxClient
+from herder.remote.proxmox.calls import ProxmoxCalls
 from herder.remote.proxmox.errors import succeeded, task_error
+from herder.remote.proxmox.machines import cidata, making
+from herder.remote.proxmox.machines import names as naming
+from herder.remote.proxmox.machines.api import Api, Json
+from herder.remote.proxmox.machines.clones import Clone, Clones, Operation, operation_in
+from herder.remote.proxmox.machines.leftovers import Leftovers
+from herder.remote.proxmox.machines.objects import Cluster, Guest
+from herder.remote.proxmox.machines.options import Intent, intent_in, options_of
+from herder.remote.proxmox.machines.placement import Place, quotas_of
+from herder.remote.proxmox.machines.rights import checks_of
+from herder.remote.proxmox.machines.settings import ProxmoxSettings
+from herder.remote.proxmox.machines.templates import Templates
 
 creation_limits = CreationLimits(
     create_tries=3, create_retry_pause_s=60.0, parallel_creates=5, pause_between_starts_s=30.0
@@ -49,7 +49,7 @@ class ProxmoxDriver:
     first_hand = True
     deadlines_s: Mapping[str, float] = {"create": 75.0, "delete": 60.0, "get": 60.0, "list": 30.0}
 
-    def __init__(self, settings: ProxmoxSettings, context: DriverContext, client: ProxmoxClient) -> None:
+    def __init__(self, settings: ProxmoxSettings, context: DriverContext, client: ProxmoxCalls) -> None:
         self._settings, self._context, self._client = settings, context, client
         self._installation = context.installation
         self._api = Api(client)
@@ -77,8 +77,7 @@ class ProxmoxDriver:
         if found is not None:
             return self._seen(spec.name, *found)
         places = self._templates.places(cluster, options, spec.zone)
-        boot = cidata.boot_data(start, spec.name, self._installation, self._settings.agent_command)
-        image = cidata.image(boot, naming.vm_name(self._installation, spec.name), spec.name)
+        image = cidata.image_for(spec, start, self._installation, self._settings)
         skipped: set[int] = set()
         for _ in range(_CLASHES_MOST):
             clone, place, intent = self._clones.reserve(cluster, spec, options, places, skipped)
@@ -140,7 +139,7 @@ class ProxmoxDriver:
         left = [
             node
             for node in self._nodes(cluster)
-            if volume in self._api.images(node, self._settings.iso_storage)
+            if volume and volume in self._api.images(node, self._settings.iso_storage)
         ]
         for node in left:
             making.remove_image(self._api, (node, volume))
@@ -233,7 +232,8 @@ class ProxmoxDriver:
             form["pool"] = options["pool"]
         iso, storing = naming.iso_name(self._installation, clone.worker), ""
         try:
-            storing = self._api.upload(place.node, self._settings.iso_storage, iso, image)
+            if image:
+                storing = self._api.upload(place.node, self._settings.iso_storage, iso, image)
             upid = self._api.clone(place.template_node, place.template, form)
         except OutcomeUnknown:
             self._clones.started(clone, "")  # the promise stays: it may be there

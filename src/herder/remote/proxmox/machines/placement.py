@@ -7,10 +7,10 @@ the driver says what was promised to it (`Promise`). Templates count for nothing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from herder.drivers.proxmox.objects import Cluster, Node
-from herder.drivers.proxmox.settings import ProxmoxSettings
 from herder.model.fleet.driver import OutOfCapacity
 from herder.model.fleet.driver_capabilities import Quota
+from herder.remote.proxmox.machines.objects import Cluster, Node
+from herder.remote.proxmox.machines.settings import ProxmoxSettings
 
 MIB = 2**20
 

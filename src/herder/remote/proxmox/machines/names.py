@@ -8,10 +8,10 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 
-from herder.drivers.proxmox.objects import Guest
 from herder.model.fleet.creation import Step
 from herder.model.fleet.driver import InvalidRequest, Machine, MachineTags, Phase
 from herder.model.ids import PoolName, WorkerName
+from herder.remote.proxmox.machines.objects import Guest
 
 _WORKER = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,50}[a-z0-9])?")
 _HASH = 10

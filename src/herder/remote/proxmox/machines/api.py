@@ -3,16 +3,16 @@
 from typing import Any
 from urllib.parse import quote
 
-from herder.drivers.proxmox.objects import Cluster, cluster_of
 from herder.model.fleet.driver import DriverError, InvalidRequest, Unavailable
-from herder.remote.proxmox.client import ProxmoxClient
+from herder.remote.proxmox.calls import ProxmoxCalls
 from herder.remote.proxmox.errors import succeeded
+from herder.remote.proxmox.machines.objects import Cluster, cluster_of
 
 Json = dict[str, Any]
 
 
 class Api:
-    def __init__(self, client: ProxmoxClient) -> None:
+    def __init__(self, client: ProxmoxCalls) -> None:
         self.client = client
 
     def cluster(self) -> Cluster:

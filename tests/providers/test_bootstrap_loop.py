@@ -324,7 +324,10 @@ async def test_it_stays_refused_as_long_as_a_check_does_not_pass(make_fleet: Mak
 # --- repair
 
 
-REPAIR = {"drain_grace": "5s"}
+REPAIR: dict[str, Any] = {
+    "settings": PretendSettings(repairs=True),
+    "repair": [{"condition": "NotReady", "after": "1m", "rung": "reboot"}],
+}
 
 
 async def repaired(fleet: Fleet) -> str:

@@ -11,12 +11,22 @@ from typing import NamedTuple
 
 from herder.control.access import users as people
 from herder.control.access.access_check import FLEET, OF_KIND, check
-from herder.control.drivers import calling
+from herder.control.drivers.bootstraps import consoles
 from herder.control.kernel.bounds.errors import NotKnown, NotReady, Refused
 from herder.control.kernel.core import Core
 from herder.control.kernel.waiting.waiters import Waiters
 from herder.control.planning.observation import observe_now
-from herder.control.reads import clusters, drivers, events, fleet, jobs, repeated_requests, sharing, sweeps
+from herder.control.reads import (
+    bootstraps,
+    clusters,
+    drivers,
+    events,
+    fleet,
+    jobs,
+    repeated_requests,
+    sharing,
+    sweeps,
+)
 from herder.control.reads.explanations import explain, pods
 from herder.control.reads.followed_output import Again, Followers
 from herder.control.reads.metrics import metrics_text
@@ -32,6 +42,7 @@ from herder.model.values.phrases import sentence
 from herder.model.work.job import JobState
 from herder.store.invariants import violations as stored_violations
 from herder.store.rows.json_forms import plain_plan
+from herder.wire.bootstraps import BootstrapChecks
 from herder.wire.clusters import ClusterChecks, ClusterView, SchedulingInfo
 from herder.wire.drivers import DriverView, SweepAnswer, SweepView
 from herder.wire.health import WorkerHealthView
@@ -157,9 +168,18 @@ class Reads:
         check(who, Action.SEE, Thing(kind=Kind.CONSOLE, name=name))
         view = await fleet.worker_view(self._core, who, name)
         try:
-            return await calling.console(self._core, view.driver, WorkerName(name))
+            return await consoles.console(self._core, view.driver, WorkerName(name))
         except DriverError as error:
             raise NotKnown(sentence(f"Worker {name} has no console: {error}")) from None
+
+    def bootstraps(self, who: Principal) -> Page:
+        check(who, Action.SEE, FLEET)
+        views = bootstraps.bootstrap_views(self._core)
+        return Page(items=views, total=len(views))
+
+    async def check_bootstrap(self, who: Principal, name: str) -> BootstrapChecks:
+        check(who, Action.CHANGE, FLEET)
+        return await bootstraps.check(self._core, name)
 
     def drivers(self, who: Principal) -> Page:
         check(who, Action.SEE, FLEET)

@@ -11,7 +11,7 @@ from herder.engine.memory.events import record_event
 from herder.engine.memory.state import EngineState, WorkerLife
 from herder.engine.memory.worker_repair import RepairLife, Step
 from herder.engine.workers import breaker
-from herder.engine.workers.bootstraps import rungs_of
+from herder.engine.workers.bootstraps import nothing_can, rungs_of
 from herder.engine.workers.drain_texts import on_blocked
 from herder.engine.workers.ladder import NextRung, active, next_rungs
 from herder.engine.workers.node_repair import may_act, must_be_empty
@@ -324,7 +324,7 @@ def _skipped(worker: WorkerLife, found: NextRung) -> str:
     if not found.skipped:
         return ""
     rungs = listed([str(each) for each in found.skipped], "and")
-    return f" Skipped: {rungs}, which driver {worker.spec.driver} cannot do."
+    return f" Skipped: {rungs}, which {nothing_can(worker)} do."
 
 
 # --- replacing, and keeping for inspection

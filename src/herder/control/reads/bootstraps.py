@@ -19,7 +19,7 @@ def refused(core: Core) -> list[str]:
     return [life.refused for _, life in sorted(core.state.bootstraps.items()) if life.refused]
 
 
-async def check(core: Core, name: str) -> BootstrapChecks:
+async def check_bootstrap(core: Core, name: str) -> BootstrapChecks:
     """Asks the bootstrap. Raises NotKnown and NotReady."""
     calling.check_known(core, name)
     try:

@@ -16,17 +16,8 @@ from herder.control.kernel.bounds.errors import NotKnown, NotReady, Refused
 from herder.control.kernel.core import Core
 from herder.control.kernel.waiting.waiters import Waiters
 from herder.control.planning.observation import observe_now
-from herder.control.reads import (
-    bootstraps,
-    clusters,
-    drivers,
-    events,
-    fleet,
-    jobs,
-    repeated_requests,
-    sharing,
-    sweeps,
-)
+from herder.control.reads import clusters, drivers, events, fleet, jobs, repeated_requests, sharing, sweeps
+from herder.control.reads.bootstraps import bootstrap_views, check_bootstrap
 from herder.control.reads.explanations import explain, pods
 from herder.control.reads.followed_output import Again, Followers
 from herder.control.reads.metrics import metrics_text
@@ -174,12 +165,12 @@ class Reads:
 
     def bootstraps(self, who: Principal) -> Page:
         check(who, Action.SEE, FLEET)
-        views = bootstraps.bootstrap_views(self._core)
+        views = bootstrap_views(self._core)
         return Page(items=views, total=len(views))
 
     async def check_bootstrap(self, who: Principal, name: str) -> BootstrapChecks:
         check(who, Action.CHANGE, FLEET)
-        return await bootstraps.check(self._core, name)
+        return await check_bootstrap(self._core, name)
 
     def drivers(self, who: Principal) -> Page:
         check(who, Action.SEE, FLEET)

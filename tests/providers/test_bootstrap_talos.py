@@ -187,7 +187,7 @@ class Story:
         assert self.worker is not None
         life.drain(core.state, changes, self.worker, BY_HAND, self.fleet.clock.now_ms())
         done = core.commit(changes)
-        await self.until(done.done)
+        await self.until(lambda: done.done() or self.restarts != before)
         if self.restarts != before and self.worker is not None and not self.worker.state.leaving:
             await self.drain()
 
@@ -258,6 +258,10 @@ async def whole_life(story: Story) -> None:
     finally:
         hypervisor.cancel()
         await asyncio.gather(hypervisor, return_exceptions=True)
+
+
+def _has(worker: WorkerLife, wanted: Condition) -> bool:
+    return any(condition is wanted for _, condition in worker.health.conditions)
 
 
 @pytest.mark.parametrize("delivery", ["iso", "maintenance"])

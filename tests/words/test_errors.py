@@ -15,12 +15,12 @@ import herder
 from herder.cli.input.job_rows import RowFault
 from herder.model.fleet import driver
 from herder.remote.prometheus import NoValue
-from tests.words import cluster_cases, error_cases, talos_cases
+from tests.words import cluster_cases, error_cases, python_client_cases, talos_cases
 from tests.words.error_cases import Case
 from tests.words.literals import SOURCE, calls, texts
 from tests.words.rules import faults
 
-CASES = (*error_cases.CASES, *cluster_cases.CASES, *talos_cases.CASES)
+CASES = (*error_cases.CASES, *cluster_cases.CASES, *talos_cases.CASES, *python_client_cases.CASES)
 #: Where people may meet errors. The simulator's own are for those who write policies, those of `testing` for those who write tests.
 PACKAGES_LEFT_OUT = ("herder.simulate", "herder.testing")
 #: Never shown: caught in the package that raises them, which tells something else; or a base that is not raised itself.

@@ -148,3 +148,22 @@ class JobDetail(JobView, kw_only=True):
     parents: list[int]
     result: Any
     history: list[AttemptView]
+
+
+class EndedJob(msgspec.Struct, kw_only=True):
+    """A job that has ended, as one reads it who has waited for it."""
+
+    id: int
+    key: str | None
+    state: str
+    """succeeded, failed, cancelled or skipped."""
+    exit_code: int | None
+    cause: str
+    message: str
+    attempts: int
+    result: Any = None
+    """What its last attempt wrote to `$HERDER_RESULT`; also of one that failed."""
+
+
+class EndedJobs(msgspec.Struct, kw_only=True):
+    ended: list[EndedJob]

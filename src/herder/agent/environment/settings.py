@@ -140,7 +140,7 @@ def from_environment(environ: MutableMapping[str, str]) -> AgentSettings:
         activation_token=token,
         one_job=environ.get(startup.ONE_JOB, "").lower() in ("1", "on", "yes", "true"),
         installation=environ.get(startup.INSTALLATION) or "default",
-        work_folder=Path(folder) if folder else None,
+        work_folder=Path(folder).absolute() if folder else None,  # attempts run elsewhere and get paths in it
         self_delete_after_s=_seconds(environ, startup.SELF_DELETE_AFTER_S, 600.0),
         ca_file=environ.get(startup.CA_FILE) or None,
         run_as=environ.get(startup.RUN_AS, ""),

@@ -18,6 +18,7 @@ from herder.control.kernel.waiting.waiters import Waiters
 from herder.control.planning.observation import observe_now
 from herder.control.reads import clusters, drivers, events, fleet, jobs, repeated_requests, sharing, sweeps
 from herder.control.reads.bootstraps import bootstrap_views, check_bootstrap
+from herder.control.reads.ended_jobs import wait_ended
 from herder.control.reads.explanations import explain, pods
 from herder.control.reads.followed_output import Again, Followers
 from herder.control.reads.metrics import metrics_text
@@ -49,7 +50,7 @@ from herder.wire.resources import (
     Status,
     WorkerView,
 )
-from herder.wire.work import BatchView, JobDetail, JobView
+from herder.wire.work import BatchView, EndedJob, JobDetail, JobView
 
 #: A store that has not written for longer than this is not ready.
 READY_S = 5.0
@@ -307,6 +308,9 @@ class Reads:
                 await asyncio.wait({waiting}, timeout=seconds)
                 view = await jobs.job_view(self._core, again(), number)
         return view
+
+    async def wait_ended(self, again: Again, numbers: Sequence[int], seconds: float) -> list[EndedJob]:
+        return await wait_ended(self._core, again, numbers, seconds)
 
     async def explain(self, who: Principal, number: int) -> Explanation:
         return await explain.explain_job(self._core, who, number)

@@ -173,6 +173,20 @@ def test_settings_become_fields_of_the_job() -> None:
     assert fields(batch.new_job())["memory"] == 3_840
 
 
+def test_an_image_runs_its_own_shell_and_sees_the_folder_of_the_batch(
+    place: tuple[Installation, Connect], tmp_path: Path
+) -> None:
+    batch = Batch(client=place[1], folder=tmp_path, default_image="debian:12")
+    first = batch.new_job()
+    first.command(f"echo 1 > {first.out}")
+    batch.new_job().image("busybox").command("true")
+    with place[1]() as client:
+        (one, two), _ = batch._made(client)
+    assert (one.image, two.image, one.command[:3]) == ("debian:12", "busybox", ["/bin/sh", "-e", "-c"])
+    assert one.container is not None
+    assert [(each.source, each.target) for each in one.container.mounts] == [(str(tmp_path), str(tmp_path))]
+
+
 def test_a_file_of_another_job_makes_a_dependency() -> None:
     batch = Batch()
     first, second, third = (batch.new_job() for _ in range(3))

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from herder.wire.exchange import ContainerOptions
+
 
 class Expression(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A condition on one label, as in the node affinity of Kubernetes."""
@@ -46,6 +48,9 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     priority: int | str = 0
     """A number, higher is more urgent, or the name of a priority class."""
     runtime: str = "process"
+    image: str = ""
+    """Runs in a container of this image; `command` may be empty then: what the image starts."""
+    container: ContainerOptions | None = None
     timeout_s: float | None = None
     retries: int = 0
     attempts_max: int = 20

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
+
 from herder.client import clock
 from herder.client.batch.job import Job
 from herder.client.batch.resources import FOLDER_VARIABLE, InputFile, InputGroup, ResourceFile, ResourceGroup
@@ -19,6 +21,7 @@ from herder.client.batch.submitted import BatchFailedError, SubmittedBatch
 from herder.client.client import HerderClient
 from herder.client.connection import connect
 from herder.client.errors import InvalidError
+from herder.wire.exchange import ContainerOptions, Mount
 from herder.wire.work import BatchCreate, JobSubmission
 
 _ON_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
@@ -34,8 +37,8 @@ class Batch:
     >>> batch.run()  # doctest: +SKIP
 
     `folder`: an absolute path that all workers see, for the files that jobs hand on; with a server on this machine a folder is made where
-    none is given, and removed after the run. `default_cpu`, `default_memory`, `default_storage`, `default_timeout` (seconds) and
-    `default_pool` are for jobs that do not say otherwise. `client` makes a connection; the default finds the server as the command line
+    none is given, and removed after the run. `default_cpu`, `default_memory`, `default_storage`, `default_timeout` (seconds) `default_pool`
+    and `default_image` are for jobs that do not say otherwise. `client` makes a connection; the default finds the server as the command line
     does. `cancel_after_n_failures` cancels what has not started after so many failed jobs.
     """
 
@@ -51,6 +54,7 @@ class Batch:
         default_storage: str | int | None = None,
         default_timeout: float | None = None,
         default_pool: str | None = None,
+        default_image: str | None = None,
         folder: str | Path | None = None,
         client: Callable[[], HerderClient] = connect,
     ) -> None:
@@ -65,6 +69,7 @@ class Batch:
             "disk": default_storage,
             "timeout_s": default_timeout,
             "pool": default_pool,
+            "image": default_image,
         }
         self._defaults = {"cpu": 1, "memory": "standard"} | {
             field: value for field, value in said.items() if value is not None
@@ -182,8 +187,13 @@ class Batch:
         if not any(each._uses_files() for each in self.jobs):
             return jobs, None
         folder, made = self._new_folder(client)
+        seen = str(self._folder or folder)
         for job in jobs:
             job.env = {**job.env, FOLDER_VARIABLE: str(folder)}
+            if job.image:
+                options = job.container or ContainerOptions()
+                mounts = [*options.mounts, Mount(source=seen, target=seen)]
+                job.container = msgspec.structs.replace(options, mounts=mounts)
         return jobs, folder if made else None
 
     def _new_folder(self, client: HerderClient) -> tuple[Path, bool]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from herder.client.batch.batch import Batch
 
 SHELL = ("/bin/bash", "-e", "-o", "pipefail", "-c")
+SHELL_OF_IMAGE = ("/bin/sh", "-e", "-c")
 MEMORY_PER_CORE_MIB = {"lowmem": 921, "standard": 3_840, "highmem": 6_656}
 """Names of Hail Batch for the memory of a job by its CPU: 0.9, 3.75 and 6.5 GiB a core."""
 
@@ -66,6 +67,11 @@ class Job:
     def memory(self, size: str | int) -> Self:
         """With a unit ("4Gi"); or lowmem, standard, highmem: by its CPU as in Hail Batch."""
         return self._set(memory=size)
+
+    def image(self, name: str) -> Self:
+        """Runs in a container of this image; a script runs in its /bin/sh. Files that jobs hand on need workers that let jobs mount the
+        folder of the batch (HERDER_CONTAINER_MOUNTS)."""
+        return self._set(image=name)
 
     def storage(self, size: str | int) -> Self:
         """Disk, with a unit ("10Gi")."""
@@ -146,8 +152,9 @@ class Job:
             for path, to in self._copies
         ]
         opening = [f'mkdir -p -- "${{{FOLDER_VARIABLE}}}/{self._place}"'] if self._uses_files() else []
-        words = self._words or [*SHELL, "\n".join((*opening, *self._scripts, *copies))]
         fields = dict(self._fields)
+        shell = SHELL_OF_IMAGE if fields.get("image") else SHELL
+        words = self._words or [*shell, "\n".join((*opening, *self._scripts, *copies))]
         if fields.get("memory") in MEMORY_PER_CORE_MIB:
             cores_milli = parse_cpu(fields.get("cpu", 1))
             fields["memory"] = max(1, MEMORY_PER_CORE_MIB[fields["memory"]] * cores_milli // 1000)

@@ -8,10 +8,16 @@ from herder.model.fleet.driver import DriverError
 from herder.model.values.phrases import clause, sentence
 from herder.model.values.times import iso, iso_or_none
 from herder.wire.bootstraps import BootstrapChecks, BootstrapCheckView, BootstrapView
+from herder.wire.resources import Page
 
 
 def bootstrap_views(core: Core) -> list[BootstrapView]:
     return [_view(core, name) for name in sorted(core.bootstraps)]
+
+
+def bootstrap_page(core: Core) -> Page:
+    views = bootstrap_views(core)
+    return Page(items=views, total=len(views))
 
 
 def refused(core: Core) -> list[str]:

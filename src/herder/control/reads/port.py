@@ -17,7 +17,8 @@ from herder.control.kernel.core import Core
 from herder.control.kernel.waiting.waiters import Waiters
 from herder.control.planning.observation import observe_now
 from herder.control.reads import clusters, drivers, events, fleet, jobs, repeated_requests, sharing, sweeps
-from herder.control.reads.bootstraps import bootstrap_views, check_bootstrap
+from herder.control.reads.bootstraps import bootstrap_page, check_bootstrap
+from herder.control.reads.driver_checks import check_driver
 from herder.control.reads.ended_jobs import wait_ended
 from herder.control.reads.explanations import explain, pods
 from herder.control.reads.followed_output import Again, Followers
@@ -36,7 +37,7 @@ from herder.store.invariants import violations as stored_violations
 from herder.store.rows.json_forms import plain_plan
 from herder.wire.bootstraps import BootstrapChecks
 from herder.wire.clusters import ClusterChecks, ClusterView, SchedulingInfo
-from herder.wire.drivers import DriverView, SweepAnswer, SweepView
+from herder.wire.drivers import DriverChecks, DriverView, SweepAnswer, SweepView
 from herder.wire.health import WorkerHealthView
 from herder.wire.people import UserView, WhoAmI
 from herder.wire.resources import (
@@ -166,8 +167,7 @@ class Reads:
 
     def bootstraps(self, who: Principal) -> Page:
         check(who, Action.SEE, FLEET)
-        views = bootstrap_views(self._core)
-        return Page(items=views, total=len(views))
+        return bootstrap_page(self._core)
 
     async def check_bootstrap(self, who: Principal, name: str) -> BootstrapChecks:
         check(who, Action.CHANGE, FLEET)
@@ -185,6 +185,10 @@ class Reads:
     def driver(self, who: Principal, name: str) -> DriverView:
         check(who, Action.SEE, FLEET)
         return drivers.driver_view(self._core, name)
+
+    async def check_driver(self, who: Principal, name: str) -> DriverChecks:
+        check(who, Action.CHANGE, FLEET)
+        return await check_driver(self._core, name)
 
     def clusters(self, who: Principal) -> Page:
         check(who, Action.SEE, FLEET)

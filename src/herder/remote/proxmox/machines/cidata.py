@@ -8,6 +8,9 @@ import json
 
 from herder.model.fleet.bootstrap import BootData
 from herder.model.fleet.driver import InvalidRequest, StartData
+from herder.model.fleet.worker import WorkerSpec
+from herder.remote.proxmox.machines.names import vm_name
+from herder.remote.proxmox.machines.settings import ProxmoxSettings
 from herder.wire import startup
 
 LABEL = "cidata"
@@ -25,6 +28,20 @@ Restart=on-failure
 [Install]
 WantedBy=multi-user.target
 """
+
+
+def image_for(spec: WorkerSpec, start: StartData, installation: str, settings: ProxmoxSettings) -> bytes:
+    """Empty: its bootstrap configures it over the network. Raises InvalidRequest when it could never join."""
+    if settings.iso_storage:
+        boot = boot_data(start, spec.name, installation, settings.agent_command)
+        return image(boot, vm_name(installation, spec.name), spec.name)
+    if start.boot is None and spec.bootstrap:
+        return b""
+    lacks = f"bootstrap {spec.bootstrap} needs boot data" if spec.bootstrap else "it has no bootstrap"
+    raise InvalidRequest(
+        f"Pool {spec.pool}: driver {spec.driver} delivers no boot data to a machine, and {lacks}. "
+        "Use a bootstrap that configures machines over the network, such as kind talos with delivery: maintenance."
+    )
 
 
 def boot_data(start: StartData, worker: str, installation: str, command: str) -> BootData:

@@ -9,17 +9,17 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from herder.drivers.proxmox import making
-from herder.drivers.proxmox import names as naming
-from herder.drivers.proxmox.objects import Cluster, Guest, boot_disk
-from herder.drivers.proxmox.options import Intent, intent_of, wanted_of
-from herder.drivers.proxmox.placement import Place, Promise, Wanted, choose
-from herder.drivers.proxmox.settings import ProxmoxSettings
-from herder.drivers.proxmox.templates import Templates
 from herder.model.fleet.creation import Step
-from herder.model.fleet.driver import Machine, Phase, QuotaExceeded
+from herder.model.fleet.driver import Machine, Phase, QuotaExceeded, Unavailable
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
+from herder.remote.proxmox.machines import making
+from herder.remote.proxmox.machines import names as naming
+from herder.remote.proxmox.machines.objects import Cluster, Guest, boot_disk
+from herder.remote.proxmox.machines.options import Intent, intent_of, wanted_of
+from herder.remote.proxmox.machines.placement import Place, Promise, Wanted, choose
+from herder.remote.proxmox.machines.settings import ProxmoxSettings
+from herder.remote.proxmox.machines.templates import Templates
 
 _TURNS = 64
 
@@ -126,6 +126,21 @@ class Clones:
         if vmid is None:
             raise QuotaExceeded(f"All VMIDs from {first} to {last} are in use. Raise vmid_last.")
         return vmid
+
+    def check_nameless(self, cluster: Cluster, worker: WorkerName) -> None:
+        """A clone that an earlier process began has no name until it is finished: it may be this worker's when it has its VMID. Raises
+        Unavailable then, since a second one would double the worker."""
+        guests = {guest.vmid: guest for guest in cluster.guests}
+        first, last = self._settings.vmid_first, self._settings.vmid_last
+        for vmid in naming.candidates(self._installation, worker, first, last):
+            guest = guests.get(vmid)
+            if guest is None and vmid not in self.begun:
+                return
+            if guest is not None and vmid not in self.begun and guest.lock in ("clone", "create"):
+                raise Unavailable(
+                    f"VM {vmid} of node {guest.node} is being cloned and has no name yet; it may be that of worker {worker}. Herder waits for "
+                    f"it. When its task no longer runs, run `qm unlock {vmid}` and `qm destroy {vmid}` on the node."
+                )
 
     def promises(self) -> dict[int, Promise]:
         return {clone.vmid: clone.promise for clone in self.begun.values()}

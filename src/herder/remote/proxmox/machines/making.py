@@ -6,13 +6,13 @@ restart in between changes nothing. Nothing is done to a VM before its configura
 
 from dataclasses import dataclass
 
-from herder.drivers.proxmox.api import Api, Json
-from herder.drivers.proxmox.names import NEW, iso_name
-from herder.drivers.proxmox.objects import boot_disk
-from herder.drivers.proxmox.options import Intent
-from herder.drivers.proxmox.settings import ProxmoxSettings
 from herder.model.fleet.creation import Step
 from herder.model.fleet.driver import AlreadyExists, DriverError, InvalidRequest, NotFound, Phase, Unavailable
+from herder.remote.proxmox.machines.api import Api, Json
+from herder.remote.proxmox.machines.names import NEW, iso_name
+from herder.remote.proxmox.machines.objects import boot_disk
+from herder.remote.proxmox.machines.options import Intent
+from herder.remote.proxmox.machines.settings import ProxmoxSettings
 
 _MAKING_LOCKS = ("clone", "create")
 
@@ -52,7 +52,9 @@ def advance(
         form = {**intent.set, "tags": f"{intent.set['tags']};{new}"}
         if config.get("digest"):
             form["digest"] = str(config["digest"])
-        return Seen(phase=Phase.CREATING, step=Step.CONFIGURE, upid=_although_busy(api, node, vmid, form))
+        upid = _although_busy(api, node, vmid, form)
+        step = Step.CONFIGURE if upid or intent.disk else Step.START  # without a task it is done
+        return Seen(phase=Phase.CREATING, step=step, upid=upid)
     if new not in tags:
         on = api.running(node, vmid)
         addresses = api.addresses(node, vmid) if on and settings.wait_for_agent else ()
@@ -89,7 +91,7 @@ def _although_busy(api: Api, node: str, vmid: int, form: dict[str, str | int]) -
     except (NotFound, AlreadyExists) as error:
         # An image that is still being stored, a mapping that is missing: the VM itself is there.
         raise Unavailable(str(error)) from error
-    except InvalidRequest as error:
+    except DriverError as error:
         if "digest" in str(error) or "modified" in str(error):  # somebody else has just configured it
             return ""
         raise
@@ -126,8 +128,10 @@ def remove(
 
 def remove_image(api: Api, iso: tuple[str, str]) -> None:
     node, volume = iso
-    api.remove_image(node, volume.partition(":")[0], volume)
+    if volume:
+        api.remove_image(node, volume.partition(":")[0], volume)
 
 
 def volume_of(settings: ProxmoxSettings, installation: str, worker: str) -> str:
-    return f"{settings.iso_storage}:iso/{iso_name(installation, worker)}"
+    """Empty: none is made."""
+    return settings.iso_storage and f"{settings.iso_storage}:iso/{iso_name(installation, worker)}"

@@ -6,11 +6,11 @@ to any node.
 
 from collections.abc import Mapping
 
-from herder.drivers.proxmox.api import Api, Json
-from herder.drivers.proxmox.objects import Cluster, Guest, boot_disk
-from herder.drivers.proxmox.placement import Place
-from herder.drivers.proxmox.settings import ProxmoxSettings
 from herder.model.fleet.driver import DriverClock, InvalidRequest, Unavailable
+from herder.remote.proxmox.machines.api import Api, Json
+from herder.remote.proxmox.machines.objects import Cluster, Guest, boot_disk
+from herder.remote.proxmox.machines.placement import Place
+from herder.remote.proxmox.machines.settings import ProxmoxSettings
 
 _KEPT_MS = 300_000
 _CACHED_MOST = 256

@@ -8,16 +8,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from herder.drivers.proxmox import cidata, making
-from herder.drivers.proxmox import names as naming
-from herder.drivers.proxmox.api import Api, Json
-from herder.drivers.proxmox.clones import Clone, Clones, Operation, operation_in
-from herder.drivers.proxmox.objects import Cluster, Guest
-from herder.drivers.proxmox.options import Intent, intent_in, options_of
-from herder.drivers.proxmox.placement import MIB, Place, free
-from herder.drivers.proxmox.rights import checks_of
-from herder.drivers.proxmox.settings import ProxmoxSettings
-from herder.drivers.proxmox.templates import Templates
 from herder.model.fleet.creation import CreationLimits, Step
 from herder.model.fleet.driver import (
     AlreadyExists,
@@ -34,8 +24,19 @@ from herder.model.fleet.driver import (
 from herder.model.fleet.driver_capabilities import Check, Quota
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
-from herder.remote.proxmox.client import ProxmoxClient
+from herder.remote.proxmox.calls import ProxmoxCalls
 from herder.remote.proxmox.errors import succeeded, task_error
+from herder.remote.proxmox.machines import cidata, making
+from herder.remote.proxmox.machines import names as naming
+from herder.remote.proxmox.machines.api import Api, Json
+from herder.remote.proxmox.machines.clones import Clone, Clones, Operation, operation_in
+from herder.remote.proxmox.machines.leftovers import Leftovers
+from herder.remote.proxmox.machines.objects import Cluster, Guest
+from herder.remote.proxmox.machines.options import Intent, intent_in, options_of
+from herder.remote.proxmox.machines.placement import Place, quotas_of
+from herder.remote.proxmox.machines.rights import checks_of
+from herder.remote.proxmox.machines.settings import ProxmoxSettings
+from herder.remote.proxmox.machines.templates import Templates
 
 creation_limits = CreationLimits(
     create_tries=3, create_retry_pause_s=60.0, parallel_creates=5, pause_between_starts_s=30.0
@@ -48,12 +49,13 @@ class ProxmoxDriver:
     first_hand = True
     deadlines_s: Mapping[str, float] = {"create": 75.0, "delete": 60.0, "get": 60.0, "list": 30.0}
 
-    def __init__(self, settings: ProxmoxSettings, context: DriverContext, client: ProxmoxClient) -> None:
+    def __init__(self, settings: ProxmoxSettings, context: DriverContext, client: ProxmoxCalls) -> None:
         self._settings, self._context, self._client = settings, context, client
         self._installation = context.installation
         self._api = Api(client)
         self._templates = Templates(self._api, settings, context.clock)
         self._clones = Clones(settings, context.installation, self._templates)
+        self._leftovers = Leftovers(self._api, settings, context.installation, context.clock)
         boot = (Step.BOOT,) if settings.wait_for_agent else ()
         self.steps: Sequence[Step] = (Step.CREATE, Step.CONFIGURE, Step.START, *boot)
 
@@ -75,8 +77,7 @@ class ProxmoxDriver:
         if found is not None:
             return self._seen(spec.name, *found)
         places = self._templates.places(cluster, options, spec.zone)
-        boot = cidata.boot_data(start, spec.name, self._installation, self._settings.agent_command)
-        image = cidata.image(boot, naming.vm_name(self._installation, spec.name), spec.name)
+        image = cidata.image_for(spec, start, self._installation, self._settings)
         skipped: set[int] = set()
         for _ in range(_CLASHES_MOST):
             clone, place, intent = self._clones.reserve(cluster, spec, options, places, skipped)
@@ -138,10 +139,11 @@ class ProxmoxDriver:
         left = [
             node
             for node in self._nodes(cluster)
-            if volume in self._api.images(node, self._settings.iso_storage)
+            if volume and volume in self._api.images(node, self._settings.iso_storage)
         ]
         for node in left:
             making.remove_image(self._api, (node, volume))
+        self._leftovers.forget(worker)
         if found is None and not left:
             raise NotFound(f"Proxmox has no VM for worker {worker}.")
         return Machine(worker=worker, handle=str(found[1] if found else volume), phase=Phase.GONE)
@@ -166,6 +168,9 @@ class ProxmoxDriver:
                 machines[worker] = naming.listed(worker, guest, self._settings.tag)
         for clone in clones.values():
             machines.setdefault(clone.worker, self._creating(clone))
+        if complete:
+            left = self._leftovers.found(cluster, self._nodes(cluster), machines)
+            machines |= {each.worker: each for each in left}
         return Listing(machines=tuple(machines[name] for name in sorted(machines)), complete=complete)
 
     def health(self) -> None:
@@ -201,14 +206,8 @@ class ProxmoxDriver:
 
     def quotas(self) -> Sequence[Quota]:
         """The memory of each node that may be promised to guests, in MiB."""
-        cluster, promises = self._api.cluster(), self._clones.promises()
-        found = []
-        for node in cluster.nodes:
-            if node.node in self._nodes(cluster):
-                left = free(cluster, node, promises, self._settings)[0]
-                limit = int(node.maxmem * (100 - self._settings.memory_headroom_percent) / 100) // MIB
-                found.append(Quota(name="memory_mib", zone=node.node, limit=limit, used=limit - left))
-        return found
+        cluster = self._api.cluster()
+        return quotas_of(cluster, self._nodes(cluster), self._clones.promises(), self._settings)
 
     def close(self) -> None:
         self._client.close()
@@ -231,9 +230,10 @@ class ProxmoxDriver:
             form["target"] = place.node
         if "pool" in options:
             form["pool"] = options["pool"]
-        iso = naming.iso_name(self._installation, clone.worker)
+        iso, storing = naming.iso_name(self._installation, clone.worker), ""
         try:
-            self._api.upload(place.node, self._settings.iso_storage, iso, image)
+            if image:
+                storing = self._api.upload(place.node, self._settings.iso_storage, iso, image)
             upid = self._api.clone(place.template_node, place.template, form)
         except OutcomeUnknown:
             self._clones.started(clone, "")  # the promise stays: it may be there
@@ -241,7 +241,7 @@ class ProxmoxDriver:
         except DriverError as error:
             self._clones.forget(clone.vmid)
             if not isinstance(error, AlreadyExists):
-                self._drop_image(clone.worker, place.node)
+                self._drop_image(clone.worker, place.node, storing)
             if isinstance(error, NotFound):
                 raise Unavailable(str(error)) from error
             raise
@@ -326,6 +326,7 @@ class ProxmoxDriver:
         clone = None if listed_only else self._clones.of(worker)
         if clone is not None:
             return clone.promise.node, clone.vmid
+        self._clones.check_nameless(cluster, worker)
         return None
 
     def _ours(self, worker: WorkerName, node: str, vmid: int) -> Json | None:
@@ -366,12 +367,13 @@ class ProxmoxDriver:
     def _creating(self, clone: Clone) -> Machine:
         return clone.operation.machine(clone.worker, Phase.CREATING, Step.CREATE)
 
-    def _drop_image(self, worker: WorkerName, node: str) -> None:
-        """Of a clone that was not made. One that stays is removed with the worker (`delete`)."""
+    def _drop_image(self, worker: WorkerName, node: str, storing: str = "") -> None:
+        """Of a clone that was not made; `storing`: the task that may still store it. One that stays is a leftover of the listing."""
         with suppress(DriverError):
-            making.remove_image(
-                self._api, (node, making.volume_of(self._settings, self._installation, worker))
-            )
+            if storing:
+                self._api.stop_task(storing)
+            volume = making.volume_of(self._settings, self._installation, worker)
+            making.remove_image(self._api, (node, volume))
 
     def _clash(self, cluster: Cluster, worker: WorkerName, vmid: int) -> str:
         """The node on which a VM that the listing did not show is this worker's; empty: it is somebody else's."""

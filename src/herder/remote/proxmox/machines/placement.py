@@ -7,9 +7,10 @@ the driver says what was promised to it (`Promise`). Templates count for nothing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from herder.drivers.proxmox.objects import Cluster, Node
-from herder.drivers.proxmox.settings import ProxmoxSettings
 from herder.model.fleet.driver import OutOfCapacity
+from herder.model.fleet.driver_capabilities import Quota
+from herder.remote.proxmox.machines.objects import Cluster, Node
+from herder.remote.proxmox.machines.settings import ProxmoxSettings
 
 MIB = 2**20
 
@@ -66,7 +67,7 @@ def choose(
     if not fitting:
         raise OutOfCapacity(
             f"No node of Proxmox can take a VM with {wanted.cores} cores and {wanted.memory_mib:,} MiB: {'; '.join(reasons)}. "
-            "Free memory there, or add a node.",
+            "Free memory and space there, end a maintenance, or add a node.",
             zone,
         )
     return min(fitting, key=lambda each: each[:2])[2]
@@ -91,6 +92,18 @@ def free(
             memory -= promise.wanted.memory_mib
             cores -= promise.wanted.cores
     return memory, cores
+
+
+def quotas_of(
+    cluster: Cluster, nodes: Sequence[str], promises: Mapping[int, Promise], settings: ProxmoxSettings
+) -> list[Quota]:
+    found = []
+    for node in cluster.nodes:
+        if node.node in nodes:
+            left = free(cluster, node, promises, settings)[0]
+            limit = int(node.maxmem * (100 - settings.memory_headroom_percent) / 100) // MIB
+            found.append(Quota(name="memory_mib", zone=node.node, limit=limit, used=limit - left))
+    return found
 
 
 def _lacking(

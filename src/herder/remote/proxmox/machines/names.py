@@ -8,10 +8,10 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 
-from herder.drivers.proxmox.objects import Guest
 from herder.model.fleet.creation import Step
 from herder.model.fleet.driver import InvalidRequest, Machine, MachineTags, Phase
 from herder.model.ids import PoolName, WorkerName
+from herder.remote.proxmox.machines.objects import Guest
 
 _WORKER = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,50}[a-z0-9])?")
 _HASH = 10
@@ -37,6 +37,12 @@ def vm_name(installation: str, worker: str) -> str:
 
 def iso_name(installation: str, worker: str) -> str:
     return f"herder-{vm_name(installation, worker)}.iso"
+
+
+def worker_of_image(name: str, installation: str) -> WorkerName | None:
+    """Whose boot data an image has; None: it is not one of ours."""
+    worker = name.removeprefix("herder-").removesuffix(".iso").rpartition("-")[0]
+    return WorkerName(worker) if worker and name == iso_name(installation, worker) else None
 
 
 def candidates(installation: str, worker: str, first: int, last: int) -> Iterator[int]:

@@ -3,16 +3,16 @@
 from typing import Any
 from urllib.parse import quote
 
-from herder.drivers.proxmox.objects import Cluster, cluster_of
 from herder.model.fleet.driver import DriverError, InvalidRequest, Unavailable
-from herder.remote.proxmox.client import ProxmoxClient
+from herder.remote.proxmox.calls import ProxmoxCalls
 from herder.remote.proxmox.errors import succeeded
+from herder.remote.proxmox.machines.objects import Cluster, cluster_of
 
 Json = dict[str, Any]
 
 
 class Api:
-    def __init__(self, client: ProxmoxClient) -> None:
+    def __init__(self, client: ProxmoxCalls) -> None:
         self.client = client
 
     def cluster(self) -> Cluster:
@@ -102,7 +102,8 @@ class Api:
 
     # --- images
 
-    def upload(self, node: str, storage: str, name: str, content: bytes) -> None:
+    def upload(self, node: str, storage: str, name: str, content: bytes) -> str:
+        """The task that stores it, which may still run."""
         path = f"/nodes/{node}/storage/{storage}/upload"
         upid = self.client.upload(
             path, f"uploading {name} to storage {storage} of node {node}", name, content
@@ -110,6 +111,7 @@ class Api:
         running, end = self.task(str(upid)) if str(upid).startswith("UPID:") else (False, "OK")
         if not running and not succeeded(end):
             raise Unavailable(f"Proxmox failed at storing {name} in storage {storage}: {end}.")
+        return str(upid) if running else ""
 
     def images(self, node: str, storage: str) -> list[str]:
         path, what = f"/nodes/{node}/storage/{storage}/content", f"listing the images of storage {storage}"

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from herder.drivers.proxmox.api import Api
-from herder.drivers.proxmox.settings import ProxmoxSettings
 from herder.model.fleet.driver import DriverError
 from herder.model.fleet.driver_capabilities import Check
+from herder.remote.proxmox.machines.api import Api
+from herder.remote.proxmox.machines.settings import ProxmoxSettings
 
 ROLE = "Herder"
 #: By the path on which each is needed; {…} stands for a name of the settings.

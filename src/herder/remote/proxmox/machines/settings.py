@@ -33,7 +33,8 @@ class ProxmoxSettings:
     storage: str = ""
     """Where full clones are stored. Empty: where the template is."""
     iso_storage: str = "local"
-    """Where the boot data of a worker is stored; it must allow the content ISO image."""
+    """Where the boot data of a worker is stored; it must allow the content ISO image. Empty: none is delivered, and a bootstrap must
+    configure each machine over the network."""
     bridge: str = ""
     """Of the network card. Empty: as the template has it."""
     vlan: int = 0

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 
 import msgspec
 
-from herder.drivers.proxmox.names import tags_for
-from herder.drivers.proxmox.placement import MIB, Wanted
-from herder.drivers.proxmox.settings import ProxmoxSettings
 from herder.model.fleet.driver import InvalidRequest, tags_of
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.values.resources import parse_mib
+from herder.remote.proxmox.machines.names import tags_for
+from herder.remote.proxmox.machines.placement import MIB, Wanted
+from herder.remote.proxmox.machines.settings import ProxmoxSettings
 
 KNOWN = (
     "template",
@@ -121,8 +121,9 @@ def intent_of(
         "balloon": 0,
         "tags": ";".join(tags),
         "onboot": 0,
-        "ide2": f"{iso[1]},media=cdrom",
     }
+    if iso[1]:
+        config["ide2"] = f"{iso[1]},media=cdrom"
     if "cpu" in options:
         config["cpu"] = options["cpu"]
     if settings.wait_for_agent:

@@ -116,15 +116,20 @@ class World:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def begin(data_dir: Path | None, port: int, write: Callable[[Path], str] = lambda _folder: SETTINGS) -> World:
-    """Starts the server without waiting for it. `write`: what herder.yaml is to say, with the other files that it needs in the folder.
-    Raises CommandError when the folder cannot be used."""
+def begin(
+    data_dir: Path | None,
+    port: int,
+    verb: str = "up",
+    write: Callable[[Path], str] = lambda _folder: SETTINGS,
+) -> World:
+    """Starts the server without waiting for it. `verb`: `up` stops its workers when it ends, `server` leaves them. `write`: makes the text
+    of herder.yaml, and the other files that it needs in the folder. Raises CommandError when the folder cannot be used."""
     folder = _own_folder(data_dir) if data_dir else Path(tempfile.mkdtemp(prefix="herder-demo-"))
     try:
         settings = folder / "demo.yaml"
         settings.write_text(write(folder), encoding="utf-8")
         environment = {name: value for name, value in os.environ.items() if not name.startswith("HERDER_")}
-        command = [sys.executable, "-m", "herder.app", "up", "--data-dir", str(folder), "--port", str(port)]
+        command = [sys.executable, "-m", "herder.app", verb, "--data-dir", str(folder), "--port", str(port)]
         with (folder / LOG).open("wb") as log:
             # A session of its own: Ctrl-C reaches the demo alone, which then stops the server in order.
             process = subprocess.Popen(

@@ -52,7 +52,10 @@ pools:
     scale_down_cooldown: 0s
     offer_backoff: 2s
     drain_grace: 5s
-    repair: off
+    repair:
+      - {{condition: NotReady, after: 2s, rung: restart_service}}
+      - {{condition: NotReady, after: 7s, rung: reboot}}
+      - {{condition: NotReady, after: 40s, rung: replace}}
   burst:
     preset: burst
     driver: proxmox
@@ -74,11 +77,7 @@ pools:
     ttl_grace: 2s
     drain_grace: 3s
     on_blocked: wait
-    dead_after: 60s
-    repair:
-      - {{condition: NotReady, after: 2s, rung: restart_service}}
-      - {{condition: NotReady, after: 7s, rung: reboot}}
-      - {{condition: NotReady, after: 40s, rung: replace}}
+    repair: off
   spot:
     preset: spot
     driver: proxmox

@@ -16,6 +16,7 @@ from herder.wire.resources import PlanView, WorkerView
 
 Json = dict[str, Any]
 WEB_PODS = 4
+REPAIR = ("worker.unhealthy", "worker.repairing", "worker.repair_done", "worker.repaired")
 FLEET = (("permanent", 1), ("spot", 1), ("burst", 2))
 
 
@@ -141,11 +142,7 @@ def machine_is_repaired(at: Waiting) -> None:
     (worker,) = (each.name for each in at.workers("permanent"))
     at.site.sicken(worker, Sickness.KUBELET_CRASH_LOOP)
     at.tell.fact(f"Kubelet of {worker} crashes, and runs again only after a reboot of the machine.")
-    at.until(f"node {worker} is not Unknown", lambda: at.site.ready(worker) == "Unknown")
-    at.told("worker.unhealthy", worker)
-    at.told("worker.repairing", worker)
-    at.told("worker.repair_done", worker, "reboot")
-    at.told("worker.repaired", worker)
+    at.story_of(worker, REPAIR, "worker.repaired")
     at.until(f"node {worker} is not ready", lambda: at.site.ready(worker) == "True")
 
 
@@ -174,25 +171,26 @@ def drain_is_blocked(at: Waiting) -> None:
     for name in names:
         at.told("worker.draining", name)
     at.told("worker.drain_blocked", names[0])
-    blocked = at.until(
-        "no blocked drain is shown", lambda: next(iter(at.client.clusters.list())).blocked_drains
+    at.until(
+        "the cluster shows no blocked drain", lambda: next(iter(at.client.clusters.list())).blocked_drains
     )
-    at.tell.fact(f"$ herder cluster list: {blocked[0]}")
     if len(at.site.pods("web")) != WEB_PODS:
         raise CommandError("Pods were evicted against their PodDisruptionBudget.")
     at.site.allow_disruption()
     at.tell.fact("The PodDisruptionBudget now requires 0 available pods.")
-    for name in names:
-        at.told("worker.terminated", name)
-    at.until("their nodes exist", lambda: not set(names) & set(at.site.nodes()))
+    at.until("pods of application web exist", lambda: not at.site.pods("web"))
+    at.tell.fact(f"{counted(WEB_PODS, 'pod')} of application web were evicted.")
 
 
 def nothing_is_left(at: Waiting) -> None:
-    at.site.delete_pods("web")
-    at.site.delete_pods("batch")
+    burst = [each.name for each in at.workers("burst")]
     at.site.delete_budget()
+    at.site.delete_pods("batch")
     for pool, _ in FLEET:
-        at.tell.fact(f"$ herder pool delete {pool}: {at.client.pools.delete(pool).text}")
+        at.tell.fact(f"$ herder pool delete {pool}\n{at.client.pools.delete(pool).text}")
+    for name in burst:
+        at.event("worker.terminated", name)
+        at.tell.fact(f"Worker {name} is removed.")
     at.until("workers exist", lambda: not list(at.client.workers.list()))
     left: list[str] = []
 

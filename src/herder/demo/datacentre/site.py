@@ -50,7 +50,7 @@ pools:
     pending_pods: null
     scale_up_cooldown: 0s
     scale_down_cooldown: 0s
-    offer_backoff: 2s
+    offer_backoff: 1s
     drain_grace: 5s
     repair:
       - {{condition: NotReady, after: 2s, rung: restart_service}}

@@ -5,13 +5,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rich.console import Console
-from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from herder.client import clock
 
 WIDTH_MAX = 118
-_INDENT = 10
+_TIME_WIDTH = 7
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,17 +32,22 @@ class Teller:
     def scene_of(self, title: str) -> Iterator[None]:
         self.number, self.scene = self.number + 1, title
         began_s = clock.monotonic_s()
-        self._print(Text(f"\n{self.elapsed_s:5.1f} s   {self.number}. {title}", style="bold"))
+        self._print(Text(f"\n{self.number}. {title}", style="bold"))
         yield
         self.took.append((title, clock.monotonic_s() - began_s))
 
     def fact(self, text: str) -> None:
-        self._print(Padding(Text(text), (0, 0, 0, _INDENT)))
+        """With its time."""
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(style="dim", no_wrap=True, width=_TIME_WIDTH, justify="right")
+        grid.add_column(overflow="fold")
+        grid.add_row(f"{self.elapsed_s:.1f} s", Text(text))
+        self._print(grid)
 
     def line(self, text: str = "") -> None:
         self._print(Text(text))
 
-    def _print(self, what: Text | Padding) -> None:
+    def _print(self, what: Text | Table) -> None:
         if not self.quiet:
             width = min(self.console.width, WIDTH_MAX)
             self.console.print(what, highlight=False, markup=False, width=width)

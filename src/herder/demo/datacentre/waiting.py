@@ -1,6 +1,6 @@
 """How scenes wait: for what the server, the Kubernetes API and the datacentre say, each wait with its own limit. Used by `scenes`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeVar
 
 from herder.cli.shell.exit_codes import CommandError
@@ -13,7 +13,7 @@ _T = TypeVar("_T")
 LOOK_S = 0.25
 #: Of one thing that a scene waits for. On two free cores the longest takes 15 s.
 WAIT_MAX_S = 60.0
-EXTENSION_S = 10.0
+EXTENSION_S = 8.0
 
 
 class Waiting:
@@ -46,7 +46,7 @@ class Waiting:
             self._seen = event.sequence
             self._events.append(event)
             if event.kind == "worker.expires_soon" and not self._of("worker.extended", event.object):
-                action = WorkerAction(extend_s=EXTENSION_S, message="The demo has more scenes.")
+                action = WorkerAction(extend_s=EXTENSION_S)
                 self.client.workers.act(event.object.partition("/")[2], "extend", action)
 
     def _of(self, kind: str, subject: str, words: str = "") -> EventView | None:
@@ -62,6 +62,21 @@ class Waiting:
 
     def told(self, kind: str, worker: str, words: str = "") -> None:
         self.tell.fact(self.event(kind, worker, words).text)
+
+    def story_of(self, worker: str, kinds: Collection[str], last: str) -> None:
+        """Tell its events of these kinds as they come, up to the first of kind `last`."""
+        subject, begin = f"worker/{worker}", len(self._events)
+        shown = 0
+
+        def ended() -> bool:
+            nonlocal shown
+            found = [each for each in self._events[begin:] if each.object == subject and each.kind in kinds]
+            for event in found[shown:]:
+                self.tell.fact(event.text)
+            shown = len(found)
+            return any(each.kind == last for each in found)
+
+        self.until(f"worker {worker} has no event {last}", ended)
 
     # --- workers
 

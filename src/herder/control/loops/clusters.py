@@ -210,6 +210,7 @@ class _Hands:
         if asked.mark:
             await self.cluster.mark(node, marks(self.core, worker), worker.spec.taints)
             nodes.marked(core.state, worker, node.uid)
+            self.cluster.changed.set()  # the picture may have shown the marks before it was known that they are ours
             self._pause(node.uid).until_ms = core.clock.monotonic_ms() + int(PASS_S * 1000)
         elif asked.cordon is True:
             nodes.cordoning(core.state, worker, True)

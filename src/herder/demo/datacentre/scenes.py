@@ -16,7 +16,6 @@ from herder.wire.resources import PlanView, WorkerView
 
 Json = dict[str, Any]
 WEB_PODS = 4
-REPAIR = ("worker.unhealthy", "worker.repairing", "worker.repair_done", "worker.repaired")
 FLEET = (("permanent", 1), ("spot", 1), ("burst", 2))
 
 
@@ -26,9 +25,10 @@ def play(at: Waiting) -> None:
         ("Virtual machines are cloned", machines_are_cloned),
         ("Machines join the cluster", nodes_join),
         ("Pods run", pods_run),
-        ("A machine falls sick and is repaired", machine_is_repaired),
+        ("A machine falls sick: the first rung restarts its kubelet", kubelet_is_restarted),
         ("A ttl ends soon and is extended", ttl_is_extended),
         ("The hosts are full: a spot worker makes room for a permanent one", spot_makes_room),
+        ("The restart has not helped: the next rung reboots the machine", machine_is_rebooted),
         ("The ttl ends: a budget blocks the drain, and then allows it", drain_is_blocked),
         ("All pools are deleted and nothing is left", nothing_is_left),
     ):
@@ -138,11 +138,22 @@ def pods_run(at: Waiting) -> None:
     )
 
 
-def machine_is_repaired(at: Waiting) -> None:
-    (worker,) = (each.name for each in at.workers("permanent"))
+def kubelet_is_restarted(at: Waiting) -> None:
+    worker = at.workers("permanent")[0].name
     at.site.sicken(worker, Sickness.KUBELET_CRASH_LOOP)
     at.tell.fact(f"Kubelet of {worker} crashes, and runs again only after a reboot of the machine.")
-    at.story_of(worker, REPAIR, "worker.repaired")
+    at.until(f"node {worker} is not Unknown", lambda: at.site.ready(worker) == "Unknown")
+    at.told("worker.unhealthy", worker)
+    at.told("worker.repairing", worker, "restart_service")
+    at.told("worker.repair_done", worker, "restart_service")
+
+
+def machine_is_rebooted(at: Waiting) -> None:
+    """It has begun while a spot worker made room."""
+    worker = at.workers("permanent")[0].name
+    at.told("worker.repairing", worker, "reboot")
+    at.told("worker.repair_done", worker, "reboot")
+    at.told("worker.repaired", worker)
     at.until(f"node {worker} is not ready", lambda: at.site.ready(worker) == "True")
 
 
@@ -162,8 +173,13 @@ def spot_makes_room(at: Waiting) -> None:
     at.event("worker.terminated", spot)
     at.until(f"the VM of {spot} exists", lambda: at.site.vm(spot) is None)
     at.tell.fact(f"Worker {spot} and its VM are removed.")
-    for worker in at.ready("permanent", 2):
-        at.tell.fact(at.event("worker.ready", worker.name).text)
+    first = at.workers("permanent")[0].name
+    new = at.until("the new worker is not ready", lambda: _another(at.ready("permanent", 1), first))
+    at.told("worker.ready", new)
+
+
+def _another(workers: Sequence[WorkerView], first: str) -> str:
+    return next((each.name for each in workers if each.name != first), "")
 
 
 def drain_is_blocked(at: Waiting) -> None:

@@ -54,8 +54,7 @@ pools:
     drain_grace: 5s
     repair:
       - {{condition: NotReady, after: 2s, rung: restart_service}}
-      - {{condition: NotReady, after: 7s, rung: reboot}}
-      - {{condition: NotReady, after: 40s, rung: replace}}
+      - {{condition: KubeletCrashLoop, count: 4, rung: reboot}}
   burst:
     preset: burst
     driver: proxmox

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from rich.console import Console
 from rich.table import Table
@@ -19,6 +20,7 @@ class Teller:
     console: Console
     quiet: bool
     began_s: float = field(default_factory=clock.monotonic_s)
+    began_at_s: float = field(default_factory=clock.now_s)
     scene: str = ""
     number: int = 0
     took: list[tuple[str, float]] = field(default_factory=list)
@@ -36,12 +38,13 @@ class Teller:
         yield
         self.took.append((title, clock.monotonic_s() - began_s))
 
-    def fact(self, text: str) -> None:
-        """With its time."""
+    def fact(self, text: str, at: str = "") -> None:
+        """With its time: now, or `at` in the form of the API."""
+        at_s = self.elapsed_s if not at else datetime.fromisoformat(at).timestamp() - self.began_at_s
         grid = Table.grid(padding=(0, 2, 0, 0))
         grid.add_column(style="dim", no_wrap=True, width=_TIME_WIDTH, justify="right")
         grid.add_column(overflow="fold")
-        grid.add_row(f"{self.elapsed_s:.1f} s", Text(text))
+        grid.add_row(f"{max(0.0, at_s):.1f} s", Text(text))
         self._print(grid)
 
     def line(self, text: str = "") -> None:

@@ -1,6 +1,6 @@
 """How scenes wait: for what the server, the Kubernetes API and the datacentre say, each wait with its own limit. Used by `scenes`."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import TypeVar
 
 from herder.cli.shell.exit_codes import CommandError
@@ -61,22 +61,8 @@ class Waiting:
         return self.until(what, lambda: self._of(kind, f"worker/{worker}", words))
 
     def told(self, kind: str, worker: str, words: str = "") -> None:
-        self.tell.fact(self.event(kind, worker, words).text)
-
-    def story_of(self, worker: str, kinds: Collection[str], last: str) -> None:
-        """Tell its events of these kinds as they come, up to the first of kind `last`."""
-        subject, begin = f"worker/{worker}", len(self._events)
-        shown = 0
-
-        def ended() -> bool:
-            nonlocal shown
-            found = [each for each in self._events[begin:] if each.object == subject and each.kind in kinds]
-            for event in found[shown:]:
-                self.tell.fact(event.text)
-            shown = len(found)
-            return any(each.kind == last for each in found)
-
-        self.until(f"worker {worker} has no event {last}", ended)
+        event = self.event(kind, worker, words)
+        self.tell.fact(event.text, event.at)
 
     # --- workers
 
@@ -84,14 +70,19 @@ class Waiting:
         """As soon as there are so many."""
 
         def found() -> list[WorkerView] | None:
-            rows = sorted(self.client.workers.list(pool=pool), key=lambda each: each.name)
+            rows = sorted(
+                self.client.workers.list(pool=pool), key=lambda each: (each.requested_at, each.name)
+            )
             return rows if len(rows) >= count else None
 
         return self.until(f"pool {pool} does not have {count} workers", found)
 
     def ready(self, pool: str, count: int) -> list[WorkerView]:
         def found() -> list[WorkerView] | None:
-            rows = sorted(self.client.workers.list(pool=pool, state="ready"), key=lambda each: each.name)
+            rows = sorted(
+                self.client.workers.list(pool=pool, state="ready"),
+                key=lambda each: (each.requested_at, each.name),
+            )
             return rows if len(rows) >= count else None
 
         return self.until(f"pool {pool} does not have {count} ready workers", found)

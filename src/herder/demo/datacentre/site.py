@@ -73,8 +73,8 @@ pools:
     ttl_jitter: 0%
     ttl_max: 10m
     ttl_warning: 15s
-    ttl_grace: 2s
-    drain_grace: 3s
+    ttl_grace: 1s
+    drain_grace: 2s
     on_blocked: wait
     repair: off
   spot:

@@ -19,6 +19,7 @@ from herder.demo.datacentre.site import HOST_MEMORY_MIB, HOSTS, datacentre_setti
 from herder.demo.datacentre.telling import Teller
 from herder.demo.datacentre.waiting import Waiting
 from herder.demo.demo_server import World, begin, wait_for_address
+from herder.model.values.money import format_usd, parse_usd
 from herder.testing.datacentre.running import Serving, serving
 from herder.wire.resources import WorkerView
 
@@ -84,7 +85,18 @@ def _costs(workers: Sequence[WorkerView]) -> Table:
         table.add_column(name, overflow="fold")
     for name in ("PRICE", "COST"):
         table.add_column(name, justify="right", no_wrap=True)
-    for each in workers:
-        price = f"{usd(each.price_per_hour_usd)}/h"
-        table.add_row(each.name, each.why_made, each.why_removed, price, usd(each.cost_usd, PLACES))
+    for alike in _alike(workers):
+        first = alike[0]
+        names = first.name if len(alike) == 1 else f"{first.name} and {len(alike) - 1:,} more"
+        cost = format_usd(sum(parse_usd(each.cost_usd) for each in alike), PLACES)
+        price = f"{usd(first.price_per_hour_usd)}/h"
+        table.add_row(names, first.why_made, first.why_removed, price, cost)
     return table
+
+
+def _alike(workers: Sequence[WorkerView]) -> list[list[WorkerView]]:
+    """Together where they were created and removed for the same reasons."""
+    found: dict[tuple[str, str, str], list[WorkerView]] = {}
+    for each in workers:
+        found.setdefault((each.pool, each.why_made, each.why_removed), []).append(each)
+    return list(found.values())

@@ -13,7 +13,7 @@ _T = TypeVar("_T")
 LOOK_S = 0.25
 #: Of one thing that a scene waits for. On two free cores the longest takes 15 s.
 WAIT_MAX_S = 60.0
-EXTENSION_S = 8.0
+EXTENSION_S = 5.0
 
 
 class Waiting:

@@ -7,6 +7,7 @@ consequence in the others.
 
 from collections.abc import Callable
 
+from herder.drivers.proxmox.rights import NEEDED, OPTIONAL
 from herder.remote.talos.errors import Refused
 from herder.testing.datacentre.boot_images import user_data
 from herder.testing.datacentre.leftovers import Leftovers
@@ -14,7 +15,7 @@ from herder.testing.datacentre.settings import DatacentreSettings
 from herder.testing.datacentre.sickness import Sickness, booted_clean, fall_sick
 from herder.testing.kubernetes import Cluster
 from herder.testing.kubernetes.objects.resources import NODES
-from herder.testing.proxmox import Proxmox, Vm, small_cluster
+from herder.testing.proxmox import TOKEN_SECRET, Proxmox, Token, Vm, small_cluster
 from herder.testing.proxmox.state import vm_disks
 from herder.testing.talos import Hooks, Machine, Machines
 from herder.testing.talos.authority import Authority
@@ -29,6 +30,10 @@ def _nothing() -> None:
     return
 
 
+def _privileges() -> frozenset[str]:
+    return frozenset(each for found in (NEEDED, OPTIONAL) for group in found.values() for each in group)
+
+
 class Datacentre:
     def __init__(self, settings: DatacentreSettings | None = None, now_ms: int = 0) -> None:
         self.settings = found = settings or DatacentreSettings()
@@ -38,6 +43,7 @@ class Datacentre:
         self.changed: Callable[[], None] = _nothing
         """Called when a part may have something to do at another time than it said."""
         inventory = small_cluster(found.hosts, found.host_memory_mib, found.host_disk_gib)
+        inventory.tokens[found.token_id] = Token(secret=TOKEN_SECRET, grants={"/": _privileges()})
         self.proxmox = Proxmox(inventory, found.proxmox_times, now_ms)
         self.proxmox.state.hooks.append(self._vm_changed)
         self.talos = Machines(

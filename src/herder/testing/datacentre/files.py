@@ -5,23 +5,18 @@ from pathlib import Path
 
 from herder.remote.talos.methods import OPERATOR
 from herder.testing.datacentre.running import Serving
-from herder.testing.proxmox import TOKEN_ID, TOKEN_SECRET
+from herder.testing.proxmox import TOKEN_SECRET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """Where everything is. `variables`: those that Herder reads."""
-
     kubeconfig: Path
     talosconfig: Path
     base_config: Path
     token_secret: Path
     proxmox_url: str
+    token_id: str
     talos_port: int
-
-    @property
-    def token_id(self) -> str:
-        return TOKEN_ID
 
 
 def write_files(folder: Path, server: Serving) -> Access:
@@ -43,5 +38,6 @@ def write_files(folder: Path, server: Serving) -> Access:
         base_config=folder / "worker.yaml",
         token_secret=folder / "proxmox-token",
         proxmox_url=running.proxmox_url,
+        token_id=centre.settings.token_id,
         talos_port=running.talos_port,
     )

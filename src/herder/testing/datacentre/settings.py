@@ -16,6 +16,8 @@ class DatacentreSettings:
     system_cpu_milli: int = 100
     """What kubelet and Talos keep of a VM: its node can allocate the rest."""
     system_memory_mib: int = 512
+    token_id: str = "herder@pve!workers"
+    """Its role has the privileges that are documented for the driver, and no other."""
     proxmox_times: ProxmoxTimes = field(default_factory=ProxmoxTimes)
     talos_times: Times = field(default_factory=Times)
     kubernetes: ClusterSettings = field(default_factory=lambda: ClusterSettings(played_nodes=False))

@@ -27,7 +27,7 @@ def play(at: Waiting) -> None:
         ("Pods run", pods_run),
         ("A machine falls sick: the first rung restarts its kubelet", kubelet_is_restarted),
         ("A ttl ends soon and is extended", ttl_is_extended),
-        ("The hosts are full: a spot worker makes room for a permanent one", spot_makes_room),
+        ("The hosts are full: a spot worker is removed for a permanent one", spot_is_preempted),
         ("The restart has not helped: the next rung reboots the machine", machine_is_rebooted),
         ("The ttl ends: a budget blocks the drain, and then allows it", drain_is_blocked),
         ("All pools are deleted and nothing is left", nothing_is_left),
@@ -149,7 +149,7 @@ def kubelet_is_restarted(at: Waiting) -> None:
 
 
 def machine_is_rebooted(at: Waiting) -> None:
-    """It has begun while a spot worker made room."""
+    """It has begun during the scene before."""
     worker = at.workers("permanent")[0].name
     at.told("worker.repairing", worker, "reboot")
     at.told("worker.repair_done", worker, "reboot")
@@ -164,7 +164,7 @@ def ttl_is_extended(at: Waiting) -> None:
         at.told("worker.extended", worker.name)
 
 
-def spot_makes_room(at: Waiting) -> None:
+def spot_is_preempted(at: Waiting) -> None:
     (spot,) = (each.name for each in at.workers("spot"))
     plain = at.client.pools.get("permanent").settings
     at.client.apply([pool_from_plain({**plain, "min_workers": 2})])

@@ -1,6 +1,7 @@
 """`python -m herder.testing.datacentre --folder DIR`: a datacentre in a process of its own.
 
-Writes the files that lead Herder to it, prints its addresses on lines of the form NAME=VALUE, and ends with the process that started it.
+Writes the files that lead Herder to it, prints its addresses on lines of the form NAME=VALUE, and ends with the process that started it. At its end
+it prints what is left over in it.
 """
 
 import argparse
@@ -39,6 +40,8 @@ def main() -> None:
         sys.stdout.flush()
         while not stopping.wait(PARENT_EVERY_S) and os.getppid() == parent:
             continue
+        left = server.call(lambda centre, _: centre.left_over())
+    sys.stdout.writelines(f"{each}\n" for each in left)
 
 
 if __name__ == "__main__":

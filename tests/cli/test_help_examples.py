@@ -53,6 +53,7 @@ PARSED_ONLY = {
     "HERDER_JOIN_TOKEN=TOKEN herder agent --server https://herder.example:8765": "needs a server on another machine",
     "herder admin restore herder-backup.db --data-dir /var/lib/herder": "needs a stopped server; tests/cli/test_admin.py runs it",
     "herder admin mark-restored --store postgresql://herder@db/herder": "needs PostgreSQL; tests/backup runs it",
+    "herder bootstrap check talos": "needs a bootstrap; tests/providers/test_bootstrap_loop.py asks the same",
     "herder cluster show prod": "needs a cluster; tests/acceptance/test_nodes.py runs it",
     "herder cluster check prod": "needs a cluster; tests/acceptance/test_nodes.py runs it",
     "herder why pod shop/web-1": "needs a cluster; tests/acceptance/test_nodes.py runs it",
@@ -72,6 +73,10 @@ ADDED = {
 CODES = {
     "herder batch wait 3 --timeout 1h": (8, "one job of batch 3 fails, so that others can show failed jobs"),
     "herder job logs --batch 3 --state failed": (0, "the failed job of batch 3 has written"),
+    "herder job submit --image debian:12 -- cat /etc/os-release": (
+        2,
+        "no pool of the server runs containers",
+    ),
     "herder driver forget old --dry-run": (3, "the server has no driver that was taken out of its file"),
 }
 

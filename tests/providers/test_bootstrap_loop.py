@@ -9,9 +9,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from herder.control.access.tokens import Principal, Role
 from herder.control.drivers.bootstraps import calling
+from herder.control.drivers.bootstraps.consoles import console
+from herder.control.kernel.bounds.errors import NotKnown, NotReady
 from herder.control.planning.observation import observe_now
 from herder.control.pools.pool_actions import store_pool
+from herder.control.reads.bootstraps import bootstrap_views, check_bootstrap
+from herder.control.reads.explanations.attention import attention
 from herder.control.reads.worker_health import worker_health_view
 from herder.drivers.pretend import PretendSettings
 from herder.engine.memory.state import WorkerLife
@@ -19,6 +24,7 @@ from herder.engine.memory.worker_repair import CLUSTER, SYSTEM
 from herder.engine.workers import worker as life
 from herder.memberships import registry
 from herder.model.fleet.driver import (
+    Driver,
     InvalidRequest,
     OutcomeUnknown,
     Unauthorised,
@@ -28,7 +34,7 @@ from herder.model.fleet.driver_capabilities import Check
 from herder.model.fleet.node import NodeCondition
 from herder.model.fleet.repair import Condition, Rung
 from herder.model.fleet.worker import WorkerSpec, WorkerState
-from herder.model.ids import PlanNumber, PoolName, WorkerName
+from herder.model.ids import PlanNumber, PoolName, UserName, WorkerName
 from herder.model.planning.plan import CreateWorker
 from herder.model.stored.changes import Changes
 from herder.model.values.money import PicoUsd
@@ -324,7 +330,10 @@ async def test_it_stays_refused_as_long_as_a_check_does_not_pass(make_fleet: Mak
 # --- repair
 
 
-REPAIR = {"drain_grace": "5s"}
+REPAIR: dict[str, Any] = {
+    "settings": PretendSettings(repairs=True),
+    "repair": [{"condition": "NotReady", "after": "1m", "rung": "reboot"}],
+}
 
 
 async def repaired(fleet: Fleet) -> str:
@@ -416,3 +425,49 @@ async def test_a_machine_that_never_joined_is_not_shut_down(make_fleet: MakeFlee
     await want(fleet)
     await fleet.until(lambda: fleet.states()[NAME] == "terminated")
     assert not talos.calls("shut_down")
+
+
+# --- what people read
+
+
+class WithoutConsole:
+    """A driver that has its five verbs only."""
+
+    def __init__(self, driver: Driver) -> None:
+        self.name, self.create, self.get = driver.name, driver.create, driver.get
+        self.delete, self.list, self.health = driver.delete, driver.list, driver.health
+
+
+async def test_the_log_of_kubelet_is_the_console_where_the_driver_has_none(make_fleet: MakeFleet) -> None:
+    talos = FakeBootstrap(name="talos")
+    fleet = await fleet_of(make_fleet, talos)
+    await ready(fleet)
+    assert "kubelet" not in await console(fleet.core, "cloud", NAME)
+    fleet.core.drivers["cloud"] = WithoutConsole(fleet.core.drivers["cloud"])
+    assert await console(fleet.core, "cloud", NAME) == f"kubelet of {NAME}"
+
+
+async def test_lists_and_checks_show_what_depends_on_a_bootstrap(make_fleet: MakeFleet) -> None:
+    talos = FakeBootstrap(name="talos")
+    fleet = await fleet_of(make_fleet, talos)
+    await ready(fleet)
+    (view,) = bootstrap_views(fleet.core)
+    assert (view.state, view.pools, view.workers, view.rungs) == (
+        "ready",
+        ["burst"],
+        1,
+        ["reboot", "restart_service"],
+    )
+    assert (await check_bootstrap(fleet.core, "talos")).passed
+    with pytest.raises(NotKnown, match="There is no bootstrap 'tales'"):
+        await check_bootstrap(fleet.core, "tales")
+    talos.error = Unauthorised("the certificate has expired")
+    with pytest.raises(NotReady, match="Bootstrap talos cannot be checked: the certificate has expired"):
+        await check_bootstrap(fleet.core, "talos")
+    (view,) = bootstrap_views(fleet.core)
+    assert view.state == "refused"
+    who = Principal(UserName("ann"), Role.ADMINISTRATOR)
+    assert attention(fleet.core, who) == [view.reason]
+    talos.error = None
+    assert (await check_bootstrap(fleet.core, "talos")).passed
+    assert not attention(fleet.core, who)

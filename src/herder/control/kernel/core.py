@@ -116,14 +116,10 @@ class Core:
         self.settings = settings
         self.state, self.ledger, self.store, self.directory = state, ledger, store, directory
         self.unknown_agents = UnknownAgents()
-        self.clusters, self.bootstraps, self.bootstrap_notes = (
-            dict(clusters or {}),
-            dict(bootstraps or {}),
-            {},
-        )
+        self.bootstraps, self.bootstrap_notes = dict(bootstraps or {}), {}
         self.drivers = _known(state, drivers, self.bootstraps)
         self.started_at_ms = self.clock.now_ms()
-        self.payloads = Payloads()
+        self.payloads, self.clusters = Payloads(), dict(clusters or {})
         self.raw_classes: dict[Hashable, ClassId] = {}
         """Classes by the form in which jobs name them; cleared when a pool changes, since each was checked against the pools."""
         self.placer = Placer(ageing=settings.ageing)

@@ -11,12 +11,15 @@ from typing import NamedTuple
 
 from herder.control.access import users as people
 from herder.control.access.access_check import FLEET, OF_KIND, check
-from herder.control.drivers import calling
+from herder.control.drivers.bootstraps import consoles
 from herder.control.kernel.bounds.errors import NotKnown, NotReady, Refused
 from herder.control.kernel.core import Core
 from herder.control.kernel.waiting.waiters import Waiters
 from herder.control.planning.observation import observe_now
 from herder.control.reads import clusters, drivers, events, fleet, jobs, repeated_requests, sharing, sweeps
+from herder.control.reads.bootstraps import bootstrap_page, check_bootstrap
+from herder.control.reads.driver_checks import check_driver
+from herder.control.reads.ended_jobs import wait_ended
 from herder.control.reads.explanations import explain, pods
 from herder.control.reads.followed_output import Again, Followers
 from herder.control.reads.metrics import metrics_text
@@ -32,8 +35,9 @@ from herder.model.values.phrases import sentence
 from herder.model.work.job import JobState
 from herder.store.invariants import violations as stored_violations
 from herder.store.rows.json_forms import plain_plan
+from herder.wire.bootstraps import BootstrapChecks
 from herder.wire.clusters import ClusterChecks, ClusterView, SchedulingInfo
-from herder.wire.drivers import DriverView, SweepAnswer, SweepView
+from herder.wire.drivers import DriverChecks, DriverView, SweepAnswer, SweepView
 from herder.wire.health import WorkerHealthView
 from herder.wire.people import UserView, WhoAmI
 from herder.wire.resources import (
@@ -47,7 +51,7 @@ from herder.wire.resources import (
     Status,
     WorkerView,
 )
-from herder.wire.work import BatchView, JobDetail, JobView
+from herder.wire.work import BatchView, EndedJob, JobDetail, JobView
 
 #: A store that has not written for longer than this is not ready.
 READY_S = 5.0
@@ -157,9 +161,17 @@ class Reads:
         check(who, Action.SEE, Thing(kind=Kind.CONSOLE, name=name))
         view = await fleet.worker_view(self._core, who, name)
         try:
-            return await calling.console(self._core, view.driver, WorkerName(name))
+            return await consoles.console(self._core, view.driver, WorkerName(name))
         except DriverError as error:
             raise NotKnown(sentence(f"Worker {name} has no console: {error}")) from None
+
+    def bootstraps(self, who: Principal) -> Page:
+        check(who, Action.SEE, FLEET)
+        return bootstrap_page(self._core)
+
+    async def check_bootstrap(self, who: Principal, name: str) -> BootstrapChecks:
+        check(who, Action.CHANGE, FLEET)
+        return await check_bootstrap(self._core, name)
 
     def drivers(self, who: Principal) -> Page:
         check(who, Action.SEE, FLEET)
@@ -173,6 +185,10 @@ class Reads:
     def driver(self, who: Principal, name: str) -> DriverView:
         check(who, Action.SEE, FLEET)
         return drivers.driver_view(self._core, name)
+
+    async def check_driver(self, who: Principal, name: str) -> DriverChecks:
+        check(who, Action.CHANGE, FLEET)
+        return await check_driver(self._core, name)
 
     def clusters(self, who: Principal) -> Page:
         check(who, Action.SEE, FLEET)
@@ -296,6 +312,9 @@ class Reads:
                 await asyncio.wait({waiting}, timeout=seconds)
                 view = await jobs.job_view(self._core, again(), number)
         return view
+
+    async def wait_ended(self, again: Again, numbers: Sequence[int], seconds: float) -> list[EndedJob]:
+        return await wait_ended(self._core, again, numbers, seconds)
 
     async def explain(self, who: Principal, number: int) -> Explanation:
         return await explain.explain_job(self._core, who, number)

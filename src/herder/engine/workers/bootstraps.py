@@ -30,6 +30,14 @@ def rungs_of(state: EngineState, worker: WorkerLife) -> frozenset[Rung]:
     return own | state.rungs.get(worker.spec.driver, frozenset())
 
 
+def nothing_can(worker: WorkerLife) -> str:
+    """Of a rung, before its verb."""
+    driver, bootstrap = worker.spec.driver, worker.spec.bootstrap
+    return (
+        f"neither driver {driver} nor bootstrap {bootstrap} can" if bootstrap else f"driver {driver} cannot"
+    )
+
+
 def refuse(state: EngineState, changes: Changes, name: str, reason: str, now_ms: int) -> None:
     """Its credentials are not accepted. `reason` is what people read: what happened, and the remedy."""
     life = state.bootstraps.setdefault(name, BootstrapLife())

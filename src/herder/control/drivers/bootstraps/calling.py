@@ -50,10 +50,6 @@ _READS = frozenset({"look", "logs", "check"})
 LOG_LINES = 200
 
 
-class BootstrapRefused(Unauthorised):
-    """It may not be called now: its credentials are refused."""
-
-
 def notes_of(core: Core, name: str) -> BootstrapNotes:
     return core.bootstrap_notes.setdefault(name, BootstrapNotes())
 

@@ -52,5 +52,5 @@ async def configure(core: Core, worker: WorkerLife) -> None:
 
 def _waits(target: Target) -> str:
     if not target.addresses:
-        return "its driver does not know an address of it yet"
+        return "its driver does not know its address yet"
     return f"it does not answer at {', '.join(target.addresses)} yet"

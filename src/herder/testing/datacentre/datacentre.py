@@ -7,7 +7,7 @@ consequence in the others.
 
 from collections.abc import Callable
 
-from herder.drivers.proxmox.rights import NEEDED, OPTIONAL
+from herder.remote.proxmox.machines.rights import NEEDED, OPTIONAL
 from herder.remote.talos.errors import Refused
 from herder.testing.datacentre.boot_images import user_data
 from herder.testing.datacentre.leftovers import Leftovers

@@ -111,7 +111,7 @@ def _play_datacentre(
     except ImportError as error:
         raise CommandError(
             f"The demo of a datacentre needs the package {error.name}.",
-            hint="Install it with: pip install 'herder[proxmox,talos]'",
+            hint="Install it with: pip install 'herder[proxmox,talos]'.",
         ) from None
     with ExitStack() as stack:
         interrupts = stack.enter_context(_Interrupts())

@@ -21,7 +21,7 @@ FLEET = (("permanent", 1), ("spot", 1), ("burst", 2))
 
 def play(at: Waiting) -> None:
     for title, scene in (
-        ("Pods wait, and the planner says what for", pods_wait),
+        ("Pods wait, and the planner knows what for", pods_wait),
         ("Virtual machines are cloned", machines_are_cloned),
         ("Machines join the cluster", nodes_join),
         ("Pods run", pods_run),

@@ -50,7 +50,7 @@ class Running:
         self._kubernetes_edge = KubernetesEdge(self._kubernetes)
         self.talos_port = _free_port(datacentre.control_plane_address)
         self._talos = TalosEdge(datacentre.talos, datacentre.authority, clock, self.talos_port)
-        self._proxmox = ProxmoxServing(datacentre.proxmox, scale, self._ask_proxmox)
+        self._proxmox = ProxmoxServing(datacentre.proxmox, scale, ask=self._ask_proxmox)
         self._timer: asyncio.TimerHandle | None = None
         self._soon: asyncio.Handle | None = None
         self._closed = False

@@ -1,5 +1,6 @@
 """The HTTP edge of a cluster, on a loopback address, in threads of this process (`serving`). It decides nothing: all rules are the cluster's."""
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -65,12 +66,18 @@ class Serving:
     """`ask`: who answers a request, where the cluster belongs to another thread; None: the cluster, on a time of its own."""
 
     def __init__(
-        self, cluster: Proxmox, scale: float, ask: Callable[[Request], Answer] | None = None
+        self,
+        cluster: Proxmox,
+        scale: float,
+        tls: ssl.SSLContext | None = None,
+        ask: Callable[[Request], Answer] | None = None,
     ) -> None:
         self._server = _Server(cluster, scale, ask)
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="proxmox-api")
         self.cluster = cluster
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{self._server.server_port}"
         self.lock = self._server.lock
         """To be held by whoever changes the cluster meanwhile."""
 
@@ -84,9 +91,11 @@ class Serving:
 
 
 @contextmanager
-def serving(cluster: Proxmox | None = None, scale: float = 1.0) -> Iterator[Serving]:
-    """A cluster with an address, until the block ends. `scale`: seconds of the cluster in a second."""
-    server = Serving(cluster or Proxmox(now_ms=time.time_ns() // 1_000_000), scale)
+def serving(
+    cluster: Proxmox | None = None, scale: float = 1.0, tls: ssl.SSLContext | None = None
+) -> Iterator[Serving]:
+    """A cluster with an address, until the block ends. `scale`: seconds of the cluster in a second. `tls`: it speaks HTTPS."""
+    server = Serving(cluster or Proxmox(now_ms=time.time_ns() // 1_000_000), scale, tls)
     server.start()
     try:
         yield server

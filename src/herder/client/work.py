@@ -85,6 +85,18 @@ class Batches:
         path = f"/batches/{batch}/cancel"
         return self._http.write("POST", path, Result, message_body(message), DRY_RUN if dry_run else None)
 
+    def hold(self, batch: int, message: str = "") -> Result:
+        """Its jobs that have not started wait until it is released."""
+        return self._http.write("POST", f"/batches/{batch}/hold", Result, message_body(message))
+
+    def release(self, batch: int, message: str = "") -> Result:
+        return self._http.write("POST", f"/batches/{batch}/release", Result, message_body(message))
+
+    def retry_failed(self, batch: int, *, dry_run: bool = False) -> Result:
+        """Tries its failed jobs again, and those that were skipped because of them."""
+        path = f"/batches/{batch}/retry"
+        return self._http.write("POST", path, Result, None, DRY_RUN if dry_run else None)
+
     def wait(
         self,
         batch: int,
@@ -135,6 +147,12 @@ class Jobs:
     def cancel(self, job: int, message: str = "", *, dry_run: bool = False) -> Result:
         path = f"/jobs/{job}/cancel"
         return self._http.write("POST", path, Result, message_body(message), DRY_RUN if dry_run else None)
+
+    def hold(self, job: int, message: str = "") -> Result:
+        return self._http.write("POST", f"/jobs/{job}/hold", Result, message_body(message))
+
+    def release(self, job: int, message: str = "") -> Result:
+        return self._http.write("POST", f"/jobs/{job}/release", Result, message_body(message))
 
     def retry(self, job: int) -> JobsAdded:
         """Submits one that has ended again, as a new job."""

@@ -64,6 +64,8 @@ class BatchCreate(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
     project: str = "default"
     attributes: dict[str, str] = {}
     cancel_after_failures: int | None = None
+    parallel_max: int | None = None
+    """At most so many of its jobs are queued or run at once; the others wait for their turn."""
     jobs: list[JobSubmission] = []
     """Up to 10,000 jobs may travel along; with `commit` the whole batch is one call."""
     commit: bool = False
@@ -98,6 +100,9 @@ class BatchView(msgspec.Struct, kw_only=True):
     committed_at: str | None
     ended_at: str | None
     attributes: dict[str, str]
+    held: bool = False
+    """Its jobs that have not started wait until it is released."""
+    parallel_max: int | None = None
 
 
 class AttemptView(msgspec.Struct, kw_only=True):

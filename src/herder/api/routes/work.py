@@ -28,8 +28,10 @@ _JOB_FILTER = ("batch", "state", "user", "pool", "name", *_PAGES)
 def add(front: RouteTable) -> None:
     _add_batch_writes(front)
     _add_batch_states(front)
+    _add_batch_holds(front)
     _add_batch_reads(front)
     _add_job_writes(front)
+    _add_job_holds(front)
     _add_job_reads(front)
     _add_job_questions(front)
 
@@ -126,6 +128,44 @@ def _add_batch_states(front: RouteTable) -> None:
     )
 
 
+def _add_batch_holds(front: RouteTable) -> None:
+    commands, find = front.commands, _finds_batch(front)
+
+    def hold_batch(write: Write) -> Result:
+        """Hold the jobs of a batch that have not started."""
+        return change(write, hold=True)
+
+    def release_batch(write: Write) -> Result:
+        """Release a batch that is held."""
+        return change(write, hold=False)
+
+    def change(write: Write, *, hold: bool) -> Result:
+        batch, said = _id(write.request, "batch"), write.body.message
+        return commands.hold_batch(write.who, batch, write.changes, write.now_ms, message=said, hold=hold)
+
+    for verb, run in (("hold", hold_batch), ("release", release_batch)):
+        front.write("POST", f"/batches/{{batch}}/{verb}", run, Message, Result, _CHANGE_BATCH, before=find)
+
+    async def find_ended(request: Request, who: Principal) -> None:
+        request.state.ended = await commands.find_ended(who, _id(request, "batch"))
+
+    def retry_batch(write: Write) -> Result:
+        """Retry the failed jobs of a batch, and those that were skipped because of them."""
+        found = write.request.state.ended
+        return commands.retry_batch(write.who, found, write.changes, write.now_ms, dry_run=write.dry_run)
+
+    front.write(
+        "POST",
+        "/batches/{batch}/retry",
+        retry_batch,
+        None,
+        Result,
+        _CHANGE_BATCH,
+        before=find_ended,
+        query=DRY_RUN,
+    )
+
+
 def _add_batch_reads(front: RouteTable) -> None:
     reads = front.reads
 
@@ -190,6 +230,28 @@ def _add_job_writes(front: RouteTable) -> None:
     front.write(
         "POST", "/jobs/{job}/cancel", cancel, Message, Result, _CHANGE_JOB, before=find, query=DRY_RUN
     )
+
+
+def _add_job_holds(front: RouteTable) -> None:
+    commands = front.commands
+
+    async def find(request: Request, who: Principal) -> None:
+        request.state.job = await commands.find_job(who, _id(request, "job"))
+
+    def hold(write: Write) -> Result:
+        """Hold one job that has not started."""
+        return change(write, hold=True)
+
+    def release(write: Write) -> Result:
+        """Release one job that is held."""
+        return change(write, hold=False)
+
+    def change(write: Write, *, hold: bool) -> Result:
+        found, said = write.request.state.job, write.body.message
+        return commands.hold_job(write.who, found, write.changes, write.now_ms, message=said, hold=hold)
+
+    for verb, run in (("hold", hold), ("release", release)):
+        front.write("POST", f"/jobs/{{job}}/{verb}", run, Message, Result, _CHANGE_JOB, before=find)
 
 
 def _add_job_reads(front: RouteTable) -> None:

@@ -14,6 +14,7 @@ from herder.control.kernel.bounds.errors import Conflict, Invalid, Overloaded, T
 from herder.control.kernel.bounds.limits import (
     FAILURES_MAX,
     JOBS_PER_CALL,
+    PARALLEL_MAX,
     PARENTS_PER_CALL,
     check_attributes,
     check_message,
@@ -72,6 +73,7 @@ def create(core: Core, who: Principal, request: BatchCreate, changes: Changes, n
         attributes=attributes,
         cancel_after_failures=request.cancel_after_failures,
         now_ms=now_ms,
+        parallel_max=request.parallel_max,
     )
     _take(core, changes, batch, accepted, parents, now_ms)
     if request.commit:
@@ -98,6 +100,8 @@ def _check_batch(
         raise Invalid(
             f"cancel_after_failures must be between 1 and {FAILURES_MAX:,}.", field="cancel_after_failures"
         )
+    if request.parallel_max is not None and not 1 <= request.parallel_max <= PARALLEL_MAX:
+        raise Invalid(f"parallel_max must be between 1 and {PARALLEL_MAX:,}.", field="parallel_max")
     if (request.earlier_jobs or request.earlier_keys) and not dry_run:
         raise Invalid("earlier_jobs and earlier_keys are only allowed in a dry run.", field="earlier_jobs")
     draft = _draft(core, who, request)

@@ -64,6 +64,8 @@ LOOK_AGAIN_S = 0.02
 CLOSE_S = 5.0
 CLOSE_STUCK_S = 1.5
 STUCK_LOOK_S = 0.1
+#: How long a retry of a batch may take from its reading to its commit.
+KEEP_ROWS_MS = 5_000
 
 
 def _known(
@@ -125,7 +127,8 @@ class Core:
         self.demand_changed, self.workers_changed = asyncio.Event(), asyncio.Event()
         #: By job, by batch, and by job.
         self.jobs_ended, self.batches_ended, self.output_came = Waiters(), Waiters(), Waiters()
-        self.closing = False
+        self.closing, self.rows_kept_until_ms = False, 0
+        """Monotonic: until then housekeeping deletes nothing, because somebody has read rows to bring them back."""
         self.wake_ups: dict[str, asyncio.Event] = {}
         """By worker: set when there is something for its next answer."""
         #: By worker: the addresses of servers that it was told last.
@@ -197,6 +200,10 @@ class Core:
     def settle(self) -> "asyncio.Future[None]":
         """Durable once everything handed over so far is."""
         return self.commit(Changes())
+
+    def keep_rows(self) -> None:
+        """Called before rows of what has ended are read, to be used with the next commit."""
+        self.rows_kept_until_ms = self.clock.monotonic_ms() + KEEP_ROWS_MS
 
     def take_in_work(self) -> None:
         """Asked before anything new is accepted. Raises StoreTroubled."""

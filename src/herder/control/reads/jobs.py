@@ -66,6 +66,7 @@ def _with_attempt(*columns: Any) -> Select[Any]:
             t.attempts.c.message,
             t.attempts.c.result,
             t.batches.c.state.label("batch_state"),
+            t.batches.c.hold.label("batch_hold"),
             t.batches.c.committed_at_ms,
             t.batches.c.committed_at_ms.is_not(None).label("batch_committed"),
             t.job_classes.c.spec.label("class_spec"),
@@ -113,8 +114,12 @@ def _state_is(label: str) -> list[Any]:
         return [
             t.jobs.c.state == int(JobState.READY),
             t.NOT_SUCCEEDED,
-            (t.batches.c.state.is_(None)) | (t.batches.c.state == "running"),
+            (t.batches.c.state.is_(None)) | ((t.batches.c.state == "running") & (t.batches.c.hold == 0)),
         ]
+    if state is JobState.HELD:
+        by_batch = (t.jobs.c.state == int(JobState.READY)) & (t.batches.c.hold != 0)
+        kept = (t.jobs.c.state == int(JobState.HELD)) | (by_batch & (t.batches.c.state == "running"))
+        return [t.jobs.c.state.in_([int(JobState.READY), int(JobState.HELD)]), t.NOT_SUCCEEDED, kept]
     if state is JobState.SUCCEEDED:
         return [t.jobs.c.state == int(state)]
     return [t.jobs.c.state == int(state), t.NOT_SUCCEEDED]
@@ -164,7 +169,9 @@ def effective_state(core: Core, row: Row[Any]) -> JobState:
     state = JobState(row.state)
     if state is JobState.READY and row.batch_state == "open":
         return JobState.PENDING
-    if state in (JobState.READY, JobState.BLOCKED) and row.batch_state == "cancelled":
+    if state is JobState.READY and row.batch_hold and row.batch_state == "running":
+        return JobState.HELD
+    if state in (JobState.READY, JobState.BLOCKED, JobState.HELD) and row.batch_state == "cancelled":
         goes_on = row.batch_committed and _class(core, row).always_run
         return state if goes_on else JobState.CANCELLED
     return state
@@ -287,6 +294,8 @@ def live_batch(core: Core, life: BatchLife) -> BatchView:
         committed_at=iso_or_none(life.committed_at_ms),
         ended_at=iso_or_none(life.ended_at_ms),
         attributes=json.loads(life.attributes),
+        held=life.keeping is not None and life.keeping.hold,
+        parallel_max=None if life.keeping is None else life.keeping.parallel_max,
     )
 
 
@@ -304,6 +313,8 @@ def _batch_row(row: Row[Any]) -> BatchView:
         committed_at=iso_or_none(row.committed_at_ms),
         ended_at=iso_or_none(row.ended_at_ms),
         attributes=json.loads(row.attributes),
+        held=bool(row.hold),
+        parallel_max=row.parallel_max,
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from herder.engine.jobs.batch_end import close_if_done
 from herder.engine.jobs.job import count_move, make_ready
 from herder.engine.memory.events import record_event
+from herder.engine.memory.keeping import Keeping
 from herder.engine.memory.state import BatchLife, EngineState, WaitingJob
 from herder.model.ids import BatchId, ClassId, JobId, UserName
 from herder.model.stored.changes import Changes
@@ -38,6 +39,7 @@ def create_batch(
     attributes: str,
     cancel_after_failures: int | None,
     now_ms: int,
+    parallel_max: int | None = None,
 ) -> BatchLife:
     batch = BatchLife(
         id=BatchId(state.next_batch),
@@ -48,6 +50,7 @@ def create_batch(
         attributes=attributes,
         created_at_ms=now_ms,
         cancel_after_failures=cancel_after_failures,
+        keeping=None if parallel_max is None else Keeping(parallel_max=parallel_max),
     )
     state.next_batch += 1
     state.batches[batch.id] = batch

@@ -3,6 +3,8 @@
 Called by `batch.py` and `engine/attempts/attempt.py`. Every change of a job's state goes through `count_move`, so the counts cannot drift.
 """
 
+from herder.engine.memory.keeping import Keeping
+from herder.engine.memory.queue import Segment
 from herder.engine.memory.state import BatchLife, EngineState
 from herder.model.ids import BatchId, ClassId, JobId
 from herder.model.stored.changes import Changes
@@ -28,11 +30,53 @@ def count_move(
 def make_ready(
     state: EngineState, batch_id: BatchId | None, class_id: ClassId, jobs: range | list[int], now_ms: int
 ) -> None:
-    """Queue jobs. The caller has counted and recorded them as ready."""
+    """Queue jobs, or keep them back as their batch does. The caller has counted and recorded them as ready."""
+    batch = None if batch_id is None else state.batches[batch_id]
+    if batch is not None and batch.keeping is not None and not batch.cancelled:
+        _keep(state, batch, batch.keeping, class_id, jobs, now_ms)
+        return
     queue = state.queue(class_id)
     if queue.count == 0:
         state.fresh_demand = True
     queue.push(batch_id, jobs, now_ms)
+
+
+def _keep(
+    state: EngineState,
+    batch: BatchLife,
+    keeping: Keeping,
+    class_id: ClassId,
+    jobs: range | list[int],
+    now_ms: int,
+) -> None:
+    for ids in [jobs] if isinstance(jobs, range) else [range(job, job + 1) for job in jobs]:
+        keeping.park(class_id, Segment(batch.id, ids, now_ms))
+    if keeping.hold:
+        count_move(state, batch, JobState.READY, JobState.HELD, len(jobs))
+    else:
+        let_run(state, batch, keeping)
+
+
+def let_run(state: EngineState, batch: BatchLife, keeping: Keeping) -> None:
+    """Queue what is parked, each job at the place that its age gives it: as many as may run beside those that are queued or run; none
+    while the batch is held, all when it is cancelled or has no limit."""
+    if keeping.hold or not keeping.parked:
+        return
+    free = None
+    if keeping.parallel_max is not None and not batch.cancelled:
+        counts = batch.counts
+        active = counts.get(JobState.READY, 0) + counts.get(JobState.RUNNING, 0) - keeping.count
+        free = keeping.parallel_max - active
+    for class_id, parked in list(keeping.parked.items()):
+        if free is not None and free <= 0:
+            return
+        taken = parked.take(free)
+        free = None if free is None else free - sum(map(len, taken))
+        if not parked.count:
+            del keeping.parked[class_id]
+        queue = state.queue(class_id)
+        state.fresh_demand = state.fresh_demand or not queue.count
+        queue.put_back_all(taken)
 
 
 def end_job(

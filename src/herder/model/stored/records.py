@@ -87,6 +87,9 @@ class BatchRecord(NamedTuple):
     ended_at_ms: int | None
     request: str | None = None
     fingerprint: str | None = None
+    hold: int = 0
+    """Its ready jobs are held: their rows say ready."""
+    parallel_max: int | None = None
 
 
 class BunchRecord(NamedTuple):

@@ -11,7 +11,7 @@ from herder.cli.output.answers import show_list
 from herder.cli.shell.commands import command, noun
 from herder.cli.shell.completion import BatchArgument
 from herder.cli.shell.exit_codes import Code
-from herder.cli.shell.options import UNCHANGED, DryRun, Limit, Message, Timeout, Watch, Yes, seconds
+from herder.cli.shell.options import UNCHANGED, DryRun, Limit, Message, Timeout, Watch, Yes, seconds, usage
 from herder.cli.shell.session import Session, detaching, session
 from herder.cli.views import details
 from herder.cli.views.tables import BATCHES
@@ -23,23 +23,45 @@ if TYPE_CHECKING:
     from herder.wire.work import BatchView
 
 
+SUBMIT = """herder batch submit jobs.yaml
+cat jobs.jsonl | herder batch submit -
+herder batch submit --array 1-100%10 --default cpu=2 -- ./report.sh
+herder batch submit --lines commands.txt"""
+
+
 def build() -> typer.Typer:
     app = noun(
         "Batches: groups of jobs that are submitted together.", example="herder batch submit jobs.yaml --wait"
     )
-    command(app, "submit", example="herder batch submit jobs.yaml\ncat jobs.jsonl | herder batch submit -")(
-        submit
-    )
+    command(app, "submit", example=SUBMIT)(submit)
     command(app, "list", example="herder batch list --state running")(show_all)
     command(app, "get", example="herder batch get 3")(get)
     command(app, "wait", example="herder batch wait 3 --timeout 1h")(wait)
     command(app, "cancel", example="herder batch cancel 3 --yes")(cancel)
+    command(app, "hold", example="herder batch hold 3")(hold)
+    command(app, "release", example="herder batch release 3")(release)
+    command(app, "retry", example="herder batch retry 3 --failed")(retry)
     return app
 
 
 def submit(
     ctx: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="YAML, JSON or JSON lines; - is stdin.")],
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE", help="YAML, JSON or JSON lines; - is stdin. With --array: a command."),
+    ],
+    *,
+    array: Annotated[
+        str | None,
+        typer.Option("--array", metavar="INDICES", help="One job for each index: 1-100, 0-98:2, 1-100%10."),
+    ] = None,
+    lines: Annotated[
+        bool, typer.Option("--lines", help="Each line of FILE is a command for the shell.")
+    ] = False,
+    default: Annotated[
+        list[str] | None,
+        typer.Option("--default", metavar="NAME=V", help="Setting of each job: cpu=2, env.A=b. Repeatable."),
+    ] = None,
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the batch, instead of the one in the file.")
     ] = None,
@@ -53,12 +75,11 @@ def submit(
     """Submit the jobs of a file as one batch.
 
     The whole file is checked first; if it has an error, nothing is submitted. No job starts before the last one has been sent.
+    Jobs of --array find their index in HERDER_ARRAY_INDEX, and it is their name; %10 means that at most 10 run at once.
     """
-    from herder.cli.input.job_files import read_jobs
-
     say = session(ctx)
     limit = seconds(timeout)
-    found = read_jobs(file)
+    found = _read(words, array, default or [], lines=lines)
     found.batch.name = name or found.batch.name
     found.batch.project = project or found.batch.project
     if dry_run:
@@ -72,6 +93,24 @@ def submit(
     say.say(f"Batch {view.id} with {counted(view.jobs, 'job')} was submitted.")
     with say.patient():
         _wait(say, view.id, limit)
+
+
+def _read(words: list[str], array: str | None, default: list[str], *, lines: bool) -> "JobFile":
+    """Raises CommandError."""
+    from herder.cli.input import arrays
+    from herder.cli.input.job_files import read_jobs
+
+    defaults = arrays.defaults_of(default)
+    if array is not None and lines:
+        raise usage("--array and --lines cannot be combined.", hint="Name only one of them.")
+    if array is not None:
+        return arrays.array_jobs(arrays.parse_array(array), words, defaults)
+    if len(words) != 1:
+        raise usage(
+            f"One file is expected, not {len(words)}.",
+            hint="For a command add --array; see also herder job submit.",
+        )
+    return arrays.line_jobs(words[0], defaults) if lines else read_jobs(words[0], defaults)
 
 
 def _send(say: Session, found: "JobFile") -> "BatchView":
@@ -184,3 +223,39 @@ def cancel(
         say.confirm(would.text, yes=False)
     done = say.client.batches.cancel(batch, message)
     say.done(done.text, done, batch)
+
+
+def hold(ctx: typer.Context, batch: BatchArgument, message: Message = "") -> None:
+    """Hold the jobs of a batch that have not started; running jobs go on.
+
+    herder batch release starts them again.
+    """
+    say = session(ctx)
+    done = say.client.batches.hold(batch, message)
+    say.done(done.text, done, batch)
+
+
+def release(ctx: typer.Context, batch: BatchArgument, message: Message = "") -> None:
+    """Release a batch that is held."""
+    say = session(ctx)
+    done = say.client.batches.release(batch, message)
+    say.done(done.text, done, batch)
+
+
+def retry(
+    ctx: typer.Context,
+    batch: BatchArgument,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Retry failed jobs, and the jobs skipped because of them.")
+    ] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Retry the failed jobs of a batch in the same batch.
+
+    Each keeps its number and its attempts; the next attempt follows. A batch that has ended runs again.
+    """
+    if not failed:
+        raise usage("No jobs are named.", hint="Add --failed.")
+    say = session(ctx)
+    done = say.client.batches.retry_failed(batch, dry_run=dry_run)
+    say.done(done.text + (UNCHANGED if dry_run else ""), done, batch)

@@ -128,7 +128,6 @@ class Core:
         #: By job, by batch, and by job.
         self.jobs_ended, self.batches_ended, self.output_came = Waiters(), Waiters(), Waiters()
         self.closing, self.rows_kept_until_ms = False, 0
-        """Monotonic: until then housekeeping deletes nothing, because somebody has read rows to bring them back."""
         self.wake_ups: dict[str, asyncio.Event] = {}
         """By worker: set when there is something for its next answer."""
         #: By worker: the addresses of servers that it was told last.
@@ -202,7 +201,7 @@ class Core:
         return self.commit(Changes())
 
     def keep_rows(self) -> None:
-        """Called before rows of what has ended are read, to be used with the next commit."""
+        """Called before rows of what has ended are read, to be used with the next commit: housekeeping deletes none meanwhile."""
         self.rows_kept_until_ms = self.clock.monotonic_ms() + KEEP_ROWS_MS
 
     def take_in_work(self) -> None:

@@ -77,9 +77,16 @@ class Batches:
         return self._http.get(f"/batches/{batch}", BatchView)
 
     def list(
-        self, *, user: str | None = None, state: str | None = None, limit: int | None = None
+        self,
+        search: str | None = None,
+        *,
+        user: str | None = None,
+        state: str | None = None,
+        limit: int | None = None,
     ) -> Iterator[BatchView]:
-        return pages(self._http, "/batches", BatchView, {"user": user, "state": state}, limit=limit)
+        """`search`: such as `state:failed name~night`."""
+        query = {"q": search, "user": user, "state": state}
+        return pages(self._http, "/batches", BatchView, query, limit=limit)
 
     def cancel(self, batch: int, message: str = "", *, dry_run: bool = False) -> Result:
         path = f"/batches/{batch}/cancel"
@@ -133,6 +140,7 @@ class Jobs:
 
     def list(
         self,
+        search: str | None = None,
         *,
         batch: int | None = None,
         state: str | None = None,
@@ -141,7 +149,8 @@ class Jobs:
         name: str | None = None,
         limit: int | None = None,
     ) -> Iterator[JobView]:
-        query = {"batch": batch, "state": state, "user": user, "pool": pool, "name": name}
+        """`search`: such as `state:failed duration>5m`."""
+        query = {"q": search, "batch": batch, "state": state, "user": user, "pool": pool, "name": name}
         return pages(self._http, "/jobs", JobView, query, limit=limit)
 
     def cancel(self, job: int, message: str = "", *, dry_run: bool = False) -> Result:

@@ -22,7 +22,7 @@ WAIT_LONGEST_S = 30
 _SEE_BATCH, _SEE_JOB = (Action.SEE, Kind.BATCH), (Action.SEE, Kind.JOB)
 _CHANGE_BATCH, _CHANGE_JOB = (Action.CHANGE, Kind.BATCH), (Action.CHANGE, Kind.JOB)
 _PAGES = ("after", "limit")
-_JOB_FILTER = ("batch", "state", "user", "pool", "name", *_PAGES)
+_JOB_FILTER = ("batch", "state", "user", "pool", "name", "q", *_PAGES)
 
 
 def add(front: RouteTable) -> None:
@@ -176,6 +176,7 @@ def _add_batch_reads(front: RouteTable) -> None:
             who,
             user=query.get("user"),
             state=query.get("state"),
+            query=query.get("q"),
             after=number(request, "after"),
             limit=page_size(request, PAGE),
         )
@@ -188,7 +189,7 @@ def _add_batch_reads(front: RouteTable) -> None:
         """One batch, as soon as it has ended or the time is over."""
         return await reads.wait_batch(front.again(request), _id(request, "batch"), _seconds(request))
 
-    front.read("/batches", list_batches, Page, _SEE_BATCH, query=("user", "state", *_PAGES))
+    front.read("/batches", list_batches, Page, _SEE_BATCH, query=("user", "state", "q", *_PAGES))
     front.read("/batches/{batch}", get_batch, BatchView, _SEE_BATCH)
     front.read("/batches/{batch}/wait", wait_batch, BatchView, _SEE_BATCH, query=("timeout_s",))
 
@@ -266,6 +267,7 @@ def _add_job_reads(front: RouteTable) -> None:
             user=query.get("user"),
             pool=query.get("pool"),
             name=query.get("name"),
+            query=query.get("q"),
             after=number(request, "after"),
             limit=page_size(request, PAGE),
         )

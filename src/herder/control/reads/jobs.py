@@ -29,6 +29,7 @@ from herder.wire.work import AttemptView, BatchView, JobDetail, JobView
 
 PAGE = 100
 _LABELS = {each.label: each for each in JobState}
+JOB_STATES = tuple(_LABELS)
 BATCH_STATES = ("open", "running", "succeeded", "failed", "cancelled")
 _COLUMNS = [c for c in t.jobs.c if c.name != "payload"]
 
@@ -41,6 +42,7 @@ class JobFilter:
     pool: str | None = None
     name: str | None = None
     """As `JobSubmission.key` has it."""
+    query: str | None = None
     after: int | None = None
     limit: int = PAGE
 
@@ -52,11 +54,11 @@ async def job_page(core: Core, who: Principal, wanted: JobFilter) -> Page:
         await batch_view(core, who, wanted.batch)  # all jobs of a batch are its owner's
     query = _filtered(who, wanted, limit + 1)
     rows = await core.read(lambda connection: connection.execute(query).all())
-    items = [_view(core, row) for row in rows[:limit]]
+    items = [view_of(core, row) for row in rows[:limit]]
     return Page(items=items, next=str(items[-1].id) if len(rows) > limit else None)
 
 
-def _with_attempt(*columns: Any) -> Select[Any]:
+def with_attempt(*columns: Any) -> Select[Any]:
     last = and_(t.attempts.c.job_id == t.jobs.c.id, t.attempts.c.attempt == t.jobs.c.attempts)
     return (
         select(
@@ -80,13 +82,13 @@ def _with_attempt(*columns: Any) -> Select[Any]:
 def _filtered(who: Principal, wanted: JobFilter, limit: int) -> Select[Any]:
     where: list[Any] = []
     if wanted.state is not None:
-        where += _state_is(wanted.state)
+        where += state_is(wanted.state)
     if wanted.pool is not None:
         of_pool = select(t.job_classes.c.id).where(t.job_classes.c.pool == wanted.pool)
         where.append(t.jobs.c.class_id.in_(of_pool))
     if wanted.name is not None:
         where.append(t.jobs.c.key == wanted.name)
-    query = _with_attempt(*_COLUMNS)
+    query = with_attempt(*_COLUMNS)
     if wanted.batch is not None:
         if wanted.user is not None:
             where.append(t.jobs.c.user == wanted.user)
@@ -99,7 +101,7 @@ def _filtered(who: Principal, wanted: JobFilter, limit: int) -> Select[Any]:
     return newest_jobs(query, scope_of(who), wanted.user, where, limit)
 
 
-def _state_is(label: str) -> list[Any]:
+def state_is(label: str) -> list[Any]:
     state = _LABELS.get(label)
     if state is None:
         raise Invalid(
@@ -118,8 +120,8 @@ def _state_is(label: str) -> list[Any]:
         ]
     if state is JobState.HELD:
         by_batch = (t.jobs.c.state == int(JobState.READY)) & (t.batches.c.hold != 0)
-        kept = (t.jobs.c.state == int(JobState.HELD)) | (by_batch & (t.batches.c.state == "running"))
-        return [t.jobs.c.state.in_([int(JobState.READY), int(JobState.HELD)]), t.NOT_SUCCEEDED, kept]
+        by_batch &= t.batches.c.state == "running"
+        return [t.NOT_SUCCEEDED, (t.jobs.c.state == int(JobState.HELD)) | by_batch]
     if state is JobState.SUCCEEDED:
         return [t.jobs.c.state == int(state)]
     return [t.jobs.c.state == int(state), t.NOT_SUCCEEDED]
@@ -127,7 +129,7 @@ def _state_is(label: str) -> list[Any]:
 
 async def job_row(core: Core, who: Principal, job: int) -> Row[Any]:
     """One job with its payload. Raises NotKnown, also for one that `who` may not know of."""
-    query = _with_attempt(*t.jobs.c).where(t.jobs.c.id == job)
+    query = with_attempt(*t.jobs.c).where(t.jobs.c.id == job)
     row: Row[Any] | None = await core.read(lambda connection: connection.execute(query).first())
     if row is None:
         raise not_known(Kind.JOB, job)
@@ -136,7 +138,7 @@ async def job_row(core: Core, who: Principal, job: int) -> Row[Any]:
 
 
 async def job_view(core: Core, who: Principal, job: int) -> JobView:
-    return _view(core, await job_row(core, who, job))
+    return view_of(core, await job_row(core, who, job))
 
 
 async def job_detail(core: Core, who: Principal, job: int) -> JobDetail:
@@ -153,7 +155,7 @@ async def job_detail(core: Core, who: Principal, job: int) -> JobDetail:
         return [parent for (parent,) in connection.execute(above)], connection.execute(tries).all()
 
     parents, tries = await core.read(read)
-    view, job_class, now_ms = _view(core, row), _class(core, row), core.clock.now_ms()
+    view, job_class, now_ms = view_of(core, row), _class(core, row), core.clock.now_ms()
     result = next((each.result for each in tries if each.state == AttemptState.SUCCEEDED), None)
     return JobDetail(
         **{name: getattr(view, name) for name in view.__struct_fields__},
@@ -182,7 +184,7 @@ def _class(core: Core, row: Row[Any]) -> JobClass:
     return core.state.classes.get(ClassId(row.class_id)) or decode_class(row.class_spec, core.state.resources)
 
 
-def _view(core: Core, row: Row[Any]) -> JobView:
+def view_of(core: Core, row: Row[Any]) -> JobView:
     job_class = _class(core, row)
     request = job_class.request
     return JobView(
@@ -262,7 +264,7 @@ async def batch_page(
     if after is not None:
         query = query.where(t.batches.c.id < after)
     rows = await core.read(lambda connection: connection.execute(query).all())
-    items = [_batch_row(row) for row in rows[:limit]]
+    items = [batch_row_view(row) for row in rows[:limit]]
     return Page(items=items, next=str(items[-1].id) if len(rows) > limit else None)
 
 
@@ -277,7 +279,7 @@ async def batch_view(core: Core, who: Principal, batch: int) -> BatchView:
     if row is None:
         raise not_known(Kind.BATCH, batch)
     check(who, Action.SEE, batch_thing(batch, row.user, row.project))
-    return _batch_row(row)
+    return batch_row_view(row)
 
 
 def live_batch(core: Core, life: BatchLife) -> BatchView:
@@ -299,7 +301,7 @@ def live_batch(core: Core, life: BatchLife) -> BatchView:
     )
 
 
-def _batch_row(row: Row[Any]) -> BatchView:
+def batch_row_view(row: Row[Any]) -> BatchView:
     return BatchView(
         id=row.id,
         name=row.name,
@@ -319,9 +321,7 @@ def _batch_row(row: Row[Any]) -> BatchView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
-    """What an attempt printed from some byte on; `at`: where it goes on."""
-
+class Output:  # from some byte of an attempt on; `at`: where it goes on
     text: str
     at: int
     attempt: int

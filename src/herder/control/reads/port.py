@@ -20,6 +20,8 @@ from herder.control.reads import clusters, drivers, events, fleet, jobs, repeate
 from herder.control.reads.explanations import explain, pods
 from herder.control.reads.followed_output import Again, Followers
 from herder.control.reads.metrics import metrics_text
+from herder.control.reads.search.batches import search_batches
+from herder.control.reads.search.jobs import search_jobs
 from herder.control.reads.worker_health import worker_health_view
 from herder.engine.memory.invariants import violations
 from herder.engine.memory.state import BatchLife
@@ -261,9 +263,20 @@ class Reads:
     # --- work
 
     async def batches(
-        self, who: Principal, *, user: str | None, state: str | None, after: int | None, limit: int
+        self,
+        who: Principal,
+        *,
+        user: str | None,
+        state: str | None,
+        after: int | None,
+        limit: int,
+        query: str | None = None,
     ) -> Page:
         check(who, Action.SEE, OF_KIND[Kind.BATCH])
+        if query is not None:
+            return await search_batches(
+                self._core, who, query, user=user, state=state, after=after, limit=limit
+            )
         return await jobs.batch_page(self._core, who, user=user, state=state, after=after, limit=limit)
 
     def live_batch(self, life: BatchLife) -> BatchView:
@@ -283,6 +296,8 @@ class Reads:
 
     async def jobs(self, who: Principal, wanted: jobs.JobFilter) -> Page:
         check(who, Action.SEE, OF_KIND[Kind.JOB])
+        if wanted.query is not None:
+            return await search_jobs(self._core, who, wanted, wanted.query)
         return await jobs.job_page(self._core, who, wanted)
 
     async def job(self, who: Principal, number: int) -> JobDetail:

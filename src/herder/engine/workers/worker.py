@@ -282,7 +282,7 @@ def drain(
     history = history_of(state, worker.spec.pool)
     history.last_shrunk_at_ms = now_ms
     if reason.kind in LESS_NEEDED:
-        history.removals_ms = [*history.removals_ms, now_ms][-REMOVALS_MOST :]
+        history.removals_ms = [*history.removals_ms, now_ms][-REMOVALS_MOST:]
     if worker.state.in_flight:
         terminate(state, changes, worker, reason, now_ms, actor=actor)
         return

@@ -11,7 +11,18 @@ from herder.cli.output.answers import show_list
 from herder.cli.shell.commands import command, noun
 from herder.cli.shell.completion import BatchArgument
 from herder.cli.shell.exit_codes import Code
-from herder.cli.shell.options import UNCHANGED, DryRun, Limit, Message, Timeout, Watch, Yes, seconds, usage
+from herder.cli.shell.options import (
+    UNCHANGED,
+    DryRun,
+    Limit,
+    Message,
+    Search,
+    Timeout,
+    Watch,
+    Yes,
+    seconds,
+    usage,
+)
 from herder.cli.shell.session import Session, detaching, session
 from herder.cli.views import details
 from herder.cli.views.tables import BATCHES
@@ -34,7 +45,9 @@ def build() -> typer.Typer:
         "Batches: groups of jobs that are submitted together.", example="herder batch submit jobs.yaml --wait"
     )
     command(app, "submit", example=SUBMIT)(submit)
-    command(app, "list", example="herder batch list --state running")(show_all)
+    command(
+        app, "list", example="herder batch list --state running\nherder batch list 'state:failed created>-2d'"
+    )(show_all)
     command(app, "get", example="herder batch get 3")(get)
     command(app, "wait", example="herder batch wait 3 --timeout 1h")(wait)
     command(app, "cancel", example="herder batch cancel 3 --yes")(cancel)
@@ -155,6 +168,7 @@ def _told_by_place(found: "JobFile") -> Iterator[list[int]]:
 
 def show_all(
     ctx: typer.Context,
+    search: Search = None,
     state: Annotated[
         str | None, typer.Option("--state", help="Only batches in this state, such as running.")
     ] = None,
@@ -162,11 +176,15 @@ def show_all(
     limit: Limit = 100,
     watch: Watch = False,
 ) -> None:
-    """List batches, newest first."""
+    """List batches, newest first.
+
+    A search has terms such as state:failed, user:ann, name~night, jobs>100, created>-2d, duration>5m, attribute.KEY:V. All must be true.
+    """
     say = session(ctx)
+    wanted = " ".join(search) if search else None
 
     def fetch(most: int | None) -> list["BatchView"]:
-        return list(say.client.batches.list(state=state, user=user, limit=most))
+        return list(say.client.batches.list(wanted, state=state, user=user, limit=most))
 
     if watch:
         from herder.cli.output.watch import watch as go_on

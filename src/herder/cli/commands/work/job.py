@@ -23,7 +23,7 @@ from herder.cli.output.formats import Format
 from herder.cli.shell.commands import PassOnCommand, command, noun
 from herder.cli.shell.completion import JobArgument
 from herder.cli.shell.exit_codes import Code
-from herder.cli.shell.options import UNCHANGED, DryRun, Limit, Message, Timeout, Watch, Yes, seconds
+from herder.cli.shell.options import UNCHANGED, DryRun, Limit, Message, Search, Timeout, Watch, Yes, seconds
 from herder.cli.shell.session import Session, Told, detaching, session
 from herder.cli.views import details
 from herder.cli.views.job_ends import print_logs, tell_end
@@ -43,7 +43,11 @@ SHOWN_MAX = 10
 def build() -> typer.Typer:
     app = noun("Jobs: commands that run on workers.", example="herder job submit -- echo hello")
     command(app, "submit", example=EXAMPLE, cls=PassOnCommand)(submit)
-    command(app, "list", example="herder job list --state failed\nherder job list --name report")(show_all)
+    command(
+        app,
+        "list",
+        example="herder job list --state failed\nherder job list --name report\nherder job list 'state:failed duration>5m'",
+    )(show_all)
     command(app, "get", example="herder job get 17")(get)
     command(app, "logs", example="herder job logs 17 --follow\nherder job logs --batch 3 --state failed")(
         logs
@@ -61,6 +65,7 @@ def build() -> typer.Typer:
 
 def show_all(
     ctx: typer.Context,
+    search: Search = None,
     batch: OfBatch = None,
     state: InState = None,
     user: OfUser = None,
@@ -69,12 +74,16 @@ def show_all(
     limit: Limit = 100,
     watch: Watch = False,
 ) -> None:
-    """List jobs, newest first."""
+    """List jobs, newest first.
+
+    A search has terms such as state:failed,skipped, user:ann, name~night, worker:burst-7-1, attempts>1, duration>5m. All must be true.
+    """
     say = session(ctx)
+    text = " ".join(search) if search else None
 
     def fetch(most: int | None) -> list["JobView"]:
         return list(
-            say.client.jobs.list(batch=batch, state=state, user=user, pool=pool, name=name, limit=most)
+            say.client.jobs.list(text, batch=batch, state=state, user=user, pool=pool, name=name, limit=most)
         )
 
     if watch:

@@ -34,6 +34,7 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("get", "/batches"): ("viewer", ALL),
     ("post", "/batches"): ("user", USERS),
     ("get", "/batches/{batch}"): ("viewer", SEE),
+    ("delete", "/batches/{batch}"): ("user", CHANGE),
     ("post", "/batches/{batch}/jobs"): ("user", CHANGE),
     ("post", "/batches/{batch}/commit"): ("user", CHANGE),
     ("post", "/batches/{batch}/cancel"): ("user", CHANGE),

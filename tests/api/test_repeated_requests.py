@@ -65,6 +65,12 @@ def failed_batch(server: Server) -> int:
     return batch
 
 
+def ended_batch(server: Server) -> int:
+    batch = open_batch(server)
+    server.http.post(f"/batches/{batch}/cancel", json={}).raise_for_status()
+    return batch
+
+
 def standing_worker(server: Server) -> str:
     return str(server.http.post("/pools/std/scale", json={"workers": 1, "ttl_s": 3600}).json()["workers"][0])
 
@@ -128,6 +134,7 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
     "a held job": ("POST /jobs/{job}/hold", lambda s: (f"/jobs/{waiting_job(s)}/hold", {})),
     "a released job": ("POST /jobs/{job}/release", lambda s: (held(s, "jobs", waiting_job(s)), {})),
     "a batch again": ("POST /batches/{batch}/retry", lambda s: (f"/batches/{failed_batch(s)}/retry", None)),
+    "a deleted batch": ("DELETE /batches/{batch}", lambda s: (f"/batches/{ended_batch(s)}", None)),
     "a job again": (
         "POST /jobs/{job}/retry",
         lambda s: (f"/jobs/{ended_job(s)}/retry", None),

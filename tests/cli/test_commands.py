@@ -450,7 +450,7 @@ def test_which_jobs_must_be_said_once(api: FakeApi, herder: Herder) -> None:
         Code.NOT_FOUND,
         True,
     )
-    assert {call[2]["state"] for call in api.calls} == {"pending", "blocked", "ready", "running"}
+    assert {call[2]["state"] for call in api.calls} == {"pending", "blocked", "ready", "held", "running"}
     assert {call[2]["name"] for call in api.calls} == {"n"}
 
 

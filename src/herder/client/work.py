@@ -99,6 +99,11 @@ class Batches:
     def release(self, batch: int, message: str = "") -> Result:
         return self._http.write("POST", f"/batches/{batch}/release", Result, message_body(message))
 
+    def delete(self, batch: int, message: str = "", *, dry_run: bool = False) -> Result:
+        """One that has ended, with its jobs, their attempts and their output."""
+        query = {"dry_run": dry_run, "message": message or None}
+        return self._http.write("DELETE", f"/batches/{batch}", Result, None, query)
+
     def retry_failed(self, batch: int, *, dry_run: bool = False) -> Result:
         """Tries its failed jobs again, and those that were skipped because of them."""
         path = f"/batches/{batch}/retry"

@@ -7,7 +7,7 @@ it replies. Those that are `async` look something up or commit by themselves. No
 from herder.control.access import sessions, users
 from herder.control.access.access_check import OF_KIND, check
 from herder.control.drivers import driver_actions, sweep_decisions
-from herder.control.jobs import cancellation, holding, retrying, submission
+from herder.control.jobs import cancellation, deleting, holding, retrying, submission
 from herder.control.jobs.resubmission import submission_of
 from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import derived_token
@@ -220,6 +220,23 @@ class Commands:
         self, who: Principal, found: retrying.Ended, changes: Changes, now_ms: int, *, dry_run: bool
     ) -> Result:
         text = retrying.retry_failed(self._core, who, found, changes, now_ms, dry_run=dry_run)
+        return Result(object=f"batch/{found.row.id}", text=text, dry_run=dry_run)
+
+    async def find_stored(self, who: Principal, batch: int) -> deleting.Stored:
+        """Before a batch is deleted. Raises Refused."""
+        return await deleting.find(self._core, who, batch)
+
+    def delete_batch(
+        self,
+        who: Principal,
+        found: deleting.Stored,
+        changes: Changes,
+        now_ms: int,
+        *,
+        message: str,
+        dry_run: bool,
+    ) -> Result:
+        text = deleting.delete(self._core, who, found, changes, now_ms, message=message, dry_run=dry_run)
         return Result(object=f"batch/{found.row.id}", text=text, dry_run=dry_run)
 
     # --- the fleet

@@ -16,6 +16,7 @@ from herder.model.work.job import AttemptState, JobState
 from herder.store.rows import tables as t
 from herder.store.rows.usage_rows import ended_attempts, ended_worker_cost
 from herder.store.writing.retention import (
+    DELETED,
     FORGOTTEN_COST,
     FORGOTTEN_JOBS,
     FORGOTTEN_USAGE,
@@ -127,7 +128,7 @@ def _batches(connection: Connection) -> Iterator[str]:
         costs[usage.batch or 0] += cost(usage)
     before_ms = forgotten_before_ms(connection)
     for batch in connection.execute(select(t.batches)):
-        if batch.ended_at_ms is not None and batch.ended_at_ms < before_ms:
+        if batch.state == DELETED or (batch.ended_at_ms is not None and batch.ended_at_ms < before_ms):
             continue  # its jobs are being forgotten
         found = rows.get(batch.id, Counter())
         told = "pending" if batch.state == "open" else "held" if batch.hold else "ready"

@@ -29,6 +29,7 @@ def add(front: RouteTable) -> None:
     _add_batch_writes(front)
     _add_batch_states(front)
     _add_batch_holds(front)
+    _add_batch_deletion(front)
     _add_batch_reads(front)
     _add_job_writes(front)
     _add_job_holds(front)
@@ -163,6 +164,32 @@ def _add_batch_holds(front: RouteTable) -> None:
         _CHANGE_BATCH,
         before=find_ended,
         query=DRY_RUN,
+    )
+
+
+def _add_batch_deletion(front: RouteTable) -> None:
+    commands = front.commands
+
+    async def find(request: Request, who: Principal) -> None:
+        request.state.stored = await commands.find_stored(who, _id(request, "batch"))
+
+    def delete_batch(write: Write) -> Result:
+        """Delete a batch that has ended, with its jobs, their attempts and their output."""
+        found = write.request.state.stored
+        said = write.request.query_params.get("message", "")
+        return commands.delete_batch(
+            write.who, found, write.changes, write.now_ms, message=said, dry_run=write.dry_run
+        )
+
+    front.write(
+        "DELETE",
+        "/batches/{batch}",
+        delete_batch,
+        None,
+        Result,
+        _CHANGE_BATCH,
+        before=find,
+        query=("dry_run", "message"),
     )
 
 

@@ -26,6 +26,7 @@ from herder.model.values.phrases import agree, counted
 from herder.model.work.job import JobState
 from herder.store.rows import tables as t
 from herder.store.rows.json_forms import decode_class
+from herder.store.writing.retention import DELETED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ async def find(core: Core, who: Principal, batch: int) -> Ended:
 
 def read_ended(connection: Connection, batch: BatchId, retries: int = 0) -> Ended | None:
     row = connection.execute(select(t.batches).where(t.batches.c.id == batch)).first()
-    if row is None or row.state == "deleted":
+    if row is None or row.state == DELETED:
         return None
     failed = _ended(connection, batch, JobState.FAILED, RETRIED_FAILED)
     skipped = _ended(connection, batch, JobState.SKIPPED, RETRIED_SKIPPED)

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -48,6 +49,7 @@ from herder.scheduler.preemption import Preemptor
 from herder.settings import SharingSettings
 from herder.store.writing.cancelled_batches import sweep_batch
 from herder.store.writing.flight_recorder import Recorder
+from herder.store.writing.retention import forget_batch
 
 if TYPE_CHECKING:
     from herder.control.access.tokens import Directory
@@ -296,19 +298,23 @@ class Core:
         self.payloads.drop(batch)
         keep = [class_id for class_id, job_class in self.state.classes.items() if job_class.always_run]
 
+        self._in_pieces(partial(sweep_batch, batch=batch, at_ms=at_ms, keep_classes=keep), batch)
+
+    def delete_batch(self, batch: int) -> None:
+        """Delete the rows of a batch that nobody sees any more, likewise."""
+        self.payloads.forget(batch)
+        self._in_pieces(partial(forget_batch, batch=batch), batch)
+
+    def _in_pieces(self, work: Callable[[Connection], bool], batch: int) -> None:
         async def run() -> None:
             more, pause = True, SWEEP_RETRY_S
             while more:
                 try:
-                    more = await self.store.call(
-                        lambda connection: sweep_batch(connection, batch, at_ms, keep)
-                    )
+                    more = await self.store.call(work)
                 except StoreDown:
                     return  # the server ends, and the next start looks after them
                 except DBAPIError as error:  # its rows can wait, and the next start would look after them
-                    log.warning(
-                        "The jobs of batch %s are not all marked as cancelled yet: %s.", batch, clause(error)
-                    )
+                    log.warning("The jobs of batch %s are not all marked yet: %s.", batch, clause(error))
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, SWEEP_RETRY_LONGEST_S)
 

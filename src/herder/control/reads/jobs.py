@@ -24,6 +24,7 @@ from herder.model.work.job import AttemptState, JobClass, JobState
 from herder.store.rows import tables as t
 from herder.store.rows.json_forms import decode_class
 from herder.store.rows.usage_rows import attempt_row_cost
+from herder.store.writing.retention import DELETED
 from herder.wire.resources import Page
 from herder.wire.work import AttemptView, BatchView, JobDetail, JobView
 
@@ -98,6 +99,7 @@ def _filtered(who: Principal, wanted: JobFilter, limit: int) -> Select[Any]:
         return query.where(*where).order_by(t.jobs.c.id).limit(limit)
     if wanted.after is not None:
         where.append(t.jobs.c.id < wanted.after)
+    where.append(t.batches.c.state.is_distinct_from(DELETED))
     return newest_jobs(query, scope_of(who), wanted.user, where, limit)
 
 
@@ -131,7 +133,7 @@ async def job_row(core: Core, who: Principal, job: int) -> Row[Any]:
     """One job with its payload. Raises NotKnown, also for one that `who` may not know of."""
     query = with_attempt(*t.jobs.c).where(t.jobs.c.id == job)
     row: Row[Any] | None = await core.read(lambda connection: connection.execute(query).first())
-    if row is None:
+    if row is None or row.batch_state == DELETED:
         raise not_known(Kind.JOB, job)
     check(who, Action.SEE, job_thing(row.id, row.user, row.project))
     return row
@@ -256,11 +258,9 @@ async def batch_page(
             hint=f"Choose one of {', '.join(BATCH_STATES)}.",
         )
     query = select(t.batches).order_by(t.batches.c.id.desc()).limit(limit + 1)
-    query = query.where(*in_view(scope_of(who), t.batches))
-    if user is not None:
-        query = query.where(t.batches.c.user == user)
-    if state is not None:
-        query = query.where(t.batches.c.state == state)
+    query = query.where(*in_view(scope_of(who), t.batches), t.batches.c.state != DELETED)
+    for column, value in ((t.batches.c.user, user), (t.batches.c.state, state)):
+        query = query if value is None else query.where(column == value)
     if after is not None:
         query = query.where(t.batches.c.id < after)
     rows = await core.read(lambda connection: connection.execute(query).all())
@@ -276,7 +276,7 @@ async def batch_view(core: Core, who: Principal, batch: int) -> BatchView:
         return live_batch(core, life)
     query = select(t.batches).where(t.batches.c.id == batch)
     row = await core.read(lambda connection: connection.execute(query).first())
-    if row is None:
+    if row is None or row.state == DELETED:
         raise not_known(Kind.BATCH, batch)
     check(who, Action.SEE, batch_thing(batch, row.user, row.project))
     return batch_row_view(row)

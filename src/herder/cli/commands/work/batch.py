@@ -53,6 +53,7 @@ def build() -> typer.Typer:
     command(app, "cancel", example="herder batch cancel 3 --yes")(cancel)
     command(app, "hold", example="herder batch hold 3")(hold)
     command(app, "release", example="herder batch release 3")(release)
+    command(app, "delete", example="herder batch delete 3 --yes")(delete)
     command(app, "retry", example="herder batch retry 3 --failed")(retry)
     return app
 
@@ -277,3 +278,18 @@ def retry(
     say = session(ctx)
     done = say.client.batches.retry_failed(batch, dry_run=dry_run)
     say.done(done.text + (UNCHANGED if dry_run else ""), done, batch)
+
+
+def delete(
+    ctx: typer.Context, batch: BatchArgument, message: Message = "", dry_run: DryRun = False, yes: Yes = False
+) -> None:
+    """Delete a batch that has ended, with its jobs, their attempts and their output."""
+    say = session(ctx)
+    if dry_run or not yes:
+        would = say.client.batches.delete(batch, dry_run=True)
+        if dry_run:
+            say.done(would.text + UNCHANGED, would, batch)
+            return
+        say.confirm(would.text, yes=False)
+    done = say.client.batches.delete(batch, message)
+    say.done(done.text, done, batch)

@@ -12,6 +12,7 @@ from herder.control.reads.search.language import ATTRIBUTE, Column, Kind, Term, 
 from herder.control.reads.visibility import PAGE_MAX, in_view
 from herder.model.permissions import Principal, scope_of
 from herder.store.rows import tables as t
+from herder.store.writing.retention import DELETED
 from herder.wire.resources import Page
 
 #: Batches that one page looks at.
@@ -45,6 +46,7 @@ async def search_batches(
     terms = parse(text, COLUMNS, core.clock.now_ms())
     b, limit = t.batches.c, max(1, min(limit, PAGE_MAX))
     window = select(b.id).where(*in_view(scope_of(who), t.batches)).order_by(b.id.desc()).limit(SCANNED_MAX)
+    window = window.where(b.state != DELETED)
     if after is not None:
         window = window.where(b.id < after)
     ids = window.subquery()

@@ -16,6 +16,7 @@ from herder.control.reads.search.language import Column, Kind, Term, parse
 from herder.control.reads.visibility import PAGE_MAX, newest_jobs
 from herder.model.permissions import Principal, scope_of
 from herder.store.rows import tables as t
+from herder.store.writing.retention import DELETED
 from herder.wire.resources import Page
 
 #: Jobs that one page looks at.
@@ -99,6 +100,7 @@ def _window(who: Principal, wanted: JobFilter, terms: Sequence[Term], batch: int
         where += [] if wanted.after is None else [j.id > wanted.after]
         return _Window(ids=query.where(*where).order_by(j.id).limit(SCANNED_MAX), forward=True)
     where += [] if wanted.after is None else [j.id < wanted.after]
+    where.append(t.batches.c.state.is_distinct_from(DELETED))
     user = wanted.user or _only(terms, "user")
     ids = newest_jobs(query, scope_of(who), None if user is None else str(user), where, SCANNED_MAX)
     return _Window(ids=ids, forward=False)

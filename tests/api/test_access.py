@@ -39,7 +39,7 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("post", "/batches/{batch}/commit"): ("user", CHANGE),
     ("post", "/batches/{batch}/cancel"): ("user", CHANGE),
     ("get", "/batches/{batch}/wait"): ("viewer", SEE),
-    **{("post", f"/batches/{{batch}}/{verb}"): ("user", CHANGE) for verb in ("hold", "release", "retry")},
+    **{("post", f"/batches/{{batch}}/{verb}"): ("user", CHANGE) for verb in ("hold", "release", "retry", "close")},
     ("get", "/jobs"): ("viewer", ALL),
     ("post", "/jobs"): ("user", USERS),
     ("get", "/jobs/{job}"): ("viewer", SEE),

@@ -120,3 +120,24 @@ def test_a_restart_keeps_what_is_held(tmp_path: Path) -> None:
         assert server.http.get(f"/jobs/{job}").json()["state"] == "held"
     finally:
         server.stop()
+
+
+def test_jobs_are_added_to_a_batch_that_was_kept_open(
+    api: httpx.Client, worker: PlayedWorker, refused: Refusal
+) -> None:
+    body = {"jobs": [{"runtime": "noop", "key": "a"}], "commit": True, "keep_open": True}
+    batch = api.post("/batches", json=body).json()["id"]
+    (first,) = worker.take()
+    worker.end(first.job)
+    assert api.get(f"/batches/{batch}").json()["accepts_jobs"] is True
+    more = {"jobs": [{"runtime": "noop", "parents": ["a"]}]}
+    added = api.post(f"/batches/{batch}/jobs", json=more).json()
+    (second,) = worker.take()
+    assert second.job == added["first_job"]
+    said = api.post(f"/batches/{batch}/close").json()["text"]
+    assert said == f"Batch {batch} was closed with 2 jobs."
+    assert api.post(f"/batches/{batch}/close").json()["text"] == f"Batch {batch} is already closed."
+    assert "keep_open" in refused(409, "POST", f"/batches/{batch}/jobs", json=more)["detail"]
+    worker.end(second.job)
+    view = api.get(f"/batches/{batch}/wait").json()
+    assert (view["state"], view["accepts_jobs"]) == ("succeeded", False)

@@ -65,6 +65,11 @@ def failed_batch(server: Server) -> int:
     return batch
 
 
+def kept_open(server: Server) -> int:
+    body = {"jobs": [JOB], "commit": True, "keep_open": True}
+    return int(server.http.post("/batches", json=body).json()["id"])
+
+
 def ended_batch(server: Server) -> int:
     batch = open_batch(server)
     server.http.post(f"/batches/{batch}/cancel", json={}).raise_for_status()
@@ -135,6 +140,7 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
     "a released job": ("POST /jobs/{job}/release", lambda s: (held(s, "jobs", waiting_job(s)), {})),
     "a batch again": ("POST /batches/{batch}/retry", lambda s: (f"/batches/{failed_batch(s)}/retry", None)),
     "a deleted batch": ("DELETE /batches/{batch}", lambda s: (f"/batches/{ended_batch(s)}", None)),
+    "a closed batch": ("POST /batches/{batch}/close", lambda s: (f"/batches/{kept_open(s)}/close", None)),
     "a job again": (
         "POST /jobs/{job}/retry",
         lambda s: (f"/jobs/{ended_job(s)}/retry", None),

@@ -80,19 +80,22 @@ class Engine(RuleBasedStateMachine):
     @rule(
         limit=st.none() | st.integers(1, 3),
         parallel=st.none() | st.integers(1, 2),
+        accepts=st.booleans(),
         data=st.data(),
         commit=st.booleans(),
     )
-    def make_batch(self, limit: int | None, parallel: int | None, data: st.DataObject, commit: bool) -> None:
-        batch = self.world.batch(limit, parallel)
+    def make_batch(
+        self, limit: int | None, parallel: int | None, accepts: bool, data: st.DataObject, commit: bool
+    ) -> None:
+        batch = self.world.batch(limit, parallel, accepts)
         self._add(batch, data)
         if commit:
             self.world.commit_batch(batch)
 
-    @precondition(lambda self: self._open())
+    @precondition(lambda self: self._accepting())
     @rule(data=st.data(), which=pick)
     def add_to_batch(self, data: st.DataObject, which: int) -> None:
-        self._add(self._one(self._open(), which), data)
+        self._add(self._one(self._accepting(), which), data)
 
     def _add(self, batch, data: st.DataObject) -> None:
         wanted = data.draw(st.lists(job_classes, min_size=1, max_size=5))
@@ -102,6 +105,11 @@ class Engine(RuleBasedStateMachine):
             if above and data.draw(st.booleans()):
                 references[index] = data.draw(st.lists(st.sampled_from(above), min_size=1, max_size=3))
         self.world.add(batch, wanted, references)
+
+    @precondition(lambda self: any(each.accepts for each in self._accepting()))
+    @rule(which=pick)
+    def close_batch(self, which: int) -> None:
+        self.world.close_batch(self._one([each for each in self._accepting() if each.accepts], which))
 
     @precondition(lambda self: self._open())
     @rule(which=pick)
@@ -307,6 +315,11 @@ class Engine(RuleBasedStateMachine):
         for name in set(seen) - set(self.states):
             assert seen[name][1] in LATER[FIRST]
         self.states = seen
+
+    def _accepting(self):
+        return [
+            batch for batch in self.world.state.batches.values() if batch.accepts or batch.state == "open"
+        ]
 
     def _open(self):
         return [batch for batch in self.world.state.batches.values() if batch.state == "open"]

@@ -23,7 +23,7 @@ from herder.control.pools.pool_actions import store_pool
 from herder.control.recovery.recover import recover
 from herder.engine.attempts.attempt import ended
 from herder.engine.jobs import holding
-from herder.engine.jobs.batch import add_jobs, commit_batch, create_batch, resolve
+from herder.engine.jobs.batch import add_jobs, close_batch, commit_batch, create_batch, resolve
 from herder.engine.jobs.batch_end import cancel_batch
 from herder.engine.jobs.retry import retry
 from herder.engine.memory.dirty_rows import flush
@@ -248,7 +248,9 @@ class World:
         first = add_jobs(self.state, self.changes, None, ids, [None] * count, ["{}"] * count, {}, self.now_ms)
         return self._accept(first, count)
 
-    def batch(self, cancel_after_failures: int | None = None, parallel_max: int | None = None) -> BatchLife:
+    def batch(
+        self, cancel_after_failures: int | None = None, parallel_max: int | None = None, accepts: bool = False
+    ) -> BatchLife:
         return create_batch(
             self.state,
             user=UserName("ann"),
@@ -258,6 +260,7 @@ class World:
             cancel_after_failures=cancel_after_failures,
             now_ms=self.now_ms,
             parallel_max=parallel_max,
+            accepts=accepts,
         )
 
     def add(
@@ -277,6 +280,9 @@ class World:
 
     def commit_batch(self, batch: BatchLife) -> None:
         commit_batch(self.state, self.changes, batch, self.now_ms)
+
+    def close_batch(self, batch: BatchLife) -> None:
+        close_batch(self.state, self.changes, batch, self.now_ms, actor="user/ann")
 
     def cancel_batch(self, batch: BatchLife) -> None:
         cancel_batch(self.state, self.changes, batch, self.now_ms, actor="user/ann", why="")
@@ -590,7 +596,10 @@ def picture(state: EngineState, ledger: Totals) -> dict[str, Any]:
             for class_id, jobs in batch.held
             for job in jobs
         },
-        "keys": {batch.id: batch.keys for batch in state.batches.values() if batch.state == "open"},
+        "keys": {
+            batch.id: batch.keys for batch in state.batches.values() if batch.state == "open" or batch.accepts
+        },
+        "outcomes": {batch.id: batch.outcomes for batch in state.batches.values() if batch.accepts},
         "workers": {
             name: (
                 w.state,

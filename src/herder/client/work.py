@@ -37,7 +37,7 @@ class Batches:
         return self._http.write("POST", "/batches", BatchView, batch)
 
     def add_jobs(self, batch: int, jobs: Sequence[JobSubmission]) -> JobsAdded:
-        """Up to `BUNCH_MAX` jobs to an open batch."""
+        """Up to `BUNCH_MAX` jobs to a batch that accepts jobs."""
         return self._http.write("POST", f"/batches/{batch}/jobs", JobsAdded, JobsAdd(jobs=list(jobs)))
 
     def commit(self, batch: int) -> BatchView:
@@ -91,6 +91,10 @@ class Batches:
     def cancel(self, batch: int, message: str = "", *, dry_run: bool = False) -> Result:
         path = f"/batches/{batch}/cancel"
         return self._http.write("POST", path, Result, message_body(message), DRY_RUN if dry_run else None)
+
+    def close(self, batch: int) -> Result:
+        """No job can be added from now on; it ends when its jobs have ended."""
+        return self._http.write("POST", f"/batches/{batch}/close", Result)
 
     def hold(self, batch: int, message: str = "") -> Result:
         """Its jobs that have not started wait until it is released."""

@@ -142,6 +142,10 @@ class Commands:
     def commit_batch(self, who: Principal, batch: int, changes: Changes, now_ms: int) -> BatchLife:
         return submission.commit(self._core, who, batch, changes, now_ms)
 
+    def close_batch(self, who: Principal, batch: int, changes: Changes, now_ms: int) -> Result:
+        text = submission.close(self._core, who, batch, changes, now_ms)
+        return Result(object=f"batch/{batch}", text=text)
+
     def cancel_batch(
         self, who: Principal, batch: int, changes: Changes, now_ms: int, *, message: str, dry_run: bool
     ) -> Result:

@@ -54,7 +54,7 @@ def _add_batch_writes(front: RouteTable) -> None:
         return commands.create_batch(write.who, write.body, write.changes, write.now_ms)
 
     def add_jobs(write: Write) -> JobsAdded | Result:
-        """Add up to 10,000 jobs to an open batch."""
+        """Add up to 10,000 jobs to a batch that accepts jobs."""
         batch = _id(write.request, "batch")
         if write.dry_run:
             return commands.try_jobs(write.who, batch, write.body)
@@ -144,6 +144,11 @@ def _add_batch_holds(front: RouteTable) -> None:
         batch, said = _id(write.request, "batch"), write.body.message
         return commands.hold_batch(write.who, batch, write.changes, write.now_ms, message=said, hold=hold)
 
+    def close_batch(write: Write) -> Result:
+        """Accept no more jobs in a batch that was created with keep_open."""
+        return commands.close_batch(write.who, _id(write.request, "batch"), write.changes, write.now_ms)
+
+    front.write("POST", "/batches/{batch}/close", close_batch, None, Result, _CHANGE_BATCH, before=find)
     for verb, run in (("hold", hold_batch), ("release", release_batch)):
         front.write("POST", f"/batches/{{batch}}/{verb}", run, Message, Result, _CHANGE_BATCH, before=find)
 

@@ -171,10 +171,9 @@ async def job_detail(core: Core, who: Principal, job: int) -> JobDetail:
 def effective_state(core: Core, row: Row[Any]) -> JobState:
     """Rows of an open batch are not ready yet, and those of a cancelled one may not be marked yet (`always_run` ones go on)."""
     state = JobState(row.state)
-    if state is JobState.READY and row.batch_state == "open":
-        return JobState.PENDING
-    if state is JobState.READY and row.batch_hold and row.batch_state == "running":
-        return JobState.HELD
+    if state is JobState.READY and row.batch_state in ("open", "running"):
+        held = JobState.HELD if row.batch_hold else state
+        return JobState.PENDING if row.batch_state == "open" else held
     if state in (JobState.READY, JobState.BLOCKED, JobState.HELD) and row.batch_state == "cancelled":
         goes_on = row.batch_committed and _class(core, row).always_run
         return state if goes_on else JobState.CANCELLED
@@ -298,6 +297,7 @@ def live_batch(core: Core, life: BatchLife) -> BatchView:
         attributes=json.loads(life.attributes),
         held=life.keeping is not None and life.keeping.hold,
         parallel_max=None if life.keeping is None else life.keeping.parallel_max,
+        accepts_jobs=life.accepts or life.state == "open",
     )
 
 
@@ -317,6 +317,7 @@ def batch_row_view(row: Row[Any]) -> BatchView:
         attributes=json.loads(row.attributes),
         held=bool(row.hold),
         parallel_max=row.parallel_max,
+        accepts_jobs=row.state == "open" or (row.accepts == 1 and row.ended_at_ms is None),
     )
 
 

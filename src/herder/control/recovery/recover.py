@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from herder.control.access.tokens import Directory
 from herder.control.kernel.jobs.batch_rows import life_of_row
-from herder.control.recovery.batches import recover_parents
+from herder.control.recovery.batches import recover_accepting, recover_parents
 from herder.control.recovery.history import (
     UNENDED,
     read_totals,
@@ -88,6 +88,7 @@ def recover(
     recover_faults(connection, state)
     recover_failed_lately(connection, state, now_ms)
     recover_parents(connection, state)
+    recover_accepting(connection, state)
     _ended_runs(connection, state)
     _waiting(connection, state)
     _numbers(connection, state)

@@ -37,6 +37,8 @@ def close_if_done(state: EngineState, changes: Changes, batch: BatchLife, now_ms
         return
     if batch.state != "running" or counts.get(JobState.PENDING) or counts.get(JobState.HELD):
         return
+    if batch.accepts and not batch.cancelled:
+        return
     failed = counts.get(JobState.FAILED, 0) + counts.get(JobState.SKIPPED, 0)
     batch.state = "cancelled" if batch.cancelled else "failed" if failed else "succeeded"
     batch.ended_at_ms = now_ms
@@ -61,7 +63,7 @@ def cancel_batch(
 
     Queued jobs go in one step a queue, and `changes.sweeps` asks the store to write their rows out in the background.
     """
-    batch.cancelled = True
+    batch.cancelled, batch.accepts = True, False
     by = "" if actor == "herder" else f" by {actor.removeprefix('user/')}"
     _let_go(state, changes, batch)
     withdrawn = withdraw_delayed_batch(state, batch.id)

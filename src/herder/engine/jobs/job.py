@@ -3,6 +3,7 @@
 Called by `batch.py` and `engine/attempts/attempt.py`. Every change of a job's state goes through `count_move`, so the counts cannot drift.
 """
 
+from herder.engine.jobs.outcomes import note
 from herder.engine.memory.keeping import Keeping
 from herder.engine.memory.queue import Segment
 from herder.engine.memory.state import BatchLife, EngineState
@@ -102,6 +103,8 @@ def end_job(
     if new is JobState.FAILED:
         state.failed_lately.add(cause, now_ms)
     count_move(state, batch, old, new)
+    if batch is not None and batch.outcomes is not None:
+        note(batch, job, new)
     if batch is not None and batch.children:
         tell_children(state, changes, batch, job, new is JobState.SUCCEEDED, now_ms)
 
@@ -121,17 +124,24 @@ def tell_children(
             waiting.parent_failed = waiting.parent_failed or not good
             if waiting.parents_left > 0:
                 continue
-            del batch.waiting[child]
-            if waiting.parent_failed and not state.classes[waiting.class_id].always_run:
-                _skip(state, changes, batch, child, now_ms)
+            if after_parents(state, changes, batch, child, now_ms):
                 ended.append((child, False))
-            else:
-                changes.job_status[child] = JobStatus(child, int(JobState.READY), 0, 0, "", now_ms, None)
-                count_move(state, batch, JobState.BLOCKED, JobState.READY)
-                make_ready(state, batch.id, waiting.class_id, [child], now_ms)
+
+
+def after_parents(state: EngineState, changes: Changes, batch: BatchLife, child: JobId, now_ms: int) -> bool:
+    """Its last parent has ended: it becomes ready, or is skipped. Answers whether it was skipped."""
+    waiting = batch.waiting.pop(child)
+    if waiting.parent_failed and not state.classes[waiting.class_id].always_run:
+        _skip(state, changes, batch, child, now_ms)
+        return True
+    changes.job_status[child] = JobStatus(child, int(JobState.READY), 0, 0, "", now_ms, None)
+    count_move(state, batch, JobState.BLOCKED, JobState.READY)
+    make_ready(state, batch.id, waiting.class_id, [child], now_ms)
+    return False
 
 
 def _skip(state: EngineState, changes: Changes, batch: BatchLife, job: JobId, now_ms: int) -> None:
     changes.job_status[job] = JobStatus(job, int(JobState.SKIPPED), 0, 0, "", None, now_ms)
     changes.ended_jobs.append(job)
     count_move(state, batch, JobState.BLOCKED, JobState.SKIPPED)
+    note(batch, job, JobState.SKIPPED)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from herder.engine.jobs.job import count_move, make_ready
+from herder.engine.jobs.outcomes import note
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import BatchLife, EngineState, WaitingJob
 from herder.model.ids import ClassId, JobId
@@ -82,6 +83,7 @@ def retry(
             each.job, int(JobState.BLOCKED), each.attempts, 0, "", None, None
         )
         count_move(state, batch, JobState.SKIPPED, JobState.BLOCKED)
+        note(batch, each.job, JobState.BLOCKED)
         batch.waiting[each.job] = WaitingJob(class_id=each.class_id, parents_left=len(above))
         for parent in above:
             batch.children.setdefault(parent, []).append(each.job)
@@ -109,3 +111,4 @@ def _ready(
         each.job, int(JobState.READY), each.attempts, 0, "", now_ms, None
     )
     count_move(state, batch, old, JobState.READY)
+    note(batch, each.job, JobState.READY)

@@ -25,6 +25,7 @@ def violations(state: EngineState) -> list[str]:
         *_attempts(state),
         *_counts(state),
         *_delayed(state),
+        *_accepting(state),
         *_users(state),
     ]
 
@@ -149,6 +150,19 @@ def _counts(state: EngineState) -> Iterator[str]:
             yield f"batch {batch_id}: counts {batch.counts} do not sum to its {batch.jobs} jobs"
         if batch.counts.get(JobState.RUNNING, 0) != running[batch_id]:
             yield f"batch {batch_id}: {batch.counts.get(JobState.RUNNING, 0)} counted running, {running[batch_id]} live"
+
+
+def _accepting(state: EngineState) -> Iterator[str]:
+    """A batch that runs and accepts jobs knows how each of its jobs has ended."""
+    for batch_id, batch in state.batches.items():
+        if batch.outcomes is None:
+            if batch.accepts and batch.state != "open":
+                yield f"batch {batch_id} accepts jobs and does not know how its jobs have ended"
+            continue
+        ended = sum(count for number, count in batch.counts.items() if JobState(number).ended)
+        noted = len(batch.outcomes) - batch.outcomes.count(0)
+        if len(batch.outcomes) != batch.jobs or (noted != ended and not batch.cancelled):
+            yield f"batch {batch_id} notes the ends of {noted} of {len(batch.outcomes)} jobs, and {ended} of {batch.jobs} have ended"
 
 
 def _kept(state: EngineState) -> Iterator[str]:

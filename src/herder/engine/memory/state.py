@@ -123,6 +123,10 @@ class BatchLife:
     """Its queued jobs that were preempted, and how often."""
     bunches: list[tuple[int, JobId, int]] = field(default_factory=list)
     """(first position, first job, count), while the batch is open."""
+    accepts: bool = False
+    """Jobs may be added also when it runs, and it does not end before it is closed."""
+    outcomes: bytearray | None = None
+    """Of one that runs and accepts jobs, by position: see `engine/jobs/outcomes.py`."""
     keeping: Keeping | None = None
     """Of a batch that was held, or of which only so many jobs may run at once."""
     request: str | None = None

@@ -6,6 +6,7 @@ Whoever records a new kind adds it here; a test compares this list with what the
 EVENT_KINDS = frozenset(
     {
         "batch.cancelled",
+        "batch.closed",
         "batch.committed",
         "batch.deleted",
         "batch.ended",

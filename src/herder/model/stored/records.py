@@ -90,6 +90,8 @@ class BatchRecord(NamedTuple):
     hold: int = 0
     """Its ready jobs are held: their rows say ready."""
     parallel_max: int | None = None
+    accepts: int = 0
+    """Jobs may be added until it is closed."""
 
 
 class BunchRecord(NamedTuple):

@@ -82,6 +82,10 @@ def submit(
     project: Annotated[
         str | None, typer.Option("--project", help="Project of the batch, instead of the one in the file.")
     ] = None,
+    keep_open: Annotated[
+        bool,
+        typer.Option("--keep-open", help="Accept more jobs (herder batch add) until herder batch close."),
+    ] = False,
     follow: Annotated[bool, typer.Option("--wait", help="Wait until all jobs have ended.")] = False,
     timeout: Timeout = None,
     dry_run: DryRun = False,
@@ -96,6 +100,7 @@ def submit(
     found = _read(words, array, default or [], lines=lines)
     found.batch.name = name or found.batch.name
     found.batch.project = project or found.batch.project
+    found.batch.keep_open = keep_open or found.batch.keep_open
     if dry_run:
         _try(say, found)
         return
@@ -165,6 +170,35 @@ def _told_by_place(found: "JobFile") -> Iterator[list[int]]:
         yield before
     except InvalidError as error:
         raise told_by_place(found, error, before[0]) from None
+
+
+def add(
+    ctx: typer.Context,
+    batch: BatchArgument,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="YAML, JSON or JSON lines; - is stdin.")],
+) -> None:
+    """Add the jobs of a file to a batch that was submitted with --keep-open.
+
+    Settings of a batch in the file are not used. Jobs may name any job of the batch as their parent.
+    """
+    from herder.cli.input.job_files import read_jobs
+    from herder.client.work import BUNCH_MAX
+
+    say = session(ctx)
+    found = read_jobs(file)
+    with _told_by_place(found) as sent:
+        for start in range(0, len(found.jobs), BUNCH_MAX):
+            sent[0] = start
+            say.client.batches.add_jobs(batch, found.jobs[start : start + BUNCH_MAX])
+    view = say.client.batches.get(batch)
+    say.done(f"{counted(len(found.jobs), 'job')} added to batch {batch}.", view, batch)
+
+
+def close(ctx: typer.Context, batch: BatchArgument) -> None:
+    """Accept no more jobs in a batch; it ends when its jobs have ended."""
+    say = session(ctx)
+    done = say.client.batches.close(batch)
+    say.done(done.text, done, batch)
 
 
 def show_all(

@@ -67,6 +67,8 @@ ADDED = {
     "herder server -c herder.yaml": ["--port", "0"],
     "herder events --follow --kind worker.ready": ["--after", "0", "--limit", "1"],
     "herder pool scale burst 5 --template medium --ttl 4h": ["--dry-run"],
+    "herder batch retry 3 --failed": ["--dry-run"],
+    "herder batch delete 3 --yes": ["--dry-run"],
 }
 #: Exit codes other than 0, and why.
 CODES = {
@@ -149,6 +151,10 @@ class Installation:
         self.until(lambda: name in self.made("worker", "list", "--state", "ready"))
         return name
 
+    def open_batch(self) -> str:
+        (self.folder / "batch.json").write_text(json.dumps([{"command": ["true"], "pool": "later"}]))
+        return self.made("batch", "submit", str(self.folder / "batch.json"), "--keep-open")
+
     def waiting_batch(self) -> str:
         return self.batch([{"command": ["true"], "pool": "later"}])
 
@@ -178,8 +184,12 @@ def _names(installation: Installation, example: str) -> dict[str, str]:
             names["burst-7-1"] = installation.new_worker()
         case ["plan", "get", _]:
             names["42"] = installation.made("plan", "list", "--limit", "1")
-        case ["batch", "cancel", _]:
+        case ["batch", "cancel" | "hold" | "release", _]:
             names["3"] = installation.waiting_batch()
+        case ["batch", "add" | "close", *_]:
+            names["3"] = installation.open_batch()
+        case ["job", "hold" | "release", "17"]:
+            names["17"] = installation.made("job", "list", "--batch", installation.waiting_batch())
         case ["user", "create", _]:
             names["alice"] = "dora"
         case ["token", "revoke", _]:
@@ -192,7 +202,7 @@ def _prepare(installation: Installation, example: str) -> Callable[[], object]:
     """Before an example; what is answered is called after it."""
     words = example.split()[1:]
     match words[:2]:
-        case ["job", "cancel"] if "--name" in words:
+        case ["job", "cancel" | "hold"] if "--name" in words:
             installation.batch([{"command": ["true"], "pool": "later", "name": "report"}])
         case ["driver" | "pool" as noun, "unfreeze"]:
             installation.made(noun, "freeze", words[2])

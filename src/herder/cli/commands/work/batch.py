@@ -51,6 +51,8 @@ def build() -> typer.Typer:
     command(app, "get", example="herder batch get 3")(get)
     command(app, "wait", example="herder batch wait 3 --timeout 1h")(wait)
     command(app, "cancel", example="herder batch cancel 3 --yes")(cancel)
+    command(app, "add", example="herder batch add 3 jobs.yaml")(add)
+    command(app, "close", example="herder batch close 3")(close)
     command(app, "hold", example="herder batch hold 3")(hold)
     command(app, "release", example="herder batch release 3")(release)
     command(app, "delete", example="herder batch delete 3 --yes")(delete)

@@ -12,7 +12,7 @@ from herder.control.access.access_check import check, not_known
 from herder.control.jobs.submission import batch_thing, job_thing
 from herder.control.kernel.bounds.errors import Conflict, Invalid, NotKnown
 from herder.control.kernel.core import Core
-from herder.control.reads.visibility import PAGE_MAX, in_view, newest_jobs
+from herder.control.reads.visibility import PAGE_MAX, in_view, jobs_of_batch, newest_jobs
 from herder.engine.memory.state import BatchLife
 from herder.model.ids import BatchId, ClassId
 from herder.model.permissions import Action, Kind, Principal, scope_of
@@ -93,10 +93,7 @@ def _filtered(who: Principal, wanted: JobFilter, limit: int) -> Select[Any]:
     if wanted.batch is not None:
         if wanted.user is not None:
             where.append(t.jobs.c.user == wanted.user)
-        if wanted.after is not None:
-            where.append(t.jobs.c.id > wanted.after)
-        where.append(t.jobs.c.batch_id == wanted.batch)
-        return query.where(*where).order_by(t.jobs.c.id).limit(limit)
+        return jobs_of_batch(query, wanted.batch, wanted.after, wanted.state, where, limit)
     if wanted.after is not None:
         where.append(t.jobs.c.id < wanted.after)
     where.append(t.batches.c.state.is_distinct_from(DELETED))

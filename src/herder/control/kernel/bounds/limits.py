@@ -85,6 +85,7 @@ TABLE: tuple[tuple[str, str, int], ...] = (
     ("key of a job, name of a batch or project", f"{NAME_LENGTH} characters", 422),
     ("message of a cancel, drain, freeze and so on; reason of a scale", f"{MESSAGE_LENGTH:,} characters", 422),
     ("note of a token", f"{NOTE_LENGTH} characters", 422),
+    ("parallel_max of a batch", f"{PARALLEL_MAX:,}", 422),
     ("attributes of a batch", f"{ATTRIBUTES_COUNT}", 422),
     ("attributes: a key", f"{ATTRIBUTE_KEY_BYTES} bytes", 422),
     ("attributes: a value", f"{ATTRIBUTE_VALUE_BYTES:,} bytes", 422),

@@ -13,7 +13,7 @@ from herder.control.kernel.core import Core
 from herder.control.reads.jobs import JOB_STATES, JobFilter, batch_view, state_is, view_of, with_attempt
 from herder.control.reads.search.conditions import condition
 from herder.control.reads.search.language import Column, Kind, Term, parse
-from herder.control.reads.visibility import PAGE_MAX, newest_jobs
+from herder.control.reads.visibility import PAGE_MAX, jobs_of_batch, newest_jobs
 from herder.model.permissions import Principal, scope_of
 from herder.store.rows import tables as t
 from herder.store.writing.retention import DELETED
@@ -96,9 +96,10 @@ def _window(who: Principal, wanted: JobFilter, terms: Sequence[Term], batch: int
         where.append(j.key == str(name))
     query = select(j.id).outerjoin(t.batches, t.batches.c.id == j.batch_id)
     if batch is not None:
-        where.append(j.batch_id == batch)
-        where += [] if wanted.after is None else [j.id > wanted.after]
-        return _Window(ids=query.where(*where).order_by(j.id).limit(SCANNED_MAX), forward=True)
+        ids = jobs_of_batch(
+            query, batch, wanted.after, None if state is None else str(state), where, SCANNED_MAX
+        )
+        return _Window(ids=ids, forward=True)
     where += [] if wanted.after is None else [j.id < wanted.after]
     where.append(t.batches.c.state.is_distinct_from(DELETED))
     user = wanted.user or _only(terms, "user")

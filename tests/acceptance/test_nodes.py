@@ -50,6 +50,7 @@ class Kubernetes:
                 sys.executable,
                 "-m",
                 "herder.testing.kubernetes",
+                "--anonymous-admin",
                 "--port",
                 "0",
                 "--kubeconfig",

@@ -44,6 +44,7 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("post", "/jobs"): ("user", USERS),
     ("get", "/jobs/{job}"): ("viewer", SEE),
     ("get", "/jobs/{job}/wait"): ("viewer", SEE),
+    ("get", "/jobs/ended"): ("viewer", SEE),
     ("get", "/jobs/{job}/explain"): ("viewer", SEE),
     ("get", "/jobs/{job}/logs"): ("viewer", SEE),
     ("post", "/jobs/{job}/cancel"): ("user", CHANGE),
@@ -71,6 +72,7 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     },
     ("get", "/drivers"): ("viewer", ALL),
     ("get", "/drivers/{driver}"): ("viewer", ALL),
+    ("get", "/drivers/{driver}/check"): ("operator", OPERATORS),
     ("get", "/drivers/{driver}/sweep"): ("operator", OPERATORS),
     ("post", "/drivers/{driver}/sweep"): ("operator", OPERATORS),
     ("post", "/drivers/{driver}/freeze"): ("operator", OPERATORS),
@@ -120,6 +122,8 @@ def people(server: Server) -> Iterator[dict[str, httpx.Client]]:
 
 def concrete(path: str, owner: httpx.Client | None = None) -> str:
     """With what belongs to `owner`, made anew; without one with what is not there."""
+    if path == "/jobs/ended":
+        path += "?timeout_s=0&jobs={job}"
     if owner is not None and "{batch}" in path:
         path = path.replace(
             "{batch}", str(owner.post("/batches", json={"project": "alpha", "jobs": [NOOP]}).json()["id"])
@@ -243,7 +247,7 @@ def all_of(client: httpx.Client, path: str, **query: Any) -> list[dict[str, Any]
     found: list[dict[str, Any]] = []
     after: str | None = None
     while True:
-        page = client.get(path, params={**query, "limit": 3, **({"after": after} if after else {})}).json()
+        page = client.get(path, params={**query, "limit": 20, **({"after": after} if after else {})}).json()
         found += page["items"]
         after = page["next"]
         if after is None:

@@ -10,6 +10,7 @@ import pytest
 from herder.drivers import registry
 from herder.drivers.pretend import PretendDriver, PretendSettings, PretendWorld
 from herder.model.fleet.driver import DriverContext, RateLimited, Unauthorised
+from herder.model.fleet.driver_capabilities import Check
 from herder.settings.sections.server import DriverSettings
 from tests.api.conftest import Refusal, Server
 
@@ -166,7 +167,12 @@ def test_refused_credentials_freeze_the_driver_until_somebody_unfreezes_it(
         assert (answer.status_code, answer.json()["detail"]) == (409, trouble)
         assert any(trouble in each for each in server.http.get("/status").json()["recent_failures"])
         server.restart()
-    refused(409, "POST", "/drivers/pretend/freeze", server.http, json={})
+    problem = server.http.post("/drivers/pretend/freeze", json={})
+    assert (problem.status_code, problem.json()["detail"]) == (
+        409,
+        f"Driver pretend is already frozen, and its reason is kept. {trouble}",
+    )
+    assert "herder driver unfreeze pretend" in problem.json()["hint"]
     server.http.post("/drivers/pretend/unfreeze", json={}).raise_for_status()
     until(lambda: shown(server, "pretend")["state"] == "ready")
     assert not any(trouble in each for each in server.http.get("/status").json()["recent_failures"])
@@ -207,3 +213,25 @@ def test_the_settings_of_a_pool_reach_its_driver_also_after_a_restart(server: Se
     server.restart()
     (worker,) = server.running.core.state.workers.values()
     assert dict(worker.spec.driver_options) == options
+
+
+def test_a_check_asks_the_provider_and_has_a_row_for_each_thing_that_it_needs(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = server.http.get("/drivers/pretend/check").raise_for_status().json()
+    assert found == {
+        "driver": "pretend",
+        "passed": True,
+        "checks": [{"name": "provider", "passed": True, "detail": "It answers.", "remedy": ""}],
+    }
+    rows = (Check(name="tool clone", passed=False, detail="", remedy="Name the tool in the settings."),)
+    monkeypatch.setattr(PretendDriver, "checks", lambda self: rows, raising=False)
+    found = server.http.get("/drivers/pretend/check").raise_for_status().json()
+    assert (found["passed"], found["checks"][0]["remedy"]) == (False, "Name the tool in the settings.")
+    monkeypatch.undo()
+    driver = server.running.core.drivers["pretend"]
+    monkeypatch.setattr(driver, "health", lambda: (_ for _ in ()).throw(RateLimited("Too many calls.", 1.0)))
+    answer = server.http.get("/drivers/pretend/check")
+    assert answer.status_code == 503
+    assert "Driver pretend cannot be checked: Too many calls." in answer.text
+    assert server.http.get("/drivers/other/check").status_code == 404

@@ -369,3 +369,66 @@ def test_output_that_is_not_there_is_an_error(
 )
 def test_a_folder_and_a_time_that_cannot_be(refused: Refusal, job: dict[str, Any], field: str) -> None:
     assert refused(422, "POST", "/jobs", json={**NOOP, **job})["field"] == field
+
+
+def ended(api: httpx.Client, jobs: str, timeout_s: float = 0) -> list[dict[str, Any]]:
+    answer = api.get("/jobs/ended", params={"jobs": jobs, "timeout_s": timeout_s})
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["ended"])
+
+
+def test_the_first_of_many_jobs_to_end_is_found_with_its_result(
+    api: httpx.Client, server: Server, worker: PlayedWorker
+) -> None:
+    batch = batch_of(api, {"key": "a"}, {"key": "b"}, {"key": "c"})
+    first = jobs_of(api, batch["id"])[0]["id"]
+    asked = f"{first}-{first + 2}"
+    assert ended(api, asked) == []
+    found: list[dict[str, Any]] = []
+
+    def wait() -> None:
+        with server.client(server.running.token) as other:
+            found.extend(ended(other, asked, 30))
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    worker.take()
+    worker.end(first + 1, result=msgspec.Raw(b'{"answer": 42}'))
+    waiting.join(30)
+    (one,) = found
+    assert (one["id"], one["key"], one["state"], one["result"]) == (
+        first + 1,
+        "b",
+        "succeeded",
+        {"answer": 42},
+    )
+    worker.end(first, state="failed", exit_code=3, cause="exit_code", message="No.", result=msgspec.Raw(b"7"))
+    assert [(each["id"], each["state"], each["result"]) for each in ended(api, asked)] == [
+        (first, "failed", 7),
+        (first + 1, "succeeded", {"answer": 42}),
+    ]
+    api.post(f"/jobs/{first + 2}/cancel", json={})
+    worker.end(first + 2, state="cancelled", cause="cancelled")
+    (last,) = ended(api, f"{first + 2}", 30)
+    assert (last["state"], last["result"]) == ("cancelled", None)
+
+
+def test_results_that_do_not_fit_come_with_the_next_answer(api: httpx.Client, worker: PlayedWorker) -> None:
+    batch = batch_of(api, *({} for _ in range(6)))
+    first = jobs_of(api, batch["id"])[0]["id"]
+    worker.take()
+    large = msgspec.Raw(b'"' + b"x" * 1_000_000 + b'"')
+    for job in range(first, first + 6):
+        worker.end(job, result=large)
+    some = [each["id"] for each in ended(api, f"{first}-{first + 5}")]
+    assert some == list(range(first, first + 4)), "4 MiB of results are one answer"
+    assert [each["id"] for each in ended(api, f"{first + 4},{first + 5}")] == [first + 4, first + 5]
+
+
+def test_a_wrong_list_of_jobs_is_refused(api: httpx.Client, refused: Refusal) -> None:
+    for wrong in ("", "x", "3-", "5-4", "1,,2", "-3", "²"):
+        assert refused(422, "GET", f"/jobs/ended?jobs={wrong}")["field"] == "jobs"
+    for many in ("1-100000", "1-1000,2000-2001"):
+        said = refused(422, "GET", f"/jobs/ended?jobs={many}")
+        assert "1,000" in said["detail"]
+    assert refused(404, "GET", "/jobs/ended?jobs=777777")["detail"] == "There is no job 777777."

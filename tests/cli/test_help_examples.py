@@ -74,6 +74,10 @@ ADDED = {
 CODES = {
     "herder batch wait 3 --timeout 1h": (8, "one job of batch 3 fails, so that others can show failed jobs"),
     "herder job logs --batch 3 --state failed": (0, "the failed job of batch 3 has written"),
+    "herder job submit --image debian:12 -- cat /etc/os-release": (
+        2,
+        "no pool of the server runs containers",
+    ),
     "herder driver forget old --dry-run": (3, "the server has no driver that was taken out of its file"),
 }
 

@@ -1,4 +1,4 @@
-"""Every row of the page is run: the command of Herder, the script beside it, and the labels that kubectl would ask for; on a real server with an
+"""Every row of the page is run: the command of Herder, and the script or the command of kubectl beside it; on a real server with an
 API server of Kubernetes in another process. Machines are pretended, and the test registers their nodes. What is planned is listed here."""
 
 import io
@@ -8,7 +8,6 @@ import re
 import shlex
 import subprocess
 import sys
-import urllib.parse
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -22,14 +21,17 @@ from herder.settings.sections.pools import POOL_KEYS
 from herder.settings.sections.template_fields import TEMPLATE_KEYS
 from tests.acceptance.conftest import Installation
 from tests.acceptance.test_nodes import Kubernetes
+from tests.docs.kubectl import kubectl
 from tests.docs.page import DOCS
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(240)]
 SCRIPTS = DOCS.parent / "scripts"
 PAGE = (DOCS / "how-to" / "coming-from-cortex.md").read_text()
+#: The manifests have a test of their own.
+_TABLES = re.sub(r"\n## Manifests\n.*?\n## ", "\n## ", PAGE, flags=re.DOTALL)
 ROWS = [
     [cell.strip() for cell in line.strip("|").split(" | ")]
-    for line in re.sub(r"\| \|$", "|  |", PAGE, flags=re.MULTILINE).splitlines()
+    for line in re.sub(r"\| \|$", "|  |", _TABLES, flags=re.MULTILINE).splitlines()
     if line.startswith("| ") and not line.startswith(("| Cortex |", "| ROSA |", "| document |"))
 ]
 #: Rows that wait for parts that do not exist yet: one that has come must leave this list.
@@ -50,8 +52,16 @@ pools:
   burst: {{preset: burst, driver: cloud, membership: kubernetes, cluster: prod}}
   spot: {{preset: spot, driver: cloud, membership: kubernetes, cluster: prod}}
   gpu: {{preset: gpu, driver: cloud, membership: kubernetes, cluster: prod}}
-  additional: {{driver: cloud, membership: kubernetes, cluster: prod, templates: [medium], min_workers: 1}}
+  additional:
+    driver: cloud
+    membership: kubernetes
+    cluster: prod
+    templates: [medium]
+    min_workers: 1
+    labels: {{node.kubernetes.io/machinepool: additional}}
+  ml: {{driver: cloud, membership: kubernetes, cluster: prod, templates: [medium], min_workers: 1, labels: {{node-type: gpu}}}}
 """
+STANDS_FOR = {"<gpu-worker-name>": "gpu-7-1", "<training-pod-name>": "training", "<worker-name>": "spare-1"}
 JOBS = """
 pools:
   jobs: {driver: cloud, templates: [small]}
@@ -63,6 +73,9 @@ def _code(cell: str) -> list[str]:
 
 
 COMMANDS = [(row[0], _code(row[1])[0]) for row in ROWS if row[1].startswith("`herder ")]
+KUBECTL = [_code(row[0])[0] for row in ROWS if re.match("`(kubectl|oc get nodes)", row[0])]
+#: No pod waits, and none is on the node.
+NOTHING_THERE = ("=status.phase=Pending", "<worker-name>")
 SETTINGS = [row for row in ROWS if re.match(r"(Cortex|ROSA|Hail|Mimir) ", row[0])]
 
 
@@ -83,14 +96,34 @@ class Place(Installation):
         ):
             self.script(name, *options)
         self.booted: set[str] = set()
-        self.until(self._all_ready, 60, "13 workers to be ready")
+        self.until(self._all_ready, 60, "14 workers to be ready")
+        self.kubernetes.boot("spare-1")
+        self.pod("training", "default", next(each for each in self.names("ready") if each.startswith("gpu")))
+        self.pod("ttl-cleanup-daemon", "kube-system", next(iter(self.names("ready"))))
+        self.until(self._logs, 30, "logs of the pods")
+
+    def pod(self, name: str, namespace: str, node: str) -> None:
+        spec = {"nodeName": node, "containers": [{"name": "main", "image": "x"}]}
+        log = {"testing.herder.dev/log": f"{name} has begun", "testing.herder.dev/run-s": "1"}
+        body = {"metadata": {"name": name, "annotations": log}, "spec": {**spec, "restartPolicy": "Never"}}
+        self.kubernetes.http.post(f"/api/v1/namespaces/{namespace}/pods", json=body).raise_for_status()
+
+    def _logs(self) -> bool:
+        """They have ended, so that `kubectl logs -f` does too."""
+        found = self.kubernetes.http.get("/api/v1/pods?fieldSelector=status.phase=Succeeded")
+        return len(found.raise_for_status().json()["items"]) == 2
+
+    def kubectl(self, command: str) -> str:
+        for name, worker in STANDS_FOR.items():
+            command = command.replace(name, worker)
+        return kubectl(_words(self, command)[1:], self.kubernetes.kubeconfig, self.kubernetes.http)
 
     def _all_ready(self) -> bool:
         for name in set(self.names("joining")) - self.booted:
             have = {"cpu": "8", "memory": "32Gi", "ephemeral-storage": "500Gi", "pods": "110"}
             self.kubernetes.boot(name, have | ({"nvidia.com/gpu": "1"} if name.startswith("gpu") else {}))
             self.booted.add(name)
-        return len(self.names("ready")) == 13
+        return len(self.names("ready")) == 14
 
     def script(self, name: str, *options: str) -> str:
         done = subprocess.run(
@@ -153,13 +186,15 @@ def test_a_row_works(place: Place, there: str, here: str) -> None:
         script, *options = _words(place, told)
         changes = "check-" not in script
         place.script(Path(script).name, *options, *(["--dry-run"] if changes else []))
-    if match := re.match(r"(kubectl|oc) get nodes -l (\S+)", told):
-        selector = match[2].replace("node.kubernetes.io/machinepool", "herder.dev/pool")
-        selector = selector.replace("node-type=gpu", "worker-type=gpu")
-        found = place.kubernetes.http.get(f"/api/v1/nodes?labelSelector={urllib.parse.quote(selector)}")
-        assert found.raise_for_status().json()["items"], selector
     words = _words(place, here)
     assert place.command(*words[1:], *_added(words))
+
+
+@pytest.mark.parametrize("told", KUBECTL)
+def test_the_command_of_kubectl_works(place: Place, told: str) -> None:
+    answer = place.kubectl(told.replace("oc ", "kubectl ", 1))
+    if not told.endswith(NOTHING_THERE):
+        assert len(answer.splitlines()) > 1 or '"metadata"' in answer or "has begun" in answer
 
 
 def test_the_route_of_the_document_adds_workers(place: Place) -> None:

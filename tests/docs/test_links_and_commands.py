@@ -47,7 +47,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def _commands(text: str) -> Iterator[list[str]]:
-    for block, inline in _CODE.findall(text):
+    for block, inline in _CODE.findall(re.sub(r"kubectl [^|;\n`]*", "kubectl", text)):
         for line in _HERDER.findall((block or inline).replace('"$(herder', "; herder")):
             yield line.replace("\\\n", " ").partition("#")[0].partition(" -- ")[0].split()
 

@@ -10,7 +10,7 @@ from herder.engine.memory.state import WorkerLife
 from herder.engine.memory.worker_repair import Step, read, text_of
 from herder.engine.workers import breaker, conditions, repair
 from herder.engine.workers.deadlines import tick
-from herder.engine.workers.drain_texts import is_blocked
+from herder.engine.workers.drain_texts import ALARM_EVERY_MS, is_blocked
 from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.repair import Condition, RepairRule, Rung
 from herder.model.fleet.worker import Health, WorkerState
@@ -88,6 +88,21 @@ def test_attempts_run_on_and_everything_says_that_the_repair_waits(
     assert doing.step is Step.DUE
     assert not is_blocked(worker)
     assert repair.waits_text(worker, world.now_ms) == ""
+
+
+def test_a_repair_that_stays_blocked_is_an_event_again_each_hour(
+    world: World, waiting: tuple[WorkerLife, Agent, JobId]
+) -> None:
+    worker, agent, _ = waiting
+    passes(world, 20, agent)
+    assert len(events(world, "worker.drain_blocked")) == 1
+    doing = worker.health.repair
+    assert doing is not None
+    assert doing.alarmed_at_ms is not None
+    doing.alarmed_at_ms -= ALARM_EVERY_MS
+    passes(world, 20, agent)
+    assert len(events(world, "worker.drain_blocked")) == 2
+    assert world.state.repairs == {(POOL.name, SICK, Rung.REBOOT, "blocked"): 1}
 
 
 def test_it_is_remembered_over_a_crash(world: World, waiting: tuple[WorkerLife, Agent, JobId]) -> None:

@@ -82,6 +82,17 @@ def test_version_and_discovery(client: httpx.Client) -> None:
     assert {"nodes", "nodes/status", "pods", "pods/eviction", "pods/log", "pods/binding"} <= names
 
 
+def test_openapi_has_what_kubectl_looks_for_before_it_sends_a_manifest(client: httpx.Client) -> None:
+    paths = client.get("/openapi/v3").json()["paths"]
+    assert {"api/v1", "apis/apps/v1", "apis/batch/v1", "apis/rbac.authorization.k8s.io/v1"} <= paths.keys()
+    found = client.get(paths["apis/batch/v1"]["serverRelativeURL"]).json()["paths"]
+    patches = {
+        each["patch"]["x-kubernetes-group-version-kind"]["kind"]: each["patch"] for each in found.values()
+    }
+    assert [each["name"] for each in patches["Job"]["parameters"]] == ["fieldValidation"]
+    assert client.get("/openapi/v3/apis/none/v1").status_code == 404
+
+
 def test_a_connection_carries_many_requests(client: httpx.Client) -> None:
     for number in range(50):
         assert client.post(CONFIGS, json=config(f"many-{number}")).status_code == 201
@@ -232,6 +243,7 @@ def test_a_process_prints_its_address_and_runs_jobs_as_processes(process: tuple[
                 raise AssertionError("the Job did not complete")
         (done,) = client.get(pods_path("default"), params={"labelSelector": "job-name=hello"}).json()["items"]
         assert client.get(pods_path("default", done["metadata"]["name"], "log")).text == "I am a process\n"
+        assert client.get("/api/v1/nodes/n1").json()["status"]["capacity"]["ephemeral-storage"] == "100Gi"
 
 
 def test_faults_can_be_asked_for_from_outside(process: tuple[str, Path]) -> None:

@@ -32,6 +32,14 @@ def test_the_server_ignores_what_it_alone_decides(cluster: Asked, namespace: str
     assert "deletionTimestamp" not in metadata
 
 
+def test_a_quantity_that_is_sent_as_a_number_is_answered_as_text(cluster: Asked, namespace: str) -> None:
+    sent = pod("a", schedulingGates=GATED)
+    sent["spec"]["containers"][0]["resources"] = {"limits": {"example.com/card": 1, "cpu": 0.5}}
+    path, texts = pods_path(namespace), {"example.com/card": "1", "cpu": "500m"}
+    for answer in (cluster.send("POST", path, sent), cluster.send("GET", pods_path(namespace, "a"))):
+        assert answer.body["spec"]["containers"][0]["resources"] == {"limits": texts, "requests": texts}
+
+
 def test_a_second_of_the_same_name_is_refused(cluster: Asked, namespace: str) -> None:
     cluster.send("POST", configs_path(namespace), config("a"))
     again = cluster.send("POST", configs_path(namespace), config("a"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from herder.testing.kubernetes import ClusterSettings
 from tests.kubernetes.clusters import Asked, Json, Reply, Virtual
 from tests.kubernetes.objects import config, configs_path, pods_path
 
@@ -142,6 +143,15 @@ def test_nobody_without_a_token_sees_more_than_health(virtual: Virtual) -> None:
     assert virtual.send("GET", "/readyz", headers=nobody).body == "ok"
     refused = virtual.send("GET", "/api/v1/nodes", headers=nobody)
     assert (refused.status, 'User "system:anonymous"' in refused.body["message"]) == (403, True)
+
+
+def test_where_it_is_set_a_request_without_a_token_is_that_of_the_administrator() -> None:
+    cluster = Virtual(ClusterSettings(anonymous_admin=True))
+    nobody, wrong = {"authorization": ""}, {"authorization": "Bearer wrong"}
+    assert cluster.send("GET", "/api/v1/nodes", headers=nobody).status == 200
+    assert cluster.send("GET", "/api", headers=nobody).body["versions"] == ["v1"]
+    assert cluster.send("GET", "/api/v1/nodes", headers=wrong).status == 401
+    cluster.cluster.close()
 
 
 def test_who_may_not_impersonate_does_not(virtual: Virtual) -> None:

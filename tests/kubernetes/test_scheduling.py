@@ -154,6 +154,8 @@ def test_affinity_to_pods(cluster: Virtual) -> None:
     assert place(cluster, "lonely", affinity=beside) == ""
     place(cluster, "db", labels={"app": "db"}, nodeSelector={"name": "n3"})
     assert place(cluster, "web", affinity=beside) == "n3"
+    cluster.sleep(12)
+    assert get(cluster, "lonely")["spec"]["nodeName"] == "n3"
 
 
 def test_spread_over_zones(cluster: Virtual) -> None:

@@ -61,7 +61,10 @@ async def test_a_cluster_its_nodes_and_what_is_wrong_with_it(make_fleet: MakeFle
     (mine,) = view.worker_nodes
     assert (mine.node, mine.state, mine.cordoned, mine.pods) == (NAME, "draining", True, 1)
     assert "0 of 1 pod has left its node" in mine.reason
-    assert clusters.states(fleet.core) == ["Cluster prod: 3 of 3 nodes are ready, 0 pods are pending."]
+    assert clusters.states(fleet.core) == [
+        "Cluster prod: 3 of 3 nodes are ready, 0 pods are pending.",
+        "Not considered in cluster prod: 2 pods, for example shop/web-1. They are gated.",
+    ]
     cluster.now, cluster.as_of_ms, cluster.fault = (
         None,
         fleet.clock.now_ms(),

@@ -234,6 +234,7 @@ def pools(draw: st.DrawFn) -> PoolSpec:
         labels=draw(pairs),
         taints=tuple(draw(st.lists(taints, max_size=3))),
         default_eligible=draw(st.booleans()),
+        containers=draw(st.booleans()),
         frozen=draw(st.booleans()),
         description=draw(words),
         driver_options=draw(pairs),

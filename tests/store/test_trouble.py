@@ -301,5 +301,10 @@ async def test_a_postgresql_that_stands_still_is_told_and_a_slow_one_is_waited_f
     await asyncio.wait_for(written, 30)
     assert keys(engine) == ["a", "b"]
     assert not fatal
+    async with asyncio.timeout(
+        30
+    ):  # the read that nobody waits for any more ends too, or its connection outlives the engine
+        while engine.pool.checkedout():  # type: ignore[attr-defined]
+            await asyncio.sleep(0.02)
     await store.close()
     engine.dispose()

@@ -227,7 +227,7 @@ CASES = (
     Case(BrokenRecord, lambda: list(play([ObservationRecord(plan=4, follows=3, at_ms=0, size=0, body="")])),
          "The observation of plan 4 builds on that of plan 3, which is missing."),
     Case(DependencyError, lambda: _refuse_cycle({0: [1], 1: [0]}, {0: "a", 1: "b"}), "Jobs depend on each other in a cycle: a ← b ← a."),
-    Case(UnknownDriver, lambda: load("locl"), "There is no driver 'locl'. Did you mean 'local'? Possible values are kubernetes-jobs, local, pretend, proxmox."),
+    Case(UnknownDriver, lambda: load("locl"), "There is no driver 'locl'. Did you mean 'local'? Possible values are kubernetes-jobs, local, mcp, pretend, proxmox."),
     Case(BadSettings, lambda: read_settings("local", load("local").settings_type, {"kill_wait_s": "x"}), "Driver 'local': kill_wait_s: it must be a number, not text."),
     Case(UnknownBootstrap, lambda: load_bootstrap("nope"), "There is no bootstrap 'nope'. Possible values are talos."),
     Case(UnknownMembership, lambda: load_membership("nope"), "There is no membership 'nope'. Did you mean 'none'? Memberships are exchange, kubernetes, none."),
@@ -246,7 +246,7 @@ CASES = (
     Case(agent_connection.Rejected, _agent_call(409), "The server answered with HTTP status 409: Unknown worker token: the worker was removed."),
     Case(agent_connection.Unreachable, _agent_call(500), "The server answered with HTTP status 500: Unknown worker token: the worker was removed."),
     Case(UnknownRuntime, lambda: open_runtime("java", None, None),  # type: ignore[arg-type]
-         "This worker has no runtime 'java'. It has noop, process."),
+         "This worker has no runtime 'java'. It has container, noop, process."),
     Case(BadInput, lambda: _parts_of("../x"), "'../x' is not a valid name of an input file. Use a relative path without '..', such as data/in.txt."),
     Case(CommandError, lambda: found_violations(Path("/no/such")), "There is no store in /no/such.", "Name a store with --data-dir or --store."),
     Case(RowFault, lambda: job_of({"command": ["a"], "retries": "many"}, Inputs(Path())), "retries: it must be a whole number, not many"),

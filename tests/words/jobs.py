@@ -5,10 +5,12 @@ from typing import Any
 from sqlalchemy import select
 
 from herder.decide.eligibility.admission import RefusalKind, refusal
+from herder.decide.eligibility.matching import CONTAINERS
 from herder.engine.jobs.batch import DependencyError
 from herder.model.fleet.pool import PoolSpec, Taint
 from herder.model.ids import PoolName, UserName
 from herder.model.values.resources import Resources
+from herder.model.work.demand import Affinity, Expression, Operator
 from herder.model.work.job import JobClass
 from herder.store.rows import tables as t
 from tests.placement.test_preemption import BOTH, full, look, low
@@ -33,6 +35,12 @@ REFUSED: tuple[tuple[JobClass, tuple[PoolSpec, ...]], ...] = (
     (asks(ONE_CORE, selector=(("disk", "nvme"),)), (SSD, pool("std"))),
     (asks(ONE_CORE), (TAINTED,)),
     (asks(GPUS), (pool("std"),)),
+    (
+        asks(
+            ONE_CORE, affinity=Affinity(required=((Expression(key=CONTAINERS, operator=Operator.EXISTS),),))
+        ),
+        (pool("std"),),
+    ),
     (asks(GPUS, gpu_models=("h100",)), (pool("std"),)),
     (asks(cores(99)), (pool("std"),)),
 )

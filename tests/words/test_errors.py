@@ -15,17 +15,25 @@ import herder
 from herder.cli.input.job_rows import RowFault
 from herder.model.fleet import driver
 from herder.remote.prometheus import NoValue
-from tests.words import cluster_cases, error_cases, talos_cases
+from tests.words import cluster_cases, container_cases, error_cases, python_client_cases, talos_cases
 from tests.words.error_cases import Case
 from tests.words.literals import SOURCE, calls, texts
 from tests.words.rules import faults
 
-CASES = (*error_cases.CASES, *cluster_cases.CASES, *talos_cases.CASES)
+CASES = (
+    *error_cases.CASES,
+    *cluster_cases.CASES,
+    *talos_cases.CASES,
+    *python_client_cases.CASES,
+    *container_cases.CASES,
+)
 #: Where people may meet errors. The simulator's own are for those who write policies, those of `testing` for those who write tests.
 PACKAGES_LEFT_OUT = ("herder.simulate", "herder.testing")
 #: Never shown: caught in the package that raises them, which tells something else; or a base that is not raised itself.
 INTERNAL = {
     "herder.server.http_protocol._BoundBroken",
+    "herder.agent.containers.engine.EngineDown",
+    "herder.agent.containers.engine.EngineRefused",
     "herder.settings.syntax.json_text._Twice",
     "herder.settings.syntax.json_text._NoNumber",
     "herder.store.opening.file.InUse",

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from herder.client.pages import whole
 from herder.client.transport import Transport
-from herder.wire.drivers import DriverAction, DriverView, SweepAnswer, SweepDecision, SweepView
+from herder.wire.drivers import DriverAction, DriverChecks, DriverView, SweepAnswer, SweepDecision, SweepView
 from herder.wire.resources import Result
 
 
@@ -19,6 +19,9 @@ class Drivers:
 
     def get(self, driver: str) -> DriverView:
         return self._http.get(_path(driver), DriverView)
+
+    def check(self, driver: str) -> DriverChecks:
+        return self._http.get(f"{_path(driver)}/check", DriverChecks)
 
     def sweep(self, driver: str) -> SweepView:
         return self._http.get(f"{_path(driver)}/sweep", SweepView)

@@ -2,6 +2,7 @@
 
 import codecs
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from typing import TypeVar
 
 import msgspec
@@ -12,7 +13,17 @@ from herder.client.pages import pages
 from herder.client.transport import RETRIES, Transport
 from herder.client.waiting import wait_until
 from herder.wire.resources import Explanation, Result
-from herder.wire.work import BatchCreate, BatchView, JobDetail, JobsAdd, JobsAdded, JobSubmission, JobView
+from herder.wire.work import (
+    BatchCreate,
+    BatchView,
+    EndedJob,
+    EndedJobs,
+    JobDetail,
+    JobsAdd,
+    JobsAdded,
+    JobSubmission,
+    JobView,
+)
 
 V = TypeVar("V", BatchView, JobView)
 BUNCH_MAX = 10_000
@@ -200,6 +211,14 @@ class Jobs:
         hint = f"Continue waiting with `herder job wait {job}`."
         return wait_until(self._http, f"Job {job}", poll, _ended(JOB_ENDED, seen), timeout_s, hint, look_s)
 
+    def ended(self, jobs: Sequence[int], timeout_s: float) -> Sequence[EndedJob]:
+        """Those of up to 1,000 jobs that have ended, as soon as there is one or the time is over (at most 30 s)."""
+        query: dict[str, str | float] = {
+            "jobs": ",".join(_ranges(sorted(set(jobs)))),
+            "timeout_s": round(timeout_s, 3),
+        }
+        return self._http.get("/jobs/ended", EndedJobs, query, held_s=timeout_s).ended
+
     def follow(self, job: int) -> Iterator[tuple[int, str]]:
         """(attempt, piece of its output) from the last attempt on until the job has ended, over all attempts that come."""
         view = self.get(job)
@@ -240,6 +259,13 @@ class Jobs:
                     raise
                 self._http.tell_again(error, failures)
                 clock.sleep_s(clock.spread(0.25 * 2 ** min(failures, RETRIES)))
+
+
+def _ranges(numbers: Sequence[int]) -> Iterator[str]:
+    """17, 18, 19, 25 as 17-19 and 25."""
+    for _, some in groupby(enumerate(numbers), lambda place: place[1] - place[0]):
+        run = [number for _, number in some]
+        yield f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0])
 
 
 def _ended(states: frozenset[str], seen: Callable[[V], None] | None) -> Callable[[V], bool]:

@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from herder.wire.clusters import ClusterCheckView
 from herder.wire.resources import Result
 
 
@@ -124,3 +125,9 @@ class DriverAction(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkn
     message: str = ""
     allow_removals: bool = False
     """Only of unfreeze: for ten minutes the sweep removes what is lost or unknown without its bound."""
+
+
+class DriverChecks(msgspec.Struct, kw_only=True):
+    driver: str
+    passed: bool
+    checks: list[ClusterCheckView]

@@ -177,6 +177,28 @@ class ExchangeAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Addresses of all servers of the installation, the best one first; empty when nothing has changed since they were told."""
 
 
+class Mount(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A folder or file of the worker's machine that a container sees."""
+
+    source: str
+    target: str
+    read_only: bool = False
+
+
+class ContainerOptions(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """How the container of a job is made, beyond its image and command."""
+
+    pull: Literal["if_not_present", "always", "never"] = "if_not_present"
+    entrypoint: list[str] | None = None
+    """Instead of the image's; an empty list: none."""
+    user: str = ""
+    """USER or UID[:GID]; empty: as the image says."""
+    workdir: str = ""
+    """Where the command runs; empty: the folder of the job's input files."""
+    network: Literal["default", "none", "host"] = "default"
+    mounts: list[Mount] = []
+
+
 class JobPayload(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What a runtime needs: the part of a job that scheduling never looks at."""
 
@@ -189,3 +211,9 @@ class JobPayload(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Where to run instead of the scratch folder."""
     sleep_ms: int = 0
     """For the `noop` runtime: how long to pretend to work."""
+    image: str = ""
+    """For the `container` runtime: NAME[:TAG] or NAME@DIGEST."""
+    container: ContainerOptions | None = None
+
+    def options(self) -> ContainerOptions:
+        return self.container or ContainerOptions()

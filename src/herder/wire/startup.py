@@ -28,6 +28,11 @@ NOTICE_URL = "HERDER_NOTICE_URL"
 NOTICE_S = "HERDER_NOTICE_S"
 """How many seconds are left when a notice does not say it."""
 
+CONTAINER_MOUNTS = "HERDER_CONTAINER_MOUNTS"
+"""Folders, separated by colons, that jobs in containers may mount; empty: none."""
+CONTAINER_HOST_NETWORK = "HERDER_CONTAINER_HOST_NETWORK"
+"""on: jobs in containers may use the network of the machine."""
+
 # What every attempt finds in its environment, beside WORKER and INSTALLATION (by which leftovers are found).
 JOB_ID = "HERDER_JOB_ID"
 ATTEMPT = "HERDER_ATTEMPT"

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from herder.wire.exchange import ContainerOptions
+
 
 class Expression(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A condition on one label, as in the node affinity of Kubernetes."""
@@ -46,6 +48,9 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     priority: int | str = 0
     """A number, higher is more urgent, or the name of a priority class."""
     runtime: str = "process"
+    image: str = ""
+    """Runs in a container of this image; `command` may be empty then: what the image starts."""
+    container: ContainerOptions | None = None
     timeout_s: float | None = None
     retries: int = 0
     attempts_max: int = 20
@@ -157,3 +162,22 @@ class JobDetail(JobView, kw_only=True):
     parents: list[int]
     result: Any
     history: list[AttemptView]
+
+
+class EndedJob(msgspec.Struct, kw_only=True):
+    """A job that has ended, as one reads it who has waited for it."""
+
+    id: int
+    key: str | None
+    state: str
+    """succeeded, failed, cancelled or skipped."""
+    exit_code: int | None
+    cause: str
+    message: str
+    attempts: int
+    result: Any = None
+    """What its last attempt wrote to `$HERDER_RESULT`; also of one that failed."""
+
+
+class EndedJobs(msgspec.Struct, kw_only=True):
+    ended: list[EndedJob]

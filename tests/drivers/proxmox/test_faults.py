@@ -9,8 +9,6 @@ import pycdlib
 import pytest
 
 from herder.drivers.proxmox import ProxmoxDriver
-from herder.drivers.proxmox.cidata import image
-from herder.drivers.proxmox.names import candidates, vm_name
 from herder.model.fleet.bootstrap import BootData
 from herder.model.fleet.creation import Step
 from herder.model.fleet.driver import (
@@ -25,6 +23,8 @@ from herder.model.fleet.driver import (
 )
 from herder.model.ids import WorkerName
 from herder.model.values.resources import Resources
+from herder.remote.proxmox.machines.cidata import image
+from herder.remote.proxmox.machines.names import candidates, vm_name
 from tests.drivers.proxmox.fake import FakeProxmox, Refused
 from tests.drivers.proxmox.lab import Lab, spec, start, until_running
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from herder.control.kernel.clock import SystemClock
 from herder.drivers.proxmox import ProxmoxDriver, ProxmoxSettings
 from herder.model.fleet.driver import DriverContext
 from herder.model.fleet.worker import WorkerSpec
@@ -38,7 +39,8 @@ class Site:
     def driver(self, installation: str = "lab", secret: str = TOKEN_SECRET, **changed: Any) -> ProxmoxDriver:
         settings = ProxmoxSettings(url="https://pve.example:8006", token_id=TOKEN_ID, **changed)
         transport = InProcessTransport(self.cluster, self.clock.now_ms)
-        client = ProxmoxClient(settings.url, settings.token_id, secret, self.clock, transport=transport)
+        # On the real time: the deadline of a call is not for the cluster's, which other threads put forward meanwhile.
+        client = ProxmoxClient(settings.url, settings.token_id, secret, SystemClock(), transport=transport)
         self.clients.append(client)
         context = DriverContext(name="proxmox", installation=installation, clock=self.clock)
         return ProxmoxDriver(settings, context, client)

@@ -38,10 +38,12 @@ class Clock:
 
 
 class Lab:
-    def __init__(self, *, played: bool = False, use: UseSource | None = None) -> None:
+    def __init__(
+        self, *, played: bool = False, use: UseSource | None = None, start_ms: int = STARTED_MS
+    ) -> None:
         """`played`: with a scheduler, kubelets and metrics. Else things are as a test puts them."""
         loop = asyncio.get_running_loop()
-        clock = LoopClock(loop, STARTED_MS)
+        clock = LoopClock(loop, start_ms)
         self.api = Cluster(ClusterSettings(scheduling=played, played_nodes=played), clock.now_ms())
         self.api.service.subresources.metrics_served = played
         self.running = Running(self.api, loop, clock)

@@ -39,7 +39,9 @@ def test_pods_load_their_node_until_they_end_or_are_gone(picture: Picture) -> No
     picture.pods.put("default/c", pod("c", node="w1", metadata=MIRROR))
     found = by_name(picture)["w1"]
     assert found.requested == Resources(cpu_milli=1500, memory_mib=768)
-    assert (found.workload_pods, found.daemon_pods, found.empty) == (1, 1, False)
+    assert (found.workload_pods, found.daemon_pods, found.empty) == (1, 2, False), (
+        "a mirror takes a place, too"
+    )
     picture.pods.put("default/a", pod("a", node="w1", phase="Succeeded"))
     assert by_name(picture)["w1"].empty
     for key in ("default/b", "default/c"):

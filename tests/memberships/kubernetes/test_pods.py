@@ -68,29 +68,28 @@ def test_a_bound_pod_is_load_whatever_its_phase_and_also_while_it_is_going() -> 
         assert fact == Bound(
             node="w1",
             request=Resources(cpu_milli=500, memory_mib=256),
-            daemon=False,
             workload=True,
             identity=Identity(namespace="default", going=True),
         )
 
 
 @pytest.mark.parametrize(
-    ("metadata", "daemon", "workload"),
+    ("metadata", "workload"),
     [
-        ({}, False, True),
-        (owned_by("ReplicaSet"), False, True),
-        (owned_by("DaemonSet"), True, False),
-        (MIRROR, False, False),
-        (owned_by("Node") | MIRROR, False, False),
+        ({}, True),
+        (owned_by("ReplicaSet"), True),
+        (owned_by("DaemonSet"), False),
+        (MIRROR, False),
+        (owned_by("Node") | MIRROR, False),
     ],
     ids=["bare", "replica set", "daemon set", "mirror", "mirror with its node"],
 )
 def test_bare_pods_are_work_and_those_of_daemon_sets_and_mirrors_are_not(
-    metadata: dict[str, Any], daemon: bool, workload: bool
+    metadata: dict[str, Any], workload: bool
 ) -> None:
     fact = fact_of(pod(node="w1", metadata=metadata), RULES)
     assert isinstance(fact, Bound)
-    assert (fact.daemon, fact.workload) == (daemon, workload)
+    assert fact.workload == workload
 
 
 def test_a_bound_pod_whose_request_cannot_be_read_still_counts() -> None:

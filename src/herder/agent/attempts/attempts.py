@@ -23,7 +23,9 @@ from herder.agent.runtimes import (
     Report,
     Running,
     Runtime,
+    RuntimeLacking,
     TellsDeadline,
+    TellsTroubles,
     UnknownRuntime,
     Verdict,
     ended_now,
@@ -80,6 +82,15 @@ class Attempts(Report):
     def held(self) -> list[Key]:
         """Everything that the server has not been told the end of, or has not receipted."""
         return [*self._held, *self._outbox.finished]
+
+    def troubles(self) -> list[str]:
+        """What keeps its runtimes from starting anything, as sentences."""
+        return [
+            each
+            for runtime in self._runtimes.values()
+            if isinstance(runtime, TellsTroubles)
+            for each in runtime.troubles()
+        ]
 
     # --- from the server
 
@@ -273,6 +284,10 @@ class Attempts(Report):
                 assignment,
                 Verdict("failed", Cause.START_FAILED, str(error)),
                 self._ports.clock.now_ms(),
+            )
+        except RuntimeLacking as error:
+            return ended_now(
+                assignment, Verdict("failed", Cause.INFRASTRUCTURE, str(error)), self._ports.clock.now_ms()
             )
         except Exception as error:  # noqa: BLE001 - a fault of ours costs one attempt, not the worker
             _LOG.exception("Job %s, attempt %s could not be started.", assignment.job, assignment.attempt)

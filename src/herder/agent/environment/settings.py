@@ -112,6 +112,12 @@ class AgentSettings:
     """A cgroup v2 folder to make them in, with cpu and memory in its subtree_control. None: one is looked for."""
     run_as: str = ""
     """USER or UID:GID that attempts run as, so that they cannot read what belongs to the agent's user. Only root can do this."""
+    container_engine: str = ""
+    """Address of the container engine; empty: CONTAINER_HOST, DOCKER_HOST, or a socket that is there."""
+    container_mounts: tuple[str, ...] = ()
+    """Folders of this machine that a job in a container may mount, with all below them. None, since a mount of / is the machine."""
+    container_host_network: bool = False
+    """Off, because what listens on loopback and the metadata address of a cloud trust whoever reaches them."""
     log_every_s: float = 1.0
     log_most_bytes: int = 2**20
     """Output kept per attempt, head and tail together; the rest is counted and left out. The server's answer to activation says another."""
@@ -140,7 +146,7 @@ def from_environment(environ: MutableMapping[str, str]) -> AgentSettings:
         activation_token=token,
         one_job=environ.get(startup.ONE_JOB, "").lower() in ("1", "on", "yes", "true"),
         installation=environ.get(startup.INSTALLATION) or "default",
-        work_folder=Path(folder) if folder else None,
+        work_folder=Path(folder).absolute() if folder else None,  # attempts run elsewhere and get paths in it
         self_delete_after_s=_seconds(environ, startup.SELF_DELETE_AFTER_S, 600.0),
         ca_file=environ.get(startup.CA_FILE) or None,
         run_as=environ.get(startup.RUN_AS, ""),
@@ -148,7 +154,20 @@ def from_environment(environ: MutableMapping[str, str]) -> AgentSettings:
         notice_url=_notice_url(environ),
         notice_s=_seconds(environ, startup.NOTICE_S, 30.0, NOTICE_MAX_S),
         cgroups=environ.get(startup.CGROUPS, "").lower() not in ("0", "off", "no", "false"),
+        container_mounts=_folders(environ, startup.CONTAINER_MOUNTS),
+        container_host_network=environ.get(startup.CONTAINER_HOST_NETWORK, "").lower()
+        in ("1", "on", "yes", "true"),
     )
+
+
+def _folders(environ: MutableMapping[str, str], name: str) -> tuple[str, ...]:
+    found = tuple(filter(None, environ.get(name, "").split(":")))
+    for each in found:
+        if not os.path.isabs(each):
+            raise SettingsError(
+                f"{name} contains {each!r}, which is not an absolute path. Separate folders by colons."
+            )
+    return tuple(map(os.path.realpath, found))
 
 
 def _required(environ: MutableMapping[str, str], name: str) -> str:

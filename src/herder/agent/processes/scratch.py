@@ -38,16 +38,25 @@ def make_work_folder(settings: AgentSettings) -> None:
 
 
 class Scratch:
-    __slots__ = ("_identity", "_result_folder", "_result_most", "folder", "output", "result_path")
+    __slots__ = ("_identity", "_result_folder", "_result_most", "_shared", "folder", "output", "result_path")
 
     def __init__(
-        self, root: Path, job: int, attempt: int, result_most_bytes: int, identity: Identity | None = None
+        self,
+        root: Path,
+        job: int,
+        attempt: int,
+        result_most_bytes: int,
+        identity: Identity | None = None,
+        *,
+        shared: bool = False,
     ) -> None:
-        """Raises OSError. `output` is open for reading and appending until `close`."""
+        """Raises OSError. `output` is open for reading and appending until `close`. `shared`: a container gets it, with the result in a
+        folder of its own and whatever user its image has."""
         base = f"{root}/{job}-{attempt}"
         self.folder = base
         self._identity = identity
-        self._result_folder = base + ".d" if identity is not None else None
+        self._shared = shared
+        self._result_folder = base + ".d" if identity is not None or shared else None
         self.result_path = f"{self._result_folder}/result.json" if self._result_folder else base + ".json"
         self._result_most = result_most_bytes
         os.mkdir(base, 0o700)
@@ -63,13 +72,25 @@ class Scratch:
         self._write_inputs(inputs)
         if parents_path is not None:
             os.rename(parents_path, os.path.join(self.folder, PARENTS_FILE))
-        if self._identity is None or self._result_folder is None:
+        if self._result_folder is None:
             return
         os.mkdir(self._result_folder, 0o700)
+        if self._identity is None:
+            self._open_to_all(self._result_folder)
+            return
         os.chown(self._result_folder, self._identity.uid, self._identity.gid)
         for folder, names, files in os.walk(self.folder):
             for path in (folder, *(os.path.join(folder, name) for name in (*names, *files))):
                 os.chown(path, self._identity.uid, self._identity.gid, follow_symlinks=False)
+
+    def _open_to_all(self, result_folder: str) -> None:
+        """Inside the work folder, through which nobody else may pass."""
+        os.chmod(result_folder, 0o777)
+        for folder, _, files in os.walk(self.folder):
+            os.chmod(folder, 0o777)
+            for name in files:
+                path = os.path.join(folder, name)
+                os.chmod(path, 0o755 if os.access(path, os.X_OK) else 0o644)
 
     def _write_inputs(self, inputs: dict[str, str]) -> None:
         for name, text in inputs.items():

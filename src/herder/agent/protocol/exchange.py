@@ -267,7 +267,10 @@ class Exchange:
             logs=shipment.logs,
             held=self._attempts.held() if tell_held else None,
             use=self._meter.read() if tell_held and self._meter is not None else None,
-            troubles=self._health.troubles(self._loop.time()) if self._health is not None else [],
+            troubles=[
+                *(self._health.troubles(self._loop.time()) if self._health is not None else ()),
+                *self._attempts.troubles(),
+            ],
             conditions=self._health.conditions() if self._health is not None else [],
             clock_ms=self._clock.now_ms() if tell_held else None,
             cleaned=self._cleaned,

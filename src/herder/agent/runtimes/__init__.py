@@ -69,6 +69,14 @@ class TellsDeadline(Protocol):
         """May be called again with an earlier end; also before the first attempt."""
 
 
+@runtime_checkable
+class TellsTroubles(Protocol):
+    """A runtime that knows when nothing can be started with it."""
+
+    def troubles(self) -> list[str]:
+        """As sentences; empty when it is well."""
+
+
 class Runtime(Protocol):
     def start(self, assignment: Assignment, inputs: str | None = None) -> Finished | Running:
         """`inputs`: the path of a file that becomes the attempt's `parents.json`; it may be moved."""
@@ -78,9 +86,14 @@ class Runtime(Protocol):
 
 
 RUNTIMES = {
+    "container": "herder.agent.runtimes.container:ContainerRuntime",
     "noop": "herder.agent.runtimes.noop:NoopRuntime",
     "process": "herder.agent.runtimes.process:ProcessRuntime",
 }
+
+
+class RuntimeLacking(Exception):
+    """This machine lacks what the runtime needs. The text says what and the remedy."""
 
 
 class UnknownRuntime(LookupError):
@@ -88,7 +101,7 @@ class UnknownRuntime(LookupError):
 
 
 def open_runtime(name: str, settings: AgentSettings, report: Report) -> Runtime:
-    """Raises UnknownRuntime or OSError (this machine lacks what it needs)."""
+    """Raises UnknownRuntime, RuntimeLacking or OSError."""
     if name not in RUNTIMES:
         raise UnknownRuntime(f"This worker has no runtime {name!r}. It has {', '.join(sorted(RUNTIMES))}.")
     module, _, attribute = RUNTIMES[name].partition(":")

@@ -1,5 +1,6 @@
 """Answers as bytes: JSON by msgspec, problems by RFC 9457. Used by all routes."""
 
+import math
 from collections.abc import Collection
 from typing import Any
 
@@ -12,6 +13,8 @@ from herder.wire.decode_errors import explained, explained_sentence
 from herder.wire.resources import Problem
 
 _encode = msgspec.json.Encoder().encode
+#: Longest that a call that waits is held open; clients ask again.
+WAIT_LONGEST_S = 30
 
 _TITLES = {
     400: "Bad request",
@@ -120,3 +123,15 @@ def flag(request: Request, name: str) -> bool:
     if text not in ("", "0", "1", "true", "false", "yes", "no"):
         raise Invalid(f"{text!r} is neither true nor false.", field=name)
     return text in ("1", "true", "yes")
+
+
+def held_s(request: Request) -> float:
+    """How long a call that waits may be held open, from its `timeout_s`. Raises Invalid."""
+    text = request.query_params.get("timeout_s", "")
+    try:
+        seconds = float(text or WAIT_LONGEST_S)
+    except ValueError:
+        seconds = math.nan
+    if math.isnan(seconds):
+        raise Invalid(f"{text[:50]!r} is not a number of seconds.", field="timeout_s")
+    return min(WAIT_LONGEST_S, max(0.0, seconds))

@@ -1,10 +1,10 @@
-"""Routes for drivers: state, freeze, unfreeze, forget."""
+"""Routes for drivers: state, checks, freeze, unfreeze, forget."""
 
 from fastapi import Request
 
 from herder.api.http.route_table import CHANGE_FLEET, DRY_RUN, Repeat, RouteTable, Write
 from herder.model.permissions import Action, Kind, Principal
-from herder.wire.drivers import DriverAction, DriverView, SweepAnswer, SweepDecision, SweepView
+from herder.wire.drivers import DriverAction, DriverChecks, DriverView, SweepAnswer, SweepDecision, SweepView
 from herder.wire.resources import Page, Result
 
 
@@ -18,6 +18,10 @@ def add(front: RouteTable) -> None:
     async def get_driver(request: Request, who: Principal) -> DriverView:
         """One driver."""
         return reads.driver(who, request.path_params["driver"])
+
+    async def check(request: Request, who: Principal) -> DriverChecks:
+        """Ask a driver whether all that it needs is there: credentials, rights, tools."""
+        return await reads.check_driver(who, request.path_params["driver"])
 
     def freeze(write: Write) -> Result:
         """Freeze a driver: no workers are created or removed with it."""
@@ -37,6 +41,7 @@ def add(front: RouteTable) -> None:
     _add_sweep(front)
     front.read("/drivers", list_drivers, Page)
     front.read("/drivers/{driver}", get_driver, DriverView)
+    front.read("/drivers/{driver}/check", check, DriverChecks, CHANGE_FLEET)
     front.write("POST", "/drivers/{driver}/freeze", freeze, DriverAction, Result, CHANGE_FLEET)
     front.write("POST", "/drivers/{driver}/unfreeze", unfreeze, DriverAction, Result, CHANGE_FLEET)
     front.write(

@@ -1,6 +1,5 @@
 """Routes for batches and jobs."""
 
-import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -8,16 +7,15 @@ from fastapi import Request
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from herder.api.http.bodies import SUBMISSION_BYTES_MAX
-from herder.api.http.replies import bearer, flag, is_number, number, page_size
+from herder.api.http.replies import bearer, flag, held_s, is_number, number, page_size
 from herder.api.http.route_table import DRY_RUN, Repeat, RouteTable, Write
+from herder.api.routes import ended_jobs
 from herder.control.kernel.bounds.errors import Invalid
 from herder.control.reads.jobs import PAGE, JobFilter
+from herder.control.reads.search.batches import BatchFilter
 from herder.model.permissions import Action, Kind, Principal
 from herder.wire.resources import Explanation, Message, Page, Result
 from herder.wire.work import BatchCreate, BatchView, JobDetail, JobsAdd, JobsAdded, JobSubmission, JobView
-
-#: Longest that a wait call is held open; clients ask again.
-WAIT_LONGEST_S = 30
 
 _SEE_BATCH, _SEE_JOB = (Action.SEE, Kind.BATCH), (Action.SEE, Kind.JOB)
 _CHANGE_BATCH, _CHANGE_JOB = (Action.CHANGE, Kind.BATCH), (Action.CHANGE, Kind.JOB)
@@ -33,6 +31,7 @@ def add(front: RouteTable) -> None:
     _add_batch_reads(front)
     _add_job_writes(front)
     _add_job_holds(front)
+    ended_jobs.add(front)  # before the reads, whose path of one job would take its name
     _add_job_reads(front)
     _add_job_questions(front)
 
@@ -204,14 +203,14 @@ def _add_batch_reads(front: RouteTable) -> None:
     async def list_batches(request: Request, who: Principal) -> Page:
         """Batches, newest first."""
         query = request.query_params
-        return await reads.batches(
-            who,
+        wanted = BatchFilter(
             user=query.get("user"),
             state=query.get("state"),
             query=query.get("q"),
             after=number(request, "after"),
             limit=page_size(request, PAGE),
         )
+        return await reads.batches(who, wanted)
 
     async def get_batch(request: Request, who: Principal) -> BatchView:
         """One batch."""
@@ -219,7 +218,7 @@ def _add_batch_reads(front: RouteTable) -> None:
 
     async def wait_batch(request: Request, who: Principal) -> BatchView:
         """One batch, as soon as it has ended or the time is over."""
-        return await reads.wait_batch(front.again(request), _id(request, "batch"), _seconds(request))
+        return await reads.wait_batch(front.again(request), _id(request, "batch"), held_s(request))
 
     front.read("/batches", list_batches, Page, _SEE_BATCH, query=("user", "state", "q", *_PAGES))
     front.read("/batches/{batch}", get_batch, BatchView, _SEE_BATCH)
@@ -311,7 +310,7 @@ def _add_job_reads(front: RouteTable) -> None:
 
     async def wait_job(request: Request, who: Principal) -> JobView:
         """One job, as soon as it has ended or the time is over."""
-        return await reads.wait_job(front.again(request), _id(request, "job"), _seconds(request))
+        return await reads.wait_job(front.again(request), _id(request, "job"), held_s(request))
 
     front.read("/jobs", list_jobs, Page, _SEE_JOB, query=_JOB_FILTER)
     front.read("/jobs/{job}", get_job, JobDetail, _SEE_JOB)
@@ -338,17 +337,6 @@ def _add_job_questions(front: RouteTable) -> None:
 
     front.read("/jobs/{job}/explain", explain, Explanation, _SEE_JOB)
     front.read("/jobs/{job}/logs", logs, "text/plain", _SEE_JOB, query=("attempt", "offset", "follow"))
-
-
-def _seconds(request: Request) -> float:
-    text = request.query_params.get("timeout_s", "")
-    try:
-        seconds = float(text or WAIT_LONGEST_S)
-    except ValueError:
-        seconds = math.nan
-    if math.isnan(seconds):
-        raise Invalid(f"{text[:50]!r} is not a number of seconds.", field="timeout_s")
-    return min(WAIT_LONGEST_S, max(0.0, seconds))
 
 
 def _id(request: Request, name: str) -> int:

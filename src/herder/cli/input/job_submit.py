@@ -1,6 +1,7 @@
 """`herder job submit`: one job from a command line, with the files that the options name. Added by `job.py`."""
 
 from collections.abc import Callable
+from enum import StrEnum
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -18,10 +19,19 @@ if TYPE_CHECKING:
     from herder.wire.work import JobSubmission
 
 T = TypeVar("T")
+
+
+class Pull(StrEnum):
+    IF_NOT_PRESENT = "if_not_present"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
 EXAMPLE = """herder job submit -- echo hello
 herder job submit ./report.sh 2026
 herder job submit --input data.csv -- sort data.csv
-herder job submit --cpu 2 --memory 4Gi --cwd . --wait -- make report"""
+herder job submit --cpu 2 --memory 4Gi --cwd . --wait -- make report
+herder job submit --image debian:12 -- cat /etc/os-release"""
 
 _WORDS = Annotated[
     list[str],
@@ -77,6 +87,15 @@ _CWD = Annotated[
     str | None,
     typer.Option("--cwd", metavar="FOLDER", help="Run in this folder of the worker's machine."),
 ]
+_IMAGE = Annotated[
+    str,
+    typer.Option(
+        "--image", metavar="IMAGE", help="Run in a container of this image: NAME[:TAG] or NAME@DIGEST."
+    ),
+]
+_PULL = Annotated[
+    Pull | None, typer.Option("--pull", help="When to pull the image; default: if it is not on the worker.")
+]
 _INPUT = Annotated[
     list[str] | None,
     typer.Option("--input", "-i", metavar="PATH", help="File or folder to send along. Repeatable."),
@@ -114,6 +133,8 @@ def submit(
     timeout: _LIMIT = None,
     retries: _RETRIES = 0,
     cwd: _CWD = None,
+    image: _IMAGE = "",
+    pull: _PULL = None,
     files: _INPUT = None,
     stdin: _STDIN = None,
     wait: _WAIT = False,
@@ -126,8 +147,6 @@ def submit(
     The job runs in an empty folder of its own. A program given by a relative path (./report.sh) is read on this machine and sent along, as are the
     files of --input (PATH or NAME=PATH). --cwd runs the job in an existing folder of the worker's machine; local workers have yours.
     """
-    from herder.cli.input.job_rows import priority_of
-
     given: dict[str, Any] = {
         "command": words,
         "name": name,
@@ -141,7 +160,7 @@ def submit(
         "resource": _pairs(resource, "--resource"),
         "pool": pool,
         "project": project,
-        "priority": priority_of(priority),
+        "priority": _priority(priority),
         "timeout": timeout,
         "retries": retries,
         "select": _pairs(select, "--select"),
@@ -149,8 +168,19 @@ def submit(
         "cwd": cwd or "",
         "input": list(files or ()),
         "stdin": stdin or "",
+        **_contained(image, pull),
     }
     _send(session(ctx), given, wait=wait, follow=follow, dry_run=dry_run)
+
+
+def _priority(text: str) -> int | str:
+    from herder.cli.input.job_rows import priority_of
+
+    return priority_of(text)
+
+
+def _contained(image: str, pull: Pull | None) -> dict[str, Any]:
+    return {"image": image, "container": {"pull": pull.value} if pull else None}
 
 
 def _read(say: Session, given: dict[str, Any]) -> "JobSubmission":

@@ -37,7 +37,10 @@ def freeze(
     check_message(body.message)
     check_known(core, name)
     if name in core.state.frozen_drivers:
-        raise Conflict(f"Driver {name} is already frozen. {core.state.frozen_drivers[name].reason}")
+        raise Conflict(
+            f"Driver {name} is already frozen, and its reason is kept. {core.state.frozen_drivers[name].reason}",
+            hint=f"To replace the reason, run `herder driver unfreeze {name}` first, then freeze it again.",
+        )
     because = f": {body.message.rstrip('.')}" if body.message else ""
     reason = f"Driver {name} was frozen by {who.user}{because}. To use it again, run `herder driver unfreeze {name}`."
     drivers.freeze(core.state, changes, name, reason, now_ms, actor=who.actor)

@@ -56,7 +56,7 @@ class Comparison:
     async def once(self) -> None:
         """One listing and what follows from it. Raises DriverError when there was none."""
         core = self.core
-        if self.notes.usable is None or not calling.may_be_called(core, self.driver):
+        if not self.notes.usable or not calling.may_be_called(core, self.driver):
             await calling.health(core, self.driver)
             await self.heard(None)
             if not calling.may_be_called(core, self.driver):
@@ -136,7 +136,8 @@ class Comparison:
                 worker
             ):
                 continue
-            if machine is not None and self._first_hand():
+            # Asked for this one, the provider must still show it: what it does not show may only be hidden from it.
+            if worker.spec.name in self.stopped and self._first_hand():
                 await self._close([worker], counted=False)
                 continue
             lost.append(worker)

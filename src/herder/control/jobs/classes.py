@@ -21,6 +21,7 @@ from herder.control.kernel.bounds.limits import (
 )
 from herder.decide.eligibility.admission import refusal
 from herder.decide.eligibility.affinity import fault
+from herder.decide.eligibility.matching import CONTAINERS
 from herder.model.fleet.pool import CpuLimit, TaintEffect, Toleration
 from herder.model.ids import ClassId, UserName
 from herder.model.permissions import Action, Kind, Principal, Role, Thing
@@ -29,7 +30,7 @@ from herder.model.stored.records import JobClassRecord
 from herder.model.values.phrases import parts
 from herder.model.values.resources import BUILT_IN, Dimensions, Resources, parse_cpu, parse_mib
 from herder.model.work.demand import NO_AFFINITY, Affinity, Expression, Operator
-from herder.model.work.job import RUNTIMES, WHOLE_GPU, JobClass, RetryPolicy
+from herder.model.work.job import CONTAINER, RUNTIMES, WHOLE_GPU, JobClass, RetryPolicy
 from herder.model.work.sharing import PRIORITY_MAX
 from herder.store.rows.json_forms import encode_class
 from herder.wire.work import JobSubmission
@@ -100,7 +101,7 @@ def _raw(user: UserName, project: str, job: JobSubmission, where: str) -> Hashab
         tuple(sorted(job.resources.items())) if job.resources else (),
         job.pool,
         job.priority,
-        job.runtime,
+        CONTAINER if job.image else job.runtime,
         job.timeout_s,
         job.retries,
         job.attempts_max,
@@ -127,6 +128,7 @@ def _parse(core: "Core", user: UserName, project: str, job: JobSubmission, where
         raise Invalid(
             f"There is no runtime {job.runtime!r}.", field=f"{where}runtime", hint=f"Choose one of {names}."
         )
+    contained = bool(job.image) or job.runtime == CONTAINER
     priority = _priority(core, job.priority, f"{where}priority")
     _between(job.retries, 0, 1000, f"{where}retries")
     _between(job.attempts_max, 1, 1000, f"{where}attempts_max")
@@ -138,12 +140,12 @@ def _parse(core: "Core", user: UserName, project: str, job: JobSubmission, where
         pool=job.pool,
         request=_request(core.state.resources, job, where),
         priority=priority,
-        runtime=job.runtime,
+        runtime=CONTAINER if contained else job.runtime,
         timeout_s=job.timeout_s,
         retry=RetryPolicy(retries=job.retries, attempts_max=job.attempts_max),
         selector=tuple(sorted(job.selector.items())),
         tolerations=tuple(_toleration(each, f"{where}tolerations") for each in job.tolerations),
-        affinity=_affinity(job, where) if job.affinity else NO_AFFINITY,
+        affinity=_affinity(job, where, contained=contained) if job.affinity or contained else NO_AFFINITY,
         gpu_share_milli=_gpu_share_milli(job, where),
         gpu_models=_gpu_models(job, where),
         always_run=job.always_run,
@@ -312,9 +314,9 @@ def _toleration(given: dict[str, str], path: str) -> Toleration:
         ) from None
 
 
-def _affinity(job: JobSubmission, where: str) -> Affinity:
-    """One term: all that is given must hold."""
-    term = []
+def _affinity(job: JobSubmission, where: str, *, contained: bool) -> Affinity:
+    """One term: all that is given must hold, and of one in a container that there is an engine."""
+    term = [Expression(key=CONTAINERS, operator=Operator.EXISTS)] if contained else []
     for number, given in enumerate(job.affinity):
         made = Expression(key=given.key, operator=Operator(given.operator), values=tuple(given.values))
         wrong = fault(made)

@@ -3,6 +3,9 @@
 Called by `submission.py` for each job, also in dry runs. Nothing here is kept.
 """
 
+import re
+from collections.abc import Iterator
+
 import msgspec
 
 from herder.control.kernel.bounds.errors import Invalid, TooLarge
@@ -15,17 +18,23 @@ from herder.control.kernel.bounds.limits import (
     check_count,
     check_env,
 )
-from herder.wire.exchange import JobPayload
+from herder.model.work.job import CONTAINER
+from herder.wire.exchange import ContainerOptions, JobPayload
 from herder.wire.file_names import file_and_folder, parts_of
 from herder.wire.work import JobSubmission
 
 #: Of a folder's path, as Linux has it.
 PATH_BYTES = 4_095
+MOUNTS_COUNT = 32
+IMAGE_CHARACTERS = 512
+_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*")
 _encode = msgspec.json.Encoder().encode
 
 
 def payload_of(job: JobSubmission, where: str) -> str:
-    if job.runtime == "process" and not (job.command and job.command[0]):
+    if job.image or job.runtime == CONTAINER or job.container is not None:
+        _check_container(job, where)
+    elif job.runtime == "process" and not (job.command and job.command[0]):
         raise Invalid(
             "The job has no command.", field=f"{where}command", hint='Write a list such as ["echo", "hello"].'
         )
@@ -40,6 +49,8 @@ def payload_of(job: JobSubmission, where: str) -> str:
         inputs=job.inputs,
         cwd=job.cwd,
         sleep_ms=job.sleep_ms,
+        image=job.image,
+        container=job.container,
     )
     data = _encode(payload)
     if len(data) > PAYLOAD_BYTES:
@@ -66,8 +77,72 @@ def _with_nul(job: JobSubmission) -> str:
         "stdin": (job.stdin,),
         "inputs": (*job.inputs, *job.inputs.values()),
         "cwd": (job.cwd,),
+        "image": (job.image,),
+        "container": tuple(_container_texts(job.container or ContainerOptions())),
     }
     return next((field for field, some in texts.items() if any("\x00" in text for text in some)), "")
+
+
+def _container_texts(options: ContainerOptions) -> Iterator[str]:
+    yield from (options.user, options.workdir, *(options.entrypoint or ()))
+    for each in options.mounts:
+        yield from (each.source, each.target)
+
+
+def _check_container(job: JobSubmission, where: str) -> None:
+    """What the engine would refuse, or take for something else than was meant."""
+    options = job.container or ContainerOptions()
+    if not job.image:
+        raise Invalid(
+            "The job has no image.",
+            field=f"{where}image",
+            hint="Write for example docker.io/library/debian:12.",
+        )
+    if job.runtime not in ("process", CONTAINER):
+        raise Invalid(
+            f"A job with an image cannot have the runtime {job.runtime}.",
+            field=f"{where}runtime",
+            hint="Remove the runtime.",
+        )
+    if len(job.image) > IMAGE_CHARACTERS or not _IMAGE.fullmatch(job.image):
+        raise Invalid(
+            f"{job.image[:80]!r} is not the name of an image.",
+            field=f"{where}image",
+            hint="Write NAME, NAME:TAG or NAME@DIGEST, such as docker.io/library/debian:12.",
+        )
+    if job.stdin:
+        raise Invalid(
+            "A job with an image has no stdin.", field=f"{where}stdin", hint="Send the text as an input file."
+        )
+    check_count(len(options.mounts), MOUNTS_COUNT, f"{where}container.mounts")
+    for number, mount in enumerate(options.mounts):
+        path = f"{where}container.mounts[{number}]"
+        for name in ("source", "target"):
+            _check_mounted(getattr(mount, name), f"{path}.{name}")
+    for name, text in (("user", options.user), ("workdir", options.workdir)):
+        if len(text.encode(errors="replace")) > PATH_BYTES or (
+            name == "workdir" and text and not text.startswith("/")
+        ):
+            raise Invalid(
+                f"{text[:50]!r} is not a valid {name} of a container.",
+                field=f"{where}container.{name}",
+                hint="A workdir is an absolute path; a user is NAME or UID:GID.",
+            )
+    check_count(len(options.entrypoint or ()), WORDS, f"{where}container.entrypoint")
+
+
+def _check_mounted(path: str, field: str) -> None:
+    if (
+        not path.startswith("/")
+        or ":" in path
+        or ".." in path.split("/")
+        or len(path.encode(errors="replace")) > PATH_BYTES
+    ):
+        raise Invalid(
+            f"{path[:50]!r} is not an absolute path without colons and '..'.",
+            field=field,
+            hint="Write for example {source: /data, target: /data, read_only: true}.",
+        )
 
 
 def _check_rare(job: JobSubmission, where: str) -> None:

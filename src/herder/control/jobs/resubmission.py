@@ -10,6 +10,7 @@ from sqlalchemy import Row
 
 from herder.control.kernel.bounds.errors import Conflict
 from herder.control.kernel.core import Core
+from herder.decide.eligibility.matching import CONTAINERS
 from herder.model.ids import ClassId
 from herder.model.work.job import JobClass, JobState
 from herder.store.rows.json_forms import decode_class
@@ -58,6 +59,8 @@ def _submission(job_class: JobClass, payload: JobPayload, key: str | None) -> Jo
         project=job_class.project,
         priority=job_class.priority,
         runtime=job_class.runtime,
+        image=payload.image,
+        container=payload.container,
         timeout_s=job_class.timeout_s,
         retries=job_class.retry.retries,
         attempts_max=job_class.retry.attempts_max,
@@ -67,6 +70,7 @@ def _submission(job_class: JobClass, payload: JobPayload, key: str | None) -> Jo
             Expression(key=each.key, operator=each.operator.value, values=list(each.values))
             for term in job_class.affinity.required
             for each in term
+            if each.key != CONTAINERS  # follows from the image
         ],
     )
 

@@ -22,6 +22,8 @@ from herder.wire.clusters import ClusterChecks, ClusterCheckView, ClusterNodeVie
 NODES_NAMED_MAX = 3
 #: Sizes of pending pods that are told apart, and drains that are told.
 SIZES_MAX, BLOCKED_MAX = 5, 20
+#: Sorts of pods that are no demand, of each cluster in the status.
+LEFT_OUT_MAX = 5
 
 
 def cluster_views(core: Core) -> list[ClusterView]:
@@ -87,6 +89,10 @@ def states(core: Core) -> list[str]:
             ready = f"{view.ready_nodes:,} of {counted(view.nodes, 'node')} {agree(view.nodes, 'is', 'are')} ready"
             waiting = f"{counted(view.pending_pods, 'pod')} {agree(view.pending_pods, 'is', 'are')} pending"
             found.append(f"Cluster {view.name}: {ready}, {waiting}.")
+            found += [
+                f"Not considered in cluster {view.name}: {text}"
+                for text in view.not_considered[:LEFT_OUT_MAX]
+            ]
     return found
 
 
@@ -160,6 +166,12 @@ def _problems(core: Core, name: str) -> list[str]:
         )
     if life.trouble and not life.stale:
         found.append(sentences(f"A call to cluster {name} failed: {life.trouble}", "It is tried again"))
+    if not life.stale:
+        found += _not_up_to_date(name, life.seen)
+        found += life.seen.notes
+    found += _missing(core, name)
+    unreadable = [node.text for node in life.seen.nodes if node.ready and node.text]
+    found += unreadable[:NODES_NAMED_MAX]
     found += [twins_text(worker, nodes) for worker, nodes in sorted(life.twins.items())]
     if life.strangers:
         some = listed(life.strangers[:NODES_NAMED_MAX])
@@ -171,6 +183,34 @@ def _problems(core: Core, name: str) -> list[str]:
             "Remove them with kubectl when their machines no longer exist."
         )
     return found
+
+
+def _missing(core: Core, name: str) -> list[str]:
+    """Nodes that were deleted or renamed under workers that are not being removed."""
+    gone = [
+        worker
+        for worker in _workers(core, name)
+        if worker.node is not None and worker.node.missing and not worker.state.leaving
+    ]
+    found = [
+        f"Node {worker.node.name} of worker {worker.spec.name} is not in cluster {name}: it was deleted or has another name now. "
+        f"Let its kubelet register it again, or run `herder worker remove {worker.spec.name}`."
+        for worker in gone[:NODES_NAMED_MAX]
+        if worker.node is not None
+    ]
+    if len(gone) > NODES_NAMED_MAX:
+        more = len(gone) - NODES_NAMED_MAX
+        found.append(
+            f"{counted(more, 'more worker')} of cluster {name} {agree(more, 'has', 'have')} no node there."
+        )
+    return found
+
+
+def _not_up_to_date(name: str, seen: ClusterSeen) -> list[str]:
+    """Its picture is not too old yet, but it does not follow the cluster now."""
+    if not seen.fault or seen.as_of_ms is None:
+        return []
+    return [sentences(f"Cluster {name} was last seen at {iso_or_none(seen.as_of_ms)}", seen.fault)]
 
 
 def _node(core: Core, worker: WorkerLife, now_ms: int) -> ClusterNodeView:

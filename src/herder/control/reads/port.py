@@ -16,12 +16,23 @@ from herder.control.kernel.bounds.errors import NotKnown, NotReady, Refused
 from herder.control.kernel.core import Core
 from herder.control.kernel.waiting.waiters import Waiters
 from herder.control.planning.observation import observe_now
-from herder.control.reads import clusters, drivers, events, fleet, jobs, repeated_requests, sharing, sweeps
+from herder.control.reads import (
+    clusters,
+    driver_checks,
+    drivers,
+    ended_jobs,
+    events,
+    fleet,
+    jobs,
+    repeated_requests,
+    sharing,
+    sweeps,
+)
 from herder.control.reads.explanations import explain, pods
 from herder.control.reads.followed_output import Again, Followers
 from herder.control.reads.metrics import metrics_text
-from herder.control.reads.search.batches import search_batches
-from herder.control.reads.search.jobs import search_jobs
+from herder.control.reads.search.batches import BatchFilter, list_batches
+from herder.control.reads.search.jobs import list_jobs
 from herder.control.reads.worker_health import worker_health_view
 from herder.engine.memory.invariants import violations
 from herder.engine.memory.state import BatchLife
@@ -35,7 +46,7 @@ from herder.model.work.job import JobState
 from herder.store.invariants import violations as stored_violations
 from herder.store.rows.json_forms import plain_plan
 from herder.wire.clusters import ClusterChecks, ClusterView, SchedulingInfo
-from herder.wire.drivers import DriverView, SweepAnswer, SweepView
+from herder.wire.drivers import DriverChecks, DriverView, SweepAnswer, SweepView
 from herder.wire.health import WorkerHealthView
 from herder.wire.people import UserView, WhoAmI
 from herder.wire.resources import (
@@ -49,7 +60,7 @@ from herder.wire.resources import (
     Status,
     WorkerView,
 )
-from herder.wire.work import BatchView, JobDetail, JobView
+from herder.wire.work import BatchView, EndedJob, JobDetail, JobView
 
 #: A store that has not written for longer than this is not ready.
 READY_S = 5.0
@@ -176,6 +187,10 @@ class Reads:
         check(who, Action.SEE, FLEET)
         return drivers.driver_view(self._core, name)
 
+    async def check_driver(self, who: Principal, name: str) -> DriverChecks:
+        check(who, Action.CHANGE, FLEET)
+        return await driver_checks.check_driver(self._core, name)
+
     def clusters(self, who: Principal) -> Page:
         check(who, Action.SEE, FLEET)
         views = clusters.cluster_views(self._core)
@@ -262,22 +277,9 @@ class Reads:
 
     # --- work
 
-    async def batches(
-        self,
-        who: Principal,
-        *,
-        user: str | None,
-        state: str | None,
-        after: int | None,
-        limit: int,
-        query: str | None = None,
-    ) -> Page:
+    async def batches(self, who: Principal, wanted: BatchFilter) -> Page:
         check(who, Action.SEE, OF_KIND[Kind.BATCH])
-        if query is not None:
-            return await search_batches(
-                self._core, who, query, user=user, state=state, after=after, limit=limit
-            )
-        return await jobs.batch_page(self._core, who, user=user, state=state, after=after, limit=limit)
+        return await list_batches(self._core, who, wanted)
 
     def live_batch(self, life: BatchLife) -> BatchView:
         """One that was just made or committed."""
@@ -296,9 +298,7 @@ class Reads:
 
     async def jobs(self, who: Principal, wanted: jobs.JobFilter) -> Page:
         check(who, Action.SEE, OF_KIND[Kind.JOB])
-        if wanted.query is not None:
-            return await search_jobs(self._core, who, wanted, wanted.query)
-        return await jobs.job_page(self._core, who, wanted)
+        return await list_jobs(self._core, who, wanted)
 
     async def job(self, who: Principal, number: int) -> JobDetail:
         return await jobs.job_detail(self._core, who, number)
@@ -311,6 +311,9 @@ class Reads:
                 await asyncio.wait({waiting}, timeout=seconds)
                 view = await jobs.job_view(self._core, again(), number)
         return view
+
+    async def wait_ended(self, again: Again, numbers: Sequence[int], seconds: float) -> list[EndedJob]:
+        return await ended_jobs.wait_ended(self._core, again, numbers, seconds)
 
     async def explain(self, who: Principal, number: int) -> Explanation:
         return await explain.explain_job(self._core, who, number)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from herder.decide.eligibility.affinity import labels_fulfil, text
 from herder.decide.eligibility.matching import (
     AUTO,
+    CONTAINERS,
     GPU_MODEL,
     gpus_fit,
     job_may_use,
@@ -37,6 +38,7 @@ class RefusalKind(StrEnum):
     SELECTOR = "selector"
     TAINTS = "taints"
     GPU = "gpu"
+    CONTAINERS = "containers"
     TOO_LARGE = "too_large"
 
 
@@ -133,6 +135,13 @@ def _kept_out(job_class: Asks, asked: list[PoolSpec]) -> Refusal:
     gpus, what = _no_such_gpus(job_class, asked), _thing(job_class)
     if gpus is not None:
         return gpus
+    if _wants_containers(job_class) and not any(pool.jobs.containers for pool in asked):
+        return Refusal(
+            kind=RefusalKind.CONTAINERS,
+            text=f"No worker of {_named(asked)} runs containers, and the job has an image.",
+            remedy="Set containers: true on a pool whose machines have Docker or Podman.",
+            evidence=tuple((f"{pool.name}.containers", "no") for pool in asked),
+        )
     tainted = [(pool, untolerated(job_class, pool.taints)) for pool in asked]
     labelled = [pool for pool in asked if _labels_fit(job_class, pool)]
     if labelled and job_class.pool == AUTO:
@@ -192,6 +201,10 @@ def _no_such_gpus(job_class: Asks, asked: list[PoolSpec]) -> Refusal | None:
             ("gpu_models", "|".join(job_class.gpu_models)),
         ),
     )
+
+
+def _wants_containers(job_class: Asks) -> bool:
+    return any(each.key == CONTAINERS for term in job_class.affinity.required for each in term)
 
 
 def _thing(asks: Asks) -> str:

@@ -22,6 +22,7 @@ AUTO = "auto"
 RESERVED = "herder/"
 GPU_MODEL = f"{RESERVED}gpu-model"
 GPU_PARTS = f"{RESERVED}gpu-parts"
+CONTAINERS = f"{RESERVED}containers"
 ZONE_LABEL = "topology.kubernetes.io/zone"
 #: What every node of a cluster has that its pool does not say. A pool whose nodes differ says so in its labels.
 NODE_LABELS = {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
@@ -47,6 +48,8 @@ def template_labels(pool: PoolSpec, template: Template | Offer) -> Labels:
         labels[GPU_MODEL] = template.gpu_model
     if template.gpu_parts > 1:
         labels[GPU_PARTS] = str(template.gpu_parts)
+    if pool.jobs.containers:
+        labels[CONTAINERS] = "yes"
     return tuple(sorted(labels.items()))
 
 

@@ -10,10 +10,12 @@ import msgspec
 
 from herder.drivers.kubernetes_jobs import objects
 from herder.drivers.kubernetes_jobs.errors import driver_error
+from herder.memberships.kubernetes import objects as kubernetes
 from herder.model.fleet.driver import Unavailable
 from herder.ports.cluster import ClusterError
-from herder.remote.kubernetes.calls import ACCESS_REVIEWS, PODS, Call, Resource, Right
+from herder.remote.kubernetes.calls import ACCESS_REVIEWS, NODES, PODS, Call, Resource, Right
 from herder.remote.kubernetes.connection import FIELD_MANAGER, MERGE_PATCH, PAGE_BYTES_MAX
+from herder.remote.kubernetes.objects import UNREADABLE
 from herder.remote.kubernetes.sync_connection import SyncConnection
 
 JOBS = Resource(plural="jobs", group="batch")
@@ -26,7 +28,15 @@ PAGE = 500
 PAGES_MAX = 200
 
 _T = TypeVar("_T")
-_L = TypeVar("_L", objects.JobList, objects.PodList, objects.EventList, objects.QuotaList)
+_L = TypeVar(
+    "_L",
+    objects.JobList,
+    objects.PodList,
+    objects.EventList,
+    objects.QuotaList,
+    objects.NodeList,
+    objects.AllPods,
+)
 
 
 class Api:
@@ -70,11 +80,23 @@ class Api:
         return [each for page in pages for each in page.items]
 
     def events_of(self, uid: str) -> list[objects.Event]:
+        """The first page, which is bounded: what repeats is one event with a count."""
         pages = self._pages(objects.EventList, EVENTS, {"fieldSelector": f"involvedObject.uid={uid}"})
-        return [each for page in pages for each in page.items]
+        return next(pages).items
 
     def quotas(self) -> list[objects.Quota]:
         pages = self._pages(objects.QuotaList, QUOTAS, {})
+        return [each for page in pages for each in page.items]
+
+    def nodes(self) -> list[kubernetes.Node]:
+        """Of the cluster."""
+        pages = self._pages(objects.NodeList, NODES, {}, namespaced=False)
+        return [each for page in pages for each in page.items]
+
+    def pods_everywhere(self) -> list[kubernetes.Pod]:
+        """Of the cluster, that have not ended."""
+        query = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
+        pages = self._pages(objects.AllPods, PODS, query, namespaced=False)
         return [each for page in pages for each in page.items]
 
     def log(self, pod: str, container: str, bytes_most: int) -> str:
@@ -108,17 +130,21 @@ class Api:
 
     # --- inside
 
-    def _pages(self, kind: type[_L], resource: Resource, query: dict[str, str]) -> Iterator[_L]:
+    def _pages(
+        self, kind: type[_L], resource: Resource, query: dict[str, str], *, namespaced: bool = True
+    ) -> Iterator[_L]:
         """All of them, or an error: a part of a listing is never taken for the whole."""
         query = {**query, "limit": str(PAGE)}
+        call = Call(verb="list", resource=resource, namespace=self.namespace if namespaced else "")
         for _ in range(PAGES_MAX):
-            page = self._decoded(kind, self._call("list", resource, query=query, bytes_max=PAGE_BYTES_MAX))
+            page = self._decoded(kind, self._send(call, query=query, bytes_max=PAGE_BYTES_MAX))
             yield page
             if not page.metadata.continue_:
                 return
             query["continue"] = page.metadata.continue_
+        where = f"Namespace {self.namespace}" if namespaced else f"Cluster {self.connection.cluster}"
         raise Unavailable(
-            f"Namespace {self.namespace} has more than {PAGE * PAGES_MAX:,} {resource.plural}. Herder lists no more."
+            f"{where} has more than {PAGE * PAGES_MAX:,} {resource.plural}. Herder lists no more."
         )
 
     def _call(self, verb: str, resource: Resource, name: str = "", **how: Any) -> bytes:
@@ -141,7 +167,7 @@ class Api:
     def _decoded(self, kind: type[_T], body: bytes) -> _T:
         try:
             return msgspec.json.decode(body, type=kind)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise Unavailable(
                 f"Cluster {self.connection.cluster} answers with something that is not Kubernetes. Check the address of its API."
             ) from error

@@ -7,10 +7,12 @@ suspended one counts as not made yet.
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from herder.drivers.kubernetes_jobs import checks as preflight
 from herder.drivers.kubernetes_jobs import phases, quotas
 from herder.drivers.kubernetes_jobs.api import Api
+from herder.drivers.kubernetes_jobs.capacity import FreeCapacity
 from herder.drivers.kubernetes_jobs.manifest import (
     CONTAINER,
     annotations_of,
@@ -85,6 +87,7 @@ class KubernetesJobsDriver:
         self._installation = context.installation
         self._connection = connection
         self._api = Api(connection, settings.namespace)
+        self._capacity = FreeCapacity(self._api, context.clock)
 
     @property
     def name(self) -> str:
@@ -99,7 +102,10 @@ class KubernetesJobsDriver:
         if job is None:
             resources = resources_of(self._settings, spec)
             quotas.check(self._settings.namespace, self._api.quotas(), quotas.wanted_by(resources))
-            job = self._begin(name, spec, start)
+            body = job_of(self._settings, self._installation, spec, start)
+            if self._settings.check_free_capacity:
+                self._capacity.check(spec.name, body["spec"]["template"]["spec"], spec.zone)
+            job = self._begin(name, spec, body)
         if job.metadata.deletion_timestamp is None and job.spec.suspend:
             self._complete(name, job, spec, start)
             return Machine(
@@ -210,9 +216,8 @@ class KubernetesJobsDriver:
             )
         return job
 
-    def _begin(self, name: str, spec: WorkerSpec, start: StartData) -> Job:
+    def _begin(self, name: str, spec: WorkerSpec, body: Mapping[str, Any]) -> Job:
         """The Job, suspended. One that is there already is that of a call whose answer was lost."""
-        body = job_of(self._settings, self._installation, spec, start)
         try:
             return self._api.create_job(body)
         except (OutcomeUnknown, Unavailable) as error:

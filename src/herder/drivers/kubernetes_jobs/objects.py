@@ -2,6 +2,8 @@
 
 import msgspec
 
+from herder.memberships.kubernetes import objects as kubernetes
+
 
 class Metadata(msgspec.Struct, rename="camel"):
     name: str = ""
@@ -110,6 +112,9 @@ class Quota(msgspec.Struct):
 
 
 class ListMetadata(msgspec.Struct):
+    """Every list has a version: what has none is no list, and not an empty one either."""
+
+    version: str = msgspec.field(name="resourceVersion")
     continue_: str = msgspec.field(default="", name="continue")
 
 
@@ -126,6 +131,18 @@ class PodList(msgspec.Struct):
 class EventList(msgspec.Struct):
     metadata: ListMetadata
     items: list[Event] = []
+
+
+class NodeList(msgspec.Struct):
+    """Of the cluster, as `capacity` looks at them."""
+
+    metadata: ListMetadata
+    items: list[kubernetes.Node] = []
+
+
+class AllPods(msgspec.Struct):
+    metadata: ListMetadata
+    items: list[kubernetes.Pod] = []
 
 
 class QuotaList(msgspec.Struct):

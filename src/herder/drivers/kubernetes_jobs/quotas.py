@@ -1,7 +1,7 @@
 """Whether the quotas of the namespace allow one more worker: asked before anything is made. Pure but for the quantities' reader.
 
 The check is a courtesy: two creations at once may both pass it, and the API server has the last word (`phases`). Free capacity of nodes is
-not looked at: what does not fit waits as unschedulable, and then counts as out of capacity.
+`capacity`'s.
 """
 
 from collections.abc import Mapping, Sequence

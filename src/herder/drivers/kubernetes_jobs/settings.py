@@ -67,6 +67,10 @@ class KubernetesJobsSettings:
     reason."""
     unschedulable_timeout_s: float = 60.0
     """A pod that no node can take for so long counts as out of capacity. Below the time-out of the step create."""
+    check_free_capacity: bool = False
+    """Look at the nodes and pods of the cluster before a Job is made: a pod that no node has free capacity for is out of capacity at once.
+    Omit it where a cluster autoscaler adds nodes for pods that wait. It needs the right to list nodes and pods of the cluster; without
+    that the Job is made."""
     console_most_bytes: int = 64 * 1024
 
     def __post_init__(self) -> None:

@@ -1,8 +1,8 @@
 """Workers as virtual machines of a Proxmox VE cluster, cloned from templates."""
 
-from herder.drivers.proxmox.driver import ProxmoxDriver, creation_limits
 from herder.drivers.proxmox.opening import make
-from herder.drivers.proxmox.settings import ProxmoxSettings
+from herder.remote.proxmox.machines.driver import ProxmoxDriver, creation_limits
+from herder.remote.proxmox.machines.settings import ProxmoxSettings
 
 settings_type = ProxmoxSettings
 

@@ -5,10 +5,10 @@ import ssl
 from dataclasses import replace
 from pathlib import Path
 
-from herder.drivers.proxmox.driver import ProxmoxDriver
-from herder.drivers.proxmox.settings import ProxmoxSettings
 from herder.model.fleet.driver import DriverContext
 from herder.remote.proxmox.client import ProxmoxClient
+from herder.remote.proxmox.machines.driver import ProxmoxDriver
+from herder.remote.proxmox.machines.settings import ProxmoxSettings
 
 
 def make(settings: ProxmoxSettings, context: DriverContext) -> ProxmoxDriver:

@@ -56,6 +56,8 @@ class RepairLife:
     well_since_ms: int | None = None
     blocked_at_ms: int | None = None
     """Since when its attempts run on after the deadline of its drain (on_blocked: wait)."""
+    alarmed_at_ms: int | None = None
+    """When that was recorded as an event last."""
 
     @property
     def under_way(self) -> bool:
@@ -131,6 +133,7 @@ def _plain_repair(repair: RepairLife) -> dict[str, object]:
         "rejoins": repair.rejoins,
         "well_since_ms": repair.well_since_ms,
         "blocked_at_ms": repair.blocked_at_ms,
+        "alarmed_at_ms": repair.alarmed_at_ms,
     }
 
 
@@ -189,6 +192,8 @@ def move(health: HealthLife, by_ms: int, not_after_ms: int | None = None) -> Non
             repair.well_since_ms = moved(repair.well_since_ms)
         if repair.blocked_at_ms is not None:
             repair.blocked_at_ms = moved(repair.blocked_at_ms)
+        if repair.alarmed_at_ms is not None:
+            repair.alarmed_at_ms = moved(repair.alarmed_at_ms)
     if health.quarantined_at_ms is not None:
         health.quarantined_at_ms = moved(health.quarantined_at_ms)
     if (

@@ -15,6 +15,8 @@ from herder.model.values.times import span
 JOBS_NAMED_MAX = 5
 #: Attempts that are given more time because the server was away end so long before their machine is taken back: they are still reported.
 REPORT_MS = 5_000
+#: A drain or a repair that stays blocked is recorded as an event again after this time.
+ALARM_EVERY_MS = 3_600_000
 #: Longer than any limit.
 NEVER_MS = 2**62
 

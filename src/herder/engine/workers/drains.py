@@ -11,7 +11,7 @@ from herder.engine.attempts.attempt import lose
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import EngineState, WorkerLife
 from herder.engine.workers.drain_orders import change_deadline, drain_order
-from herder.engine.workers.drain_texts import blocked_text, until_ms
+from herder.engine.workers.drain_texts import ALARM_EVERY_MS, blocked_text, until_ms
 from herder.engine.workers.worker import terminate
 from herder.model.fleet.drain import Drain, OnBlocked
 from herder.model.fleet.worker import WorkerState
@@ -21,8 +21,6 @@ from herder.model.values.phrases import sentence, sentences
 from herder.model.values.times import span
 from herder.model.work.job import Cause
 
-#: A drain that stays blocked is recorded as an event again after this time.
-ALARM_EVERY_MS = 3_600_000
 #: In which the pods of a node are deleted before its machine is removed with what is left.
 FORCED_MS = 60_000
 

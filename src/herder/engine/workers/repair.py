@@ -11,7 +11,7 @@ from herder.engine.memory.events import record_event
 from herder.engine.memory.state import EngineState, WorkerLife
 from herder.engine.memory.worker_repair import RepairLife, Step
 from herder.engine.workers import breaker
-from herder.engine.workers.drain_texts import on_blocked
+from herder.engine.workers.drain_texts import ALARM_EVERY_MS, on_blocked
 from herder.engine.workers.ladder import NextRung, active, next_rungs
 from herder.engine.workers.node_repair import may_act, must_be_empty
 from herder.engine.workers.worker import drain
@@ -155,7 +155,7 @@ def _begin(
 ) -> None:
     repair = _repair_of(worker, found, now_ms)
     repair.condition, repair.rung, repair.since_ms = found.condition, found.rung, now_ms
-    repair.acted_at_ms = repair.well_since_ms = repair.blocked_at_ms = None
+    repair.acted_at_ms = repair.well_since_ms = repair.blocked_at_ms = repair.alarmed_at_ms = None
     repair.result = ""
     repair.tries += 1
     repair.done[found.condition, found.rung] = now_ms
@@ -221,9 +221,10 @@ def _follow_drain(
         repair.result = f"Worker {worker.spec.name} is well again, so {repair.rung} is not carried out."
         _count(state, worker, repair.condition, repair.rung, Outcome.UNNECESSARY)
         _tell(state, changes, worker, now_ms, "worker.repair_done", repair.result)
-    elif late and repair.blocked_at_ms is None:
-        repair.blocked_at_ms = now_ms
-        _count(state, worker, repair.condition, repair.rung, Outcome.BLOCKED)
+    elif late and (repair.alarmed_at_ms is None or now_ms - repair.alarmed_at_ms >= ALARM_EVERY_MS):
+        if repair.blocked_at_ms is None:
+            _count(state, worker, repair.condition, repair.rung, Outcome.BLOCKED)
+        repair.blocked_at_ms, repair.alarmed_at_ms = repair.blocked_at_ms or now_ms, now_ms
         _tell(state, changes, worker, now_ms, "worker.drain_blocked", waits_text(worker, now_ms))
 
 

@@ -12,11 +12,12 @@ from herder.memberships.kubernetes.objects import Node, Pod
 from herder.memberships.kubernetes.picture import Picture
 from herder.memberships.kubernetes.pods import Rules
 from herder.memberships.kubernetes.requests import NamesOfResources
-from herder.memberships.kubernetes.uses import MetricsApi, UseSource
+from herder.memberships.kubernetes.uses import NOT_KNOWN, MetricsApi, UseSource
 from herder.model.fleet.driver_capabilities import Check
 from herder.model.fleet.node import NodeSeen
 from herder.model.fleet.pool import Taint
 from herder.model.planning.cluster import ClusterSeen, PodSeen
+from herder.model.values.phrases import sentences
 from herder.ports.cluster import ClusterContext, ClusterError, ClusterUnavailable, Emptying
 from herder.remote.kubernetes.calls import NODES, PODS
 from herder.remote.kubernetes.connection import Connection
@@ -65,6 +66,7 @@ class KubernetesCluster:
         self._seen = ClusterSeen(cluster=name)
         self._seen_changes = -1
         self._version = ""
+        self._apart = self._use_fault = ""
 
     @property
     def name(self) -> str:
@@ -87,7 +89,8 @@ class KubernetesCluster:
                 counted=self._picture.counted(),
             )
         fault = self._nodes.fault or self._pods.fault
-        return replace(self._seen, as_of_ms=as_of_ms, fault=fault, version=self._version)
+        notes = tuple(note for note in (self._apart, self._use_fault) if note)
+        return replace(self._seen, as_of_ms=as_of_ms, fault=fault, notes=notes, version=self._version)
 
     def pod(self, namespace: str, name: str) -> PodSeen | None:
         return self._picture.pods.pod(f"{namespace}/{name}")
@@ -142,15 +145,24 @@ class KubernetesCluster:
             ) from None
 
     async def _follow_use(self) -> None:
-        """Of no importance to the rest of the picture: its faults are those of the informers, or it is not there."""
+        """Of no importance to the rest of the picture."""
         while True:
             pause_s = USE_EVERY_S
             try:
-                self._version = await self._connection.version()
+                await self._ask_version()
                 now_ms = self._clock.now_ms()
                 if self._picture.use(await self._use.uses(self._picture.nodes.by_address(), now_ms)):
                     self._changed.set()
+                self._use_fault = ""
             except ClusterError as error:
                 self._picture.use({})
+                self._use_fault = sentences(str(error), NOT_KNOWN) if self._use.named else ""
                 pause_s = USE_EVERY_S if isinstance(error, ClusterUnavailable) else NO_USE_EVERY_S
             await asyncio.sleep(pause_s)
+
+    async def _ask_version(self) -> None:
+        """With the time of the API server."""
+        asked_ms = self._clock.now_ms()
+        self._version = await self._connection.version()
+        apart = preflight.clocks_apart(self._connection, asked_ms, self._clock.now_ms())
+        self._apart = sentences(f"Cluster {self._name}: {apart}", preflight.SYNCHRONISE) if apart else ""

@@ -14,16 +14,16 @@ import msgspec
 from herder.memberships.kubernetes.node_calls import current
 from herder.memberships.kubernetes.objects import Pod, PodPage
 from herder.model.fleet.node import NodeSeen
-from herder.model.values.phrases import clause, sentence, sentences
+from herder.model.values.phrases import clause, counted, sentence, sentences
 from herder.ports.cluster import Blocked, BlockedBy, Emptying, NodeGone
 from herder.remote.kubernetes.calls import NODES, PODS, Call
 from herder.remote.kubernetes.connection import PAGE_BYTES_MAX, Connection
 from herder.remote.kubernetes.errors import ApiBusy, ApiError, RightMissing, unreadable
-from herder.remote.kubernetes.objects import Metadata, moment_ms
+from herder.remote.kubernetes.objects import UNREADABLE, Metadata, moment_ms
 
 _PAGE = 500
-#: Far above what a kubelet takes (110 unless it is told otherwise).
-_PODS_MAX = 5_000
+#: Far above what a kubelet takes, which is 110 pods by default. What lies beyond is not known, so nothing is done.
+_PAGES_MAX = 10
 #: A pod may be there so long after its grace has ended before it counts as stuck: clocks differ, and volumes are unmounted.
 STUCK_AFTER_MS = 60_000
 _PAGES: msgspec.json.Decoder[PodPage] = msgspec.json.Decoder(PodPage)
@@ -92,21 +92,33 @@ async def remove(connection: Connection, node: NodeSeen) -> None:
 
 
 async def pods_on(connection: Connection, node: NodeSeen) -> list[Pod]:
-    """All that are bound to a node of this name, from the API itself."""
+    """All that are bound to a node of this name and have not ended, from the API itself: all of them, or an error."""
     call = Call(verb="list", resource=PODS)
-    query = {"fieldSelector": f"spec.nodeName={node.name}", "limit": str(_PAGE)}
+    selector = f"spec.nodeName={node.name},status.phase!=Succeeded,status.phase!=Failed"
+    query = {"fieldSelector": selector, "limit": str(_PAGE)}
     found: list[Pod] = []
-    while len(found) < _PODS_MAX:
+    for _ in range(_PAGES_MAX):
         body = await connection.call(call, query=query, bytes_max=PAGE_BYTES_MAX)
         try:
             page = _PAGES.decode(body)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise unreadable(connection.cluster, call, str(error)) from None
         found += page.items or ()
         if not page.metadata.continue_:
             break
         query["continue"] = page.metadata.continue_
+    else:
+        raise unreadable(connection.cluster, call, f"more than {counted(_PAGES_MAX, 'page')} of pods")
+    other = next((pod for pod in found if not _is_on(pod, node)), None)
+    if other is not None or not page.metadata.resource_version:
+        words = "a list without a version" if other is None else f"pod {other.metadata.key} of another node"
+        raise unreadable(connection.cluster, call, words)
     return found
+
+
+def _is_on(pod: Pod, node: NodeSeen) -> bool:
+    """What is done to a pod is done to that pod, and it is on this node."""
+    return pod.metadata.names_one and pod.spec.node_name == node.name
 
 
 def is_workload(pod: Pod) -> bool:

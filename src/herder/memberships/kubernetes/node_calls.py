@@ -16,7 +16,7 @@ from herder.ports.cluster import ClusterUnavailable, NodeGone
 from herder.remote.kubernetes.calls import NODES, Call
 from herder.remote.kubernetes.connection import FIELD_MANAGER, MERGE_PATCH, Connection
 from herder.remote.kubernetes.errors import ApiError, unreadable
-from herder.remote.kubernetes.objects import Metadata
+from herder.remote.kubernetes.objects import UNREADABLE, Metadata
 
 #: A node changes at each report of its kubelet, but not often enough to lose this race repeatedly.
 _TRIES = 5
@@ -53,7 +53,7 @@ async def current(connection: Connection, node: NodeSeen) -> Current:
         raise
     try:
         found = _CURRENT.decode(body)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise unreadable(connection.cluster, call, str(error)) from None
     if found.metadata.uid != node.uid:
         raise gone(node)

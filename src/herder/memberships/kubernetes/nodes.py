@@ -35,7 +35,10 @@ def node_seen(node: objects.Node, installation: str, resources: NamesOfResources
     try:
         allocatable = resources.capacity(node.status.allocatable or {})
     except QuantityError:
-        allocatable, text = resources.capacity({}), "Its allocatable resources cannot be read."
+        allocatable, text = (
+            resources.capacity({}),
+            f"The allocatable resources of node {metadata.name} cannot be read, so nothing fits on it. Correct its kubelet or its device plugin.",
+        )
     taints = _taints(node)
     return NodeSeen(
         name=metadata.name,

@@ -192,8 +192,8 @@ class Node(Object):
 
 
 class Usage(Object):
-    cpu: str = "0"
-    memory: str = "0"
+    cpu: str = ""
+    memory: str = ""
 
 
 class NodeMetrics(Object):

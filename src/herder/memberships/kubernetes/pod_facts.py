@@ -196,7 +196,7 @@ class PodFacts:
                 load.requested = load.requested.plus(fact.request)
             load.pods += 1
             load.workload_pods += fact.workload
-            load.daemon_pods += fact.daemon
+            load.daemon_pods += not fact.workload
             self.stale_nodes.add(fact.node)
             self._count_bound(fact, 1)
         elif isinstance(fact, Waiting):
@@ -231,7 +231,7 @@ class PodFacts:
         load.requested = load.requested.minus(fact.request)
         load.pods -= 1
         load.workload_pods -= fact.workload
-        load.daemon_pods -= fact.daemon
+        load.daemon_pods -= not fact.workload
         self.stale_nodes.add(fact.node)
         if not load.pods:
             del self._loads[fact.node]

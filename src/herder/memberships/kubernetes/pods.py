@@ -22,6 +22,7 @@ OWNER = UserName("kubernetes")
 DEFAULT_SCHEDULER = "default-scheduler"
 #: The API server gives these tolerations to every pod, for 300 s: no pool can be chosen by them.
 _USUAL_TOLERATIONS = frozenset({"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"})
+_EFFECTS = frozenset({"", *TaintEffect})
 #: What the scheduler writes where a volume is missing. Not an interface, but the only sign without the right to read claims.
 _VOLUME_WORDS = (
     "unbound immediate PersistentVolumeClaims",
@@ -45,8 +46,6 @@ class Bound:
 
     node: str
     request: Resources
-    daemon: bool
-    """Of a DaemonSet."""
     workload: bool
     """Neither of a DaemonSet nor the mirror of a static pod."""
     identity: Identity
@@ -88,12 +87,10 @@ def _bound(pod: objects.Pod, resources: NamesOfResources) -> Bound:
     except QuantityError:
         # The API server takes none that cannot be read; the pod still counts as one.
         request = resources.request({})
-    daemon, mirror = pod.metadata.of_daemon_set, pod.metadata.mirror
     return Bound(
         node=pod.spec.node_name,
         request=request,
-        daemon=daemon,
-        workload=not (daemon or mirror),
+        workload=not (pod.metadata.of_daemon_set or pod.metadata.mirror),
         identity=identity_of(pod, bound=True),
     )
 
@@ -180,8 +177,8 @@ def _tolerations(spec: objects.PodSpec) -> tuple[Toleration, ...]:
     found = set()
     for each in spec.tolerations or ():
         usual = each.key in _USUAL_TOLERATIONS and each.effect == TaintEffect.NO_EXECUTE
-        # One that compares numbers (Gt, Lt) is left out: then a pool with that taint is not chosen.
-        if not usual and each.operator in ("Exists", "Equal", ""):
+        # One that compares numbers (Gt, Lt) or has another effect is left out: then a pool with that taint is not chosen.
+        if not usual and each.operator in ("Exists", "Equal", "") and each.effect in _EFFECTS:
             found.add(
                 Toleration(
                     key=each.key,

@@ -13,9 +13,11 @@ from herder.ports.cluster import ClusterError
 from herder.remote.kubernetes.calls import ACCESS_REVIEWS, Call, Right
 from herder.remote.kubernetes.connection import Connection
 from herder.remote.kubernetes.errors import unreadable
+from herder.remote.kubernetes.objects import UNREADABLE
 
 #: HTTP dates are whole seconds.
 SKEW_MAX_MS = 5_000
+SYNCHRONISE = "Synchronise both clocks, for example with chrony."
 
 
 class _Review(msgspec.Struct):
@@ -58,20 +60,29 @@ def _identity(connection: Connection) -> Check:
 
 
 def _clock(connection: Connection, clock: Clock) -> Check:
-    name = "clock"
-    try:
-        theirs_ms = int(parsedate_to_datetime(connection.date).timestamp() * 1000)
-    except ValueError:
+    name, now_ms = "clock", clock.now_ms()
+    if _date_ms(connection) is None:
         return Check(name=name, passed=True, detail="The API server does not say its time.")
-    apart_ms = abs(theirs_ms - clock.now_ms())
-    if apart_ms <= SKEW_MAX_MS:
+    apart = clocks_apart(connection, now_ms, now_ms)
+    if not apart:
         return Check(name=name, passed=True, detail="The clocks of the API server and of this server agree.")
-    return Check(
-        name=name,
-        passed=False,
-        detail=f"The clocks of the API server and of this server are {apart_ms // 1000:,} s apart.",
-        remedy="Synchronise both clocks, for example with chrony.",
-    )
+    return Check(name=name, passed=False, detail=apart, remedy=SYNCHRONISE)
+
+
+def clocks_apart(connection: Connection, asked_ms: int, answered_ms: int) -> str:
+    """A sentence when the last answer was not written between these two times; empty when it was, or its time is not known."""
+    theirs_ms = _date_ms(connection)
+    apart_ms = 0 if theirs_ms is None else max(asked_ms - theirs_ms, theirs_ms - answered_ms)
+    if apart_ms <= SKEW_MAX_MS:
+        return ""
+    return f"The clocks of the API server and of this server are {apart_ms // 1000:,} s apart."
+
+
+def _date_ms(connection: Connection) -> int | None:
+    try:
+        return int(parsedate_to_datetime(connection.date).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None
 
 
 async def _right(connection: Connection, right: Right) -> Check:
@@ -91,7 +102,7 @@ async def _right(connection: Connection, right: Right) -> Check:
     answer = await connection.call(call, body=body)
     try:
         review = msgspec.json.decode(answer, type=_Answer).status
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise unreadable(connection.cluster, call, str(error)) from None
     if review.allowed:
         return Check(name=str(right), passed=True)

@@ -38,6 +38,7 @@ class _Source:
 
 
 class PrometheusUse:
+    named = True
     wished: Sequence[Right] = ()
 
     def __init__(

@@ -19,7 +19,7 @@ from herder.ports.cluster import ClusterError
 from herder.remote.kubernetes.calls import NODE_METRICS, Call, Right
 from herder.remote.kubernetes.connection import PAGE_BYTES_MAX, Connection
 from herder.remote.kubernetes.errors import unreadable
-from herder.remote.kubernetes.objects import moment_ms
+from herder.remote.kubernetes.objects import UNREADABLE, moment_ms
 
 #: The name of the check of a source.
 CHECKED = "use of nodes"
@@ -28,6 +28,10 @@ _METRICS: msgspec.json.Decoder[NodeMetricsList] = msgspec.json.Decoder(NodeMetri
 
 
 class UseSource(Protocol):
+    @property
+    def named(self) -> bool:
+        """Whether a person has named it: then it is a fault when it gives nothing."""
+
     @property
     def wished(self) -> Sequence[Right]:
         """The rights in the cluster without which it gives nothing."""
@@ -42,6 +46,7 @@ class UseSource(Protocol):
 
 
 class MetricsApi:
+    named = False
     wished: Sequence[Right] = WISHED
 
     def __init__(self, connection: Connection) -> None:
@@ -52,17 +57,17 @@ class MetricsApi:
         body = await self._connection.call(call, bytes_max=PAGE_BYTES_MAX)
         try:
             items = _METRICS.decode(body).items
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise unreadable(self._connection.cluster, call, str(error)) from None
         found = {}
         for item in items:
             at_ms = moment_ms(item.timestamp)
             try:
-                cpu_milli = rounded_down(nano(item.usage.cpu), Unit.MILLI)
-                memory_mib = rounded_down(nano(item.usage.memory), Unit.MIB)
+                cpu, memory = nano(item.usage.cpu), nano(item.usage.memory)
             except QuantityError:
                 continue
-            if at_ms is not None:
+            if at_ms is not None and cpu >= 0 and memory >= 0:
+                cpu_milli, memory_mib = rounded_down(cpu, Unit.MILLI), rounded_down(memory, Unit.MIB)
                 found[item.metadata.name] = WorkerUse(cpu_milli=cpu_milli, memory_mib=memory_mib, at_ms=at_ms)
         return found
 

@@ -40,7 +40,7 @@ class NodeSeen:
     ready: bool | None
     """None: the cluster does not know (its kubelet is silent)."""
     text: str = ""
-    """Why it is not ready, for people."""
+    """Why it is not ready, or why nothing fits on it although it is, for people."""
     cordoned: bool = False
     draining_by_taint: bool = False
     """It carries a taint that evicts pods, set by the cluster itself."""
@@ -55,6 +55,7 @@ class NodeSeen:
     workload_pods: int = 0
     """That have not ended: all but those of DaemonSets and mirrors of static ones."""
     daemon_pods: int = 0
+    """Those: each takes a place on the node, and none is work."""
     conditions: tuple[NodeCondition, ...] = ()
     use: WorkerUse | None = None
 

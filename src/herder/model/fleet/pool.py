@@ -256,6 +256,8 @@ class JobRules:
     """A worker takes one job, and is removed when that has ended. Its templates have one slot then."""
     cpu_limit: CpuLimit = CpuLimit.WEIGHT
     """Of jobs that do not say it themselves. A weight, because idle CPU that nobody may use is paid for all the same."""
+    containers: bool = False
+    """Whether the machines of its workers have a container engine, so that jobs with an image may run there."""
     minimum_run_s: float | None = None
     """No attempt is preempted here before it has run so long; None: as `Preemption` says."""
 

@@ -50,6 +50,8 @@ class ClusterSeen:
     """When everything in it was known to be so; None: never."""
     fault: str = ""
     """A sentence: why it is not up to date, and what to do."""
+    notes: tuple[str, ...] = ()
+    """Sentences about what is wrong although it is up to date."""
     version: str = ""
     nodes: tuple[NodeSeen, ...] = ()
     pending: tuple[PodGroup, ...] = ()

@@ -133,4 +133,5 @@ class JobClass:
 
 
 #: What can run an attempt on a worker; `agent/runtimes/` has one module for each.
-RUNTIMES = frozenset({"process", "noop"})
+CONTAINER = "container"
+RUNTIMES = frozenset({"process", "noop", CONTAINER})

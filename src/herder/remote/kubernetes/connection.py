@@ -24,7 +24,7 @@ from herder.remote.kubernetes.errors import (
     unreachable,
     unreadable,
 )
-from herder.remote.kubernetes.objects import encoded, status_of
+from herder.remote.kubernetes.objects import UNREADABLE, encoded, status_of
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -37,6 +37,7 @@ ANSWER_BYTES_MAX = 8 * 2**20
 PAGE_BYTES_MAX = 128 * 2**20
 _CONNECTIONS_MAX = 32
 _PORT_MAX = 65_535
+_VERSION_LENGTH = 64
 
 
 @contextmanager
@@ -111,8 +112,8 @@ class Connection:
         """Such as v1.36.2."""
         body = await self.call(Call(verb="get", url="/version"))
         try:
-            return msgspec.json.decode(body, type=_Version).gitVersion
-        except msgspec.MsgspecError as error:
+            return msgspec.json.decode(body, type=_Version).gitVersion[:_VERSION_LENGTH]
+        except UNREADABLE as error:
             raise ClusterError(
                 f"{self.url} is not the address of a Kubernetes API. Correct the address of cluster {self.cluster}."
             ) from error

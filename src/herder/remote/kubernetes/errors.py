@@ -10,7 +10,7 @@ import httpx
 from herder.model.values.phrases import clause, sentences
 from herder.ports.cluster import ClusterError, ClusterForbidden, ClusterUnavailable
 from herder.remote.kubernetes.calls import Call
-from herder.remote.kubernetes.objects import Status
+from herder.remote.kubernetes.objects import RETRY_AFTER_MAX_S, Status
 
 
 class ApiError(ClusterError):
@@ -41,7 +41,7 @@ class ApiBusy(ClusterUnavailable):
     def __init__(self, text: str, status: Status, retry_after_s: float = 0.0) -> None:
         super().__init__(text)
         self.status = status
-        self.retry_after_s = max(retry_after_s, status.retry_after_s)
+        self.retry_after_s = min(max(retry_after_s, status.retry_after_s), RETRY_AFTER_MAX_S)
 
     @property
     def too_new(self) -> bool:

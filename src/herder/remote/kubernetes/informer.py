@@ -17,7 +17,7 @@ from herder.ports.cluster import ClusterError, ClusterUnavailable
 from herder.remote.kubernetes.calls import Call, Resource
 from herder.remote.kubernetes.connection import PAGE_BYTES_MAX, Connection, Lines
 from herder.remote.kubernetes.errors import ApiBusy, ApiError, refused, unreadable
-from herder.remote.kubernetes.objects import ListMetadata, Metadata, status_of
+from herder.remote.kubernetes.objects import UNREADABLE, ListMetadata, Metadata, status_of
 from herder.wire.decode_errors import explained
 
 
@@ -30,6 +30,8 @@ class Item(Protocol):
 _WAITED_S = 0.002
 #: The time-out for silence is moved on at most so often: this is for every event.
 _LIMIT_EVERY_S = 1.0
+#: A version of more digits is compared as a text: it is none of Kubernetes' numbers, which have 64 bits.
+_DIGITS_MAX = 20
 
 T = TypeVar("T", bound=Item)
 T_contra = TypeVar("T_contra", bound=Item, contravariant=True)
@@ -80,6 +82,8 @@ class Pace:
     gather_s: float = 0.05
     pause_s: float = 1.0
     pause_max_s: float = 60.0
+    objects_max: int = 500_000
+    """Of one kind; the largest clusters have 150,000 pods. A server that sends more has no end."""
     too_new_max: int = 3
     """So many times it is believed that the server only lags behind; then its state was set back, and the list is read again."""
 
@@ -131,12 +135,14 @@ class Informer(Generic[T]):
         failures = 0
         while True:
             self._watched = False
+            began_s = asyncio.get_running_loop().time()
             try:
                 if self._version is None:
                     await self._list()
                 await self._watch(self._version or "")
                 # A server that ends each watch at once is not asked again at once.
-                pause_s = 0.0 if self._watched else self._pace.pause_s
+                at_once = asyncio.get_running_loop().time() - began_s < self._pace.pause_s
+                pause_s = self._pace.pause_s if at_once or not self._watched else 0.0
                 failures = 0
             except ClusterError as error:
                 # A list alone is no success: a server that refuses each watch would be listed for ever.
@@ -181,6 +187,7 @@ class Informer(Generic[T]):
         """All of them. What is no longer there is dropped when the last page has come."""
         call = Call(verb="list", resource=self._resource)
         seen: set[str] = set()
+        tokens: set[str] = set()
         following = ""
         while True:
             query = {
@@ -205,6 +212,9 @@ class Informer(Generic[T]):
             following = metadata.continue_
             if not following:
                 break
+            if following in tokens or len(tokens) > self._pace.objects_max:
+                raise unreadable(self._connection.cluster, call, "pages without an end")
+            tokens.add(following)
         for key in self._known.keys() - seen:
             self._drop(key)
         self._version = metadata.resource_version
@@ -215,8 +225,10 @@ class Informer(Generic[T]):
     def _decoded(self, call: Call, body: bytes) -> tuple[ListMetadata, list[T]]:
         try:
             page = self._pages.decode(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise unreadable(self._connection.cluster, call, explained(error)[0]) from None
+        if not page.metadata.resource_version:
+            raise unreadable(self._connection.cluster, call, "a list without a version")
         return page.metadata, page.items or []
 
     async def _watch(self, version: str) -> None:
@@ -247,10 +259,11 @@ class Informer(Generic[T]):
         asked_s = limited_s = loop.time()
         while (some := await lines.some()) is not None:
             now_s = loop.time()
-            if now_s - limited_s >= _LIMIT_EVERY_S:
-                limit.reschedule(now_s + self._pace.silence_s)
-                limited_s = now_s
             if some:
+                # Parts of a line are no news: a body may come byte by byte for ever.
+                if now_s - limited_s >= _LIMIT_EVERY_S:
+                    limit.reschedule(now_s + self._pace.silence_s)
+                    limited_s = now_s
                 self._take(call, some)
             if now_s - asked_s >= _WAITED_S:
                 await asyncio.sleep(self._pace.gather_s)
@@ -261,12 +274,13 @@ class Informer(Generic[T]):
         for line in lines:
             try:
                 event = self._events.decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                changes = self._take_event(call, event.type, event.object) or changes
+            except UNREADABLE as error:
                 failure = self._failed(call, line, error)
                 break
-            if event.type != "BOOKMARK":
-                changes = self._take_event(event.type, event.object) or changes
-            self._version = event.object.metadata.resource_version
+            except ClusterError as error:
+                failure = error
+                break
             self._watched = True
         if self._watched:
             self._heard()
@@ -279,14 +293,22 @@ class Informer(Generic[T]):
         """The server says why it ends the watch, or it is not Kubernetes."""
         try:
             event = _ENDINGS.decode(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNREADABLE:
             return unreadable(self._connection.cluster, call, explained(error)[0])
         if event.type != "ERROR":
             return unreadable(self._connection.cluster, call, explained(error)[0])
         return refused(self._connection.cluster, call, status_of(event.object, 500))
 
-    def _take_event(self, kind: str, item: T) -> bool:
-        """Whether it says something new. An event of an earlier object of the same name does not."""
+    def _take_event(self, call: Call, kind: str, item: T) -> bool:
+        """Whether it says something new. An event of an earlier object of the same name does not, and neither does one that comes late."""
+        version = item.metadata.resource_version
+        if not version:
+            raise unreadable(self._connection.cluster, call, "an event without a version")
+        news = _later(version, self._version or "")
+        if news:
+            self._version = version
+        if kind == "BOOKMARK":
+            return False
         key, uid = item.metadata.key, item.metadata.uid
         known = self._known.get(key)
         if kind == "DELETED":
@@ -294,16 +316,32 @@ class Informer(Generic[T]):
                 return False
             self._drop(key)
             return True
-        if known is not None and known[0] == uid and not _later(item.metadata.resource_version, known[1]):
+        if not news if known is None or known[0] != uid else not _later(version, known[1]):
             return False
         self._put(key, item)
         return True
 
     def _put(self, key: str, item: T) -> None:
         mark = (item.metadata.uid, item.metadata.resource_version)
-        if self._known.get(key) != mark:
-            self._known[key] = mark
-            self._reader.put(key, item)
+        known = self._known.get(key)
+        if known == mark:
+            return
+        if known is None:
+            self._check(item)
+        self._known[key] = mark
+        self._reader.put(key, item)
+
+    def _check(self, item: T) -> None:
+        """Of what is new."""
+        call, pace = Call(verb="list", resource=self._resource), self._pace
+        if not item.metadata.names_one:
+            raise unreadable(
+                self._connection.cluster, call, f"an object with the name {item.metadata.name[:100]!r}"
+            )
+        if len(self._known) >= pace.objects_max:
+            raise unreadable(
+                self._connection.cluster, call, f"more than {pace.objects_max:,} {self._resource.plural}"
+            )
 
     def _drop(self, key: str) -> None:
         del self._known[key]
@@ -312,6 +350,6 @@ class Informer(Generic[T]):
 
 def _later(version: str, known: str) -> bool:
     """Versions are numbers of one counter; what is not is only compared for being the same."""
-    if version.isdecimal() and known.isdecimal():
+    if all(each.isdecimal() and len(each) <= _DIGITS_MAX for each in (version, known)):
         return int(version) > int(known)
     return version != known

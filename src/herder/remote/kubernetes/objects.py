@@ -3,10 +3,15 @@
 Only fields that are used are named: the rest of an object is skipped while it is read, and costs no memory.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+
+#: What a decoder raises when the bytes are no JSON, are nested too deeply, or have another form.
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+#: A server that asks for a longer pause is asked after this one.
+RETRY_AFTER_MAX_S = 300.0
 
 
 class Owner(msgspec.Struct, gc=False):
@@ -35,6 +40,12 @@ class Metadata(msgspec.Struct, rename="camel", gc=False):
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
     @property
+    def names_one(self) -> bool:
+        """Whether its path names this object and no other: a call to a node with the name `..` or with none would meet all nodes."""
+        parts = (self.name, self.namespace or "-")
+        return bool(self.uid) and not any(part in ("", ".", "..") or "/" in part for part in parts)
+
+    @property
     def mirror(self) -> bool:
         """Whether it only shows a static pod of its node."""
         return self.annotations is not None and self.annotations.mirror is not None
@@ -45,7 +56,9 @@ class Metadata(msgspec.Struct, rename="camel", gc=False):
 
 
 class ListMetadata(msgspec.Struct, rename="camel", gc=False):
-    resource_version: str = ""
+    """Every list has a version: what has none is no list, and not an empty one either."""
+
+    resource_version: str
     continue_: str = msgspec.field(default="", name="continue")
 
 
@@ -83,7 +96,7 @@ def status_of(body: bytes | msgspec.Raw, code: int) -> Status:
     """Whatever was answered: a body that is no Status has its beginning as message."""
     try:
         status = _STATUS.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         return Status(message=bytes(body[:200]).decode(errors="replace"), code=code)
     status.code = status.code or code
     return status
@@ -96,6 +109,7 @@ def encoded(body: Any) -> bytes:
 def moment_ms(text: str) -> int | None:
     """A time as Kubernetes writes it, in milliseconds since the epoch; None when it is none."""
     try:
-        return int(datetime.fromisoformat(text).timestamp() * 1000)
-    except ValueError:
+        found = datetime.fromisoformat(text)
+        return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
         return None

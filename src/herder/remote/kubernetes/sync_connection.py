@@ -151,7 +151,7 @@ class SyncConnection:
     def _note_time(self, date: str) -> None:
         try:
             self.now_ms = int(parsedate_to_datetime(date).timestamp() * 1000)
-        except ValueError:
+        except (ValueError, OverflowError):
             return  # the time of before holds
 
     def _bounded(self, call: Call, answer: httpx.Response, bytes_max: int, until_ms: float) -> bytes:

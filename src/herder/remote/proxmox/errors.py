@@ -129,10 +129,15 @@ def succeeded(exit_status: str) -> bool:
 
 
 def _of(kind: type[DriverError], sentence: str) -> DriverError:
-    remedy = _REMEDIES.get(kind, "")
+    remedy = next((text for words, text in _REMEDIES_OF_WORDS if words in sentence.lower()), "")
+    remedy = remedy or _REMEDIES.get(kind, "")
     return kind(f"{sentence} {remedy}".strip())
 
 
+_REMEDIES_OF_WORDS = (
+    ("no quorum", "Start more of its nodes."),
+    ("is locked (", "Wait for the task that has locked it. When none runs, run `qm unlock` there."),
+)
 _REMEDIES: dict[type[DriverError], str] = {
     OutOfCapacity: "Free space or memory there, or add a node.",
     InvalidRequest: "Correct the driver's settings, the pool's driver_options or the VM.",
@@ -150,4 +155,4 @@ def _missing(what: str, said: str, token: str) -> str:
 
 def _short(text: str) -> str:
     plain = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return (plain[:_TEXT_MAX] or "no explanation").rstrip(".")
+    return (plain[:_TEXT_MAX] or "no explanation").rstrip(".?!")

@@ -357,8 +357,7 @@ _FIELDS: tuple[Field, ...] = (
         read=validation.flag,
         write=same,
         schema=FLAG,
-        doc="Whether a worker takes one job only and is removed when that has ended, as a driver for Kubernetes Jobs needs it. The templates of the "
-        "pool then have 1 slot.",
+        doc="Whether a worker takes one job only and is removed when that has ended, as a driver for Kubernetes Jobs needs it. The templates of the pool then have 1 slot.",
     ),
     pairs("labels", "labels", "Labels of each worker, matched by the selectors of jobs."),
     Field(
@@ -376,6 +375,13 @@ _FIELDS: tuple[Field, ...] = (
         write=str,
         schema={"enum": [each.value for each in CpuLimit]},
         doc="weight: jobs share the CPU in proportion to their requests and may use idle CPU. hard: no job uses more than it requested.",
+    ),
+    plain(
+        "containers",
+        validation.flag,
+        FLAG,
+        "Whether the machines of this pool have a container engine (Docker or Podman), so that jobs with an image run there.",
+        "jobs.",
     ),
     plain(
         "default_eligible",

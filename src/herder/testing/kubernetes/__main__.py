@@ -18,16 +18,20 @@ from herder.testing.kubernetes.settings import ClusterSettings
 from herder.testing.kubernetes.wall_clock import now_ms
 
 PARENT_EVERY_S = 0.5
+#: Of a node that is created without a capacity, beside what the recording has: real nodes report it.
+DISK = {"ephemeral-storage": "100Gi"}
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
     parent = os.getppid()  # before the address is known: who reads it may end at once
     loop = asyncio.get_running_loop()
     settings = ClusterSettings(
+        default_capacity=ClusterSettings().default_capacity | DISK,
         played_nodes=not arguments.no_kubelets,
         run_commands=arguments.run_commands,
         node_grace_ms=int(arguments.node_grace_s * 1000),
         managed_fields=not arguments.no_managed_fields,
+        anonymous_admin=arguments.anonymous_admin,
     )
     clock = LoopClock(loop, now_ms(), arguments.scale)
     edge = Edge(Running(Cluster(settings, clock.now_ms()), loop, clock))
@@ -67,6 +71,11 @@ def main() -> None:
     )
     parser.add_argument(
         "--no-managed-fields", action="store_true", help="Keep no managedFields, to take less memory."
+    )
+    parser.add_argument(
+        "--anonymous-admin",
+        action="store_true",
+        help="Accept requests without a token as those of the administrator: kubectl sends no token over HTTP.",
     )
     asyncio.run(_serve(parser.parse_args()))
 

@@ -37,7 +37,13 @@ from herder.testing.kubernetes.objects.resources import (
 from herder.testing.kubernetes.objects.store import Change, Store
 from herder.testing.kubernetes.objects.stored import DECODER, ENCODER
 from herder.testing.kubernetes.objects.times import rfc3339
-from herder.testing.kubernetes.rights.users import AUTHENTICATED, Tokens, User, service_account
+from herder.testing.kubernetes.rights.users import (
+    ADMINISTRATORS,
+    AUTHENTICATED,
+    Tokens,
+    User,
+    service_account,
+)
 from herder.testing.kubernetes.scheduler.loop import Scheduler
 from herder.testing.kubernetes.settings import ClusterSettings
 
@@ -75,6 +81,8 @@ class Cluster:
         self.tokens = Tokens()
         for token, (name, groups) in self.settings.tokens.items():
             self.tokens.add(token, User(name=name, groups=(*groups, AUTHENTICATED)))
+        if self.settings.anonymous_admin:
+            self.tokens.nobody = User(name="kubernetes-admin", groups=(ADMINISTRATORS, AUTHENTICATED))
         self.service = Service(self.verbs, self.registry, self.tokens)
         self.store.listen(SERVICE_ACCOUNTS, self._account_changed)
         self.nodes = Nodes(self.verbs, self.moment)

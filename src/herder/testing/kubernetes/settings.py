@@ -15,6 +15,8 @@ class ClusterSettings:
         default_factory=lambda: {ADMIN_TOKEN: ("kubernetes-admin", ("system:masters",))}
     )
     """Token → user and groups."""
+    anonymous_admin: bool = False
+    """Requests without a token are those of the administrator: kubectl sends no token over plain HTTP."""
     history: int = HISTORY
     """Changes of a resource that watches can resume from."""
     managed_fields: bool = True

@@ -50,7 +50,8 @@ class InProcessTransport(httpx.AsyncBaseTransport):
             return httpx.Response(200, headers=headers, stream=_Lines(found), request=request)
         if found.cut:
             raise httpx.ReadError("the connection broke", request=request)
-        return httpx.Response(found.status, headers=found.headers, content=found.body, request=request)
+        headers = {**found.headers, "Date": _date(self._running)}
+        return httpx.Response(found.status, headers=headers, content=found.body, request=request)
 
 
 class SyncInProcessTransport(httpx.BaseTransport):
@@ -67,9 +68,12 @@ class SyncInProcessTransport(httpx.BaseTransport):
         limit_s = limits.get("read")
         if found.cut or (limit_s is not None and running.clock.wait_s(found.delay_ms) > limit_s):
             raise httpx.ReadTimeout("no answer came", request=request)
-        at_ms = running.clock.now_ms() + running.cluster.faults.skew_ms
-        headers = {**found.headers, "Date": formatdate(at_ms / 1000, usegmt=True)}
+        headers = {**found.headers, "Date": _date(running)}
         return httpx.Response(found.status, headers=headers, content=found.body, request=request)
+
+
+def _date(running: Running) -> str:
+    return formatdate((running.clock.now_ms() + running.cluster.faults.skew_ms) / 1000, usegmt=True)
 
 
 def _asked(running: Running, request: httpx.Request, body: bytes) -> Answer | Watch:

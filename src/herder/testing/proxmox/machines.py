@@ -87,7 +87,15 @@ def _ending(state: State, vm: Vm) -> Callable[[], None]:
 
 def stop(state: State, vm: Vm, _asked: Mapping[str, str], user: str) -> str:
     _unlocked(vm)
-    return state.begin(vm.node, "qmstop", str(vm.vmid), user, state.times.stop_ms, _ending(state, vm))
+    if not vm.ha_state:
+        return state.begin(vm.node, "qmstop", str(vm.vmid), user, state.times.stop_ms, _ending(state, vm))
+
+    def ask() -> None:
+        """The task only asks: the manager of the cluster stops it later."""
+        vm.ha_state = "stopped"
+        state.begin(vm.node, "qmstop", str(vm.vmid), "root@pam", state.times.ha_ms, _ending(state, vm))
+
+    return state.begin(vm.node, "hastop", str(vm.vmid), user, 0, ask)
 
 
 def shutdown(state: State, vm: Vm, asked: Mapping[str, str], user: str) -> str:

@@ -51,6 +51,8 @@ class ProxmoxTimes:
     stop_ms: int = 1_000
     shutdown_ms: int = 5_000
     shutdown_timeout_ms: int = 180_000
+    ha_ms: int = 10_000
+    """From the request of high availability until its manager acts."""
     delete_ms: int = 1_000
     upload_ms: int = 200
     migrate_ms: int = 5_000

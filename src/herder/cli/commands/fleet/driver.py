@@ -1,4 +1,4 @@
-"""`herder driver`: show drivers; freeze, unfreeze and forget them."""
+"""`herder driver`: show and check drivers; freeze, unfreeze and forget them."""
 
 from typing import Annotated
 
@@ -6,8 +6,10 @@ import typer
 
 from herder.cli.shell.commands import command, noun
 from herder.cli.shell.completion import DriverArgument
+from herder.cli.shell.exit_codes import Code
 from herder.cli.shell.options import UNCHANGED, DryRun, Message, Watch, Yes
 from herder.cli.shell.session import session, suggesting
+from herder.cli.views.clusters import CHECKS
 from herder.cli.views.drivers import DRIVERS, details
 
 
@@ -15,6 +17,7 @@ def build() -> typer.Typer:
     app = noun("Drivers, which create and remove workers at providers.", example="herder driver list")
     command(app, "list", example="herder driver list\nherder driver list -o wide")(show_all)
     command(app, "get", example="herder driver get local")(get)
+    command(app, "check", example="herder driver check local")(check)
     command(app, "freeze", example='herder driver freeze local --message "maintenance"')(freeze)
     command(app, "unfreeze", example="herder driver unfreeze local")(unfreeze)
     command(app, "forget", example="herder driver forget old --dry-run")(forget)
@@ -42,6 +45,19 @@ def get(ctx: typer.Context, driver: DriverArgument) -> None:
     with suggesting(say, "driver", driver):
         found = say.client.drivers.get(driver)
     say.printer.one(DRIVERS, found, details(found, say.printer.now_s))
+
+
+def check(ctx: typer.Context, driver: DriverArgument) -> None:
+    """Check that a provider answers, and that all that the driver needs is there.
+
+    The exit code is 1 when a check fails.
+    """
+    say = session(ctx)
+    with suggesting(say, "driver", driver):
+        found = say.client.drivers.check(driver)
+    say.printer.items(CHECKS, found.checks)
+    if not found.passed:
+        raise typer.Exit(Code.FAILURE)
 
 
 def freeze(ctx: typer.Context, driver: DriverArgument, message: Message = "") -> None:

@@ -1,12 +1,13 @@
 """Search in batches, newest first. Called by `control/reads/port.py`."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Connection, Row, cast, func, select, type_coerce
 
 from herder.control.kernel.core import Core
-from herder.control.reads.jobs import BATCH_STATES, batch_row_view
+from herder.control.reads.jobs import BATCH_STATES, PAGE, batch_page, batch_row_view
 from herder.control.reads.search.conditions import condition
 from herder.control.reads.search.language import ATTRIBUTE, Column, Kind, Term, parse
 from herder.control.reads.visibility import PAGE_MAX, in_view
@@ -32,18 +33,23 @@ COLUMNS = {
 }
 
 
-async def search_batches(
-    core: Core,
-    who: Principal,
-    text: str,
-    *,
-    user: str | None,
-    state: str | None,
-    after: int | None,
-    limit: int,
-) -> Page:
-    """Those that `who` may see. Raises Refused."""
-    terms = parse(text, COLUMNS, core.clock.now_ms())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchFilter:
+    """`query`: a search (`language.py`)."""
+
+    user: str | None = None
+    state: str | None = None
+    query: str | None = None
+    after: int | None = None
+    limit: int = PAGE
+
+
+async def list_batches(core: Core, who: Principal, wanted: BatchFilter) -> Page:
+    """Those that `who` may see, newest first. Raises Refused."""
+    user, state, after, limit = wanted.user, wanted.state, wanted.after, wanted.limit
+    if wanted.query is None:
+        return await batch_page(core, who, user=user, state=state, after=after, limit=limit)
+    terms = parse(wanted.query, COLUMNS, core.clock.now_ms())
     b, limit = t.batches.c, max(1, min(limit, PAGE_MAX))
     window = select(b.id).where(*in_view(scope_of(who), t.batches)).order_by(b.id.desc()).limit(SCANNED_MAX)
     window = window.where(b.state != DELETED)

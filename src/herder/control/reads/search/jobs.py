@@ -10,7 +10,15 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, and_, func, select
 
 from herder.control.kernel.core import Core
-from herder.control.reads.jobs import JOB_STATES, JobFilter, batch_view, state_is, view_of, with_attempt
+from herder.control.reads.jobs import (
+    JOB_STATES,
+    JobFilter,
+    batch_view,
+    job_page,
+    state_is,
+    view_of,
+    with_attempt,
+)
 from herder.control.reads.search.conditions import condition
 from herder.control.reads.search.language import Column, Kind, Term, parse
 from herder.control.reads.visibility import PAGE_MAX, jobs_of_batch, newest_jobs
@@ -54,9 +62,11 @@ class _Window:
     """In the order in which they were added: those of one batch."""
 
 
-async def search_jobs(core: Core, who: Principal, wanted: JobFilter, text: str) -> Page:
-    """Those that `who` may see, in the order of the list without a search. Raises Refused."""
-    terms = parse(text, COLUMNS, core.clock.now_ms())
+async def list_jobs(core: Core, who: Principal, wanted: JobFilter) -> Page:
+    """Those that `who` may see, with a search and without in the same order. Raises Refused."""
+    if wanted.query is None:
+        return await job_page(core, who, wanted)
+    terms = parse(wanted.query, COLUMNS, core.clock.now_ms())
     batch = _only(terms, "batch") if wanted.batch is None else wanted.batch
     if batch is not None:
         await batch_view(core, who, int(batch))

@@ -51,32 +51,28 @@ class _Host:
     """In the order in which they began."""
 
 
-class _Turn(asyncio.Handle):
+class _OfHost:
     """A callback of a host: it waits while the host is stopped, and never runs when it is dead."""
 
-    __slots__ = ("host",)
+    __slots__ = ()
     host: _Host
 
     def _run(self) -> None:
         host = self.host
         if host.stopped and not host.dead:
-            host.waiting.append(self)
+            host.waiting.append(self)  # type: ignore[arg-type]
         elif not host.dead:
-            super()._run()
+            super()._run()  # type: ignore[misc]
 
 
-class _Timer(asyncio.TimerHandle):
+class _Turn(_OfHost, asyncio.Handle):
+    __slots__ = ("host",)
+
+
+class _Timer(_OfHost, asyncio.TimerHandle):
     """The same at a time."""
 
     __slots__ = ("host",)
-    host: _Host
-
-    def _run(self) -> None:
-        host = self.host
-        if host.stopped and not host.dead:
-            host.waiting.append(self)
-        elif not host.dead:
-            super()._run()
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):

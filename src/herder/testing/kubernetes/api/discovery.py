@@ -1,4 +1,4 @@
-"""What the server says about itself: version, health, groups and resources."""
+"""What the server says about itself: version, health, groups, resources, and a little OpenAPI."""
 
 from herder.testing.kubernetes.api.answers import Answer
 from herder.testing.kubernetes.api.routes import Registry
@@ -83,7 +83,30 @@ def discovery(registry: Registry, path: str) -> Answer | None:
         return Answer.of(200, {"kind": "APIGroup", "apiVersion": "v1", **group})
     if (parts[0:1] == ["api"] and len(parts) == 2) or (parts[0:1] == ["apis"] and len(parts) == 3):
         return _resources(registry, "/".join(parts[1:]))
+    if parts[:2] == ["openapi", "v3"]:
+        return _openapi(registry, "/".join(parts[2:]))
     return None
+
+
+def _openapi(registry: Registry, version_path: str) -> Answer | None:
+    """As far as kubectl reads it before it sends a manifest: that the server itself checks fields."""
+    paths: dict[str, Json] = {}
+    for resource in registry.all():
+        place = f"{'apis' if resource.group else 'api'}/{resource.api_version}"
+        paths.setdefault(place, {})[f"/{place}/{resource.plural}/{{name}}"] = {"patch": _patch(resource)}
+    if not version_path:
+        index = {place: {"serverRelativeURL": f"/openapi/v3/{place}"} for place in paths}
+        return Answer.of(200, {"paths": index})
+    if version_path not in paths:
+        return None
+    info = {"title": "Kubernetes", "version": VERSION["gitVersion"]}
+    return Answer.of(200, {"openapi": "3.0.0", "info": info, "paths": paths[version_path]})
+
+
+def _patch(resource: Resource) -> Json:
+    kind = {"group": resource.group, "kind": resource.kind, "version": resource.version}
+    parameter = {"name": "fieldValidation", "in": "query", "schema": {"type": "string"}}
+    return {"parameters": [parameter], "x-kubernetes-group-version-kind": kind}
 
 
 def _resources(registry: Registry, api_version: str) -> Answer | None:

@@ -33,6 +33,8 @@ def service_account(namespace: str, name: str) -> User:
 class Tokens:
     held: dict[str, tuple[User, int | None]] = field(default_factory=dict)
     """Token → user, and when it ends."""
+    nobody: User = ANONYMOUS
+    """Who a request without a token is."""
 
     def add(self, token: str, user: User, until_ms: int | None = None) -> None:
         self.held[token] = (user, until_ms)
@@ -49,7 +51,7 @@ class Tokens:
         """Raises ApiError 401."""
         text = headers.get("authorization", "")
         if not text:
-            return ANONYMOUS
+            return self.nobody
         scheme, _, token = text.partition(" ")
         found = self.held.get(token.strip())
         if scheme.lower() != "bearer" or found is None or (found[1] is not None and now_ms >= found[1]):

@@ -1,6 +1,7 @@
 """The scheduler: takes pods that are bound to no node, in the order of their priority, and binds each, or says why it cannot."""
 
 from collections import Counter
+from collections.abc import Iterable
 
 from herder.testing.kubernetes.api.deletion import delete
 from herder.testing.kubernetes.api.evictions import bound, disruption_target
@@ -35,6 +36,8 @@ class Scheduler(Controller[Key]):
         super().__init__(verbs, moment)
         self.state = ClusterState()
         self._waiting: dict[Key, PodInfo] = {}
+        self._beside: dict[Key, PodInfo] = {}
+        """Those of them that other pods can make fit."""
         self._tries: dict[Key, tuple[int, int]] = {}
         """How often it was tried, and when last."""
         self._hopeless: dict[bytes, tuple[int, str]] = {}
@@ -55,22 +58,34 @@ class Scheduler(Controller[Key]):
         self._try_all()
 
     def _pod_changed(self, change: Change) -> None:
+        key, place = change.new.key, self.state.places.get(change.new.key)
         if self.state.pod_changed(change):
             self._try_all()
-        key = change.new.key
+        elif self.state.places.get(key) != place:
+            self._try_beside(pod_info(change.new))
         if _is_waiting(change):
             info = pod_info(change.new)
             held = self._waiting.get(key)
             self._waiting[key] = info
+            if info.with_pods or info.spreads:
+                self._beside[key] = info
             if held is None or held.uid != info.uid or held.shape != info.shape:
                 self._tries.pop(key, None)
                 self.queue.add(key)
         elif self._waiting.pop(key, None) is not None:
+            self._beside.pop(key, None)
             self._tries.pop(key, None)
             self.queue.forget(key)
 
+    def _try_beside(self, bound: PodInfo) -> None:
+        """Pods that waited for one such as this to be bound."""
+        self._try_again([key for key, waiting in self._beside.items() if waiting.may_wait_for(bound)])
+
     def _try_all(self) -> None:
-        for key in self._waiting:
+        self._try_again(self._waiting)
+
+    def _try_again(self, keys: Iterable[Key]) -> None:
+        for key in keys:
             tries, last_ms = self._tries.get(key, (0, 0))
             if key in self.state.nominated or not tries:
                 self.queue.add(key)

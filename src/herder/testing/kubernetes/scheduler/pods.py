@@ -90,6 +90,12 @@ class PodInfo:
         """Where it fits depends on where other pods are."""
         return bool(self.with_pods or self.apart_from or self.spreads)
 
+    def may_wait_for(self, bound: "PodInfo") -> bool:
+        """Must this pod be beside pods such as `bound`, or be spread with them?"""
+        return any(each.meets(bound) for each in self.with_pods) or any(
+            each.meets(bound) for each in self.spreads
+        )
+
 
 def _node_terms(affinity: Json) -> tuple[NodeTerm, ...] | None:
     required = (affinity.get("nodeAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution")

@@ -5,7 +5,7 @@ from typing import Any
 
 from herder.testing.kubernetes.api.answers import Cause
 from herder.testing.kubernetes.objects import Json
-from herder.testing.kubernetes.objects.quantities import milli
+from herder.testing.kubernetes.objects.quantities import milli, written
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
 
@@ -16,14 +16,19 @@ def containers(spec: Json) -> Iterator[Json]:
 
 
 def read_spec(spec: Json) -> None:
-    """Raises ValueError when a quantity is none."""
+    """Numbers become texts, as the API answers them. Raises ValueError when a quantity is none."""
     for container in containers(spec):
         resources = container.get("resources") or {}
         for part in ("limits", "requests"):
-            for value in (resources.get(part) or {}).values():
-                milli(value)
-    for value in (spec.get("overhead") or {}).values():
-        milli(value)
+            _read_quantities(resources.get(part) or {})
+    _read_quantities(spec.get("overhead") or {})
+
+
+def _read_quantities(amounts: Json) -> None:
+    for name, value in amounts.items():
+        read = milli(value)
+        if not isinstance(value, str):
+            amounts[name] = written(read)
 
 
 def default_spec(spec: Json) -> None:

@@ -1,0 +1,301 @@
+"""One attempt in a container: image, container, output, limits, end, and its removal, as one task on the event loop.
+
+Made by the container runtime. It reports its end exactly once, whatever the engine does, and leaves no container that it can reach.
+"""
+
+import asyncio
+import logging
+import os
+from contextlib import suppress
+from typing import Protocol
+
+from herder.agent.containers import request
+from herder.agent.containers.engine import Engine, EngineDown, EngineRefused, State
+from herder.agent.containers.images import ImageMissing, Images
+from herder.agent.containers.measure import Measured
+from herder.agent.environment import clock
+from herder.agent.environment.settings import AgentSettings
+from herder.agent.processes.outcome import judge
+from herder.agent.processes.output import Output
+from herder.agent.processes.scratch import Scratch
+from herder.agent.runtimes import Report, Verdict, fault
+from herder.model.values.phrases import sentence
+from herder.model.work.job import Cause
+from herder.wire.exchange import Assignment, Finished, JobPayload
+
+_LOG = logging.getLogger(__name__)
+SAMPLE_S = 1.0
+OUTPUT_BYTES_AHEAD = 4 * 2**20
+"""Written to the output file between two looks, before one is taken at once: a container that prints without end fills no disk."""
+BACK_S = 60.0
+"""How long an engine that went away may take until it is known what became of the container."""
+_AGAIN_S = 1.0
+_TAIL_S = 5.0
+"""For the rest of the output after the end."""
+_LOST = Verdict("failed", Cause.INFRASTRUCTURE, "The container is gone, and not by Herder.")
+
+
+class Machine(Protocol):
+    """What attempts on one machine share. Implemented by the container runtime."""
+
+    settings: AgentSettings
+    report: Report
+    engine: Engine
+    images: Images
+    labels: dict[str, str]
+    names: dict[str, str]
+    loop: asyncio.AbstractEventLoop
+
+    def ended(self, attempt: "ContainerAttempt", finished: Finished) -> None: ...
+
+    def engine_is_down(self, error: EngineDown) -> None: ...
+
+    def remove(self, scratch: Scratch) -> None: ...
+
+
+class ContainerAttempt:
+    def __init__(
+        self,
+        runtime: Machine,
+        assignment: Assignment,
+        payload: JobPayload,
+        scratch: Scratch,
+        started_at_ms: int,
+    ) -> None:
+        self.job = assignment.job
+        self.attempt = assignment.attempt
+        self.started_at_ms = started_at_ms
+        self._began_ms = clock.CLOCK.monotonic_ms()
+        self._runtime = runtime
+        self._assignment = assignment
+        self._payload = payload
+        self._scratch = scratch
+        self._output = Output(self.job, self.attempt, scratch.output, runtime.settings.log_most_bytes)
+        self._measured = Measured()
+        self._verdict: Verdict | None = None
+        self._container = ""
+        self._runs = False
+        self._stopping: asyncio.Task[None] | None = None
+        self._removed = False
+        self.task = runtime.loop.create_task(self._live())
+
+    def stop(self, verdict: Verdict, *, at_once: bool = False) -> None:
+        if self._verdict is None:
+            self._verdict = verdict
+            if not self._runs:
+                self.task.cancel()  # an image is being pulled, or the container made
+                return
+        if self._runs and (at_once or self._stopping is None):
+            if self._stopping is not None:
+                self._stopping.cancel()
+            self._stopping = self._runtime.loop.create_task(self._end_it(at_once=at_once))
+
+    # --- its life
+
+    async def _live(self) -> None:
+        """Never raises."""
+        try:
+            finished = await self._run()
+        except asyncio.CancelledError:
+            finished = self._said(self._verdict or Verdict("failed", Cause.DRAINED, "The worker stopped."))
+        except ImageMissing as error:
+            finished = self._said(Verdict("failed", Cause.START_FAILED, str(error)))
+        except EngineRefused as error:
+            finished = self._said(self._of_refusal(error))
+        except EngineDown as error:
+            self._runtime.engine_is_down(error)
+            finished = self._said(Verdict("failed", Cause.INFRASTRUCTURE, sentence(str(error))))
+        except Exception as error:  # noqa: BLE001 - a fault of the agent costs this attempt and no other
+            _LOG.exception("Job %s, attempt %s could not be run.", self.job, self.attempt)
+            finished = self._said(fault("running the container", error))
+        await self._tidy_up()
+        self._runtime.ended(self, finished)
+
+    async def _run(self) -> Finished:
+        engine, settings = self._runtime.engine, self._runtime.settings
+        await self._runtime.images.ensure(self._payload.image, self._payload.options().pull)
+        body = request.container_of(
+            self._assignment,
+            self._payload,
+            scratch=self._scratch.folder,
+            result=os.path.dirname(self._scratch.result_path),
+            labels=self._runtime.labels,
+            names=self._runtime.names,
+        )
+        name = request.name_of(settings.installation, settings.worker, self._assignment)
+        self._container = name  # known before the call, so that one that was made all the same is found
+        self._container = await engine.create(name, body)
+        attached = asyncio.Event()
+        printing = asyncio.create_task(self._print(attached))
+        looking: asyncio.Task[None] | None = None
+        try:
+            ready = asyncio.create_task(attached.wait())
+            await asyncio.wait((ready, printing), return_when=asyncio.FIRST_COMPLETED)
+            ready.cancel()
+            await engine.start(self._container)
+            self._runs = True
+            if self._verdict is not None:  # it was stopped in this very moment
+                self._stopping = self._runtime.loop.create_task(self._end_it(at_once=True))
+            self._measured.find((await engine.state(self._container)).pid)
+            looking = asyncio.create_task(self._look())
+            state = await self._ended()
+            self._measured.look()
+            with suppress(TimeoutError, EngineDown, EngineRefused):
+                await asyncio.wait_for(printing, _TAIL_S)
+        finally:
+            for each in (printing, looking):
+                if each is not None:
+                    each.cancel()
+            await asyncio.gather(*filter(None, (printing, looking)), return_exceptions=True)
+        return self._said(_LOST) if state is None else self._finished(state)
+
+    async def _ended(self) -> State | None:
+        """Its state when it has ended; None: it is gone. An engine that goes away meanwhile may come back. Raises EngineDown."""
+        engine, loop = self._runtime.engine, self._runtime.loop
+        timeout_ms = self._assignment.timeout_ms
+        limit = loop.call_later(timeout_ms / 1000, self._too_long) if timeout_ms is not None else None
+        give_up_s: float | None = None
+        try:
+            while True:
+                try:
+                    await engine.wait(self._container)
+                    state = await engine.state(self._container)
+                    if not state.running:
+                        return state
+                    give_up_s = None
+                except EngineRefused as error:
+                    if error.status == 404:
+                        return None
+                    raise
+                except EngineDown as error:
+                    self._runtime.engine_is_down(error)
+                    give_up_s = loop.time() + BACK_S if give_up_s is None else give_up_s
+                    if loop.time() >= give_up_s:
+                        raise
+                await asyncio.sleep(_AGAIN_S)
+        finally:
+            if limit is not None:
+                limit.cancel()
+
+    async def _print(self, attached: asyncio.Event) -> None:
+        """What it prints, into its output file: read as fast as that takes it, so that the container waits and nothing piles up."""
+        written = 0
+        async for piece in self._runtime.engine.attach(self._container):
+            attached.set()
+            if piece is None:
+                continue
+            view = memoryview(piece)
+            while view:
+                view = view[os.write(self._scratch.output, view) :]
+            written += len(piece)
+            if written >= OUTPUT_BYTES_AHEAD:
+                written = 0
+                self._runtime.report.output(self._output.news())
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(SAMPLE_S)
+            try:
+                self._look_once()
+            except Exception as error:  # noqa: BLE001 - nobody would see its limits any more
+                _LOG.exception("Job %s, attempt %s could not be supervised.", self.job, self.attempt)
+                self.stop(fault("supervising the attempt", error), at_once=True)
+
+    def _look_once(self) -> None:
+        settings = self._runtime.settings
+        self._measured.look()
+        if not self._runtime.report.output_waits(self.job, self.attempt):
+            self._runtime.report.output(self._output.news())
+        most_mib = self._assignment.disk_mib
+        used_mib = self._scratch.size_bytes(settings.disk_entries_most) / 2**20 if most_mib else 0
+        if used_mib > most_mib:
+            text = f"The scratch folder has {used_mib:.0f} MiB; the limit is {most_mib} MiB."
+            self.stop(Verdict("failed", Cause.OUT_OF_DISK, text), at_once=True)
+
+    def _too_long(self) -> None:
+        timeout_ms = self._assignment.timeout_ms or 0
+        text = f"Ran longer than its timeout of {timeout_ms / 1000:g} s."
+        self.stop(Verdict("failed", Cause.TIMEOUT, text))
+
+    async def _end_it(self, *, at_once: bool) -> None:
+        """TERM, and KILL after the grace; KILL again until the end is seen."""
+        engine = self._runtime.engine
+        with suppress(EngineRefused, EngineDown):
+            if not at_once:
+                await engine.kill(self._container, "TERM")
+                await asyncio.sleep(self._runtime.settings.kill_grace_s)
+        while True:
+            with suppress(EngineRefused, EngineDown):
+                await engine.kill(self._container, "KILL")
+            await asyncio.sleep(_AGAIN_S)
+
+    async def _tidy_up(self) -> None:
+        if self._stopping is not None:
+            self._stopping.cancel()
+        if self._container:
+            try:
+                await self._runtime.engine.remove(self._container)
+            except (EngineDown, EngineRefused) as error:
+                _LOG.warning(
+                    "Container %s of job %s cannot be removed: %s", self._container[:12], self.job, error
+                )
+                if isinstance(error, EngineDown):
+                    self._runtime.engine_is_down(error)
+        self._scratch.close()
+        self._runtime.remove(self._scratch)
+
+    # --- its end
+
+    def _finished(self, state: State) -> Finished:
+        measured = self._measured
+        peak_kib = measured.memory_peak_kib or 0
+        killed = state.oom_killed or measured.killed_for_memory
+        code = state.exit_code
+        limit_mib = self._assignment.memory_mib
+        if self._verdict is not None:
+            return self._said(self._verdict, code)
+        end = judge(
+            code,
+            limit_mib * 1024 if killed else min(peak_kib, limit_mib * 1024 or peak_kib),
+            limit_mib,
+            held_kib=0,
+            killed_for_memory=killed,
+        )
+        message = end.message
+        if state.error and code:
+            message = f"{message} {sentence(state.error)}"
+        return (
+            self._report(Verdict(end.state, end.cause, message), code)
+            if end.state != "succeeded"
+            else self._report(None, code)
+        )
+
+    def _of_refusal(self, error: EngineRefused) -> Verdict:
+        """The engine's own words. A command or an image that cannot be started is the job's; a full disk is the machine's."""
+        text = str(error)
+        if "no space left" in text or "disk quota" in text:
+            return Verdict("failed", Cause.INFRASTRUCTURE, f"The container cannot be made: {text}.")
+        return Verdict("failed", Cause.START_FAILED, f"The container cannot be started: {text}.")
+
+    def _said(self, verdict: Verdict, code: int | None = None) -> Finished:
+        return self._report(self._verdict or verdict, code)
+
+    def _report(self, verdict: Verdict | None, code: int | None) -> Finished:
+        result, complaint = self._scratch.result()
+        try:
+            self._runtime.report.output(self._output.news(final=True))
+        except OSError as error:
+            complaint += f" The output cannot be read: {error.strerror}."
+        return Finished(
+            job=self.job,
+            attempt=self.attempt,
+            state="succeeded" if verdict is None else verdict.state,
+            started_at_ms=self.started_at_ms,
+            ended_at_ms=self.started_at_ms + clock.CLOCK.monotonic_ms() - self._began_ms,
+            exit_code=code,
+            cause="" if verdict is None else verdict.cause.value,
+            message=" ".join(filter(None, ("" if verdict is None else verdict.message, complaint.strip()))),
+            result=result,
+            cpu_ms=self._measured.cpu_ms,
+            memory_peak_mib=-(-(self._measured.memory_peak_kib or 0) // 1024),
+        )

@@ -1,0 +1,161 @@
+"""One job of a batch that is being built. Every setting returns the job, so that they can be written one after the other.
+
+Made by `Batch.new_job`. A name that is no setting (`job.ofile`) is a file that the job writes.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+from herder.client.batch.resources import FOLDER_VARIABLE, ResourceFile, ResourceGroup, jobs_named_in
+from herder.model.values.resources import parse_cpu
+from herder.wire.work import Expression, JobSubmission
+
+if TYPE_CHECKING:
+    from herder.client.batch.batch import Batch
+
+SHELL = ("/bin/bash", "-e", "-o", "pipefail", "-c")
+SHELL_OF_IMAGE = ("/bin/sh", "-e", "-c")
+MEMORY_PER_CORE_MIB = {"lowmem": 921, "standard": 3_840, "highmem": 6_656}
+"""Names of Hail Batch for the memory of a job by its CPU: 0.9, 3.75 and 6.5 GiB a core."""
+
+
+class Job:
+    """Settings of one job; the fields are those of `herder job submit`."""
+
+    def __init__(self, batch: "Batch", place: int, name: str | None, defaults: Mapping[str, Any]) -> None:
+        self._batch = batch
+        self._place = place
+        self._name = name
+        self._fields: dict[str, Any] = {"env": {}, **defaults}
+        self._scripts: list[str] = []
+        self._words: list[str] = []
+        self._parents: dict[int, None] = {}
+        self._files: dict[str, ResourceFile | ResourceGroup] = {}
+        self._copies: list[tuple[str, str]] = []
+
+    def command(self, command: str | list[str]) -> Self:
+        """A line (or script) of bash, or one program with its arguments as a list. Lines that are added run one after the other and
+        end with the first that fails."""
+        if isinstance(command, str):
+            self._scripts.append(command)
+            for place in jobs_named_in(command) - {self._place}:
+                self._parents[place] = None
+        else:
+            self._words = [str(word) for word in command]
+            if any(map(jobs_named_in, self._words)):
+                raise ValueError(
+                    f"{self} names a file of a job in a list of arguments. Write the command as one string."
+                )
+        if self._scripts and self._words:
+            raise ValueError(f"{self} has a script and a list of arguments. Use one form of command for it.")
+        return self
+
+    def depends_on(self, *jobs: "Job") -> Self:
+        """It starts when these have succeeded (with `always_run`: ended)."""
+        for each in jobs:
+            if each._batch is not self._batch:
+                raise ValueError(f"{each} belongs to another batch. A job depends on jobs of its own batch.")
+            if each is self:
+                raise ValueError(f"{self} cannot depend on itself.")
+            self._parents[each._place] = None
+        return self
+
+    def cpu(self, cores: str | float) -> Self:
+        """Cores: 2, 0.5 or "500m"."""
+        return self._set(cpu=cores)
+
+    def memory(self, size: str | int) -> Self:
+        """With a unit ("4Gi"); or lowmem, standard, highmem: by its CPU as in Hail Batch."""
+        return self._set(memory=size)
+
+    def image(self, name: str) -> Self:
+        """Runs in a container of this image; a script runs in its /bin/sh. Files that jobs hand on need workers that let jobs mount the
+        folder of the batch (HERDER_CONTAINER_MOUNTS)."""
+        return self._set(image=name)
+
+    def storage(self, size: str | int) -> Self:
+        """Disk, with a unit ("10Gi")."""
+        return self._set(disk=size)
+
+    def gpu(self, gpus: float, model: str = "") -> Self:
+        return self._set(gpu=gpus, gpu_model=model)
+
+    def env(self, name: str, value: str) -> Self:
+        self._fields["env"] = {**self._fields["env"], name: str(value)}
+        return self
+
+    def timeout(self, seconds: float | None) -> Self:
+        return self._set(timeout_s=seconds)
+
+    def retries(self, times: int) -> Self:
+        """After a failure of its own. Lost workers and preemptions are tried again anyway."""
+        return self._set(retries=times)
+
+    def priority(self, priority: int | str) -> Self:
+        return self._set(priority=priority)
+
+    def pool(self, name: str) -> Self:
+        return self._set(pool=name)
+
+    def spot(self, spot: bool) -> Self:
+        """False: only on workers that are not taken back. True (as without): anywhere."""
+        fixed = [] if spot else [Expression(key="spot", operator="NotIn", values=["true"])]
+        return self._set(affinity=fixed)
+
+    def always_run(self, always: bool = True) -> Self:
+        """Also when a job that it depends on has failed, or the batch is cancelled."""
+        return self._set(always_run=always)
+
+    def set(self, **fields: Any) -> Self:
+        """Any other field of the API's JobSubmission."""
+        unknown = sorted(set(fields) - set(JobSubmission.__struct_fields__))
+        if unknown:
+            raise TypeError(
+                f"{unknown[0]!r} is not a field of a job. Fields: {', '.join(JobSubmission.__struct_fields__)}."
+            )
+        return self._set(**fields)
+
+    def declare_resource_group(self, **groups: Mapping[str, str]) -> Self:
+        """`ofile={'bed': '{root}.bed', 'bim': '{root}.bim'}`: files that a program writes under the name `job.ofile`."""
+        for name, files in groups.items():
+            self._files[name] = ResourceGroup(self._place, name, files)
+        return self
+
+    def __getattr__(self, name: str) -> ResourceFile | ResourceGroup:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self._files.setdefault(name, ResourceFile(self._place, name))
+
+    def __getitem__(self, name: str) -> ResourceFile | ResourceGroup:
+        return getattr(self, name)  # type: ignore[no-any-return]
+
+    def __str__(self) -> str:
+        return f"Job {self._name or self._place}"
+
+    def _set(self, **fields: Any) -> Self:
+        self._fields.update(fields)
+        return self
+
+    def _copy(self, path: str, to: str) -> None:
+        """After its commands: written beside the target and then renamed, so that no half of a file is ever seen there."""
+        self._copies.append((path, to))
+
+    def _uses_files(self) -> bool:
+        return bool(self._files or self._copies or any(map(jobs_named_in, self._scripts)))
+
+    def _submission(self) -> JobSubmission:
+        """Raises ValueError when it has no command."""
+        if not (self._scripts or self._words):
+            raise ValueError(f"{self} has no command. Give it one with command().")
+        copies = [
+            f'mkdir -p -- "$(dirname -- {to})"\ncp -r -- {path} {to}.$$.part\nmv -fT -- {to}.$$.part {to}'
+            for path, to in self._copies
+        ]
+        opening = [f'mkdir -p -- "${{{FOLDER_VARIABLE}}}/{self._place}"'] if self._uses_files() else []
+        fields = dict(self._fields)
+        shell = SHELL_OF_IMAGE if fields.get("image") else SHELL
+        words = self._words or [*shell, "\n".join((*opening, *self._scripts, *copies))]
+        if fields.get("memory") in MEMORY_PER_CORE_MIB:
+            cores_milli = parse_cpu(fields.get("cpu", 1))
+            fields["memory"] = max(1, MEMORY_PER_CORE_MIB[fields["memory"]] * cores_milli // 1000)
+        return JobSubmission(command=words, parents=[*sorted(self._parents)], **fields)

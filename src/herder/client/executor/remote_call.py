@@ -1,0 +1,51 @@
+"""The program of a job of an executor: reads a pickled call from its folder, runs it, and writes what came of it as its result.
+
+Its text travels with each job (see `calls`), so that a worker needs Python and cloudpickle, and no Herder. Imports nothing of Herder.
+"""
+
+
+def main() -> None:
+    import base64
+    import json
+    import os
+    import pickle
+    import sys
+    import traceback
+    import zlib
+    from importlib import import_module
+    from typing import Any
+
+    limit = 1_000_000
+    answer: dict[str, Any] = {}
+    with open("call.txt", encoding="ascii") as file:
+        wanted, text = file.read().split("\n", 1)
+    try:
+        found = ".".join(map(str, sys.version_info[:2]))
+        if found != wanted:
+            raise RuntimeError(
+                f"The call was made by Python {wanted}, but the worker runs Python {found}. "
+                "Name a program of the same version: Executor(python=...)."
+            )
+        cloudpickle = import_module("cloudpickle")
+        function, rows = pickle.loads(zlib.decompress(base64.b64decode(text)))  # noqa: S301 - of the job's own user
+        data = cloudpickle.dumps([function(*args, **kwargs) for args, kwargs in rows], protocol=5)
+    except BaseException as error:  # noqa: BLE001 - whatever a call raises is its outcome
+        trace = traceback.format_exc()
+        sys.stderr.write(trace)
+        answer = {"type": type(error).__qualname__, "text": str(error), "trace": trace[-60_000:]}
+        try:
+            data = import_module("cloudpickle").dumps(error, protocol=5)
+            pickle.loads(data)  # noqa: S301 - just made here
+        except BaseException:  # noqa: BLE001 - its type and text are sent
+            data = b""
+    body = base64.b64encode(zlib.compress(data, 1)).decode() if data else ""
+    if len(body) > limit:
+        if not answer:
+            text = f"The pickled result has {len(body):,} characters, but may have {limit:,}."
+            answer = {"type": "ValueError", "text": text, "trace": text}
+        body = ""
+    with open(os.environ["HERDER_RESULT"], "w", encoding="utf-8") as file:
+        json.dump({**answer, "data": body}, file)
+    sys.stdout.flush()
+    if answer:
+        os._exit(1)

@@ -1,0 +1,146 @@
+"""The thread that submits calls: what waits at a time goes as one batch. Also cancels the jobs of futures that were cancelled.
+
+Owned by `executor`. A call that the server refuses ends its future with the error, and the others of its batch are sent again without it.
+"""
+
+import queue
+import re
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from herder.client.client import HerderClient
+from herder.client.errors import ClientError, ConflictError, InvalidError, NotFoundError
+from herder.wire.work import BatchCreate, JobSubmission
+
+CALLS_MAX = 1_000
+CHARACTERS_MAX = 8 * 2**20
+"""Of one batch: below what the server takes in one body."""
+_PLACE = re.compile(r"jobs\[(\d+)\]")
+
+
+@dataclass(eq=False, slots=True)
+class Sent:
+    """A call on its way: `job` is known once the server has it."""
+
+    future: "Future[Any]"
+    submission: JobSubmission
+    single: bool
+    """Its future is of one call, not of a chunk of them."""
+    job: int = 0
+
+    def characters(self) -> int:
+        return sum(map(len, self.submission.inputs.values()))
+
+
+@dataclass(eq=False, slots=True)
+class Sender:
+    connect: Callable[[], HerderClient]
+    batch: BatchCreate
+    arrived: Callable[[list[Sent]], None]
+    """Called with the calls that the server has taken."""
+    _queue: "queue.SimpleQueue[Sent | int | None]" = field(default_factory=queue.SimpleQueue)
+    _thread: threading.Thread | None = None
+    _next: Sent | None = None
+
+    def send(self, call: Sent) -> None:
+        self._put(call)
+
+    def cancel(self, job: int) -> None:
+        self._put(job)
+
+    def close(self) -> None:
+        """Sends what waits, and returns when it is sent."""
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join()
+
+    def _put(self, item: "Sent | int") -> None:
+        self._queue.put(item)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="herder-executor-send", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        with self.connect() as client:
+            while True:
+                item = self._next or self._queue.get()
+                self._next = None
+                if item is None:
+                    return
+                if isinstance(item, int):
+                    _cancel(client, item)
+                else:
+                    self._submit(client, self._together(item))
+
+    def _together(self, first: Sent) -> list[Sent]:
+        """`first` and what waits behind it, as far as one batch takes it."""
+        calls, characters = [first], first.characters()
+        while len(calls) < CALLS_MAX:
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if not isinstance(item, Sent):
+                self._queue.put(item)  # a cancellation, or the end: after what is sent now
+                break
+            characters += item.characters()
+            if characters > CHARACTERS_MAX:
+                self._next = item
+                break
+            calls.append(item)
+        return calls
+
+    def _submit(self, client: HerderClient, calls: list[Sent]) -> None:
+        while calls := [each for each in calls if not each.future.cancelled()]:
+            try:
+                first = self._first_job(client, [each.submission for each in calls])
+            except Exception as error:  # noqa: BLE001 - it is the outcome of the calls that it is about
+                refused = _refused(error, calls)
+                for each in refused:
+                    end(each.future, None, error)
+                calls = [each for each in calls if each not in refused]
+                continue
+            for place, each in enumerate(calls):
+                each.job = first + place
+                if each.future.cancelled():
+                    _cancel(client, each.job)
+            self.arrived(calls)
+            return
+
+    def _first_job(self, client: HerderClient, jobs: list[JobSubmission]) -> int:
+        """The number of the first of these jobs; the others have the next ones."""
+        if len(jobs) == 1:
+            return client.jobs.submit(jobs[0]).first_job
+        made = client.batches.create(msgspec.structs.replace(self.batch, jobs=jobs, commit=True))
+        return next(client.jobs.list(batch=made.id, limit=1)).id
+
+
+def _refused(error: Exception, calls: list[Sent]) -> list[Sent]:
+    """The one call that the server names, or all of them."""
+    found = _PLACE.match(error.field) if isinstance(error, InvalidError) else None
+    place = int(found[1]) if found else -1
+    return [calls[place]] if 0 <= place < len(calls) else calls
+
+
+def end(future: "Future[Any]", value: Any, error: BaseException | None) -> None:
+    """Gives a future its outcome, unless it was cancelled meanwhile."""
+    with suppress(InvalidStateError):
+        if error is None:
+            future.set_result(value)
+        else:
+            future.set_exception(error)
+
+
+def _cancel(client: HerderClient, job: int) -> None:
+    try:
+        client.jobs.cancel(job, "Its future was cancelled.")
+    except (ConflictError, NotFoundError):
+        pass  # it has ended meanwhile
+    except ClientError as error:
+        client.http.told(error.message)

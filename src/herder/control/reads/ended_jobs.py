@@ -1,0 +1,117 @@
+"""Which of many jobs have ended, with their results: what a program asks that waits for the first of them.
+
+Called by the port of reads. Bounded in jobs and in bytes of results: what does not fit is found by the next call.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, and_, func, select
+
+from herder.control.access.access_check import check, not_known
+from herder.control.jobs.submission import job_thing
+from herder.control.kernel.bounds.errors import Invalid
+from herder.control.kernel.core import Core
+from herder.control.reads.jobs import effective_state
+from herder.model.permissions import Action, Kind, Principal
+from herder.model.stored.incarnation import tries
+from herder.store.rows import tables as t
+from herder.wire.work import EndedJob
+
+#: Jobs that one call may ask about.
+JOBS_MAX = 1_000
+#: Characters of the results in one answer; one result is in it whatever its size (at most 1 MiB).
+RESULT_CHARACTERS_MAX = 4 * 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ended:
+    view: EndedJob
+    characters: int
+
+
+async def wait_ended(
+    core: Core, again: Callable[[], Principal], jobs: Sequence[int], seconds: float
+) -> list[EndedJob]:
+    """Those of `jobs` that have ended, as soon as there is one or the time is over. Raises NotKnown and Invalid."""
+    if len(jobs) > JOBS_MAX:
+        raise Invalid(
+            f"The call names {len(jobs):,} jobs, but may name {JOBS_MAX:,}.",
+            field="jobs",
+            hint="Ask about them in several calls.",
+        )
+    with ExitStack() as waits:
+        # The wait begins before the look, so that the end of a job cannot be missed between them.
+        waiting = [waits.enter_context(core.jobs_ended.wait(job)) for job in jobs]
+        found = await _ended(core, again(), jobs)
+        if not found and waiting and seconds > 0:
+            await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            found = await _ended(core, again(), jobs)
+    return found
+
+
+async def _ended(core: Core, who: Principal, jobs: Sequence[int]) -> list[EndedJob]:
+    last = and_(t.attempts.c.job_id == t.jobs.c.id, t.attempts.c.attempt == t.jobs.c.attempts)
+    query = (
+        select(
+            *(column for column in t.jobs.c if column.name != "payload"),
+            t.attempts.c.exit_code,
+            t.attempts.c.message,
+            func.coalesce(func.length(t.attempts.c.result), 0).label("characters"),
+            t.batches.c.state.label("batch_state"),
+            t.batches.c.committed_at_ms.is_not(None).label("batch_committed"),
+            t.job_classes.c.spec.label("class_spec"),
+        )
+        .join(t.job_classes, t.job_classes.c.id == t.jobs.c.class_id)
+        .outerjoin(t.attempts, last)
+        .outerjoin(t.batches, t.batches.c.id == t.jobs.c.batch_id)
+        .where(t.jobs.c.id.in_(jobs))
+        .order_by(t.jobs.c.id)
+    )
+    rows = await core.read(lambda connection: connection.execute(query).all())
+    missing = set(jobs) - {row.id for row in rows}
+    if missing:
+        raise not_known(Kind.JOB, min(missing))
+    ended: list[_Ended] = []
+    for row in rows:
+        check(who, Action.SEE, job_thing(row.id, row.user, row.project))
+        state = effective_state(core, row)
+        if state.ended:
+            view = EndedJob(
+                id=row.id,
+                key=row.key,
+                state=state.label,
+                exit_code=row.exit_code,
+                cause=row.cause,
+                message=row.message or "",
+                attempts=tries(row.attempts),
+            )
+            ended.append(_Ended(view=view, characters=row.characters))
+    return await _with_results(core, list(_that_fit(ended)))
+
+
+def _that_fit(ended: Iterable[_Ended]) -> Iterable[_Ended]:
+    left = RESULT_CHARACTERS_MAX
+    for place, each in enumerate(ended):
+        left -= each.characters
+        if left < 0 and place:
+            return
+        yield each
+
+
+async def _with_results(core: Core, ended: Sequence[_Ended]) -> list[EndedJob]:
+    wanted = [each.view.id for each in ended if each.characters]
+    if not wanted:
+        return [each.view for each in ended]
+
+    def read(connection: Connection) -> dict[int, Any]:
+        last = and_(t.attempts.c.job_id == t.jobs.c.id, t.attempts.c.attempt == t.jobs.c.attempts)
+        query = select(t.jobs.c.id, t.attempts.c.result).join(t.attempts, last).where(t.jobs.c.id.in_(wanted))
+        return {job: msgspec.Raw(result.encode()) for job, result in connection.execute(query) if result}
+
+    results = await core.read(read)
+    return [msgspec.structs.replace(each.view, result=results.get(each.view.id)) for each in ended]

@@ -1,0 +1,165 @@
+"""What one worker is to be: the pool's `driver_options` over the sizes of its template. Pure.
+
+`Intent` is written into the notes of the VM when it is cloned: whoever goes on with the creation, also after a restart, reads it there.
+It holds no secret.
+"""
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from herder.model.fleet.driver import InvalidRequest, tags_of
+from herder.model.fleet.worker import WorkerSpec
+from herder.model.values.resources import parse_mib
+from herder.remote.proxmox.machines.names import tags_for
+from herder.remote.proxmox.machines.placement import MIB, Wanted
+from herder.remote.proxmox.machines.settings import ProxmoxSettings
+
+KNOWN = (
+    "template",
+    "cores",
+    "memory",
+    "disk",
+    "bridge",
+    "vlan",
+    "cpu",
+    "tags",
+    "gpu_mapping",
+    "pool",
+    "node",
+)
+_TAG = re.compile(r"[a-z0-9_][a-z0-9_\-+.]*")
+_WORD = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_.,+=]*")
+_BEGIN = "herder: "
+_DISK_LEAST_GROWTH = 2**20
+
+
+class Intent(msgspec.Struct, frozen=True, kw_only=True):
+    worker: str
+    installation: str
+    vmid: int
+    set: dict[str, str | int]
+    """Parameters of the configuration."""
+    disk: str = ""
+    disk_bytes: int = 0
+    iso: str = ""
+    """The volume with the boot data."""
+    iso_node: str = ""
+
+    @property
+    def note(self) -> str:
+        about = f"Worker {self.worker} of the Herder installation {self.installation}. Herder reads the next line."
+        return f"{about}\n\n{_BEGIN}{msgspec.json.encode(self).decode()}"
+
+
+def intent_in(description: str) -> Intent | None:
+    line = next((each for each in description.splitlines() if each.startswith(_BEGIN)), "")
+    try:
+        return msgspec.json.decode(line[len(_BEGIN) :], type=Intent) if line else None
+    except msgspec.MsgspecError:
+        return None
+
+
+def options_of(spec: WorkerSpec) -> dict[str, str]:
+    found = dict(spec.driver_options)
+    for name, value in found.items():
+        if name not in KNOWN:
+            raise InvalidRequest(
+                f"Pool {spec.pool}: the Proxmox driver has no option {name!r} in driver_options. Possible are {', '.join(KNOWN)}."
+            )
+        words = value.replace(",", " ").split() if name == "tags" else [value]
+        form = _TAG if name == "tags" else _WORD
+        if not words or not all(form.fullmatch(word) for word in words):
+            raise InvalidRequest(f"Pool {spec.pool}: driver_options {name} {value!r} is not possible.")
+    if "template" not in found:
+        raise InvalidRequest(
+            f"Pool {spec.pool} does not name a template VM. Set driver_options: {{template: NAME or VMID}}."
+        )
+    if spec.allocatable.gpu and "gpu_mapping" not in found:
+        raise InvalidRequest(
+            f"Pool {spec.pool} wants GPUs, but no mapping. Set driver_options: {{gpu_mapping: NAME}}, and create the PCI mapping in Proxmox."
+        )
+    return found
+
+
+def wanted_of(spec: WorkerSpec, options: Mapping[str, str], settings: ProxmoxSettings, disk: int) -> Wanted:
+    """`disk`: of the template, in bytes."""
+    memory = spec.allocatable.memory_mib + settings.worker_overhead_mib
+    if "memory" in options:
+        memory = _amount(spec, "memory", options["memory"])
+    cores = -(-spec.allocatable.cpu_milli // 1000)
+    if "cores" in options:
+        cores = _number(spec, "cores", options["cores"])
+    size = (
+        _amount(spec, "disk", options["disk"]) * MIB if "disk" in options else spec.allocatable.disk_mib * MIB
+    )
+    # A whole GiB, since Proxmox rounds sizes itself; a disk never shrinks.
+    size = max(disk, -(-size // 2**30) * 2**30)
+    taken = size if settings.clone == "full" else size - disk
+    return Wanted(cores=max(1, cores), memory_mib=max(64, memory), disk_bytes=taken)
+
+
+def intent_of(
+    spec: WorkerSpec,
+    options: Mapping[str, str],
+    settings: ProxmoxSettings,
+    installation: str,
+    vmid: int,
+    wanted: Wanted,
+    template: Mapping[str, object],
+    disk: tuple[str, int],
+    iso: tuple[str, str],
+) -> Intent:
+    """`disk`: key and size of that of the template; `iso`: node and volume."""
+    more = options.get("tags", "").replace(",", " ").split()
+    tags = tags_for(settings.tag, installation, spec.name, vmid, tags_of(spec), more)
+    config: dict[str, str | int] = {
+        "cores": wanted.cores,
+        "sockets": 1,
+        "memory": wanted.memory_mib,
+        "balloon": 0,
+        "tags": ";".join(tags),
+        "onboot": 0,
+    }
+    if iso[1]:
+        config["ide2"] = f"{iso[1]},media=cdrom"
+    if "cpu" in options:
+        config["cpu"] = options["cpu"]
+    if settings.wait_for_agent:
+        config["agent"] = "1"
+    bridge = options.get("bridge", settings.bridge)
+    vlan = _number(spec, "vlan", options["vlan"]) if "vlan" in options else settings.vlan
+    if bridge:
+        config["net0"] = f"virtio,bridge={bridge}" + (f",tag={vlan}" if vlan else "")
+    elif vlan:
+        raise InvalidRequest(f"Pool {spec.pool} has a VLAN, but no bridge. Set bridge, too.")
+    express = ",pcie=1" if "q35" in str(template.get("machine", "")) else ""
+    for index in range(-(-spec.allocatable.gpu // spec.gpu_parts)):
+        config[f"hostpci{index}"] = f"mapping={options['gpu_mapping']}{express}"
+    size = wanted.disk_bytes + (0 if settings.clone == "full" else disk[1])
+    grows = disk[0] and size >= disk[1] + _DISK_LEAST_GROWTH
+    return Intent(
+        worker=spec.name,
+        installation=installation,
+        vmid=vmid,
+        set=config,
+        disk=disk[0] if grows else "",
+        disk_bytes=size if grows else 0,
+        iso=iso[1],
+        iso_node=iso[0],
+    )
+
+
+def _number(spec: WorkerSpec, name: str, text: str) -> int:
+    if not text.isdecimal() or int(text) > 4_096:
+        raise InvalidRequest(f"Pool {spec.pool}: driver_options {name} {text!r} is not a number up to 4,096.")
+    return int(text)
+
+
+def _amount(spec: WorkerSpec, name: str, text: str) -> int:
+    """MiB."""
+    try:
+        return parse_mib(text)
+    except ValueError as error:
+        raise InvalidRequest(f"Pool {spec.pool}: driver_options {name}: {error}.") from None

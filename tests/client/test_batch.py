@@ -1,0 +1,219 @@
+"""Batches that are built in Python run on real local workers: dependencies, files between jobs, results, failures, dry runs."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from herder import Batch
+from herder.client import HerderClient, InvalidError
+from herder.client.batch import BatchFailedError, Job, ResourceFile, SubmittedBatch
+from tests.acceptance.conftest import Installation
+from tests.client.running import started
+
+Connect = Callable[[], HerderClient]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installation, Connect]]:
+    found = started(tmp_path_factory.mktemp("server"))
+    yield found
+    found[0].close()
+
+
+@pytest.fixture
+def new(place: tuple[Installation, Connect]) -> Callable[..., Batch]:
+    def make(name: str | None = None, **more: Any) -> Batch:
+        return Batch(name, default_cpu="100m", default_memory="64Mi", client=place[1], **more)
+
+    return make
+
+
+def done(batch: Batch) -> SubmittedBatch:
+    found = batch.run(timeout_s=60)
+    assert found is not None
+    return found
+
+
+def fields(job: Job) -> dict[str, Any]:
+    sent = job.command("true")._submission()
+    return {name: getattr(sent, name) for name in sent.__struct_fields__}
+
+
+def test_a_script_of_hail_batch_runs_with_another_import(new: Callable[..., Batch], tmp_path: Path) -> None:
+    batch = new(name="hello")
+    names = tmp_path / "names of people.txt"
+    names.write_text("Alice\nBob\n")
+    listed = batch.read_input(str(names))
+    greetings = []
+    for greeting in ("hello", "bye"):
+        job = batch.new_job(name=greeting)
+        job.cpu(0.1)
+        job.memory("64Mi")
+        job.storage("1Mi")
+        job.command(f"while read name; do echo {greeting} $name; done < {listed} > {job.ofile}")
+        greetings.append(job.ofile)
+    joined = batch.new_job(name="join")
+    joined.command(f"cat {' '.join(map(str, greetings))} > {joined.all}")
+    batch.write_output(joined.all, str(tmp_path / "out" / "it's all.txt"))
+    run = done(batch)
+    assert (tmp_path / "out" / "it's all.txt").read_text() == "hello Alice\nhello Bob\nbye Alice\nbye Bob\n"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["it's all.txt"]
+    assert [job.key for job in run.jobs()] == ["hello", "bye", "join"]
+
+
+def test_the_folder_of_its_files_is_gone_after_the_run(new: Callable[..., Batch], tmp_path: Path) -> None:
+    batch = new()
+    batch.new_job(name="where").command(f'echo -n "$HERDER_BATCH_FOLDER" > {tmp_path}/where')
+    first = batch.new_job().command("true")
+    first.command(f"date > {first.ofile}")
+    batch.jobs[0].depends_on(first).command(f"cat {first.ofile} > {tmp_path}/seen")
+    done(batch)
+    assert (tmp_path / "seen").read_text()
+    assert not Path((tmp_path / "where").read_text()).exists()
+
+
+def test_groups_of_files_go_together(new: Callable[..., Batch], tmp_path: Path) -> None:
+    batch = new()
+    job = batch.new_job()
+    job.declare_resource_group(ofile={"bed": "{root}.bed", "log": "{root}.log"})
+    job.command(f"echo b > {job.ofile}.bed; echo l > {job.ofile}.log")
+    later = batch.new_job()
+    later.command(f"cat {job.ofile.bed} {job.ofile['log']} > {later.both}")  # type: ignore[union-attr,index]
+    batch.write_output(job.ofile, tmp_path / "all")
+    batch.write_output(later.both, tmp_path / "both")
+    done(batch)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "all.bed": "b\n",
+        "all.log": "l\n",
+        "both": "b\nl\n",
+    }
+
+
+def test_results_and_output_are_read_by_name(new: Callable[..., Batch]) -> None:
+    batch = new()
+    batch.new_job("answer").command("echo thinking; echo '{\"answer\": 42}' > $HERDER_RESULT")
+    batch.new_job("words").command(["/bin/echo", "a  b"])
+    run = done(batch)
+    assert run.results() == {"answer": {"answer": 42}, "words": None}
+    assert run.output("answer") == "thinking\n"
+    assert run.output("words") == "a  b\n"
+    with pytest.raises(KeyError, match="no job of the name 'other'"):
+        run.output("other")
+    view = run.status()
+    assert (view.state, view.jobs) == ("succeeded", 2)
+    assert "succeeded" in run._repr_html_()
+
+
+def test_a_failure_names_the_job_and_keeps_the_rest(new: Callable[..., Batch], tmp_path: Path) -> None:
+    batch = new(name="fails")
+    bad = batch.new_job("bad").command("echo before").command("false | cat").command("echo after")
+    batch.new_job("below").depends_on(bad).command("true")
+    batch.new_job("always").depends_on(bad).always_run().command(f"touch {tmp_path}/always")
+    with pytest.raises(BatchFailedError) as failed:
+        batch.run(timeout_s=60)
+    assert "failed: 1 failed, 1 skipped, 1 succeeded." in str(failed.value)
+    assert "(bad): Exit code 1." in str(failed.value)
+    assert failed.value.batch.output("bad") == "before\n"
+    assert (tmp_path / "always").exists()
+
+
+def test_submitting_returns_at_once_and_cancelling_ends_it(new: Callable[..., Batch]) -> None:
+    batch = new()
+    batch.new_job("long").command("sleep 600")
+    run = batch.submit()
+    with pytest.raises(RuntimeError, match="submitted already"):
+        batch.submit()
+    run.cancel("enough")
+    assert run.wait(60).state == "cancelled"
+
+
+def test_a_dry_run_asks_the_server_and_submits_nothing(
+    new: Callable[..., Batch], place: tuple[Installation, Connect], capsys: pytest.CaptureFixture[str]
+) -> None:
+    batch = new(name="dry")
+    batch.new_job().command("true")
+    assert batch.run(dry_run=True) is None
+    assert "Nothing was submitted." in capsys.readouterr().out
+    with place[1]() as client:
+        assert "dry" not in {each.name for each in client.batches.list()}
+    refused = new()
+    refused.new_job().command("true").pool("nowhere")
+    with pytest.raises(InvalidError, match="nowhere"):
+        refused.run(dry_run=True)
+
+
+def test_settings_become_fields_of_the_job() -> None:
+    batch = Batch(default_timeout=60, default_pool="p")
+    job = (
+        batch.new_job("j")
+        .cpu(2)
+        .memory("highmem")
+        .storage("5Gi")
+        .gpu(0.5, "a100")
+        .env("A", "1")
+        .env("B", "2")
+    )
+    job.retries(3).priority("urgent").spot(False).set(cwd="/srv")
+    sent = fields(job)
+    assert {name: sent[name] for name in ("cpu", "memory", "disk", "gpu", "gpu_model", "env", "retries")} == {
+        "cpu": 2,
+        "memory": 13_312,
+        "disk": "5Gi",
+        "gpu": 0.5,
+        "gpu_model": "a100",
+        "env": {"A": "1", "B": "2"},
+        "retries": 3,
+    }
+    assert (sent["pool"], sent["timeout_s"], sent["priority"], sent["cwd"]) == ("p", 60, "urgent", "/srv")
+    assert [(each.key, each.operator, each.values) for each in sent["affinity"]] == [
+        ("spot", "NotIn", ["true"])
+    ]
+    assert fields(batch.new_job())["memory"] == 3_840
+
+
+def test_an_image_runs_its_own_shell_and_sees_the_folder_of_the_batch(
+    place: tuple[Installation, Connect], tmp_path: Path
+) -> None:
+    batch = Batch(client=place[1], folder=tmp_path, default_image="debian:12")
+    first = batch.new_job()
+    first.command(f"echo 1 > {first.out}")
+    batch.new_job().image("busybox").command("true")
+    with place[1]() as client:
+        (one, two), _ = batch._made(client)
+    assert (one.image, two.image, one.command[:3]) == ("debian:12", "busybox", ["/bin/sh", "-e", "-c"])
+    assert one.container is not None
+    assert [(each.source, each.target) for each in one.container.mounts] == [(str(tmp_path), str(tmp_path))]
+
+
+def test_a_file_of_another_job_makes_a_dependency() -> None:
+    batch = Batch()
+    first, second, third = (batch.new_job() for _ in range(3))
+    first.command(f"echo 1 > {first.out}")
+    second.command(f"cat {first.out} {second.own}")
+    third.command(f"cat {second['own']}").depends_on(first)
+    assert [job._submission().parents for job in batch.jobs] == [[], [0], [0, 1]]
+    assert isinstance(first.out, ResourceFile)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (lambda batch: batch.submit(), "has no jobs"),
+        (lambda batch: (batch.new_job("empty"), batch.submit()), "Job empty has no command"),
+        (lambda batch: batch.new_job().command("a").command(["b"]), "one form of command"),
+        (lambda batch: batch.new_job().command(["cat", str(batch.new_job().out)]), "as one string"),
+        (lambda batch: batch.new_job().depends_on(Batch().new_job()), "another batch"),
+        (lambda batch: (job := batch.new_job()).depends_on(job), "depend on itself"),
+        (lambda batch: batch.read_input("gs://bucket/x"), "planned"),
+        (lambda batch: batch.write_output(batch.new_job().x, "s3://bucket/x"), "planned"),
+        (lambda batch: batch.new_job().set(memmory=1), "'memmory' is not a field of a job"),
+        (lambda batch: Batch(folder="here"), "absolute path"),
+    ],
+)
+def test_what_is_wrong_is_refused_before_anything_is_sent(
+    wrong: Callable[[Batch], object], says: str, place: tuple[Installation, Connect]
+) -> None:
+    with pytest.raises((ValueError, TypeError), match=says):
+        wrong(Batch(client=place[1]))

@@ -446,7 +446,10 @@ def test_which_jobs_must_be_said_once(api: FakeApi, herder: Herder) -> None:
     assert api.calls == []
     api.jobs = {}
     found = herder("job", "cancel", "--name", "n", "--yes")
-    assert (found.code, "No pending, blocked, ready, held or running jobs match this filter." in found.err) == (
+    assert (
+        found.code,
+        "No pending, blocked, ready, held or running jobs match this filter." in found.err,
+    ) == (
         Code.NOT_FOUND,
         True,
     )

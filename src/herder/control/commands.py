@@ -226,22 +226,25 @@ class Commands:
         text = retrying.retry_failed(self._core, who, found, changes, now_ms, dry_run=dry_run)
         return Result(object=f"batch/{found.row.id}", text=text, dry_run=dry_run)
 
-    async def find_stored(self, who: Principal, batch: int) -> deleting.Stored:
+    async def find_stored(self, who: Principal, batch: int) -> deleting.Stored | None:
         """Before a batch is deleted. Raises Refused."""
         return await deleting.find(self._core, who, batch)
 
     def delete_batch(
         self,
         who: Principal,
-        found: deleting.Stored,
+        batch: int,
+        found: deleting.Stored | None,
         changes: Changes,
         now_ms: int,
         *,
         message: str,
         dry_run: bool,
     ) -> Result:
-        text = deleting.delete(self._core, who, found, changes, now_ms, message=message, dry_run=dry_run)
-        return Result(object=f"batch/{found.row.id}", text=text, dry_run=dry_run)
+        text = deleting.delete(
+            self._core, who, BatchId(batch), found, changes, now_ms, message=message, dry_run=dry_run
+        )
+        return Result(object=f"batch/{batch}", text=text, dry_run=dry_run)
 
     # --- the fleet
 

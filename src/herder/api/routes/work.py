@@ -179,10 +179,10 @@ def _add_batch_deletion(front: RouteTable) -> None:
 
     def delete_batch(write: Write) -> Result:
         """Delete a batch that has ended, with its jobs, their attempts and their output."""
-        found = write.request.state.stored
+        batch, found = _id(write.request, "batch"), write.request.state.stored
         said = write.request.query_params.get("message", "")
         return commands.delete_batch(
-            write.who, found, write.changes, write.now_ms, message=said, dry_run=write.dry_run
+            write.who, batch, found, write.changes, write.now_ms, message=said, dry_run=write.dry_run
         )
 
     front.write(

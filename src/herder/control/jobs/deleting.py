@@ -40,15 +40,14 @@ async def go_on(core: Core) -> None:
         core.delete_batch(batch)
 
 
-async def find(core: Core, who: Principal, batch: int) -> Stored:
-    """Raises Refused."""
+async def find(core: Core, who: Principal, batch: int) -> Stored | None:
+    """None when there is no such batch: a request that is repeated has deleted it. Raises Refused."""
     check(who, Action.CHANGE, OF_KIND[Kind.BATCH])
     retries = core.state.retries
     await core.settle()
     found: Stored | None = await core.read(partial(_read, batch=batch, retries=retries))
-    if found is None:
-        raise not_known(Kind.BATCH, batch)
-    check(who, Action.CHANGE, batch_thing(batch, found.row.user, found.row.project))
+    if found is not None:
+        check(who, Action.CHANGE, batch_thing(batch, found.row.user, found.row.project))
     return found
 
 
@@ -68,9 +67,19 @@ def _read(connection: Connection, batch: int, retries: int) -> Stored | None:
 
 
 def delete(
-    core: Core, who: Principal, found: Stored, changes: Changes, now_ms: int, *, message: str, dry_run: bool
+    core: Core,
+    who: Principal,
+    batch: BatchId,
+    found: Stored | None,
+    changes: Changes,
+    now_ms: int,
+    *,
+    message: str,
+    dry_run: bool,
 ) -> str:
-    row, batch = found.row, BatchId(found.row.id)
+    if found is None:
+        raise not_known(Kind.BATCH, batch)
+    row = found.row
     check_message(message)
     if row.ended_at_ms is None or batch in core.state.batches:
         raise Conflict(

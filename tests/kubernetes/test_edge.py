@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -211,6 +212,18 @@ def process(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         yield running.stdout.readline().strip(), tmp_path / "config"
         running.terminate()
         assert running.wait(10) == 0
+
+
+def test_a_port_in_use_is_named_with_a_remedy() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        words = [sys.executable, "-m", "herder.testing.kubernetes", "--port", str(port)]
+        ended = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        f"error: Cannot listen on 127.0.0.1:{port}: Address already in use.\n"
+        "Choose another port with --port (0 takes any free port).\n"
+    )
 
 
 def test_a_process_prints_its_address_and_runs_jobs_as_processes(process: tuple[str, Path]) -> None:

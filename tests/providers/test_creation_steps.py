@@ -8,8 +8,10 @@ import pytest
 from sqlalchemy import select
 
 from herder.control.drivers import turns
+from herder.control.pools.pool_actions import store_pool
 from herder.control.reads.creations import creations_view, failures_text, step_text
 from herder.control.reads.drivers import driver_view
+from herder.control.reads.explanations.explain import why_pool
 from herder.drivers.pretend import PretendSettings, StepEnd
 from herder.engine.memory.state import WorkerLife
 from herder.engine.workers.deadlines import tick
@@ -17,6 +19,7 @@ from herder.model.fleet.creation import Creation, CreationLimits, Step
 from herder.model.fleet.driver import OutcomeUnknown, RateLimited, Unavailable
 from herder.model.ids import PoolName, WorkerName
 from herder.model.stored.changes import Changes
+from herder.settings import pool_from_plain
 from herder.simulate.chaos.faults.kinds import Fault
 from herder.simulate.chaos.ports.calls import Order
 from herder.store.rows.tables import workers
@@ -253,3 +256,20 @@ async def test_a_driver_has_the_call_timeout_that_is_set(make_fleet: MakeFleet) 
         "did not answer create of worker w-1 within 3 s"
     )
     await fleet.until(lambda: fleet.states() == {"w-1": "joining"})
+
+
+async def test_the_newest_failed_creation_is_named_for_its_pool(make_fleet: MakeFleet) -> None:
+    fleet = make_fleet(settings=FOUR_STEPS)
+    changes = Changes()
+    template = {"name": "t", "cpu": 1, "memory": "1Gi", "disk": "1Gi", "price_per_hour": 0}
+    pool = pool_from_plain({"name": "p", "driver": "cloud", "templates": [template]})
+    store_pool(fleet.core, changes, pool, fleet.clock.now_ms())
+    await fleet.core.commit(changes)
+    fleet.world.break_step(Step.START, StepEnd.STALLS)
+    await fleet.want("w-1")
+    await fleet.until(lambda: step(fleet) == Step.START)
+    await time_passes(fleet, 62)
+    await fleet.until(lambda: not fleet.core.state.workers)
+    counted, newest = (await why_pool(fleet.core, "p")).facts[-2:]
+    assert counted.text.endswith("1 step_timeout in step start.")
+    assert newest.text == "The last of them: w-1 did not finish step start within 60 s."

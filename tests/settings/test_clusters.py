@@ -155,6 +155,24 @@ def test_what_is_left_alone_raises_a_doubt() -> None:
     assert any("Cluster 'prob' is not defined under `clusters`." in each for each in texts)
 
 
+def test_a_driver_whose_workers_are_no_machines_makes_no_nodes() -> None:
+    text = """
+drivers:
+  jobs: {kind: kubernetes-jobs, settings: {image: x}}
+  pretend: {kind: pretend}
+clusters:
+  prod: {membership: nodes}
+pools:
+  omitted: {membership: nodes, cluster: prod, templates: [small]}
+  pods: {membership: nodes, cluster: prod, driver: jobs, templates: [small]}
+  right: {membership: nodes, cluster: prod, driver: pretend, templates: [small]}
+"""
+    found = [each for each in lint(load_texts([("h.yaml", text)])) if each.key.endswith(".driver")]
+    assert [each.key for each in found] == ["pools.omitted.driver", "pools.pods.driver"]
+    assert found[0].severity is Severity.WARNING
+    assert "Driver 'local' (kind local) creates no machines that become nodes" in found[0].message
+
+
 def test_a_pool_of_kubernetes_jobs_has_workers_for_one_job() -> None:
     text = """
 drivers:

@@ -136,6 +136,13 @@ def test_single_faults(text: str, start: str, word: str) -> None:
     assert any(word in fault for fault in faults), faults
 
 
+def test_a_key_or_token_that_is_no_settings_file_is_not_quoted() -> None:
+    secret = "gK3x" * 11
+    (fault,) = _faults(secret)
+    assert "gK3x" not in fault
+    assert "Expected a mapping, not a text of 44 characters." in fault
+
+
 def test_merge_keys_and_several_documents_work() -> None:
     text = "pools: {a: &base {preset: burst, max_workers: 7}}\n---\npools: {c: {preset: gpu}}\n"
     settings = load_texts([("h.yaml", text), ("i.yaml", "pools: {b: {<<: {preset: spot}, max_workers: 2}}")])

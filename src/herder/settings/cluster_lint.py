@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from herder.model.fleet.membership import LivesBy
 from herder.model.fleet.pool import PoolSpec
 from herder.model.values.phrases import listed
 from herder.settings.load import Settings
@@ -11,12 +12,15 @@ Finding = tuple[str, str, str]
 """(setting, what is wrong, remedy)."""
 #: The kind of driver whose workers are Kubernetes Jobs.
 _JOBS_KIND = "kubernetes-jobs"
+#: Kinds of drivers whose workers are processes or pods.
+_WITHOUT_NODES = ("local", _JOBS_KIND)
 
 
 def cluster_findings(settings: Settings, pool: PoolSpec) -> Iterator[Finding]:
     yield from _order(settings, pool)
     yield from _bootstrap(settings, pool)
     yield from _one_job(settings, pool)
+    yield from _no_nodes(settings, pool)
     if not pool.cluster:
         return
     known = {cluster.name: cluster for cluster in settings.clusters}
@@ -69,6 +73,17 @@ def _one_job(settings: Settings, pool: PoolSpec) -> Iterator[Finding]:
         f"Driver {driver.name!r} creates each worker as a Kubernetes Job for one job of Herder, but one_job_per_worker is false.",
         "Set one_job_per_worker: true.",
     )
+
+
+def _no_nodes(settings: Settings, pool: PoolSpec) -> Iterator[Finding]:
+    driver = settings.driver(pool.driver)
+    kind = pool.driver if driver is None else driver.kind
+    if pool.membership.lives_by is LivesBy.NODE and kind in _WITHOUT_NODES:
+        yield (
+            "driver",
+            f"Driver {pool.driver!r} (kind {kind}) creates no machines that become nodes, so a worker of this pool never becomes ready.",
+            "Set driver to one that creates machines, or to one of kind pretend for a first try.",
+        )
 
 
 def _order(settings: Settings, pool: PoolSpec) -> Iterator[Finding]:

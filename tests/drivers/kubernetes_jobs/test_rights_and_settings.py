@@ -87,6 +87,9 @@ def test_each_right_is_needed_and_its_lack_is_named(lab: Lab, right: Right) -> N
     with pytest.raises(DriverError) as caught:
         everything(lab, driver)
     assert isinstance(caught.value, Unauthorised)
+    assert "to the Role of Herder in namespace herder: herder cluster manifests --jobs herder." in str(
+        caught.value
+    )
     (failed,) = [check for check in driver.checks() if not check.passed]
     assert failed.name == str(right)
     assert right.rule in failed.remedy

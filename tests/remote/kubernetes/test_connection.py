@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -19,7 +20,7 @@ from herder.ports.cluster import ClusterContext, ClusterError, ClusterForbidden,
 from herder.remote.kubernetes.calls import NODES, PODS, Call
 from herder.remote.kubernetes.connection import Connection, Lines
 from herder.remote.kubernetes.credentials import Access, GivenToken
-from herder.remote.kubernetes.errors import ApiBusy, ApiError
+from herder.remote.kubernetes.errors import ApiBusy, ApiError, unreachable
 from herder.testing.kubernetes.server import Serving, serving
 from herder.testing.kubernetes.wall_clock import now_ms
 from tests.memberships.kubernetes.objects_made import node_json, pod_json
@@ -253,3 +254,20 @@ async def test_trust_and_client_certificates(
                 )
         finally:
             await api.close()
+
+
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "its host name is not known. Correct the address"),
+        (ConnectionRefusedError(111, "Connect call failed"), "connection refused. Check that its API server"),
+        (ssl.SSLEOFError(8, "EOF occurred"), "no TLS connection was made. Check that the address"),
+        (OSError("No route to host"), "No route to host."),
+    ],
+)
+def test_why_no_connection_is_made_is_named_with_a_remedy(cause: Exception, words: str) -> None:
+    error = httpx.ConnectError(str(cause))
+    error.__cause__ = cause
+    text = str(unreachable("prod", "https://api:6443", error))
+    assert text.startswith(f"Cluster prod at https://api:6443 does not answer: {words}")
+    assert text.endswith(".")

@@ -14,7 +14,7 @@ from herder.model.fleet.driver import (
     Unavailable,
 )
 from herder.ports.cluster import ClusterError, ClusterForbidden
-from herder.remote.kubernetes.errors import ApiBusy, ApiError
+from herder.remote.kubernetes.errors import ApiBusy, ApiError, RightMissing
 from herder.remote.kubernetes.sync_connection import Unanswered
 
 #: What the API has refused before it did anything.
@@ -23,7 +23,7 @@ _UNDONE = frozenset({408, 429, 503})
 
 def driver_error(error: ClusterError, *, writes: bool) -> DriverError:
     """`writes`: the call changes something."""
-    text = str(error)
+    text = error.of_namespace() if isinstance(error, RightMissing) else str(error)
     if isinstance(error, ClusterForbidden):
         return Unauthorised(text)
     if isinstance(error, ApiBusy):

@@ -295,6 +295,8 @@ class EngineState:
     bootstraps: dict[str, BootstrapLife] = field(default_factory=dict)
     creation_failures: Counter[tuple[PoolName, str, str]] = field(default_factory=Counter)
     """By pool, cause and step. In memory only: for people and metrics."""
+    last_creation_failure: dict[PoolName, str] = field(default_factory=dict)
+    """By pool, the sentence of the newest of them. In memory only."""
     clusters: dict[str, ClusterLife] = field(default_factory=dict)
     """By name, those that this server follows (`engine/workers/nodes.py`). In memory only."""
     frozen_drivers: dict[str, FrozenDriver] = field(default_factory=dict)

@@ -138,18 +138,19 @@ def look(
         return None
     cause = FailureCause.STEP_TIMEOUT if worker.state in _OF_DRIVER else FailureCause.BOOT_TIMEOUT
     offers.failed(state, changes, worker, cause, reason.text, now_ms)
-    _count(state, worker, cause)
+    _count(state, worker, cause, reason.text)
     return replace(reason, evidence=(*reason.evidence, ("cause", cause.value)))
 
 
 def failure(state: EngineState, worker: WorkerLife, text: str, cause: FailureCause) -> Reason:
     """The reason of a creation that the driver has failed in; it is counted."""
-    _count(state, worker, cause)
+    _count(state, worker, cause, text)
     evidence = (("cause", cause.value), ("step", creation_of(worker).step.value))
     return Reason(kind=ReasonKind.CREATE_FAILED, text=text, evidence=evidence)
 
 
-def _count(state: EngineState, worker: WorkerLife, cause: FailureCause) -> None:
+def _count(state: EngineState, worker: WorkerLife, cause: FailureCause, text: str) -> None:
+    state.last_creation_failure[worker.spec.pool] = text
     state.creation_failures[worker.spec.pool, cause.value, creation_of(worker).step.value] += 1
 
 

@@ -372,6 +372,7 @@ def _end(
         changes.usage.append(used)
     if pool not in state.pools:
         state.history.pop(pool, None)
+        state.last_creation_failure.pop(pool, None)
     worker.token_hash = worker.activation_hash = None
     if reason.kind is ReasonKind.PREEMPTED:
         offers.capacity_freed(state, changes, worker.spec)

@@ -3,6 +3,7 @@
 A missing right is named with the line of the role that allows it. Whether to try again is in the class, never in the text.
 """
 
+import socket
 import ssl
 
 import httpx
@@ -56,9 +57,22 @@ class CredentialsRefused(ClusterForbidden):
 class RightMissing(ClusterForbidden):
     """A role lacks a rule."""
 
-    def __init__(self, text: str, status: Status) -> None:
-        super().__init__(text)
+    def __init__(self, cluster: str, call: Call, status: Status) -> None:
+        super().__init__(self._text(cluster, call, "its ClusterRole: herder cluster manifests"))
         self.status = status
+        self._cluster, self._call = cluster, call
+
+    def of_namespace(self) -> str:
+        """The sentences for a caller whose rights are those of a Role in the namespace of its calls."""
+        namespace = self._call.namespace
+        if not namespace:
+            return str(self)
+        role = f"the Role of Herder in namespace {namespace}: herder cluster manifests --jobs {namespace}"
+        return self._text(self._cluster, self._call, role)
+
+    @staticmethod
+    def _text(cluster: str, call: Call, role: str) -> str:
+        return f"Cluster {cluster} does not allow Herder to {call.right}. Add the rule {call.right.rule} to {role}."
 
 
 def refused(cluster: str, call: Call, status: Status, retry_after_s: float = 0.0) -> ClusterError:
@@ -69,10 +83,7 @@ def refused(cluster: str, call: Call, status: Status, retry_after_s: float = 0.0
             f"Cluster {cluster} refuses the credentials (HTTP status 401). Renew the token or the client certificate of its kubeconfig."
         )
     if code == 403 and "is forbidden: User" in status.message:
-        return RightMissing(
-            f"Cluster {cluster} does not allow Herder to {call.right}. Add the rule {call.right.rule} to its ClusterRole: herder cluster manifests.",
-            status,
-        )
+        return RightMissing(cluster, call, status)
     if code in (408, 429) or code >= 500:
         text = sentences(f"Cluster {cluster} cannot serve the call {call} now (HTTP status {code})", words)
         return ApiBusy(text, status, retry_after_s)
@@ -88,16 +99,28 @@ def refused(cluster: str, call: Call, status: Status, retry_after_s: float = 0.0
 
 def unreachable(cluster: str, url: str, error: Exception) -> ClusterError:
     """The error of a connection that failed."""
+    words = clause(error) or type(error).__name__
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return CredentialsRefused(
                 f"The certificate of cluster {cluster} at {url} is not trusted: {clause(cause.verify_message)}. "
-                "Correct the certificate authority of its kubeconfig."
+                "Correct the certificate authority: ca_file, or that of its kubeconfig."
             )
+        words = _words(cause) or words
         cause = cause.__cause__ or cause.__context__
-    words = clause(error) or type(error).__name__
     return ClusterUnavailable(f"Cluster {cluster} at {url} does not answer: {words}.")
+
+
+def _words(cause: BaseException) -> str:
+    """What the operating system and TLS name by numbers, and the remedy; empty: it is not known."""
+    if isinstance(cause, socket.gaierror):
+        return "its host name is not known. Correct the address of its API, or the DNS of this machine"
+    if isinstance(cause, ConnectionRefusedError):
+        return "connection refused. Check that its API server runs, and the address and port"
+    if isinstance(cause, ssl.SSLEOFError) or getattr(cause, "reason", "") == "WRONG_VERSION_NUMBER":
+        return "no TLS connection was made. Check that the address is that of an API server with https"
+    return ""
 
 
 def too_slow(cluster: str, call: Call, deadline_s: float) -> ClusterError:

@@ -22,6 +22,8 @@ from herder.settings.syntax.values import Entry, Listing, Scalar, Table, Value
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 _NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?")
+#: A longer text is not quoted.
+_QUOTED_MAX = 30
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 
 
@@ -55,7 +57,11 @@ def _kind(value: Value) -> str:
         return "a list"
     if isinstance(value, Table):
         return "a mapping"
-    return "null" if value.text is None else repr(value.text)
+    if value.text is None:
+        return "null"
+    if len(value.text) > _QUOTED_MAX:  # a key or token given by mistake must not reach a terminal or a log
+        return f"a text of {len(value.text):,} characters"
+    return repr(value.text)
 
 
 def _scalar(reading: Reading, value: Value, wanted: str, example: str) -> str | None:

@@ -35,7 +35,15 @@ async def _serve(arguments: argparse.Namespace) -> None:
     )
     clock = LoopClock(loop, now_ms(), arguments.scale)
     edge = Edge(Running(Cluster(settings, clock.now_ms()), loop, clock))
-    await edge.listen(arguments.port)
+    try:
+        await edge.listen(arguments.port)
+    except OSError as error:
+        await edge.close()
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        sys.exit(
+            f"error: Cannot listen on 127.0.0.1:{arguments.port}: {reason}.\n"
+            "Choose another port with --port (0 takes any free port)."
+        )
     if arguments.kubeconfig is not None:
         arguments.kubeconfig.touch(mode=0o600)
         arguments.kubeconfig.write_text(kubeconfig(edge.url, next(iter(settings.tokens))))

@@ -174,7 +174,10 @@ async def why_pool(core: Core, name: str) -> Explanation:
         f"{agree(report.in_flight, 'is', 'are')} starting, and {report.desired} {agree(report.desired, 'is', 'are')} wanted."
     )
     failed = failures_text(core, pool.name)
-    facts += [_fact("creations_failed", failed, {})] if failed else []
+    if failed:
+        facts.append(_fact("creations_failed", failed, {}))
+        newest = core.state.last_creation_failure.get(pool.name, "")
+        facts.append(_fact("last_creation_failed", f"The last of them: {sentence(newest)}", {}))
     return Explanation(subject=f"pool/{name}", summary=summary, facts=facts)
 
 

@@ -16,7 +16,10 @@ def body_of(request: Request) -> Any:
     media = request.headers.get("content-type", "").partition(";")[0].strip()
     if media.endswith("protobuf"):
         raise answers.ApiError(
-            415, "UnsupportedMediaType", "this server reads JSON and YAML, no Protocol Buffers"
+            415,
+            "UnsupportedMediaType",
+            "this server reads JSON and YAML, no Protocol Buffers: "
+            "use `kubectl apply -f FILE` instead of `kubectl create`",
         )
     try:
         return DECODER.decode(request.body)

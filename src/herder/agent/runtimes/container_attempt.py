@@ -32,7 +32,7 @@ BACK_S = 60.0
 _AGAIN_S = 1.0
 _TAIL_S = 5.0
 """For the rest of the output after the end."""
-_LOST = Verdict("failed", Cause.INFRASTRUCTURE, "The container is gone, and not by Herder.")
+_LOST = Verdict("failed", Cause.INFRASTRUCTURE, "The container was removed by another program.")
 
 
 class Machine(Protocol):
@@ -76,19 +76,28 @@ class ContainerAttempt:
         self._container = ""
         self._runs = False
         self._stopping: asyncio.Task[None] | None = None
-        self._removed = False
+        self._over = False
         self.task = runtime.loop.create_task(self._live())
 
     def stop(self, verdict: Verdict, *, at_once: bool = False) -> None:
+        if self._over:
+            return  # its container is being removed, and its end is reported after that
         if self._verdict is None:
             self._verdict = verdict
             if not self._runs:
-                self.task.cancel()  # an image is being pulled, or the container made
+                self._runtime.loop.call_soon(
+                    self._abandon
+                )  # a task that is cancelled before its first step reports no end
                 return
         if self._runs and (at_once or self._stopping is None):
             if self._stopping is not None:
                 self._stopping.cancel()
             self._stopping = self._runtime.loop.create_task(self._end_it(at_once=at_once))
+
+    def _abandon(self) -> None:
+        """While an image is pulled or the container is created."""
+        if not (self._runs or self._over):
+            self.task.cancel()
 
     # --- its life
 
@@ -230,6 +239,7 @@ class ContainerAttempt:
             await asyncio.sleep(_AGAIN_S)
 
     async def _tidy_up(self) -> None:
+        self._over = True
         if self._stopping is not None:
             self._stopping.cancel()
         if self._container:

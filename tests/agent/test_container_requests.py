@@ -213,3 +213,26 @@ async def test_its_own_words_are_kept_and_its_length_is_bounded(lying: Callable[
     with pytest.raises(EngineDown, match=r"engine at unix:///no/such\.sock does not answer"):
         await nobody.ping()
     await nobody.close()
+
+
+async def test_a_pull_may_be_silent_for_longer_than_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("herder.agent.containers.engine.ANSWER_S", 0.2)
+    engine = Engine(f"unix://{tmp_path}/e.sock")
+    engine._version = "/v1.43"
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.8)
+        writer.write(b'HTTP/1.1 200 X\r\nConnection: close\r\n\r\n{"status": "done"}\n')
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_unix_server(connected, tmp_path / "e.sock")
+    try:
+        assert [line async for line in engine.pull("x:1", "")] == ["done"]
+    finally:
+        await engine.close()
+        server.close()
+        await server.wait_closed()

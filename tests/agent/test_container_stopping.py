@@ -167,8 +167,9 @@ async def test_a_worker_whose_engine_is_down_stops(
     started(runtime)
     async with asyncio.timeout(30):
         await engine.removing.wait()
-        engine.may_remove.set()
         closing = asyncio.create_task(runtime.close())
+        await asyncio.sleep(0)  # it waits for the attempt
+        engine.may_remove.set()
         await ends.came.wait()
         await closing
     assert len(ends.found) == 1

@@ -19,7 +19,7 @@ PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 pyth
 	if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo "$$candidate"; break; fi; done)
 
 ##@ Use
-.PHONY: help setup demo serve
+.PHONY: help setup demo demo-datacentre serve
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -32,6 +32,9 @@ setup: $(STAMP) ## make .venv from the lock (with hashes) and install herder in 
 
 demo: $(STAMP) ## a whole small world on this machine, to look at
 	@$(BIN)/herder demo
+
+demo-datacentre: $(STAMP) ## virtual machines that become nodes of a cluster, live and are removed
+	@$(BIN)/herder demo --datacentre
 
 serve: $(STAMP) ## run the server here
 	@$(BIN)/herder up

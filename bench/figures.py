@@ -67,6 +67,7 @@ TARGETS: dict[tuple[str, str], Target] = {
     ("decisions", "100,000 items of 500 shapes on 10,000 workers"): Target(floor=2.0, goal=1.0),
     ("decisions", "the same when one shape has changed"): Target(floor=0.2, goal=0.05),
     ("decisions", "fair share of 10,000 users"): Target(floor=20, goal=20),
+    ("decisions", "200 VMs on 8 nodes of Proxmox"): Target(floor=1.0, goal=0.2),
     ("decisions", "placement pass, 100,000 pending"): Target(floor=100, goal=100),
     ("decisions", "expected starts of 100,000 jobs"): Target(floor=100, goal=100),
     ("decisions", "plan, 100,000 pending, and why pool"): Target(floor=50, goal=50),

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from bench.bench import Bench
 from bench.figures import Figure
-from bench.packing import quality
+from bench.packing import proxmox, quality
 from bench.packing.quality import Draw
 from bench.waiting_world import NOW_MS, fill, waiting_world
 from herder.control.planning.observation import observe, queued
@@ -30,6 +30,7 @@ from herder.scheduler.reservations import open_worker
 from herder.scheduler.start_times import Starts
 
 NAME = "decisions"
+PROXMOX = "200 VMs on 8 nodes of Proxmox"
 #: An expected start is asked for at each so many-th place of every class.
 PLACES = 100
 ASKED_AT_MS = NOW_MS + 900_000
@@ -49,6 +50,7 @@ async def measure(bench: Bench) -> list[Figure]:
     for seed in seeds:
         for name, spent_ms in _one_seed(bench, seed).items():
             times.setdefault(name, []).append(spent_ms)
+    figures.append(_figure(PROXMOX, "CPU-s", tuple(proxmox.plan(seed).cpu_s for seed in seeds)))
     return figures + [_figure(name, "CPU-ms", tuple(runs)) for name, runs in times.items()]
 
 

@@ -3,10 +3,14 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import typer
 
 from herder.cli.shell.main import build_app, run
+
+if TYPE_CHECKING:
+    from herder.model.fleet.pool import PoolSpec
 
 
 def main() -> None:
@@ -26,10 +30,12 @@ def whole_app() -> typer.Typer:
     return app
 
 
-def _driver_faults(kind: str, settings: Mapping[str, str]) -> Sequence[tuple[str, str, str]]:
+def _driver_faults(
+    kind: str, settings: Mapping[str, str], pool: "PoolSpec | None" = None, /
+) -> Sequence[tuple[str, str, str]]:
     from herder.drivers.registry import settings_faults
 
-    return settings_faults(kind, settings)
+    return settings_faults(kind, settings, pool)
 
 
 def _bootstrap_faults(kind: str, settings: Mapping[str, object]) -> Sequence[tuple[str, str, str]]:

@@ -32,7 +32,7 @@ def test_the_commands_are_those_of_the_specification() -> None:
         "status", "apply", "events", "pack", "project list",
         "config show", "config lint", "config schema", "config view", "config import-cortex",
         "pool list", "pool get", "pool scale", "pool freeze", "pool unfreeze", "pool delete",
-        "cluster list", "cluster show", "cluster check", "cluster manifests", "pool scheduling-info",
+        "bootstrap list", "bootstrap check", "cluster list", "cluster show", "cluster check", "cluster manifests", "pool scheduling-info",
         "driver list", "driver get", "driver check", "driver freeze", "driver unfreeze", "driver forget",
         "worker list", "worker get", "worker add", "worker cordon", "worker uncordon", "worker drain", "worker extend",
         "worker remove", "worker console", "worker health",

@@ -53,12 +53,14 @@ PARSED_ONLY = {
     "HERDER_JOIN_TOKEN=TOKEN herder agent --server https://herder.example:8765": "needs a server on another machine",
     "herder admin restore herder-backup.db --data-dir /var/lib/herder": "needs a stopped server; tests/cli/test_admin.py runs it",
     "herder admin mark-restored --store postgresql://herder@db/herder": "needs PostgreSQL; tests/backup runs it",
+    "herder bootstrap check talos": "needs a bootstrap; tests/providers/test_bootstrap_loop.py asks the same",
     "herder cluster show prod": "needs a cluster; tests/acceptance/test_nodes.py runs it",
     "herder cluster check prod": "needs a cluster; tests/acceptance/test_nodes.py runs it",
     "herder why pod shop/web-1": "needs a cluster; tests/acceptance/test_nodes.py runs it",
     "herder pool scheduling-info burst": "needs a cluster; tests/acceptance/test_nodes.py runs it",
     "herder demo": "takes half a minute; tests/demo runs it",
     "herder demo --input src --keep": "takes half a minute; tests/demo runs it",
+    "herder demo --datacentre": "takes more than a minute; tests/demo runs it",
 }
 #: What is added to an example so that it ends, or so that it starts fewer processes.
 ADDED = {

@@ -95,8 +95,8 @@ def part(cluster: Asked, namespace: str) -> Iterator[Part]:
 def world_of(part: Part, seed: int) -> World:
     draw, mine = Random(seed), {MINE: part.namespace}
     pools = tuple(
-        # A name without a kubelet of the server's own.
-        replace(each, name=f"dead-{each.name}", labels=(*each.labels, *mine.items()))
+        # A name without a kubelet of the server's own, and of this test alone: pods of an earlier one may still be bound to its nodes.
+        replace(each, name=f"dead-{part.namespace}-{each.name}", labels=(*each.labels, *mine.items()))
         for each in pools_of(draw)
     )
     world = World(cluster=part, pools=pools, existing={})

@@ -19,6 +19,7 @@ from herder.control.kernel.settings import CoreSettings
 from herder.control.recovery.recover import recover
 from herder.control.recovery.supervision import supervise
 from herder.drivers.pretend import PretendDriver, PretendSettings, PretendWorld
+from herder.drivers.pretend.repairs import RepairingPretendDriver
 from herder.engine.memory.invariants import violations
 from herder.engine.workers.worker import activated, claim, seen, terminate
 from herder.model.fleet.driver import Driver, DriverContext
@@ -83,8 +84,9 @@ class Fleet:
         with self.engine.connect() as connection:
             state, directory, _ = recover(connection, self.clock.now_ms())
             ledger = read_ledger(connection)
+        kind = RepairingPretendDriver if self.settings.repairs else PretendDriver
         drivers: dict[str, Driver] = {
-            name: PretendDriver(self.settings, world, DriverContext(name=name))
+            name: kind(self.settings, world, DriverContext(name=name))
             for name, world in self.worlds.items()
             if name not in without
         }

@@ -1,6 +1,7 @@
 """The clusters loop with machines of a provider and a cluster in memory: marks, cordons, drains, removals, and what goes wrong with them."""
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -151,6 +152,27 @@ async def test_the_node_object_outlives_its_machine_and_not_the_other_way_round(
     await drain(fleet, worker)
     await fleet.until(lambda: not cluster.nodes)
     assert cluster.left == [[]]
+
+
+class Late(FakeCluster):
+    """Its answer to a mark comes after the picture has shown the marks."""
+
+    async def mark(self, node: NodeSeen, labels: Mapping[str, str], taints: Sequence[Taint]) -> None:
+        await super().mark(node, labels, taints)
+        await asyncio.sleep(1.5)
+
+
+async def test_nothing_waits_for_the_next_look_at_all_nodes(make_fleet: MakeFleet) -> None:
+    cluster = Late()
+    fleet = await fleet_of(make_fleet, cluster)
+    worker = await want(fleet)
+    cluster.put(node(NAME))
+    await fleet.until(lambda: ("mark", NAME) in cluster.calls)
+    await fleet.until(lambda: worker.state is WorkerState.READY, limit_s=4)
+    await asyncio.sleep(10)
+    await drain(fleet, worker)
+    await fleet.until(lambda: fleet.states()[NAME] == "terminated")
+    await fleet.until(lambda: not cluster.nodes, limit_s=4)
 
 
 async def test_a_restart_in_the_middle_of_a_drain_goes_on(make_fleet: MakeFleet) -> None:

@@ -82,14 +82,14 @@ def _finds(changes: Changes) -> Iterator[tuple[str, str]]:
 def test_a_broken_rule_is_told_with_its_story_and_a_shorter_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rule that is broken by the first attempt of all."""
     monkeypatch.setattr(JobRules, "look", lambda _self, changes: _finds(changes))
-    found = run(ChaosOptions(seed=2, days=0.05, workers=8, intensity=3))
+    found = run(ChaosOptions(seed=2, days=0.02, workers=8, intensity=3))
     assert found.violations[0].rule == "one live attempt"
     job = found.violations[0].text.partition(" of job ")[2].split()[0]
     assert any(f"attempt {job} 1 assigned" in line for line in found.story)
     told: list[str] = []
     shorter = shrink(found, told.append)
     assert shorter.violations[0].rule == "one live attempt"
-    assert shorter.options.days < 0.05
+    assert shorter.options.days < 0.02
     assert shorter.options.without, "the rule is broken without any fault"
     assert shorter.options.workers < 8
     assert command_of(shorter.options).startswith("herder simulate chaos --seed 2 --days 0.0")

@@ -398,6 +398,11 @@ def frozen_driver() -> Observed:
     return observed(others, [], [queued(1, 3)])
 
 
+def refused_bootstrap() -> Observed:
+    why = "The credentials of bootstrap talos are refused (the certificate has expired). Its pools create no workers until they are accepted."
+    return observed([one(bootstrap="talos", bootstrap_refused=why)], [], [queued(1, 3)])
+
+
 def nothing_fits() -> Observed:
     return observed([one()], [], [queued(1, 3, cores(99)), queued(2, 1, ONE_CORE, pool="standrad")])
 
@@ -509,7 +514,7 @@ WORLDS: tuple[Callable[[], Observed], ...] = (
     expired_in_grace, minimum_ends_soon, expired_within_budget, drifted, awaits_successor, successor_starts, no_successor, maintenance_window,
     replacement_budget, no_replacements_by_day, soft_expired, kept, kept_with_its_agent, above_maximum, at_maximum,
     at_maximum_with_drains, near_maximum, scheduled_maximum, no_workers_wanted, zone_limit, per_cycle, cooldown, stored_with_a_short_ttl,
-    scale_down_cooldown, frozen, frozen_without_work, frozen_driver, nothing_fits, offer_resting, offer_tried_again,
+    scale_down_cooldown, frozen, frozen_without_work, frozen_driver, refused_bootstrap, nothing_fits, offer_resting, offer_tried_again,
     credentials_refused, quota_exceeded, at_live_maximum, gradual_limit, disruption_budget, shapes_grouped, ahead_and_shared,
     quotas, in_flight, enough_capacity, kept_by_rules, kept_by_schedule, waiting_on_observation,
 )  # fmt: skip

@@ -11,7 +11,7 @@ from herder.api.http.hot_routes import HotRoutes
 from herder.api.http.openapi import document
 from herder.api.http.replies import problem, reply
 from herder.api.http.route_table import RouteTable
-from herder.api.routes import clusters, drivers, events, fleet, people, work, worker
+from herder.api.routes import bootstraps, clusters, drivers, events, fleet, people, work, worker
 from herder.control.commands import Commands
 from herder.control.kernel.bounds.errors import NotKnown, NotReady, Refused
 from herder.control.kernel.core import Core
@@ -29,6 +29,7 @@ def front_of(core: Core) -> RouteTable:
     people.add(front)
     drivers.add(front)
     clusters.add(front)
+    bootstraps.add(front)
     events.add(front)
     return front
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from herder.client.bootstraps import Bootstraps
 from herder.client.clusters import Clusters
 from herder.client.drivers import Drivers
 from herder.client.events import Events
@@ -47,7 +48,7 @@ class HerderClient:
         self.workers = Workers(self.http)
         self.plans = Plans(self.http)
         self.drivers = Drivers(self.http)
-        self.clusters = Clusters(self.http)
+        self.clusters, self.bootstraps = Clusters(self.http), Bootstraps(self.http)
         self.events = Events(self.http)
 
     def __repr__(self) -> str:

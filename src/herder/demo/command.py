@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
-from herder.cli.shell.exit_codes import Code
+from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.session import Session, session
 
 if TYPE_CHECKING:
@@ -40,6 +40,13 @@ Port = Annotated[
 Keep = Annotated[
     bool, typer.Option("--keep", help="Keep the server running, and print how to reach and stop it.")
 ]
+Datacentre = Annotated[
+    bool,
+    typer.Option(
+        "--datacentre",
+        help="Play a datacentre instead: virtual machines of Proxmox VE become nodes of a Kubernetes cluster, in about 80 seconds.",
+    ),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -52,10 +59,12 @@ def demo(
     data_dir: DataDir = None,
     port: Port = 0,
     keep: Keep = False,
+    datacentre: Datacentre = False,
 ) -> None:
     """\b
       $ herder demo
       $ herder demo --input src --keep
+      $ herder demo --datacentre
 
     Run a small installation on this machine for half a minute: a server, three pools whose workers are real processes, and two
     users who submit real work. Checks the results, prints the figures and removes everything.
@@ -66,6 +75,9 @@ def demo(
 
     say = session(ctx)
     console = _console(say)
+    if datacentre:
+        _play_datacentre(say, console, data_dir, port, apart=keep or source is not None)
+        return
     found = survey(source)
     with ExitStack() as stack:
         interrupts = stack.enter_context(_Interrupts())
@@ -84,6 +96,34 @@ def demo(
             _say_kept(console, world)
     if not good:
         raise typer.Exit(int(Code.FAILURE))
+
+
+def _play_datacentre(
+    say: Session, console: "Console", data_dir: Path | None, port: int, *, apart: bool
+) -> None:
+    """Raises CommandError: also when a scene of the story did not happen."""
+    if apart:
+        raise CommandError(
+            "--datacentre excludes --input and --keep.", hint="Name only one of them.", code=Code.USAGE
+        )
+    try:
+        from herder.demo.datacentre.story import play
+    except ImportError as error:
+        raise CommandError(
+            f"The demo of a datacentre needs the package {error.name}.",
+            hint="Install it with: pip install 'herder[proxmox,talos]'.",
+        ) from None
+    with ExitStack() as stack:
+        interrupts = stack.enter_context(_Interrupts())
+        stopping = stack.enter_context(ExitStack())
+        stopping.callback(interrupts.hold)
+        try:
+            play(console, stopping, data_dir, port, quiet=say.quiet, started=interrupts.let_through)
+        except KeyboardInterrupt:
+            say.say("Stopping the server and the datacentre …")
+            raise
+        finally:
+            interrupts.hold()
 
 
 def _say_kept(console: "Console", world: "World") -> None:

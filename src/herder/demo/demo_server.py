@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,14 +116,20 @@ class World:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def begin(data_dir: Path | None, port: int) -> World:
-    """Starts the server without waiting for it. Raises CommandError when the folder cannot be used."""
+def begin(
+    data_dir: Path | None,
+    port: int,
+    verb: str = "up",
+    write: Callable[[Path], str] = lambda _folder: SETTINGS,
+) -> World:
+    """Starts the server without waiting for it. `verb`: `up` stops its workers when it ends, `server` leaves them. `write`: makes the text
+    of herder.yaml, and the other files that it needs in the folder. Raises CommandError when the folder cannot be used."""
     folder = _own_folder(data_dir) if data_dir else Path(tempfile.mkdtemp(prefix="herder-demo-"))
     try:
         settings = folder / "demo.yaml"
-        settings.write_text(SETTINGS, encoding="utf-8")
+        settings.write_text(write(folder), encoding="utf-8")
         environment = {name: value for name, value in os.environ.items() if not name.startswith("HERDER_")}
-        command = [sys.executable, "-m", "herder.app", "up", "--data-dir", str(folder), "--port", str(port)]
+        command = [sys.executable, "-m", "herder.app", verb, "--data-dir", str(folder), "--port", str(port)]
         with (folder / LOG).open("wb") as log:
             # A session of its own: Ctrl-C reaches the demo alone, which then stops the server in order.
             process = subprocess.Popen(
@@ -143,7 +150,14 @@ def begin(data_dir: Path | None, port: int) -> World:
 
 
 def wait_until_it_answers(world: World) -> None:
-    """Then knows its address and has a token for each user, made with the administrator's. Raises CommandError."""
+    """Then has a token for each user, made with the administrator's. Raises CommandError."""
+    with wait_for_address(world) as client:
+        for user in USERS:
+            world.tokens[user] = client.create_token(TokenCreate(user=user, note="herder demo")).token
+
+
+def wait_for_address(world: World) -> HerderClient:
+    """Then knows its address. A client with the rights of the administrator. Raises CommandError."""
     deadline = clock.monotonic_s() + START_MAX_S
     while not _read_address(world):
         if not world.running:
@@ -155,9 +169,7 @@ def wait_until_it_answers(world: World) -> None:
             )
         clock.sleep_s(LOOK_S)
     admin = (world.folder / "admin.token").read_text(encoding="utf-8").strip()
-    with HerderClient(world.url, admin) as client:
-        for user in USERS:
-            world.tokens[user] = client.create_token(TokenCreate(user=user, note="herder demo")).token
+    return HerderClient(world.url, admin)
 
 
 def _own_folder(data_dir: Path) -> Path:

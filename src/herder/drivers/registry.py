@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from herder.model.fleet.creation import DEFAULT_LIMITS, CreationLimits
 from herder.model.fleet.driver import Driver, DriverContext
+from herder.model.fleet.pool import PoolSpec
 from herder.model.values.phrases import clause
 from herder.wire import kind_settings
 from herder.wire.kind_settings import BadSettings, SettingFault, instead
@@ -70,14 +71,27 @@ def creation_limits(kind: str) -> CreationLimits:
     return own if isinstance(own, CreationLimits) else DEFAULT_LIMITS
 
 
-def settings_faults(kind: str, settings: Mapping[str, object]) -> list[SettingFault]:
-    """All that is wrong with a driver's kind and settings. Opens nothing: what a driver looks at itself is found by `open_driver`."""
+def settings_faults(
+    kind: str, settings: Mapping[str, object], pool: PoolSpec | None = None
+) -> list[SettingFault]:
+    """All that is wrong with a driver's kind and settings. Opens nothing: what a driver looks at itself is found by `open_driver`.
+    `pool`: instead, what is wrong with its `driver_options`, for a kind that offers `pool_faults`."""
     try:
-        settings_type = load(kind).settings_type
+        offered = load(kind)
+        if pool is not None:
+            found = getattr(offered, "pool_faults", _none)(pool)
+            return [SettingFault(*each) for each in found]
+        settings_type = offered.settings_type
     except UnknownDriver as error:
+        if pool is not None:
+            return []
         remedy = "Set another kind, or install the package of this driver where Herder runs."
         return [SettingFault("", str(error), remedy)]
     return kind_settings.faults("Driver", kind, settings_type, settings, "settings: {{{}: …}}")
+
+
+def _none(_pool: PoolSpec) -> list[tuple[str, str, str]]:
+    return []
 
 
 def load(kind: str) -> DriverKind:

@@ -18,6 +18,7 @@ from herder.control.kernel.bounds.errors import Refused
 from herder.control.kernel.clock import SystemClock
 from herder.control.kernel.core import Core
 from herder.control.loops import (
+    bootstraps,
     clusters,
     housekeeping,
     interruptions,
@@ -75,6 +76,7 @@ LOOPS: dict[str, Callable[[Core], Awaitable[None]]] = {
     "readings": readings.run,
     "interruptions": interruptions.run,
     "clusters": clusters.run,
+    "bootstraps": bootstraps.run,
 }
 #: How long the first commit may take: a store that cannot be written is said to be so.
 FIRST_WRITES_S = 10.0

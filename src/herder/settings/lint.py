@@ -6,6 +6,7 @@ is refused by the readers already.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from herder.model.fleet.offer import offers_of
 from herder.model.fleet.pool import Consolidation, PoolSpec, SpotUse, TaintEffect
@@ -30,9 +31,18 @@ INHERITED = ("cpu", "memory", "disk", "gpu", "price_per_hour", "slots")
 #: A server has these without their being declared.
 ALWAYS_THERE = frozenset({"local"})
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-#: From a driver's kind and settings to what is wrong with them: setting (empty: the kind), message and remedy.
-DriverFaults = Callable[[str, Mapping[str, str]], Sequence[tuple[str, str, str]]]
-#: The same of a bootstrap.
+
+
+class DriverFaults(Protocol):
+    """From a driver's kind and settings to what is wrong with them: setting (empty: the kind), message and remedy. With a pool: what is wrong
+    with its driver_options, each by its name (empty: all of them)."""
+
+    def __call__(
+        self, kind: str, settings: Mapping[str, str], pool: PoolSpec | None = None, /
+    ) -> Sequence[tuple[str, str, str]]: ...
+
+
+#: From a bootstrap's kind and settings to what is wrong with them.
 BootstrapFaults = Callable[[str, Mapping[str, object]], Sequence[tuple[str, str, str]]]
 
 
@@ -291,8 +301,15 @@ def _drivers(settings: Settings, faults: DriverFaults) -> Iterator[_Doubt]:
     """Such a file starts no server."""
     for driver in settings.drivers:
         for setting, message, remedy in faults(driver.kind, dict(driver.settings)):
-            key = f"drivers.{driver.name}.{f'settings.{setting}' if setting else 'kind'}"
-            yield _Doubt(severity=Severity.ERROR, key=key, message=message, remedy=remedy)
+            yield _error(
+                f"drivers.{driver.name}.{f'settings.{setting}' if setting else 'kind'}", message, remedy
+            )
+    kinds = {driver.name: driver.kind for driver in settings.drivers}
+    for pool in settings.pools:
+        kind = kinds.get(pool.driver)
+        for option, message, remedy in faults(kind, {}, pool) if kind else ():
+            key = f"pools.{pool.name}.driver_options"
+            yield _error(f"{key}.{option}" if option else key, message, remedy)
 
 
 def _bootstraps(settings: Settings, faults: BootstrapFaults) -> Iterator[_Doubt]:

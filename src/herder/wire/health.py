@@ -6,12 +6,29 @@ import msgspec
 class ConditionView(msgspec.Struct, kw_only=True):
     condition: str
     source: str
-    """Who reports it: agent, server, or a cluster."""
+    """Who reports it: agent, server, cluster, or system (the operating system, asked by the bootstrap)."""
     since: str
     last_seen: str
     count: int
     """Of conditions that are counted: KubeletCrashLoop, RuntimeCrash, FailedAttempts."""
     message: str
+
+
+class SystemView(msgspec.Struct, kw_only=True):
+    """The operating system of the machine, as its bootstrap knows it."""
+
+    bootstrap: str
+    stage: str
+    """maintenance, booting, running, upgrading, stopping or unknown; empty: it has not answered since the server started."""
+    ready: bool | None
+    """None: unknown."""
+    version: str
+    text: str
+    """Why it is not ready; empty when it is."""
+    seen_at: str | None
+    """When it answered last."""
+    trouble: str
+    """Why the last question had no answer; empty when it had one."""
 
 
 class RepairView(msgspec.Struct, kw_only=True):
@@ -64,3 +81,5 @@ class WorkerHealthView(msgspec.Struct, kw_only=True):
     breaker: BreakerView
     quarantined_at: str | None
     quarantined_until: str | None
+    system: SystemView | None
+    """None: its pool has no bootstrap."""

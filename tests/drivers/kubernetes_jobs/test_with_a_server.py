@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,3 +108,51 @@ def test_jobs_run_in_pods_and_a_killed_server_loses_nothing(server: Server, tmp_
         lab.until(lambda: lab.all_names() == [], looks=3000)
         lab.until(lambda: not list(client.workers.list()), looks=3000)
         assert client.invariants() == []
+
+
+def read_in_status(server: Server, wanted: str) -> str:
+    """What `herder status` prints, as soon as it says `wanted`."""
+    said = ""
+
+    def look() -> bool:
+        nonlocal said
+        done = subprocess.run(
+            [HERDER, "status"], env=server.env, capture_output=True, text=True, timeout=50, check=False
+        )
+        said = " ".join(done.stdout.split())
+        return wanted in said
+
+    try:
+        server.lab.until(look, looks=60)
+    except AssertionError:
+        raise AssertionError(f"{said}\n{server.said()}") from None
+    return said
+
+
+def test_a_quota_of_the_namespace_is_read_in_the_status(server: Server) -> None:
+    hard = {"requests.memory": "100Mi"}
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "team", "namespace": NAMESPACE},
+        "spec": {"hard": hard},
+        "status": {"hard": hard, "used": {}},
+    }
+    server.lab.do(lambda cluster, now_ms: cluster.load([quota], now_ms))
+    with connect(env=server.env) as client:
+        client.jobs.submit(JobSubmission(command=["true"], cpu="500m", memory="64Mi"))
+    said = read_in_status(server, "Quota team of namespace")
+    assert "does not allow one more worker: requests.memory is 0 of 100Mi" in said
+
+
+def test_an_image_that_cannot_be_pulled_is_read_in_the_status(server: Server) -> None:
+    server.end(signal.SIGTERM)
+    server.config.write_text(
+        server.config.read_text().replace("registry.example/herder:1", "missing/herder:9")
+    )
+    server.start()
+    with connect(env=server.env) as client:
+        client.jobs.submit(JobSubmission(command=["true"], cpu="500m", memory="64Mi"))
+        server.lab.until(lambda: len(server.lab.items("batch/v1/jobs")) == 1, looks=3000)
+    time.sleep(45)  # as long as the driver lets a registry try
+    assert "missing/herder:9" in read_in_status(server, "cannot be pulled")

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from herder.memberships.kubernetes.nodes import node_seen
+from herder.memberships.kubernetes.objects import NodeAddress
 from herder.model.fleet.node import NodeSeen
 from herder.model.fleet.pool import Taint, TaintEffect
 from herder.model.fleet.repair import Condition
@@ -95,3 +96,16 @@ def test_a_capacity_that_cannot_be_read_is_none_and_said() -> None:
 
 def test_capacity_is_rounded_down() -> None:
     assert seen(allocatable={"cpu": "1999900u", "memory": "1048575"}).allocatable == Resources(cpu_milli=1999)
+
+
+def test_addresses_of_its_own_network_come_first_and_names_are_none() -> None:
+    made = node()
+    made.status.addresses = [
+        NodeAddress(type="ExternalIP", address="203.0.113.7"),
+        NodeAddress(type="Hostname", address="w1"),
+        NodeAddress(type="InternalIP", address="192.0.2.7"),
+        NodeAddress(type="InternalIP", address="2001:db8::7"),
+    ]
+    found = node_seen(made, "here", rules().resources)
+    assert found.addresses == ("192.0.2.7", "2001:db8::7", "203.0.113.7")
+    assert seen().addresses == ()

@@ -63,4 +63,4 @@ def _crashes(service: "ServiceInfo", condition: Condition, now_ms: int) -> NodeC
         return None
     times = counted(len(recent_ms), "time")
     text = f"Service {service.id} ended by itself {times} in the last {WINDOW_S // 60} min."
-    return NodeCondition(condition=condition, since_ms=recent_ms[-1], text=text)
+    return NodeCondition(condition=condition, since_ms=recent_ms[-1], text=text, count=len(recent_ms))

@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Inspect": ("status", "plan", "why", "events", "pack"),
     "Jobs": ("batch", "job"),
-    "Fleet": ("pool", "worker", "cluster", "driver", "apply", "config"),
+    "Fleet": ("pool", "worker", "cluster", "driver", "bootstrap", "apply", "config"),
     "Access": ("whoami", "user", "project", "token"),
 }
 _OTHER = "Operate"

@@ -46,6 +46,10 @@ def _clusters(client: "HerderClient") -> Iterator[tuple[str, str]]:
     return ((cluster.name, cluster.state) for cluster in client.clusters.list())
 
 
+def _bootstraps(client: "HerderClient") -> Iterator[tuple[str, str]]:
+    return ((bootstrap.name, bootstrap.state) for bootstrap in client.bootstraps.list())
+
+
 def _workers(client: "HerderClient") -> Iterator[tuple[str, str]]:
     return ((worker.name, worker.state) for worker in client.workers.list(limit=NAMES_MAX))
 
@@ -60,6 +64,7 @@ def _batches(client: "HerderClient") -> Iterator[tuple[str, str]]:
 complete_pools = _completer(_pools)
 complete_drivers = _completer(_drivers)
 complete_clusters = _completer(_clusters)
+complete_bootstraps = _completer(_bootstraps)
 complete_workers = _completer(_workers)
 complete_batches = _completer(_batches)
 
@@ -71,6 +76,10 @@ DriverArgument = Annotated[
 ]
 ClusterArgument = Annotated[
     str, typer.Argument(metavar="CLUSTER", autocompletion=complete_clusters, help="Name of the cluster.")
+]
+BootstrapArgument = Annotated[
+    str,
+    typer.Argument(metavar="BOOTSTRAP", autocompletion=complete_bootstraps, help="Name of the bootstrap."),
 ]
 WorkerArgument = Annotated[
     str, typer.Argument(metavar="WORKER", autocompletion=complete_workers, help="Name of the worker.")

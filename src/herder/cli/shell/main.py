@@ -38,7 +38,7 @@ def build_app(
     """All commands that speak to a server. Add your own with `app.command()` or `app.add_typer()`. `driver_faults`,
     `bootstrap_faults`: what is wrong with the kind and settings of one, from whoever knows them; `jobs_manifests`: what the driver
     kubernetes-jobs needs in a namespace."""
-    from herder.cli.commands.fleet import apply, cluster, config, driver, pool, worker
+    from herder.cli.commands.fleet import apply, bootstrap, cluster, config, driver, pool, worker
     from herder.cli.commands.observe import events, pack, plan, status, why
     from herder.cli.commands.people import project, token, user, whoami
     from herder.cli.commands.work import batch, job
@@ -56,6 +56,7 @@ def build_app(
         module.add_to(app)
     for name, build in (
         ("batch", batch.build),
+        ("bootstrap", bootstrap.build),
         ("cluster", partial(cluster.build, jobs_manifests)),
         ("config", partial(config.build, driver_faults, bootstrap_faults)),
         ("driver", driver.build),

@@ -65,6 +65,7 @@ def details(view: Any, now_s: float) -> Details:
         ("Worker", f"{view.worker} (pool {view.pool})"),
         ("State", view.state),
         ("Health", health_text(view.health, view.reason)),
+        *([] if view.system is None else [("System", _system(view.system, now_s))]),
         ("Repair", _repair(view.repair, now_s)),
     ]
     if view.held:
@@ -79,6 +80,16 @@ def details(view: Any, now_s: float) -> Details:
     if view.next:
         tables.append(("Next", NEXT, view.next))
     return Details(rows=rows, tables=tables)
+
+
+def _system(system: Any, now_s: float) -> str:
+    """What the operating system said last, and why it is not known better now."""
+    if system.seen_at is None:
+        return system.trouble or f"unknown (bootstrap {system.bootstrap} has not asked it yet)"
+    state = "ready" if system.ready else "unknown" if system.ready is None else "not ready"
+    version = f", {system.version}" if system.version else ""
+    said = f"{state} ({system.stage}{version}, seen {age(system.seen_at, now_s)} ago)"
+    return " ".join(filter(None, (f"{said}.", system.text, system.trouble)))
 
 
 def _repair(repair: Any, now_s: float) -> str:

@@ -24,15 +24,9 @@ def marks(core: Core, worker: WorkerLife) -> dict[str, str]:
     return nodes.node_labels(worker, whose)
 
 
-def boot_data(core: Core, worker: WorkerLife) -> BootData | None:
-    """None: its pool has no bootstrap, or the machine boots without data. Raises DriverError."""
-    name, spec = worker.spec.bootstrap, worker.spec
-    if not name:
-        return None
-    bootstrap = core.bootstraps.get(name)
-    if bootstrap is None:
-        raise InvalidRequest(f"This server has no bootstrap {name}.")
-    joining = Joining(
+def joining_of(core: Core, worker: WorkerLife) -> Joining:
+    spec = worker.spec
+    return Joining(
         worker=spec.name,
         pool=spec.pool,
         template=spec.template,
@@ -41,8 +35,18 @@ def boot_data(core: Core, worker: WorkerLife) -> BootData | None:
         labels=marks(core, worker),
         taints=spec.taints,
     )
+
+
+def boot_data(core: Core, worker: WorkerLife) -> BootData | None:
+    """None: its pool has no bootstrap, or the machine boots without data. Raises DriverError."""
+    name = worker.spec.bootstrap
+    if not name:
+        return None
+    bootstrap = core.bootstraps.get(name)
+    if bootstrap is None:
+        raise InvalidRequest(f"This server has no bootstrap {name}.")
     try:
-        return bootstrap.boot_data(joining)
+        return bootstrap.boot_data(joining_of(core, worker))
     except DriverError:
         raise
     except Exception as error:  # noqa: BLE001 - a bug of the bootstrap ends this creation; its text may quote the data, so it is not told

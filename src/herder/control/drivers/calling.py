@@ -10,10 +10,11 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from herder.control.kernel import reported_faults
 from herder.control.kernel.bounds.errors import NotKnown
 from herder.control.kernel.core import Core
-from herder.control.kernel.driver_notes import DriverNotes, LastError
-from herder.engine.memory.events import record_event
+from herder.control.kernel.driver_notes import DriverNotes
+from herder.control.kernel.reported_faults import short
 from herder.engine.workers import drivers
 from herder.model.fleet.creation import DEFAULT_LIMITS, CreationLimits, Step
 from herder.model.fleet.driver import (
@@ -63,8 +64,6 @@ _VERBS = frozenset({"create", "delete", "get", "list", "health"})
 DEADLINE_S = 30.0
 #: The longest that a driver may ask for: above it, one that hangs would hold its places for too long.
 DEADLINE_LONGEST_S = 600.0
-#: The same fault of a driver is told again after this long.
-FAULT_AGAIN_MS = 60_000
 
 
 #: Of a server whose lease may have ended.
@@ -124,7 +123,7 @@ async def listing(core: Core, name: str, *, although_frozen: bool = False) -> Li
         core, name, "list", lambda driver: driver.list(), although_frozen=although_frozen
     )
     if not isinstance(found, Listing) or not all(isinstance(each, Machine) for each in found.machines):
-        raise _fault(core, name, "list", "", f"it returned {_short(found)} instead of a Listing")
+        raise _fault(core, name, "list", "", f"it returned {short(found)} instead of a Listing")
     return found
 
 
@@ -157,7 +156,7 @@ async def interruptions(core: Core, name: str) -> list[Interruption]:
 
     found = await ask(core, name, "interruptions", look)
     if not isinstance(found, list | tuple) or not all(_is_interruption(each) for each in found):
-        raise _fault(core, name, "interruptions", "", f"it returned {_short(found)} instead of Interruptions")
+        raise _fault(core, name, "interruptions", "", f"it returned {short(found)} instead of Interruptions")
     return list(found)
 
 
@@ -202,23 +201,23 @@ async def ask(
     except DriverFrozenError:
         raise  # no trouble of the driver's
     except Unauthorised as error:
-        _note(core, name, verb, worker, error)
+        reported_faults.note(core, notes_of(core, name), verb, worker, error)
         if verb in _VERBS:
             await freeze(
                 core,
                 name,
-                f"Driver {name} is frozen: the provider refused its credentials ({_short(error)}). Renew them, then run "
+                f"Driver {name} is frozen: the provider refused its credentials ({short(error)}). Renew them, then run "
                 f"`herder driver unfreeze {name}`.",
             )
         raise
     except NotFound:
         raise  # an answer, and no trouble
     except DriverError as error:
-        _note(core, name, verb, worker, error)
+        reported_faults.note(core, notes_of(core, name), verb, worker, error)
         raise
     except Exception as error:
         log.error("Driver %s failed in %s: %s.", name, verb, clause(error), exc_info=error)
-        raise _fault(core, name, verb, worker, f"{type(error).__name__}: {_short(error)}") from error
+        raise _fault(core, name, verb, worker, f"{type(error).__name__}: {short(error)}") from error
 
 
 def _callable(core: Core, name: str, verb: str, *, although_frozen: bool) -> Driver:
@@ -259,32 +258,14 @@ def _machine(core: Core, name: str, worker: WorkerName, found: object) -> Machin
     known = isinstance(found, Machine) and found.worker == worker and isinstance(found.phase, Phase)
     if isinstance(found, Machine) and known and isinstance(found.step, Step | None):
         return found
-    raise _fault(core, name, "", worker, f"asked for worker {worker} it returned {_short(found)}")
+    raise _fault(core, name, "", worker, f"asked for worker {worker} it returned {short(found)}")
 
 
 def _fault(core: Core, name: str, verb: str, worker: str, text: str) -> DriverFault:
     """Told once a minute for the same text: a driver that is broken is asked again and again."""
     where = f" in {verb}" if verb else ""
     said = f"Driver {name} has a bug{where}: {text}. Herder tries again later. Report this to the author of the driver."
-    error = DriverFault(said)
-    _note(core, name, verb, worker, error)
-    notes, now = notes_of(core, name), core.clock.monotonic_ms()
-    if notes.fault_told is None or notes.fault_told[0] != said or now - notes.fault_told[1] >= FAULT_AGAIN_MS:
-        notes.fault_told = (said, now)
-        changes = Changes()
-        record_event(core.state, changes, core.clock.now_ms(), "driver.fault", f"driver/{name}", said)
-        core.gather(changes)
-        core.settle()
+    error, notes = DriverFault(said), notes_of(core, name)
+    reported_faults.note(core, notes, verb, worker, error)
+    reported_faults.report(core, notes, "driver.fault", f"driver/{name}", said)
     return error
-
-
-def _note(core: Core, name: str, verb: str, worker: str, error: DriverError) -> None:
-    notes_of(core, name).last_error = LastError(
-        at_ms=core.clock.now_ms(), verb=verb, worker=worker, text=f"{type(error).__name__}: {_short(error)}"
-    )
-
-
-def _short(what: object) -> str:
-    """Foreign text in a sentence of ours: one line, and bounded."""
-    text = " ".join((str(what) if isinstance(what, BaseException) else repr(what)).split()).rstrip(".")
-    return text if len(text) <= 300 else text[:299] + "…"

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from herder.control.drivers import calling, turns
+from herder.control.drivers.bootstraps.stopping import shut_down
 from herder.control.drivers.calling import DriverFrozenError
 from herder.control.kernel.core import Core
 from herder.control.workers.exchange import forget_worker
@@ -276,6 +277,7 @@ async def remove(core: Core, worker: WorkerLife, pauses: Pauses) -> None:
     name, driver = worker.spec.name, worker.spec.driver
     look, told = worker.phase == Phase.STOPPING.value, False
     await asyncio.sleep(core.settings.stop_grace_s)  # the worker hears "stop" and leaves by itself, if it can
+    await shut_down(core, worker)
     while worker.state is WorkerState.TERMINATING:
         try:
             if look:

@@ -15,6 +15,7 @@ import httpx
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from herder.control.kernel.bootstrap_notes import BootstrapNotes
 from herder.control.kernel.bounds.errors import StoreTroubled
 from herder.control.kernel.clock import SteadyClock, SystemClock
 from herder.control.kernel.driver_calls import DriverCalls
@@ -28,6 +29,7 @@ from herder.control.kernel.settings import CoreSettings
 from herder.control.kernel.unknown_agents import UnknownAgents
 from herder.control.kernel.waiting.event_bus import EventBus
 from herder.control.kernel.waiting.waiters import Waiters
+from herder.engine.memory.bootstraps import BootstrapLife
 from herder.engine.memory.dirty_rows import flush
 from herder.engine.memory.state import EngineState
 from herder.ledger.totals import Totals
@@ -72,11 +74,18 @@ def _known(
     """What the engine must know of each: it knows no driver and no bootstrap."""
     state.rungs = {name: rungs_of(driver) for name, driver in drivers.items()}
     state.driver_steps = {name: steps_of(driver) for name, driver in drivers.items()}
-    state.bootstrap_fingerprints = {name: each.fingerprint for name, each in bootstraps.items()}
+    before = state.bootstraps
+    state.bootstraps = {name: before.get(name) or BootstrapLife() for name in bootstraps}
+    for name, each in bootstraps.items():
+        life = state.bootstraps[name]
+        life.fingerprint, life.rungs = each.fingerprint, each.rungs
     return drivers
 
 
 class Core:
+    bootstrap_notes: dict[str, BootstrapNotes]
+    """By bootstrap: what is known of it and of its workers' systems; in memory only."""
+
     def __init__(
         self,
         *,
@@ -107,10 +116,10 @@ class Core:
         self.settings = settings
         self.state, self.ledger, self.store, self.directory = state, ledger, store, directory
         self.unknown_agents = UnknownAgents()
-        self.clusters, self.bootstraps = dict(clusters or {}), dict(bootstraps or {})
+        self.bootstraps, self.bootstrap_notes = dict(bootstraps or {}), {}
         self.drivers = _known(state, drivers, self.bootstraps)
         self.started_at_ms = self.clock.now_ms()
-        self.payloads = Payloads()
+        self.payloads, self.clusters = Payloads(), dict(clusters or {})
         self.raw_classes: dict[Hashable, ClassId] = {}
         """Classes by the form in which jobs name them; cleared when a pool changes, since each was checked against the pools."""
         self.placer = Placer(ageing=settings.ageing)

@@ -39,7 +39,7 @@ PAUSE_S, PAUSE_LONGEST_S = 2.0, 60.0
 CALL_S = 180.0
 #: Nodes of one cluster that something is done to at a time.
 AT_A_TIME = 16
-#: Nodes without a worker are compared with the store this often.
+#: Nodes without a worker are compared with the store this often, and at once when there is another one.
 LEFTOVERS_S = 15.0
 
 
@@ -100,6 +100,8 @@ class _Hands:
     pauses: dict[str, _Pause] = field(default_factory=dict)
     strangers: frozenset[str] = frozenset()
     """Nodes that the store knows nothing of, by uid: they are nobody's, and not asked for again."""
+    alone: frozenset[str] = frozenset()
+    """Nodes without a worker, when the store was asked last."""
     tidied_ms: int | None = None
 
     @property
@@ -139,10 +141,9 @@ class _Hands:
 
     async def tidy_up(self) -> None:
         """Nodes whose worker has ended: they are removed when its machine is gone."""
-        now_ms = self.core.clock.monotonic_ms()
-        if self.life.stale or (self.tidied_ms is not None and now_ms - self.tidied_ms < LEFTOVERS_S * 1000):
+        if self.life.stale:
             return
-        self.tidied_ms = now_ms
+        now_ms = self.core.clock.monotonic_ms()
         workers = self.core.state.workers
         mine = {worker.node.uid for worker in workers.values() if worker.node is not None}
         alone = [
@@ -152,6 +153,11 @@ class _Hands:
             and node.uid not in self.strangers
             and WorkerName(node.worker or node.name) not in workers
         ]
+        uids = frozenset(node.uid for node in alone)
+        due = self.tidied_ms is None or now_ms - self.tidied_ms >= LEFTOVERS_S * 1000
+        if not due and uids <= self.alone:
+            return  # a new one is that of a worker that has just ended, mostly
+        self.tidied_ms, self.alone = now_ms, uids
         self._forget()
         found = await leftovers(self.core, alone)
         self.strangers |= {each.node.uid for each in found if each.unknown}
@@ -210,6 +216,7 @@ class _Hands:
         if asked.mark:
             await self.cluster.mark(node, marks(self.core, worker), worker.spec.taints)
             nodes.marked(core.state, worker, node.uid)
+            self.cluster.changed.set()  # the picture may have shown the marks before it was known that they are ours
             self._pause(node.uid).until_ms = core.clock.monotonic_ms() + int(PASS_S * 1000)
         elif asked.cordon is True:
             nodes.cordoning(core.state, worker, True)

@@ -107,15 +107,16 @@ def pools_shown(state: EngineState) -> tuple[PoolSpec, ...]:
 
 def _shown(state: EngineState, pool: PoolSpec) -> PoolSpec:
     """A pool whose driver may not be called is planned for as a frozen one."""
-    if pool.bootstrap:
-        pool = replace(pool, bootstrap_fingerprint=state.bootstrap_fingerprints.get(pool.bootstrap, ""))
+    life = state.bootstraps.get(pool.bootstrap)
+    if life is not None:
+        pool = replace(pool, bootstrap_fingerprint=life.fingerprint, bootstrap_refused=life.refused)
     frozen = state.frozen_drivers.get(pool.driver)
     if frozen is not None:
         return replace(pool, frozen=True, driver_frozen=frozen.reason)
     if not pool.cluster:
         return pool
-    life = state.clusters.get(pool.cluster)
-    stale = "This server does not follow it yet." if life is None else life.stale
+    cluster = state.clusters.get(pool.cluster)
+    stale = "This server does not follow it yet." if cluster is None else cluster.stale
     return replace(pool, frozen=True, unseen=stale_text(pool.cluster, stale)) if stale else pool
 
 

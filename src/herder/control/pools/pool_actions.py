@@ -183,9 +183,8 @@ def scale(
     text = request.reason or f"{who.user} requested {counted(request.workers, 'more worker')}."
     reason = Reason(kind=ReasonKind.REQUESTED, text=text, evidence=(("workers", request.workers),))
     offers = _offers(core, template, pool, request.workers, now_ms)
-    known = dataclasses.replace(
-        pool, bootstrap_fingerprint=core.state.bootstrap_fingerprints.get(pool.bootstrap, "")
-    )
+    life = core.state.bootstraps.get(pool.bootstrap)
+    known = dataclasses.replace(pool, bootstrap_fingerprint="" if life is None else life.fingerprint)
     specs = [worker_spec(known, offer, number, ordinal, text) for ordinal, offer in enumerate(offers, 1)]
     jitter = pool.lifetime.ttl_jitter
     actions = tuple(
@@ -289,6 +288,9 @@ def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float
     driver_frozen = core.state.frozen_drivers.get(pool.driver)
     if driver_frozen is not None:
         raise Conflict(driver_frozen.reason, hint="`herder driver list` shows the state of each driver.")
+    life = core.state.bootstraps.get(pool.bootstrap)
+    if life is not None and life.refused:
+        raise Conflict(life.refused, hint=f"Run `herder bootstrap check {pool.bootstrap}`.")
     check_growth(core, pool, request.workers, "workers")
 
 

@@ -11,23 +11,15 @@ from typing import NamedTuple
 
 from herder.control.access import users as people
 from herder.control.access.access_check import FLEET, OF_KIND, check
-from herder.control.drivers import calling
+from herder.control.drivers.bootstraps import consoles
 from herder.control.kernel.bounds.errors import NotKnown, NotReady, Refused
 from herder.control.kernel.core import Core
 from herder.control.kernel.waiting.waiters import Waiters
 from herder.control.planning.observation import observe_now
-from herder.control.reads import (
-    clusters,
-    driver_checks,
-    drivers,
-    ended_jobs,
-    events,
-    fleet,
-    jobs,
-    repeated_requests,
-    sharing,
-    sweeps,
-)
+from herder.control.reads import clusters, drivers, events, fleet, jobs, repeated_requests, sharing, sweeps
+from herder.control.reads.bootstraps import bootstrap_page, check_bootstrap
+from herder.control.reads.driver_checks import check_driver
+from herder.control.reads.ended_jobs import wait_ended
 from herder.control.reads.explanations import explain, pods
 from herder.control.reads.followed_output import Again, Followers
 from herder.control.reads.metrics import metrics_text
@@ -43,6 +35,7 @@ from herder.model.values.phrases import sentence
 from herder.model.work.job import JobState
 from herder.store.invariants import violations as stored_violations
 from herder.store.rows.json_forms import plain_plan
+from herder.wire.bootstraps import BootstrapChecks
 from herder.wire.clusters import ClusterChecks, ClusterView, SchedulingInfo
 from herder.wire.drivers import DriverChecks, DriverView, SweepAnswer, SweepView
 from herder.wire.health import WorkerHealthView
@@ -168,9 +161,17 @@ class Reads:
         check(who, Action.SEE, Thing(kind=Kind.CONSOLE, name=name))
         view = await fleet.worker_view(self._core, who, name)
         try:
-            return await calling.console(self._core, view.driver, WorkerName(name))
+            return await consoles.console(self._core, view.driver, WorkerName(name))
         except DriverError as error:
             raise NotKnown(sentence(f"Worker {name} has no console: {error}")) from None
+
+    def bootstraps(self, who: Principal) -> Page:
+        check(who, Action.SEE, FLEET)
+        return bootstrap_page(self._core)
+
+    async def check_bootstrap(self, who: Principal, name: str) -> BootstrapChecks:
+        check(who, Action.CHANGE, FLEET)
+        return await check_bootstrap(self._core, name)
 
     def drivers(self, who: Principal) -> Page:
         check(who, Action.SEE, FLEET)
@@ -187,7 +188,7 @@ class Reads:
 
     async def check_driver(self, who: Principal, name: str) -> DriverChecks:
         check(who, Action.CHANGE, FLEET)
-        return await driver_checks.check_driver(self._core, name)
+        return await check_driver(self._core, name)
 
     def clusters(self, who: Principal) -> Page:
         check(who, Action.SEE, FLEET)
@@ -313,7 +314,7 @@ class Reads:
         return view
 
     async def wait_ended(self, again: Again, numbers: Sequence[int], seconds: float) -> list[EndedJob]:
-        return await ended_jobs.wait_ended(self._core, again, numbers, seconds)
+        return await wait_ended(self._core, again, numbers, seconds)
 
     async def explain(self, who: Principal, number: int) -> Explanation:
         return await explain.explain_job(self._core, who, number)

@@ -1,11 +1,13 @@
 """The view of a worker's health, and what `why worker` says of its repair. From the engine's memory; it changes nothing."""
 
+from herder.control.kernel.bootstrap_notes import BootstrapNotes, SystemNote
 from herder.control.kernel.bounds.errors import NotKnown
 from herder.control.kernel.core import Core
 from herder.engine.attempts.worker_health import health_of
 from herder.engine.memory.state import WorkerLife, pool_of
 from herder.engine.memory.worker_repair import RepairLife
 from herder.engine.workers import breaker
+from herder.engine.workers.bootstraps import configuring_text
 from herder.engine.workers.drain_texts import blocked_text
 from herder.engine.workers.ladder import NextRung, active, next_rungs
 from herder.engine.workers.repair import available, waits_text
@@ -14,7 +16,14 @@ from herder.model.fleet.repair import COUNTED, Rung
 from herder.model.ids import WorkerName
 from herder.model.values.phrases import counted, sentence, sentences
 from herder.model.values.times import iso, iso_or_none, span
-from herder.wire.health import BreakerView, ConditionView, NextRungView, RepairView, WorkerHealthView
+from herder.wire.health import (
+    BreakerView,
+    ConditionView,
+    NextRungView,
+    RepairView,
+    SystemView,
+    WorkerHealthView,
+)
 from herder.wire.resources import ReasonView
 
 
@@ -52,6 +61,26 @@ def worker_health_view(core: Core, name: str) -> WorkerHealthView:
         breaker=_breaker(core, worker, pool, now_ms),
         quarantined_at=iso_or_none(at_ms),
         quarantined_until=iso_or_none(until_ms),
+        system=_system(core, worker),
+    )
+
+
+def _system(core: Core, worker: WorkerLife) -> SystemView | None:
+    name = worker.spec.bootstrap
+    if not name:
+        return None
+    notes = core.bootstrap_notes.get(name) or BootstrapNotes()
+    note = notes.systems.get(worker.spec.name) or SystemNote()
+    seen, waits = note.seen, configuring_text(core.state, worker)
+    trouble = note.trouble or waits
+    return SystemView(
+        bootstrap=name,
+        stage="" if seen is None else seen.stage.value,
+        ready=None if seen is None or note.trouble else seen.ready,
+        version="" if seen is None else seen.version,
+        text="" if seen is None else sentence(seen.text),
+        seen_at=iso_or_none(note.seen_at_ms),
+        trouble=sentence(trouble) if trouble else "",
     )
 
 

@@ -14,7 +14,7 @@ from herder.engine.jobs.backoff import add_fault
 from herder.engine.memory.failed_lately import MINUTE_MS, MINUTES
 from herder.engine.memory.state import REMOVALS_MOST, EngineState, JobFaults
 from herder.engine.memory.totals import ENDED_STATES, JOBS
-from herder.engine.workers import drivers
+from herder.engine.workers import bootstraps, drivers
 from herder.engine.workers.offers import META_PREFIX, from_meta
 from herder.engine.workers.worker import BOOT_WEIGHT, LESS_NEEDED, history_of
 from herder.model.fleet.offer import OfferMemory
@@ -32,6 +32,7 @@ def recover_history(connection: Connection, state: EngineState, now_ms: int) -> 
     """Pools must be known already: of others nothing is kept."""
     _offers(connection, state, now_ms)
     _frozen_drivers(connection, state)
+    _bootstraps(connection, state)
     _growth(connection, state, now_ms)
     _shrinkage(connection, state, now_ms)
     _repairs(state)
@@ -123,6 +124,11 @@ def _frozen_drivers(connection: Connection, state: EngineState) -> None:
         found = drivers.from_meta(row.key, row.value)
         if found is not None:
             state.frozen_drivers[found[0]] = found[1]
+
+
+def _bootstraps(connection: Connection, state: EngineState) -> None:
+    for row in connection.execute(select(t.meta).where(t.meta.c.key.startswith(bootstraps.META_PREFIX))):
+        bootstraps.recover(state, row.key, row.value)
 
 
 def _growth(connection: Connection, state: EngineState, now_ms: int) -> None:

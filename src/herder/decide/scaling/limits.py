@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from herder.decide.scaling.offers.backoff import OfferLimit, all_resting, offer_limits, pool_circuit, soonest
 from herder.decide.scaling.snapshot import PoolView
 from herder.model.fleet.lifetime import CHURN_PAUSE_S, TTL_SHORTEST_S
+from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import WorkerName
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.values.phrases import at_limit, counted, seconds_until, sentences
@@ -118,7 +119,7 @@ _Limit = tuple[int, Reason]
 
 def _frozen(view: PoolView) -> list[_Limit]:
     if not view.spec.frozen:
-        return []
+        return _refused(view.spec)
     text, flips = (
         f"Pool {view.spec.name} is frozen: no worker is created or removed.",
         f"herder pool unfreeze {view.spec.name}",
@@ -141,6 +142,15 @@ def _frozen(view: PoolView) -> list[_Limit]:
             ),
         )
     ]
+
+
+def _refused(pool: PoolSpec) -> list[_Limit]:
+    """Its workers stay, expire and are removed as ever."""
+    if not pool.bootstrap_refused:
+        return []
+    text = sentences(f"Pool {pool.name} creates no workers", pool.bootstrap_refused)
+    flips = f"herder bootstrap check {pool.bootstrap}"
+    return [(0, Reason(kind=ReasonKind.FROZEN, text=text, evidence=(("refused", 1), ("flips", flips))))]
 
 
 def _circuit(

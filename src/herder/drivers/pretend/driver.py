@@ -224,6 +224,7 @@ class PretendDriver:
             operation=operation,
             detail="booting" if booting else "halted" if phase is Phase.STOPPED else "",
             step=step,
+            addresses=self.world.addresses.get(machine.spec.name, ()) if phase is Phase.RUNNING else (),
         )
 
     def _boot_ms(self, worker: str) -> int:

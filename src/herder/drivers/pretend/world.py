@@ -107,6 +107,8 @@ class PretendWorld:
         """Machines that were removed while `gone_listed_s` was set, and when."""
         self.concealed: set[str] = set()
         """Workers that the provider denies to have, in complete listings and to `get`, though it has them."""
+        self.addresses: dict[str, tuple[str, ...]] = {}
+        """By worker: at which its machine can be reached while it runs; others have none."""
         self.made = 0
         self.asked: Callable[[str, str], None] = lambda _worker, _operation: None
         """Called with each question how far a machine is: worker, and the operation that the caller names."""

@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from herder.engine.memory.bootstraps import BootstrapLife
 from herder.engine.memory.failed_lately import FailedLately
 from herder.engine.memory.live_usage import LiveUsage
 from herder.engine.memory.queue import ReadyQueue
@@ -302,13 +303,12 @@ class EngineState:
     offers: dict[OfferKey, OfferMemory] = field(default_factory=dict)
     """At most one for each template of each pool."""
     rungs: dict[str, frozenset[Rung]] = field(default_factory=dict)
+    """By driver, what it can do to repair a machine; set by the server at start."""
     driver_steps: dict[str, tuple[Step, ...]] = field(default_factory=dict)
-    bootstrap_fingerprints: dict[str, str] = field(default_factory=dict)
-    """By bootstrap: what it would make now."""
     """By driver: what it reports of a creation; others report one step."""
+    bootstraps: dict[str, BootstrapLife] = field(default_factory=dict)
     creation_failures: Counter[tuple[PoolName, str, str]] = field(default_factory=Counter)
     """By pool, cause and step. In memory only: for people and metrics."""
-    """By driver, what it can do to repair a machine; told by the server at start."""
     clusters: dict[str, ClusterLife] = field(default_factory=dict)
     """By name, those that this server follows (`engine/workers/nodes.py`). In memory only."""
     frozen_drivers: dict[str, FrozenDriver] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from herder.model.fleet.notice import Notice, NoticeSource
 from herder.model.fleet.repair import BLOCKING, RESTARTS, Condition, Rung
 
 #: Who reports a condition.
-AGENT, SERVER, CLUSTER = "agent", "server", "cluster"
+AGENT, SERVER, CLUSTER, SYSTEM = "agent", "server", "cluster", "system"
 #: How long a machine that is being restarted may be listed as stopped.
 MAY_BE_OFF_MS = 600_000
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import EngineState, WorkerLife
 from herder.engine.workers import offers
+from herder.engine.workers.bootstraps import configuring_text
 from herder.model.fleet.creation import Creation, Step, part_of, running_step
 from herder.model.fleet.driver import Machine, Phase
 from herder.model.fleet.membership import LivesBy
@@ -97,7 +98,11 @@ def overdue(state: EngineState, worker: WorkerLife, pool: PoolSpec, now_ms: int)
     limit_s = sum(pool.lifetime.steps.of(each) for each in parts)
     if now_ms - creation.since_ms <= limit_s * 1000:
         return None
-    text = sentences(f"{name} did not finish step {creation.step} within {limit_s:g} s", _of_node(worker))
+    text = sentences(
+        f"{name} did not finish step {creation.step} within {limit_s:g} s",
+        configuring_text(state, worker),
+        _of_node(worker),
+    )
     if len(parts) > 1:
         together = listed([each.value for each in parts])
         text = sentences(text, f"Driver {worker.spec.driver} does not report {together} apart")

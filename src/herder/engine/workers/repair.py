@@ -11,6 +11,7 @@ from herder.engine.memory.events import record_event
 from herder.engine.memory.state import EngineState, WorkerLife
 from herder.engine.memory.worker_repair import RepairLife, Step
 from herder.engine.workers import breaker
+from herder.engine.workers.bootstraps import nothing_can, rungs_of
 from herder.engine.workers.drain_texts import ALARM_EVERY_MS, on_blocked
 from herder.engine.workers.ladder import NextRung, active, next_rungs
 from herder.engine.workers.node_repair import may_act, must_be_empty
@@ -52,7 +53,7 @@ def look(state: EngineState, changes: Changes, worker: WorkerLife, pool: PoolSpe
 
 def available(state: EngineState, worker: WorkerLife) -> frozenset[Rung]:
     """The rungs that can be carried out: by its driver, by its agent unless it is silent, and always replace and escalate."""
-    rungs = ALWAYS | state.rungs.get(worker.spec.driver, frozenset())
+    rungs = ALWAYS | rungs_of(state, worker)
     silent = ("server", Condition.NOT_READY) in worker.health.conditions
     return rungs | {Rung.CLEAN_UP} if worker.health.cleans and not silent else rungs
 
@@ -64,7 +65,7 @@ def keeps(state: EngineState, worker: WorkerLife, pool: PoolSpec) -> bool:
     if worker.health.quarantined_at_ms is not None:
         return True
     rungs = {rule.rung for rule in pool.repair.of(Condition.NOT_READY)}
-    return bool(rungs & RESTARTS & state.rungs.get(worker.spec.driver, frozenset()))
+    return bool(rungs & RESTARTS & rungs_of(state, worker))
 
 
 def lose_attempts(
@@ -244,7 +245,7 @@ def waits_text(worker: WorkerLife, now_ms: int) -> str:
 def _waits_in_vain(state: EngineState, worker: WorkerLife, repair: RepairLife, now_ms: int) -> str:
     """Why the rung that is due will not be carried out, as a sentence; empty when it may be."""
     name, driver = worker.spec.name, worker.spec.driver
-    able = repair.rung in state.rungs.get(driver, frozenset())
+    able = repair.rung in rungs_of(state, worker)
     if repair.rung in RESTARTS:
         return "" if able else f"Driver {driver} has no {repair.rung} since its settings changed."
     if (able and not worker.health.cleans) or now_ms - repair.since_ms <= CLEAN_UP_MS:
@@ -323,8 +324,7 @@ def _because(worker: WorkerLife, found: NextRung, now_ms: int) -> str:
 def _skipped(worker: WorkerLife, found: NextRung) -> str:
     if not found.skipped:
         return ""
-    rungs = listed([str(each) for each in found.skipped], "and")
-    return f" Skipped: {rungs}, which driver {worker.spec.driver} cannot do."
+    return f" Skipped: {listed(list(map(str, found.skipped)), 'and')}, which {nothing_can(worker)} do."
 
 
 # --- replacing, and keeping for inspection

@@ -24,6 +24,8 @@ _CONDITIONS = {
     "PIDPressure": Condition.PID_PRESSURE,
     "NetworkUnavailable": Condition.NETWORK_UNAVAILABLE,
 }
+#: In the order in which they are tried; names are none.
+_ADDRESSES = ("InternalIP", "ExternalIP")
 _TEXT_LENGTH = 500
 _NOT_REPORTED = "Its kubelet has not reported yet."
 
@@ -54,6 +56,7 @@ def node_seen(node: objects.Node, installation: str, resources: NamesOfResources
         created_at_ms=moment_ms(metadata.creation_timestamp or "") or 0,
         kubelet_version=node.status.node_info.kubelet_version,
         zone=next((labels[label] for label in ZONE_LABELS if labels.get(label)), ""),
+        addresses=_addresses(node),
         labels=tuple(sorted(labels.items())),
         taints=taints,
         allocatable=allocatable,
@@ -66,6 +69,11 @@ def _worker(labels: dict[str, str], installation: str) -> WorkerName | None:
     """Of this installation, or of one that the node does not name."""
     name = labels.get(WORKER_LABEL)
     return WorkerName(name) if name and labels.get(INSTALLATION_LABEL, installation) == installation else None
+
+
+def _addresses(node: objects.Node) -> tuple[str, ...]:
+    found = [each for kind in _ADDRESSES for each in node.status.addresses or () if each.type == kind]
+    return tuple(dict.fromkeys(each.address for each in found))
 
 
 def _ready(node: objects.Node) -> tuple[bool | None, str]:

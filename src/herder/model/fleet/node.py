@@ -27,6 +27,8 @@ class NodeCondition:
     condition: Condition
     since_ms: int
     text: str = ""
+    count: int = 0
+    """Of one that is judged by how often (`repair.COUNTED`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,8 @@ class NodeSeen:
     created_at_ms: int = 0
     kubelet_version: str = ""
     zone: str = ""
+    addresses: tuple[str, ...] = ()
+    """At which its machine can be reached: those of its own network first."""
     labels: tuple[tuple[str, str], ...] = ()
     taints: tuple[Taint, ...] = ()
     allocatable: Resources

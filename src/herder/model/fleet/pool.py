@@ -289,7 +289,9 @@ class PoolSpec:
     jobs: JobRules = JobRules()
     frozen: bool = False
     bootstrap_fingerprint: str = ""
-    """What its bootstrap would make now; like the next two, only in snapshots. Empty: unknown."""
+    """What its bootstrap would make now; like the next three, only in snapshots. Empty: unknown."""
+    bootstrap_refused: str = ""
+    """Why its bootstrap's credentials are refused: it creates no workers until they are accepted."""
     unseen: str = ""
     """Why nothing is known of its cluster now; like the next, only in snapshots, of a pool that is shown as frozen."""
     driver_frozen: str = ""

@@ -12,7 +12,7 @@ import httpx
 import msgspec
 
 from herder.model.fleet.driver import DriverClock, DriverError, OutcomeUnknown, Unavailable
-from herder.remote.proxmox.errors import call_error
+from herder.remote.proxmox.errors import call_error, unreachable
 
 DEADLINE_S = 15.0
 CONNECT_S = 5.0
@@ -85,9 +85,7 @@ class ProxmoxClient:
             with self._client.stream(method, path, **how) as answer:
                 body = self._bounded(answer, what, until_ms)
         except _UNSENT as error:
-            raise Unavailable(
-                f"Proxmox cannot be reached at {self.url}: {_said(error)}. Check the address, the certificate and the network."
-            ) from None
+            raise unreachable(self.url, _said(error)) from None
         except (httpx.HTTPError, ssl.SSLError, OSError) as error:
             lost = OutcomeUnknown if writes else Unavailable
             raise lost(f"Proxmox at {self.url} did not answer while {what}: {_said(error)}.") from None

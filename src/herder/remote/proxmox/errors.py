@@ -17,6 +17,7 @@ from herder.model.fleet.driver import (
     Unauthorised,
     Unavailable,
 )
+from herder.model.values.phrases import clause
 
 #: In the answer of a proxy that cannot reach the node.
 UNREACHABLE = frozenset({595, 596, 599})
@@ -81,6 +82,17 @@ _KINDS = tuple((re.compile(pattern, re.IGNORECASE | re.MULTILINE), kind) for pat
 _PRIVILEGE = re.compile(r"Permission check failed \(([^,]+), ([^)]+)\)", re.IGNORECASE)
 
 
+def unreachable(url: str, said: str) -> Unavailable:
+    """A call that was never sent; `said`: the text of the library."""
+    for words, sentence in _CERTIFICATES:
+        if words in said.lower():
+            return Unavailable(f"Proxmox cannot be used at {url}: {clause(sentence)}.")
+    said = re.sub(r"\[.*?\]|\(_ssl.*?\)", "", said).strip().rstrip(".") or "no answer"
+    return Unavailable(
+        f"Proxmox cannot be reached at {url}: {said}. Check the address, the certificate and the network."
+    )
+
+
 def call_error(what: str, status: int, text: str, *, writes: bool, token: str = "") -> DriverError:
     """`what` names the call in words; `text` is what the server said; `token` the id of the token, which is no secret."""
     said = _short(text)
@@ -134,6 +146,25 @@ def _of(kind: type[DriverError], sentence: str) -> DriverError:
     return kind(f"{sentence} {remedy}".strip())
 
 
+_CERTIFICATES = (
+    (
+        "certificate has expired",
+        "its certificate has expired. Renew it on the node, or correct the clock of this machine.",
+    ),
+    (
+        "not yet valid",
+        "its certificate is not valid yet. Correct the clocks of this machine and of the node.",
+    ),
+    (
+        "mismatch",
+        "its certificate is for another name. Write in url a name or an address that the certificate has.",
+    ),
+    (
+        "certificate verify failed",
+        "its certificate is not signed by an authority that this machine trusts. Set ca_file to a copy of /etc/pve/pve-root-ca.pem.",
+    ),
+    ("wrong version number", "it does not speak HTTPS there. Check scheme and port of url."),
+)
 _REMEDIES_OF_WORDS = (
     ("no quorum", "Start more of its nodes."),
     ("is locked (", "Wait for the task that has locked it. When none runs, run `qm unlock` there."),

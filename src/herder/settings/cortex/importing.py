@@ -7,14 +7,14 @@ would refuse is never answered. Pure but for `load_texts`, which reads no file.
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from ruamel.yaml import YAML
 
-from herder.settings.cortex import lifecycle, pools
+from herder.settings.cortex import lifecycle, pools, providers
 from herder.settings.cortex.contradictions import contradictions
 from herder.settings.cortex.pools import NO
 from herder.settings.cortex.reading import Node, Path, Source, unread
@@ -55,8 +55,6 @@ class Imported:
 
 
 _PLANNED = (
-    (r"proxmox_integration|.*\.proxmox_template_id|.*\.template_name", "It is a setting of the driver for Proxmox."),
-    (r"talos_integration|.*\.talos_config", "It is a setting of the bootstrap for Talos."),
     (r"cost_tracking\.(cost_allocation\..*\.monthly_budget|alerts)", "Budgets and their alerts come with cost control."),
     (r".*\.requires_approval", "Approvals come with cost control."),
 )  # fmt: skip
@@ -68,6 +66,9 @@ _REASONS = (
     (r".*\.auto_scaling\.metrics\.scale_down_threshold", "A worker is removed when its pods fit elsewhere or it is idle."),
     (r".*\.preemption_config\..*|.*\.cost_savings_percent", "The pool has spot workers; the PriorityClass is in `herder cluster manifests`."),
     (r".*\.gpu_config.*|worker_templates\..*\.resources.*", "It follows from the template, its labels and the image of the machine."),
+    (r"proxmox_integration\.(default_node|tags).*", "The driver chooses the node, and gives each VM tags of its own."),
+    (r"proxmox_integration.*|.*\.(template_name|proxmox_template_id)", "It follows from the template VM, or from the first template of the pool."),
+    (r"talos_integration.*|.*\.talos_config.*", "It is set in the base configuration of Talos, or in its image."),
     (r".*\.proxmox_config.*", "A raw PCI address needs root@pam; use a mapping of Proxmox, without x-vga."),
     (r".*\.joining.*", "A node has joined when it is Ready, in the steps join and ready."),
     (r".*\.pod_eviction_delay_seconds", "Pods are evicted as their budgets allow it."),
@@ -84,12 +85,15 @@ _REASONS = (
 )  # fmt: skip
 
 
-def imported(text: str, file: str) -> Imported:
-    """Raises SettingsError with every problem and its path."""
+def imported(text: str, file: str, environment: Mapping[str, str] | None = None) -> Imported:
+    """Raises SettingsError with every problem and its path. `environment`: the variables of Cortex; of secrets only whether they are set."""
     root = Node(source=Source(file=file), value=_parsed(text, file))
     cluster = root.at("cluster_name").text() or "prod"
-    plain = _plain(root, cluster)
+    environment = environment or {}
+    plain = _plain(root, cluster, environment)
     told = [Finding(kind=Kind.TO_DO, path=f"clusters.{cluster}", text=_CLUSTER)]
+    more = providers.to_do(plain, environment)
+    told += [Finding(kind=Kind.TO_DO, path=path, text=said) for path, said in more]
     told += [Finding(kind=Kind.CONTRADICTION, path=path, text=said) for path, said in contradictions(root)]
     said_of = {each.path for each in told}
     told += [each for each in _left(root) if each.path not in said_of]
@@ -127,17 +131,34 @@ def _parsed(text: str, file: str) -> dict[str, Any]:
     )
 
 
-def _plain(root: Node, cluster: str) -> dict[str, Any]:
+def _plain(root: Node, cluster: str, environment: Mapping[str, str]) -> dict[str, Any]:
     known = pools.templates(root.at("worker_templates"))
     found = pools.pools(root, known, cluster)
+    driver, bootstrap = providers.proxmox(root, environment), providers.talos(root, environment)
     common, short_lived = lifecycle.common(root), lifecycle.temporary(root)
     for name, pool in found.items():
         alike = {**common, **(short_lived if "ttl" in pool else {})}
+        machine = pools.given(
+            driver_options=providers.options(root, pool) or None,
+            bootstrap=providers.BOOTSTRAP if bootstrap else None,
+        )
         first = {"preempts_spot": True} if pool.get("min_workers") and _has_spot(found) else {}
-        merged = {**pool, **{key: value for key, value in alike.items() if key not in pool}, **first}
+        merged = {
+            **pool,
+            **machine,
+            **{key: value for key, value in alike.items() if key not in pool},
+            **first,
+        }
         found[name] = {key: None if value is NO else value for key, value in merged.items()}
     plain = {
-        "drivers": {pools.DRIVER: {"kind": pools.DRIVER, **lifecycle.creation(root)}},
+        "drivers": {
+            pools.DRIVER: {
+                "kind": pools.DRIVER,
+                **({"settings": driver} if driver else {}),
+                **lifecycle.creation(root),
+            }
+        },
+        "bootstraps": {providers.BOOTSTRAP: bootstrap} if bootstrap else {},
         "clusters": {cluster: {"kubeconfig": KUBECONFIG.format(cluster=cluster)}},
         "templates": known,
         "pools": found,

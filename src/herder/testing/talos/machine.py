@@ -154,9 +154,11 @@ class Machine:
         self._later(now_ms + self.times.kubelet_ms, self._kubelet_up)
 
     def _kubelet_up(self, now_ms: int) -> None:
-        if self.kubelet_broken:
-            return
         service = self.services["kubelet"]
+        if self.kubelet_broken:
+            service.state = "Waiting"
+            self._crashed(now_ms)
+            return
         service.state, service.healthy, service.words = "Running", True, ""
         self._event("kubelet", now_ms, "Running", "Started task kubelet")
         self.hooks.kubelet_up(self)
@@ -210,8 +212,7 @@ class Machine:
         """It ends by itself and is started again, so often; in the end it stays away, or runs."""
         was = self.kubelet_runs
         for _ in range(times):
-            self._event("kubelet", now_ms, "Waiting", _CRASHED)
-            self.log("kubelet", "kubelet: exit status 1")
+            self._crashed(now_ms)
         if not for_good:
             return
         service = self.services["kubelet"]
@@ -219,6 +220,10 @@ class Machine:
         self.kubelet_broken = True
         if was:
             self.hooks.kubelet_down(self)
+
+    def _crashed(self, now_ms: int) -> None:
+        self._event("kubelet", now_ms, "Waiting", _CRASHED)
+        self.log("kubelet", "kubelet: exit status 1")
 
     def heal_kubelet(self, now_ms: int) -> None:
         self.kubelet_broken = False

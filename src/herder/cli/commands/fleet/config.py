@@ -114,6 +114,9 @@ def import_cortex(
 ) -> None:
     """Write a herder.yaml from the worker-pools.json of Cortex.
 
+    Reads PROXMOX_URL, PROXMOX_TOKEN_ID, TALOS_CLUSTER and TALOS_ENDPOINT of the environment. A secret such as PROXMOX_TOKEN_SECRET is never written:
+    the file names the variable.
+
     Says on stderr, and as comments in the file, what contradicts itself, what is to be done by hand and what was not taken over.
     """
     from herder.cli.views.imports import FINDINGS
@@ -122,7 +125,7 @@ def import_cortex(
 
     say = session(ctx)
     try:
-        found = imported(read_text(file), file)
+        found = imported(read_text(file), file, os.environ)
     except Unreadable as error:
         raise usage(error.within(file), hint="") from None
     except OSError as error:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from herder.control.kernel.core import Core
+from herder.control.reads.bootstraps import refused
 from herder.engine.workers.drain_texts import blocked_text, drain_word
 from herder.model.ids import PoolName
 from herder.model.permissions import Principal, scope_of
@@ -43,7 +44,13 @@ def attention(core: Core, who: Principal) -> list[str]:
         if worker.busy and drain_word(core.state, worker) == "blocked"
     ]
     return _some(
-        [*_age(core), *frozen, *blocked, *_without_place(each for each in _unplaced(core) if _acts(each))]
+        [
+            *_age(core),
+            *refused(core),
+            *frozen,
+            *blocked,
+            *_without_place(each for each in _unplaced(core) if _acts(each)),
+        ]
     )
 
 

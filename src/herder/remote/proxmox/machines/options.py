@@ -5,12 +5,14 @@ It holds no secret.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from herder.model.fleet.driver import InvalidRequest, tags_of
+from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.worker import WorkerSpec
+from herder.model.values.phrases import sentences
 from herder.model.values.resources import parse_mib
 from herder.remote.proxmox.machines.names import tags_for
 from herder.remote.proxmox.machines.placement import MIB, Wanted
@@ -31,6 +33,7 @@ KNOWN = (
 )
 _TAG = re.compile(r"[a-z0-9_][a-z0-9_\-+.]*")
 _WORD = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_.,+=]*")
+_NUMBERS_MOST = {"cores": 4_096, "vlan": 4_094}
 _BEGIN = "herder: "
 _DISK_LEAST_GROWTH = 2**20
 
@@ -62,38 +65,74 @@ def intent_in(description: str) -> Intent | None:
 
 
 def options_of(spec: WorkerSpec) -> dict[str, str]:
-    found = dict(spec.driver_options)
-    for name, value in found.items():
+    options = dict(spec.driver_options)
+    for _, message, remedy in option_faults(options, gpu=bool(spec.allocatable.gpu)):
+        raise InvalidRequest(sentences(f"Pool {spec.pool}: {message}", remedy))
+    return options
+
+
+def pool_faults(pool: PoolSpec) -> list[tuple[str, str, str]]:
+    """What is wrong with the driver_options of a pool: option, message and remedy. Called by `herder config lint` and before a server starts."""
+    return list(
+        option_faults(dict(pool.driver_options), gpu=any(each.allocatable.gpu for each in pool.templates))
+    )
+
+
+def option_faults(options: Mapping[str, str], *, gpu: bool) -> Iterator[tuple[str, str, str]]:
+    for name, value in options.items():
         if name not in KNOWN:
-            raise InvalidRequest(
-                f"Pool {spec.pool}: the Proxmox driver has no option {name!r} in driver_options. Possible are {', '.join(KNOWN)}."
+            yield (
+                name,
+                f"The Proxmox driver has no option {name!r} in driver_options.",
+                f"Possible are {', '.join(KNOWN)}.",
             )
-        words = value.replace(",", " ").split() if name == "tags" else [value]
-        form = _TAG if name == "tags" else _WORD
-        if not words or not all(form.fullmatch(word) for word in words):
-            raise InvalidRequest(f"Pool {spec.pool}: driver_options {name} {value!r} is not possible.")
-    if "template" not in found:
-        raise InvalidRequest(
-            f"Pool {spec.pool} does not name a template VM. Set driver_options: {{template: NAME or VMID}}."
+            continue
+        wrong = _wrong(name, value)
+        if wrong:
+            yield name, f"driver_options {name} {value!r} is not possible.", wrong
+    if "template" not in options:
+        yield (
+            "",
+            "driver_options does not name a template VM.",
+            "Set driver_options: {template: NAME or VMID}.",
         )
-    if spec.allocatable.gpu and "gpu_mapping" not in found:
-        raise InvalidRequest(
-            f"Pool {spec.pool} wants GPUs, but no mapping. Set driver_options: {{gpu_mapping: NAME}}, and create the PCI mapping in Proxmox."
+    if gpu and "gpu_mapping" not in options:
+        yield (
+            "",
+            "The templates have GPUs, but driver_options name no mapping.",
+            "Set driver_options: {gpu_mapping: NAME}, and create the PCI mapping in Proxmox.",
         )
-    return found
+
+
+def _wrong(name: str, value: str) -> str:
+    """What to write instead; empty: the value is possible."""
+    if name in _NUMBERS_MOST:
+        most = _NUMBERS_MOST[name]
+        fits = value.isdecimal() and len(value) <= 5 and 1 <= int(value) <= most
+        return "" if fits else f"Write a number from 1 to {most:,}."
+    if name in ("memory", "disk"):
+        try:
+            return "" if parse_mib(value) > 0 else "Write a size such as 16Gi."
+        except ValueError:
+            return "Write a size such as 16Gi."
+    words = value.replace(",", " ").split() if name == "tags" else [value]
+    form = _TAG if name == "tags" else _WORD
+    if words and all(form.fullmatch(word) for word in words):
+        return ""
+    return (
+        "Write words of small letters, digits and hyphens." if name == "tags" else "Write a name of Proxmox."
+    )
 
 
 def wanted_of(spec: WorkerSpec, options: Mapping[str, str], settings: ProxmoxSettings, disk: int) -> Wanted:
     """`disk`: of the template, in bytes."""
     memory = spec.allocatable.memory_mib + settings.worker_overhead_mib
     if "memory" in options:
-        memory = _amount(spec, "memory", options["memory"])
+        memory = parse_mib(options["memory"])
     cores = -(-spec.allocatable.cpu_milli // 1000)
     if "cores" in options:
-        cores = _number(spec, "cores", options["cores"])
-    size = (
-        _amount(spec, "disk", options["disk"]) * MIB if "disk" in options else spec.allocatable.disk_mib * MIB
-    )
+        cores = int(options["cores"])
+    size = parse_mib(options["disk"]) * MIB if "disk" in options else spec.allocatable.disk_mib * MIB
     # A whole GiB, since Proxmox rounds sizes itself; a disk never shrinks.
     size = max(disk, -(-size // 2**30) * 2**30)
     taken = size if settings.clone == "full" else size - disk
@@ -129,7 +168,7 @@ def intent_of(
     if settings.wait_for_agent:
         config["agent"] = "1"
     bridge = options.get("bridge", settings.bridge)
-    vlan = _number(spec, "vlan", options["vlan"]) if "vlan" in options else settings.vlan
+    vlan = int(options["vlan"]) if "vlan" in options else settings.vlan
     if bridge:
         config["net0"] = f"virtio,bridge={bridge}" + (f",tag={vlan}" if vlan else "")
     elif vlan:
@@ -149,17 +188,3 @@ def intent_of(
         iso=iso[1],
         iso_node=iso[0],
     )
-
-
-def _number(spec: WorkerSpec, name: str, text: str) -> int:
-    if not text.isdecimal() or int(text) > 4_096:
-        raise InvalidRequest(f"Pool {spec.pool}: driver_options {name} {text!r} is not a number up to 4,096.")
-    return int(text)
-
-
-def _amount(spec: WorkerSpec, name: str, text: str) -> int:
-    """MiB."""
-    try:
-        return parse_mib(text)
-    except ValueError as error:
-        raise InvalidRequest(f"Pool {spec.pool}: driver_options {name}: {error}.") from None

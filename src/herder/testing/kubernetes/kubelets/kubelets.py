@@ -41,7 +41,7 @@ class Kubelets(Controller[tuple[str, Key]]):
     def boot(
         self, name: str, now_ms: int, *, labels: dict[str, str] | None = None, taints: list[Json] | None = None,
         capacity: dict[str, str] | None = None, gpus: int = 0, gpus_after_ms: int | None = 0,
-        ready_after_ms: int | None = None,
+        ready_after_ms: int | None = None, addresses: tuple[str, ...] = (), provider_id: str = "",
     ) -> None:  # fmt: skip
         """A machine starts and registers its node, as a kubelet does. Its name may be that of a node that exists already."""
         settings = self.verbs.settings
@@ -51,12 +51,16 @@ class Kubelets(Controller[tuple[str, Key]]):
             ready_at_ms=now_ms + (settings.ready_after_ms if ready_after_ms is None else ready_after_ms),
             gpus=gpus,
             gpus_at_ms=None if gpus_after_ms is None else now_ms + gpus_after_ms,
+            addresses=addresses,
         )
         node: Json = {
             "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, **(labels or {})}}
         }
-        if taints:
-            node["spec"] = {"taints": taints}
+        spec: Json = {"taints": taints} if taints else {}
+        if provider_id:
+            spec["providerID"] = provider_id
+        if spec:
+            node["spec"] = spec
         if self.store.get(NODES, ("", name)) is None:
             self.verbs.create(NODES, "", node, Writing(now_ms=now_ms))
         self.queue.add(("node", ("", name)))

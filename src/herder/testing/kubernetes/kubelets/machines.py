@@ -41,6 +41,8 @@ class Machine:
     gpus_at_ms: int | None = None
     """When the device plugin registers; None: it never does."""
     pressures: set[str] = field(default_factory=set)
+    addresses: tuple[str, ...] = ()
+    """InternalIPs of its node; none: it reports none."""
     use: tuple[int, int] | None = None
     """CPU in thousandths and memory in bytes for the metrics API; None: the sum of its pods."""
     reported_ms: int = -REPORT_EVERY_MS
@@ -65,6 +67,9 @@ class Machine:
             **INFO,
             **{key: value for key, value in status.get("nodeInfo", {}).items() if value},
         }
+        if self.addresses:
+            ips = [{"type": "InternalIP", "address": each} for each in self.addresses]
+            status["addresses"] = [*ips, {"type": "Hostname", "address": self.name}]
         self._say(status, "Ready", "True" if self.ready else "False", now_ms, self._readiness())
         for kind, (reason, message) in _GOOD.items():
             pressed = kind in self.pressures

@@ -1,0 +1,1 @@
+"""`herder demo --datacentre`: pods that wait get nodes on virtual machines, which live, fall sick, expire and are removed."""

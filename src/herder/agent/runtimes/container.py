@@ -145,7 +145,7 @@ class ContainerRuntime:
             source = os.path.realpath(mount.source)
             if not any(source == root or source.startswith(root.rstrip("/") + "/") for root in roots):
                 allowed = ", ".join(roots) or "none"
-                return f"The job mounts {mount.source}, which this worker does not allow. Allowed folders (HERDER_CONTAINER_MOUNTS): {allowed}."
+                return f"The job mounts {mount.source}, which this worker does not allow. Allowed folders: {allowed} (HERDER_CONTAINER_MOUNTS)."
         return ""
 
     def _scratch(self, assignment: Assignment, payload: JobPayload, inputs: str | None) -> Scratch:

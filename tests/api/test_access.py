@@ -34,10 +34,12 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("get", "/batches"): ("viewer", ALL),
     ("post", "/batches"): ("user", USERS),
     ("get", "/batches/{batch}"): ("viewer", SEE),
+    ("delete", "/batches/{batch}"): ("user", CHANGE),
     ("post", "/batches/{batch}/jobs"): ("user", CHANGE),
     ("post", "/batches/{batch}/commit"): ("user", CHANGE),
     ("post", "/batches/{batch}/cancel"): ("user", CHANGE),
     ("get", "/batches/{batch}/wait"): ("viewer", SEE),
+    **{("post", f"/batches/{{batch}}/{verb}"): ("user", CHANGE) for verb in ("hold", "release", "retry", "close")},
     ("get", "/jobs"): ("viewer", ALL),
     ("post", "/jobs"): ("user", USERS),
     ("get", "/jobs/{job}"): ("viewer", SEE),
@@ -47,6 +49,7 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("get", "/jobs/{job}/logs"): ("viewer", SEE),
     ("post", "/jobs/{job}/cancel"): ("user", CHANGE),
     ("post", "/jobs/{job}/retry"): ("user", CHANGE),
+    **{("post", f"/jobs/{{job}}/{verb}"): ("user", CHANGE) for verb in ("hold", "release")},
     ("get", "/status"): ("viewer", ALL),
     ("get", "/pools"): ("viewer", ALL),
     ("get", "/pools/{pool}"): ("viewer", ALL),
@@ -183,6 +186,8 @@ def test_each_route_answers_each_caller_as_the_table_says(
             with client.stream("GET", url) as answer:
                 assert answer.status_code == 200
             continue
+        if (method, path) == ("delete", "/batches/{batch}"):
+            people["owner"].post(f"{url}/cancel", json={}).raise_for_status()
         if path.endswith("/wait"):
             url += "?timeout_s=0"
         answer = client.request(method, url, json=body) if body is not None else client.request(method, url)

@@ -47,6 +47,35 @@ def ended_job(server: Server) -> int:
     return job
 
 
+def waiting_job(server: Server) -> int:
+    return int(server.http.post("/jobs", json=JOB).json()["first_job"])
+
+
+def held(server: Server, what: str, number: int) -> str:
+    server.http.post(f"/{what}/{number}/hold", json={}).raise_for_status()
+    return f"/{what}/{number}/release"
+
+
+def failed_batch(server: Server) -> int:
+    batch = int(server.http.post("/batches", json={"jobs": [JOB], "commit": True}).json()["id"])
+    worker = server.worker()
+    (given,) = worker.take()
+    worker.end(given.job, state="failed", cause="exit_code")
+    worker.close()
+    return batch
+
+
+def kept_open(server: Server) -> int:
+    body = {"jobs": [JOB], "commit": True, "keep_open": True}
+    return int(server.http.post("/batches", json=body).json()["id"])
+
+
+def ended_batch(server: Server) -> int:
+    batch = open_batch(server)
+    server.http.post(f"/batches/{batch}/cancel", json={}).raise_for_status()
+    return batch
+
+
 def standing_worker(server: Server) -> str:
     return str(server.http.post("/pools/std/scale", json={"workers": 1, "ttl_s": 3600}).json()["workers"][0])
 
@@ -105,6 +134,13 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
         "POST /jobs/{job}/cancel",
         lambda s: (f"/jobs/{s.http.post('/jobs', json=JOB).json()['first_job']}/cancel", {}),
     ),
+    "a held batch": ("POST /batches/{batch}/hold", lambda s: (f"/batches/{open_batch(s)}/hold", {})),
+    "a released batch": ("POST /batches/{batch}/release", lambda s: (held(s, "batches", open_batch(s)), {})),
+    "a held job": ("POST /jobs/{job}/hold", lambda s: (f"/jobs/{waiting_job(s)}/hold", {})),
+    "a released job": ("POST /jobs/{job}/release", lambda s: (held(s, "jobs", waiting_job(s)), {})),
+    "a batch again": ("POST /batches/{batch}/retry", lambda s: (f"/batches/{failed_batch(s)}/retry", None)),
+    "a deleted batch": ("DELETE /batches/{batch}", lambda s: (f"/batches/{ended_batch(s)}", None)),
+    "a closed batch": ("POST /batches/{batch}/close", lambda s: (f"/batches/{kept_open(s)}/close", None)),
     "a job again": (
         "POST /jobs/{job}/retry",
         lambda s: (f"/jobs/{ended_job(s)}/retry", None),

@@ -446,11 +446,14 @@ def test_which_jobs_must_be_said_once(api: FakeApi, herder: Herder) -> None:
     assert api.calls == []
     api.jobs = {}
     found = herder("job", "cancel", "--name", "n", "--yes")
-    assert (found.code, "No pending, blocked, ready or running jobs match this filter." in found.err) == (
+    assert (
+        found.code,
+        "No pending, blocked, ready, held or running jobs match this filter." in found.err,
+    ) == (
         Code.NOT_FOUND,
         True,
     )
-    assert {call[2]["state"] for call in api.calls} == {"pending", "blocked", "ready", "running"}
+    assert {call[2]["state"] for call in api.calls} == {"pending", "blocked", "ready", "held", "running"}
     assert {call[2]["name"] for call in api.calls} == {"n"}
 
 

@@ -42,6 +42,7 @@ FILES = {
     "jobs.yaml": "jobs:\n  - command: [echo, hello]\n",
     "jobs.jsonl": '{"command": ["echo", "hello"]}\n' * 2,
     "jobs.csv": "arrival_s,run_s,cpu,memory_mib\n" + "".join(f"{n * 60},300,2,2048\n" for n in range(20)),
+    "commands.txt": "echo one\n\necho two | tr o 0\n",
     "report.sh": '#!/bin/sh\necho "report of $1"\n',
     "data.csv": "b\na\n",
     "worker-pools.json": '{"worker_pool_definitions": {"burst": {"max_size": 2, "default_template": "small"}}}',
@@ -68,6 +69,8 @@ ADDED = {
     "herder server -c herder.yaml": ["--port", "0"],
     "herder events --follow --kind worker.ready": ["--after", "0", "--limit", "1"],
     "herder pool scale burst 5 --template medium --ttl 4h": ["--dry-run"],
+    "herder batch retry 3 --failed": ["--dry-run"],
+    "herder batch delete 3 --yes": ["--dry-run"],
 }
 #: Exit codes other than 0, and why.
 CODES = {
@@ -154,6 +157,10 @@ class Installation:
         self.until(lambda: name in self.made("worker", "list", "--state", "ready"))
         return name
 
+    def open_batch(self) -> str:
+        (self.folder / "batch.json").write_text(json.dumps([{"command": ["true"], "pool": "later"}]))
+        return self.made("batch", "submit", str(self.folder / "batch.json"), "--keep-open")
+
     def waiting_batch(self) -> str:
         return self.batch([{"command": ["true"], "pool": "later"}])
 
@@ -183,8 +190,12 @@ def _names(installation: Installation, example: str) -> dict[str, str]:
             names["burst-7-1"] = installation.new_worker()
         case ["plan", "get", _]:
             names["42"] = installation.made("plan", "list", "--limit", "1")
-        case ["batch", "cancel", _]:
+        case ["batch", "cancel" | "hold" | "release", _]:
             names["3"] = installation.waiting_batch()
+        case ["batch", "add" | "close", *_]:
+            names["3"] = installation.open_batch()
+        case ["job", "hold" | "release", "17"]:
+            names["17"] = installation.made("job", "list", "--batch", installation.waiting_batch())
         case ["user", "create", _]:
             names["alice"] = "dora"
         case ["token", "revoke", _]:
@@ -197,7 +208,7 @@ def _prepare(installation: Installation, example: str) -> Callable[[], object]:
     """Before an example; what is answered is called after it."""
     words = example.split()[1:]
     match words[:2]:
-        case ["job", "cancel"] if "--name" in words:
+        case ["job", "cancel" | "hold"] if "--name" in words:
             installation.batch([{"command": ["true"], "pool": "later", "name": "report"}])
         case ["driver" | "pool" as noun, "unfreeze"]:
             installation.made(noun, "freeze", words[2])

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from herder.engine.attempts import attempt as attempts
 from herder.engine.attempts.attempt import preempt
-from herder.engine.jobs import batch, batch_end, job
+from herder.engine.jobs import batch, batch_end, holding, job, retry
 from herder.engine.jobs.transitions import MOVES
 from herder.engine.memory.invariants import violations
 from herder.engine.memory.state import BatchLife, EngineState, WorkerLife
@@ -36,7 +36,7 @@ REASON = Reason(kind=ReasonKind.BY_HAND, text="test", evidence=(("test", 1),))
 pick = st.integers(0, 10**6)
 job_classes = st.sampled_from(CLASSES)
 
-MOVED_BY = (job, batch, batch_end, attempts)
+MOVED_BY = (job, batch, batch_end, attempts, holding, retry)
 LEGAL = {(before, after) for before, after, _ in MOVES}
 _count_move = job.count_move
 
@@ -77,17 +77,25 @@ class Engine(RuleBasedStateMachine):
     def submit(self, count: int, wanted: JobClass) -> None:
         self.world.submit(count, wanted)
 
-    @rule(limit=st.none() | st.integers(1, 3), data=st.data(), commit=st.booleans())
-    def make_batch(self, limit: int | None, data: st.DataObject, commit: bool) -> None:
-        batch = self.world.batch(limit)
+    @rule(
+        limit=st.none() | st.integers(1, 3),
+        parallel=st.none() | st.integers(1, 2),
+        accepts=st.booleans(),
+        data=st.data(),
+        commit=st.booleans(),
+    )
+    def make_batch(
+        self, limit: int | None, parallel: int | None, accepts: bool, data: st.DataObject, commit: bool
+    ) -> None:
+        batch = self.world.batch(limit, parallel, accepts)
         self._add(batch, data)
         if commit:
             self.world.commit_batch(batch)
 
-    @precondition(lambda self: self._open())
+    @precondition(lambda self: self._accepting())
     @rule(data=st.data(), which=pick)
     def add_to_batch(self, data: st.DataObject, which: int) -> None:
-        self._add(self._one(self._open(), which), data)
+        self._add(self._one(self._accepting(), which), data)
 
     def _add(self, batch, data: st.DataObject) -> None:
         wanted = data.draw(st.lists(job_classes, min_size=1, max_size=5))
@@ -97,6 +105,11 @@ class Engine(RuleBasedStateMachine):
             if above and data.draw(st.booleans()):
                 references[index] = data.draw(st.lists(st.sampled_from(above), min_size=1, max_size=3))
         self.world.add(batch, wanted, references)
+
+    @precondition(lambda self: any(each.accepts for each in self._accepting()))
+    @rule(which=pick)
+    def close_batch(self, which: int) -> None:
+        self.world.close_batch(self._one([each for each in self._accepting() if each.accepts], which))
 
     @precondition(lambda self: self._open())
     @rule(which=pick)
@@ -109,6 +122,26 @@ class Engine(RuleBasedStateMachine):
         self.world.cancel_batch(
             self._one([b for b in self.world.state.batches.values() if not b.cancelled], which)
         )
+
+    @precondition(lambda self: any(not each.cancelled for each in self.world.state.batches.values()))
+    @rule(which=pick)
+    def hold_or_release_batch(self, which: int) -> None:
+        batch = self._one([b for b in self.world.state.batches.values() if not b.cancelled], which)
+        self.world.hold_batch(batch, hold=batch.keeping is None or not batch.keeping.hold)
+
+    @precondition(lambda self: self.world.accepted)
+    @rule(which=pick, hold=st.booleans())
+    def hold_or_release_job(self, which: int, hold: bool) -> None:
+        self.world.commit()
+        self.world.hold_job(self._one(sorted(self.world.accepted), which), hold=hold)
+
+    @precondition(lambda self: self.world.state.next_batch > 1)
+    @rule(which=pick)
+    def retry_batch(self, which: int) -> None:
+        self.world.commit()
+        number = 1 + which % (self.world.state.next_batch - 1)
+        if self.world.batch_state(number) in ("running", "failed", "succeeded"):
+            self.world.retry_batch(number)
 
     @precondition(lambda self: self.world.accepted)
     @rule(which=pick)
@@ -282,6 +315,11 @@ class Engine(RuleBasedStateMachine):
         for name in set(seen) - set(self.states):
             assert seen[name][1] in LATER[FIRST]
         self.states = seen
+
+    def _accepting(self):
+        return [
+            batch for batch in self.world.state.batches.values() if batch.accepts or batch.state == "open"
+        ]
 
     def _open(self):
         return [batch for batch in self.world.state.batches.values() if batch.state == "open"]

@@ -3,6 +3,7 @@
 from tests.mutants.guards.attempts import ATTEMPTS
 from tests.mutants.guards.clusters import CLUSTERS
 from tests.mutants.guards.creations import CREATIONS
+from tests.mutants.guards.holding import HOLDING
 from tests.mutants.guards.machines import MACHINES
 from tests.mutants.guards.notices import NOTICES
 from tests.mutants.guards.planner import PLANNER
@@ -13,6 +14,7 @@ from tests.mutants.mutant import Mutant
 MUTANTS: tuple[Mutant, ...] = (
     *RECOVERY,
     *ATTEMPTS,
+    *HOLDING,
     *MACHINES,
     *CREATIONS,
     *NOTICES,

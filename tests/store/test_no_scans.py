@@ -14,6 +14,7 @@ from herder.control.access.idempotency import find_stored
 from herder.control.kernel.planner.planning_thread import Planning
 from herder.control.reads import fleet, jobs
 from herder.control.reads.explanations.explain import why_worker
+from herder.control.reads.visibility import jobs_of_batch
 from herder.control.recovery.recover import recover
 from herder.engine.memory.state import EngineState
 from herder.ledger.totals import Totals
@@ -139,3 +140,15 @@ def test_a_scan_would_be_seen(engine: Engine) -> None:
             connection.execute(tables.jobs.select().where(tables.jobs.c.cause == "x"))
 
     assert len(scans(engine, look)) == 1
+
+
+@pytest.mark.parametrize("state", [None, "succeeded", "held", "failed", "ready", "running"])
+@pytest.mark.parametrize("after", [None, 500])
+def test_a_page_of_a_large_batch_is_not_sorted(engine: Engine, state: str | None, after: int | None) -> None:
+    where = [] if state is None else jobs.state_is(state)
+    query = jobs_of_batch(jobs.with_attempt(tables.jobs.c.id), 1, after, state, where, 100)
+    text = str(query.compile(engine, compile_kwargs={"literal_binds": True}))
+    with engine.connect() as connection:
+        plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
+    assert [step for step in plan if "TEMP B-TREE" in step] == []
+    assert [step for step in plan if step.startswith("SCAN")] == []

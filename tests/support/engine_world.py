@@ -17,12 +17,15 @@ from sqlalchemy.pool import StaticPool
 
 from herder.control.access.tokens import Principal, Role
 from herder.control.jobs.cancellation import cancel_job
+from herder.control.jobs.retrying import read_ended, retried
 from herder.control.kernel.jobs.usage_ledger import book, read_ledger
 from herder.control.pools.pool_actions import store_pool
 from herder.control.recovery.recover import recover
 from herder.engine.attempts.attempt import ended
-from herder.engine.jobs.batch import add_jobs, commit_batch, create_batch, resolve
+from herder.engine.jobs import holding
+from herder.engine.jobs.batch import add_jobs, close_batch, commit_batch, create_batch, resolve
 from herder.engine.jobs.batch_end import cancel_batch
+from herder.engine.jobs.retry import retry
 from herder.engine.memory.dirty_rows import flush
 from herder.engine.memory.invariants import violations
 from herder.engine.memory.queue import ReadyQueue
@@ -245,7 +248,9 @@ class World:
         first = add_jobs(self.state, self.changes, None, ids, [None] * count, ["{}"] * count, {}, self.now_ms)
         return self._accept(first, count)
 
-    def batch(self, cancel_after_failures: int | None = None) -> BatchLife:
+    def batch(
+        self, cancel_after_failures: int | None = None, parallel_max: int | None = None, accepts: bool = False
+    ) -> BatchLife:
         return create_batch(
             self.state,
             user=UserName("ann"),
@@ -254,6 +259,8 @@ class World:
             attributes="{}",
             cancel_after_failures=cancel_after_failures,
             now_ms=self.now_ms,
+            parallel_max=parallel_max,
+            accepts=accepts,
         )
 
     def add(
@@ -274,6 +281,9 @@ class World:
     def commit_batch(self, batch: BatchLife) -> None:
         commit_batch(self.state, self.changes, batch, self.now_ms)
 
+    def close_batch(self, batch: BatchLife) -> None:
+        close_batch(self.state, self.changes, batch, self.now_ms, actor="user/ann")
+
     def cancel_batch(self, batch: BatchLife) -> None:
         cancel_batch(self.state, self.changes, batch, self.now_ms, actor="user/ann", why="")
 
@@ -290,6 +300,33 @@ class World:
             self.changes,
             self.now_ms,
         )
+
+    def hold_batch(self, batch: BatchLife, *, hold: bool = True) -> None:
+        change = holding.hold_batch if hold else holding.release_batch
+        change(self.state, self.changes, batch, self.now_ms, actor="user/ann", message="")
+
+    def hold_job(self, job: int, *, hold: bool = True) -> bool:
+        """Whether it could be."""
+        row = self.job(job)
+        batch = None if row.batch_id is None else self.state.batches.get(BatchId(row.batch_id))
+        if row.batch_id is not None and batch is None:
+            return False
+        if hold:
+            class_id = ClassId(row.class_id)
+            return holding.hold_job(self.state, self.changes, JobId(job), class_id, batch)
+        return holding.release_job(self.state, self.changes, JobId(job), batch)
+
+    def retry_batch(self, batch: int) -> tuple[list[int], list[int]]:
+        """Which failed and skipped jobs are tried again. Everything before was committed."""
+        with self.engine.connect() as connection:
+            found = read_ended(connection, BatchId(batch), self.state.retries)
+        assert found is not None
+        again = retried(SimpleNamespace(state=self.state, ledger=self.ledger), found)  # type: ignore[arg-type]
+        if again is None:
+            return [], []
+        life, failed, skipped = again
+        retry(self.state, self.changes, life, failed, skipped, self.now_ms, actor="user/ann")
+        return [each.job for each in failed], [each.job for each, _ in skipped]
 
     def _accept(self, first: int, count: int) -> list[JobId]:
         jobs = [JobId(first + index) for index in range(count)]
@@ -450,6 +487,11 @@ class World:
         with self.engine.connect() as connection:
             return connection.execute(tables.jobs.select().where(tables.jobs.c.id == job)).one()
 
+    def batch_state(self, batch: int) -> str:
+        with self.engine.connect() as connection:
+            query = tables.batches.select().where(tables.batches.c.id == batch)
+            return str(connection.execute(query).one().state)
+
     def job_state(self, job: int) -> JobState:
         return JobState(self.job(job).state)
 
@@ -489,6 +531,13 @@ def waiting_jobs(state: EngineState) -> dict[ClassId, list[tuple[int, int]]]:
             found.setdefault(class_id, []).extend(
                 (job, at) for _, job, at in segment.jobs() if job not in queue._withdrawn
             )
+    for batch in state.batches.values():
+        for class_id, parked in batch.keeping.parked.items() if batch.keeping is not None else ():
+            found.setdefault(class_id, []).extend(
+                (job, at) for segment in parked.segments for _, job, at in segment.jobs()
+            )
+    for job, held in state.held_jobs.items():
+        found.setdefault(held.class_id, []).append((job, held.ready_at_ms))
     for job, waiting in state.delayed.items():
         found.setdefault(waiting.class_id, []).append((job, waiting.ready_at_ms))
     return {class_id: sorted(jobs) for class_id, jobs in found.items() if jobs}
@@ -535,6 +584,7 @@ def picture(state: EngineState, ledger: Totals) -> dict[str, Any]:
                 batch.state,
                 batch.cancelled,
                 batch.jobs,
+                None if batch.keeping is None else (batch.keeping.hold, batch.keeping.parallel_max),
                 ledger.batches.get(batch.id, 0),
                 {k: v for k, v in batch.counts.items() if v},
             )
@@ -546,7 +596,10 @@ def picture(state: EngineState, ledger: Totals) -> dict[str, Any]:
             for class_id, jobs in batch.held
             for job in jobs
         },
-        "keys": {batch.id: batch.keys for batch in state.batches.values() if batch.state == "open"},
+        "keys": {
+            batch.id: batch.keys for batch in state.batches.values() if batch.state == "open" or batch.accepts
+        },
+        "outcomes": {batch.id: batch.outcomes for batch in state.batches.values() if batch.accepts},
         "workers": {
             name: (
                 w.state,

@@ -48,7 +48,7 @@ class Batches:
         return self._http.write("POST", "/batches", BatchView, batch)
 
     def add_jobs(self, batch: int, jobs: Sequence[JobSubmission]) -> JobsAdded:
-        """Up to `BUNCH_MAX` jobs to an open batch."""
+        """Up to `BUNCH_MAX` jobs to a batch that accepts jobs."""
         return self._http.write("POST", f"/batches/{batch}/jobs", JobsAdded, JobsAdd(jobs=list(jobs)))
 
     def commit(self, batch: int) -> BatchView:
@@ -88,13 +88,41 @@ class Batches:
         return self._http.get(f"/batches/{batch}", BatchView)
 
     def list(
-        self, *, user: str | None = None, state: str | None = None, limit: int | None = None
+        self,
+        search: str | None = None,
+        *,
+        user: str | None = None,
+        state: str | None = None,
+        limit: int | None = None,
     ) -> Iterator[BatchView]:
-        return pages(self._http, "/batches", BatchView, {"user": user, "state": state}, limit=limit)
+        """`search`: such as `state:failed name~night`."""
+        query = {"q": search, "user": user, "state": state}
+        return pages(self._http, "/batches", BatchView, query, limit=limit)
 
     def cancel(self, batch: int, message: str = "", *, dry_run: bool = False) -> Result:
         path = f"/batches/{batch}/cancel"
         return self._http.write("POST", path, Result, message_body(message), DRY_RUN if dry_run else None)
+
+    def close(self, batch: int) -> Result:
+        """No job can be added from now on; it ends when its jobs have ended."""
+        return self._http.write("POST", f"/batches/{batch}/close", Result)
+
+    def hold(self, batch: int, message: str = "") -> Result:
+        """Its jobs that have not started wait until it is released."""
+        return self._http.write("POST", f"/batches/{batch}/hold", Result, message_body(message))
+
+    def release(self, batch: int, message: str = "") -> Result:
+        return self._http.write("POST", f"/batches/{batch}/release", Result, message_body(message))
+
+    def delete(self, batch: int, message: str = "", *, dry_run: bool = False) -> Result:
+        """One that has ended, with its jobs, their attempts and their output."""
+        query = {"dry_run": dry_run, "message": message or None}
+        return self._http.write("DELETE", f"/batches/{batch}", Result, None, query)
+
+    def retry_failed(self, batch: int, *, dry_run: bool = False) -> Result:
+        """Tries its failed jobs again, and those that were skipped because of them."""
+        path = f"/batches/{batch}/retry"
+        return self._http.write("POST", path, Result, None, DRY_RUN if dry_run else None)
 
     def wait(
         self,
@@ -132,6 +160,7 @@ class Jobs:
 
     def list(
         self,
+        search: str | None = None,
         *,
         batch: int | None = None,
         state: str | None = None,
@@ -140,12 +169,19 @@ class Jobs:
         name: str | None = None,
         limit: int | None = None,
     ) -> Iterator[JobView]:
-        query = {"batch": batch, "state": state, "user": user, "pool": pool, "name": name}
+        """`search`: such as `state:failed duration>5m`."""
+        query = {"q": search, "batch": batch, "state": state, "user": user, "pool": pool, "name": name}
         return pages(self._http, "/jobs", JobView, query, limit=limit)
 
     def cancel(self, job: int, message: str = "", *, dry_run: bool = False) -> Result:
         path = f"/jobs/{job}/cancel"
         return self._http.write("POST", path, Result, message_body(message), DRY_RUN if dry_run else None)
+
+    def hold(self, job: int, message: str = "") -> Result:
+        return self._http.write("POST", f"/jobs/{job}/hold", Result, message_body(message))
+
+    def release(self, job: int, message: str = "") -> Result:
+        return self._http.write("POST", f"/jobs/{job}/release", Result, message_body(message))
 
     def retry(self, job: int) -> JobsAdded:
         """Submits one that has ended again, as a new job."""

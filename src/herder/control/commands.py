@@ -7,7 +7,7 @@ it replies. Those that are `async` look something up or commit by themselves. No
 from herder.control.access import sessions, users
 from herder.control.access.access_check import OF_KIND, check
 from herder.control.drivers import driver_actions, sweep_decisions
-from herder.control.jobs import cancellation, submission
+from herder.control.jobs import cancellation, deleting, holding, retrying, submission
 from herder.control.jobs.resubmission import submission_of
 from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import derived_token
@@ -142,6 +142,10 @@ class Commands:
     def commit_batch(self, who: Principal, batch: int, changes: Changes, now_ms: int) -> BatchLife:
         return submission.commit(self._core, who, batch, changes, now_ms)
 
+    def close_batch(self, who: Principal, batch: int, changes: Changes, now_ms: int) -> Result:
+        text = submission.close(self._core, who, batch, changes, now_ms)
+        return Result(object=f"batch/{batch}", text=text)
+
     def cancel_batch(
         self, who: Principal, batch: int, changes: Changes, now_ms: int, *, message: str, dry_run: bool
     ) -> Result:
@@ -189,6 +193,58 @@ class Commands:
             self._core, who, *found, changes, now_ms, message=message, dry_run=dry_run
         )
         return Result(object=f"job/{found[0]}", text=text, dry_run=dry_run)
+
+    def hold_batch(
+        self, who: Principal, batch: int, changes: Changes, now_ms: int, *, message: str, hold: bool
+    ) -> Result:
+        """`hold`: else release it."""
+        change = holding.hold_batch if hold else holding.release_batch
+        text = change(self._core, who, batch, changes, now_ms, message=message)
+        return Result(object=f"batch/{batch}", text=text)
+
+    def hold_job(
+        self,
+        who: Principal,
+        found: tuple[JobId, ClassId, BatchId | None],
+        changes: Changes,
+        now_ms: int,
+        *,
+        message: str,
+        hold: bool,
+    ) -> Result:
+        change = holding.hold_job if hold else holding.release_job
+        text = change(self._core, who, *found, changes, now_ms, message=message)
+        return Result(object=f"job/{found[0]}", text=text)
+
+    async def find_ended(self, who: Principal, batch: int) -> retrying.Ended:
+        """Before failed jobs of a batch are retried. Raises Refused."""
+        return await retrying.find(self._core, who, batch)
+
+    def retry_batch(
+        self, who: Principal, found: retrying.Ended, changes: Changes, now_ms: int, *, dry_run: bool
+    ) -> Result:
+        text = retrying.retry_failed(self._core, who, found, changes, now_ms, dry_run=dry_run)
+        return Result(object=f"batch/{found.row.id}", text=text, dry_run=dry_run)
+
+    async def find_stored(self, who: Principal, batch: int) -> deleting.Stored | None:
+        """Before a batch is deleted. Raises Refused."""
+        return await deleting.find(self._core, who, batch)
+
+    def delete_batch(
+        self,
+        who: Principal,
+        batch: int,
+        found: deleting.Stored | None,
+        changes: Changes,
+        now_ms: int,
+        *,
+        message: str,
+        dry_run: bool,
+    ) -> Result:
+        text = deleting.delete(
+            self._core, who, BatchId(batch), found, changes, now_ms, message=message, dry_run=dry_run
+        )
+        return Result(object=f"batch/{batch}", text=text, dry_run=dry_run)
 
     # --- the fleet
 

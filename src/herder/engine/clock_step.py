@@ -10,8 +10,9 @@ from dataclasses import replace
 from herder.engine.attempts.attempt import moved
 from herder.engine.jobs import backoff
 from herder.engine.memory import worker_repair
+from herder.engine.memory.create_history import CreateHistory
 from herder.engine.memory.events import record_event
-from herder.engine.memory.state import CreateHistory, EngineState, WorkerLife
+from herder.engine.memory.state import EngineState, WorkerLife
 from herder.engine.workers import creation, offers
 from herder.model.stored.changes import Changes
 
@@ -29,8 +30,12 @@ def clock_set(state: EngineState, changes: Changes, by_ms: int) -> None:
     state.failed_lately.clock_set(by_ms)
     for batch in state.batches.values():
         batch.created_at_ms += by_ms
+        if batch.keeping is not None:
+            batch.keeping.move(by_ms)
         batch.committed_at_ms = _moved(batch.committed_at_ms, by_ms)
         state.dirty_batches[batch.id] = batch
+    for held in state.held_jobs.values():
+        held.ready_at_ms += by_ms
     for history in state.history.values():
         _move_history(history, by_ms)
     offers.clock_set(state, changes, by_ms)

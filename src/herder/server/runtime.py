@@ -14,6 +14,7 @@ from functools import partial
 
 from herder.api.application import application
 from herder.control.drivers import driver_actions
+from herder.control.jobs import deleting
 from herder.control.kernel.bounds.errors import Refused
 from herder.control.kernel.clock import SystemClock
 from herder.control.kernel.core import Core
@@ -270,6 +271,7 @@ async def _first_writes(core: Core, options: ServerOptions, term: Term) -> None:
         )
     for batch in opened.unswept:
         core.sweep(batch, core.clock.now_ms())
+    await deleting.go_on(core)
 
 
 def _without_files(options: ServerOptions) -> ServerOptions:

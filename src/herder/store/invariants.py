@@ -16,6 +16,7 @@ from herder.model.work.job import AttemptState, JobState
 from herder.store.rows import tables as t
 from herder.store.rows.usage_rows import ended_attempts, ended_worker_cost
 from herder.store.writing.retention import (
+    DELETED,
     FORGOTTEN_COST,
     FORGOTTEN_JOBS,
     FORGOTTEN_USAGE,
@@ -127,11 +128,11 @@ def _batches(connection: Connection) -> Iterator[str]:
         costs[usage.batch or 0] += cost(usage)
     before_ms = forgotten_before_ms(connection)
     for batch in connection.execute(select(t.batches)):
-        if batch.ended_at_ms is not None and batch.ended_at_ms < before_ms:
+        if batch.state == DELETED or (batch.ended_at_ms is not None and batch.ended_at_ms < before_ms):
             continue  # its jobs are being forgotten
         found = rows.get(batch.id, Counter())
-        if batch.state == "open":  # its rows say ready, people are told pending
-            found = Counter({"pending": found["ready"], **{k: v for k, v in found.items() if k != "ready"}})
+        told = "pending" if batch.state == "open" else "held" if batch.hold else "ready"
+        found[told] = found.pop("ready", 0) + found[told]  # the rows say ready
         said = Counter(json.loads(batch.counts))
         if batch.state != "cancelled" and +said != +found:
             yield f"Batch {batch.id} counts {dict(said)}, but its jobs are {dict(found)}."
@@ -211,7 +212,7 @@ def _unmarked(connection: Connection) -> int:
         select(t.job_classes.c.spec, live, func.count())
         .join(t.jobs, j.class_id == t.job_classes.c.id)
         .join(t.batches, b.id == j.batch_id)
-        .where(j.state.in_([JobState.PENDING, JobState.BLOCKED, JobState.READY]), over)
+        .where(j.state.in_([JobState.PENDING, JobState.BLOCKED, JobState.READY, JobState.HELD]), over)
         .group_by(t.job_classes.c.id, t.job_classes.c.spec, live)
     )
     return sum(

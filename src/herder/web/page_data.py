@@ -33,11 +33,12 @@ _ROLES = {
     WorkerState.FAILED: "draining",
 }
 
-JOB_STATES = ("running", "ready", "blocked", "pending", "succeeded", "failed", "cancelled", "skipped")
+JOB_STATES = ("running", "ready", "blocked", "held", "pending", "succeeded", "failed", "cancelled", "skipped")
 JOB_MEANINGS = {
     "running": "an attempt is running",
     "ready": "queued, can start",
     "blocked": "waiting for parents",
+    "held": "held until released",
     "pending": "batch not committed",
     "succeeded": "ended with success",
     "failed": "ended, no attempts left",

@@ -69,6 +69,10 @@ class BatchCreate(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
     project: str = "default"
     attributes: dict[str, str] = {}
     cancel_after_failures: int | None = None
+    parallel_max: int | None = None
+    """At most so many of its jobs are queued or run at once; the others wait for their turn."""
+    keep_open: bool = False
+    """Jobs may be added also after the commit, and the batch does not end before it is closed."""
     jobs: list[JobSubmission] = []
     """Up to 10,000 jobs may travel along; with `commit` the whole batch is one call."""
     commit: bool = False
@@ -103,6 +107,11 @@ class BatchView(msgspec.Struct, kw_only=True):
     committed_at: str | None
     ended_at: str | None
     attributes: dict[str, str]
+    held: bool = False
+    """Its jobs that have not started wait until it is released."""
+    parallel_max: int | None = None
+    accepts_jobs: bool = False
+    """Jobs can be added: it is not committed, or was created with `keep_open` and is not closed."""
 
 
 class AttemptView(msgspec.Struct, kw_only=True):

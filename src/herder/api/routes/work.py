@@ -12,6 +12,7 @@ from herder.api.http.route_table import DRY_RUN, Repeat, RouteTable, Write
 from herder.api.routes import ended_jobs
 from herder.control.kernel.bounds.errors import Invalid
 from herder.control.reads.jobs import PAGE, JobFilter
+from herder.control.reads.search.batches import BatchFilter
 from herder.model.permissions import Action, Kind, Principal
 from herder.wire.resources import Explanation, Message, Page, Result
 from herder.wire.work import BatchCreate, BatchView, JobDetail, JobsAdd, JobsAdded, JobSubmission, JobView
@@ -19,14 +20,17 @@ from herder.wire.work import BatchCreate, BatchView, JobDetail, JobsAdd, JobsAdd
 _SEE_BATCH, _SEE_JOB = (Action.SEE, Kind.BATCH), (Action.SEE, Kind.JOB)
 _CHANGE_BATCH, _CHANGE_JOB = (Action.CHANGE, Kind.BATCH), (Action.CHANGE, Kind.JOB)
 _PAGES = ("after", "limit")
-_JOB_FILTER = ("batch", "state", "user", "pool", "name", *_PAGES)
+_JOB_FILTER = ("batch", "state", "user", "pool", "name", "q", *_PAGES)
 
 
 def add(front: RouteTable) -> None:
     _add_batch_writes(front)
     _add_batch_states(front)
+    _add_batch_holds(front)
+    _add_batch_deletion(front)
     _add_batch_reads(front)
     _add_job_writes(front)
+    _add_job_holds(front)
     ended_jobs.add(front)  # before the reads, whose path of one job would take its name
     _add_job_reads(front)
     _add_job_questions(front)
@@ -49,7 +53,7 @@ def _add_batch_writes(front: RouteTable) -> None:
         return commands.create_batch(write.who, write.body, write.changes, write.now_ms)
 
     def add_jobs(write: Write) -> JobsAdded | Result:
-        """Add up to 10,000 jobs to an open batch."""
+        """Add up to 10,000 jobs to a batch that accepts jobs."""
         batch = _id(write.request, "batch")
         if write.dry_run:
             return commands.try_jobs(write.who, batch, write.body)
@@ -124,19 +128,89 @@ def _add_batch_states(front: RouteTable) -> None:
     )
 
 
+def _add_batch_holds(front: RouteTable) -> None:
+    commands, find = front.commands, _finds_batch(front)
+
+    def hold_batch(write: Write) -> Result:
+        """Hold the jobs of a batch that have not started."""
+        return change(write, hold=True)
+
+    def release_batch(write: Write) -> Result:
+        """Release a batch that is held."""
+        return change(write, hold=False)
+
+    def change(write: Write, *, hold: bool) -> Result:
+        batch, said = _id(write.request, "batch"), write.body.message
+        return commands.hold_batch(write.who, batch, write.changes, write.now_ms, message=said, hold=hold)
+
+    def close_batch(write: Write) -> Result:
+        """Accept no more jobs in a batch that was created with keep_open."""
+        return commands.close_batch(write.who, _id(write.request, "batch"), write.changes, write.now_ms)
+
+    front.write("POST", "/batches/{batch}/close", close_batch, None, Result, _CHANGE_BATCH, before=find)
+    for verb, run in (("hold", hold_batch), ("release", release_batch)):
+        front.write("POST", f"/batches/{{batch}}/{verb}", run, Message, Result, _CHANGE_BATCH, before=find)
+
+    async def find_ended(request: Request, who: Principal) -> None:
+        request.state.ended = await commands.find_ended(who, _id(request, "batch"))
+
+    def retry_batch(write: Write) -> Result:
+        """Retry the failed jobs of a batch, and those that were skipped because of them."""
+        found = write.request.state.ended
+        return commands.retry_batch(write.who, found, write.changes, write.now_ms, dry_run=write.dry_run)
+
+    front.write(
+        "POST",
+        "/batches/{batch}/retry",
+        retry_batch,
+        None,
+        Result,
+        _CHANGE_BATCH,
+        before=find_ended,
+        query=DRY_RUN,
+    )
+
+
+def _add_batch_deletion(front: RouteTable) -> None:
+    commands = front.commands
+
+    async def find(request: Request, who: Principal) -> None:
+        request.state.stored = await commands.find_stored(who, _id(request, "batch"))
+
+    def delete_batch(write: Write) -> Result:
+        """Delete a batch that has ended, with its jobs, their attempts and their output."""
+        batch, found = _id(write.request, "batch"), write.request.state.stored
+        said = write.request.query_params.get("message", "")
+        return commands.delete_batch(
+            write.who, batch, found, write.changes, write.now_ms, message=said, dry_run=write.dry_run
+        )
+
+    front.write(
+        "DELETE",
+        "/batches/{batch}",
+        delete_batch,
+        None,
+        Result,
+        _CHANGE_BATCH,
+        before=find,
+        query=("dry_run", "message"),
+    )
+
+
 def _add_batch_reads(front: RouteTable) -> None:
     reads = front.reads
 
     async def list_batches(request: Request, who: Principal) -> Page:
         """Batches, newest first."""
         query = request.query_params
-        return await reads.batches(
-            who,
+        wanted = BatchFilter(
             user=query.get("user"),
             state=query.get("state"),
+            query=query.get("q"),
             after=number(request, "after"),
             limit=page_size(request, PAGE),
         )
+        return await reads.batches(who, wanted)
 
     async def get_batch(request: Request, who: Principal) -> BatchView:
         """One batch."""
@@ -146,7 +220,7 @@ def _add_batch_reads(front: RouteTable) -> None:
         """One batch, as soon as it has ended or the time is over."""
         return await reads.wait_batch(front.again(request), _id(request, "batch"), held_s(request))
 
-    front.read("/batches", list_batches, Page, _SEE_BATCH, query=("user", "state", *_PAGES))
+    front.read("/batches", list_batches, Page, _SEE_BATCH, query=("user", "state", "q", *_PAGES))
     front.read("/batches/{batch}", get_batch, BatchView, _SEE_BATCH)
     front.read("/batches/{batch}/wait", wait_batch, BatchView, _SEE_BATCH, query=("timeout_s",))
 
@@ -190,6 +264,28 @@ def _add_job_writes(front: RouteTable) -> None:
     )
 
 
+def _add_job_holds(front: RouteTable) -> None:
+    commands = front.commands
+
+    async def find(request: Request, who: Principal) -> None:
+        request.state.job = await commands.find_job(who, _id(request, "job"))
+
+    def hold(write: Write) -> Result:
+        """Hold one job that has not started."""
+        return change(write, hold=True)
+
+    def release(write: Write) -> Result:
+        """Release one job that is held."""
+        return change(write, hold=False)
+
+    def change(write: Write, *, hold: bool) -> Result:
+        found, said = write.request.state.job, write.body.message
+        return commands.hold_job(write.who, found, write.changes, write.now_ms, message=said, hold=hold)
+
+    for verb, run in (("hold", hold), ("release", release)):
+        front.write("POST", f"/jobs/{{job}}/{verb}", run, Message, Result, _CHANGE_JOB, before=find)
+
+
 def _add_job_reads(front: RouteTable) -> None:
     reads = front.reads
 
@@ -202,6 +298,7 @@ def _add_job_reads(front: RouteTable) -> None:
             user=query.get("user"),
             pool=query.get("pool"),
             name=query.get("name"),
+            query=query.get("q"),
             after=number(request, "after"),
             limit=page_size(request, PAGE),
         )

@@ -47,33 +47,35 @@ class JobFile:
     """Of each job: where it stands."""
 
 
-def read_jobs(path: str) -> JobFile:
-    """The batch that a file describes; `-` is stdin. Raises CommandError that names every fault with its job."""
-    text, file = _read(path)
+def read_jobs(path: str, defaults: dict[str, Any] | None = None) -> JobFile:
+    """The batch that a file describes; `-` is stdin. `defaults`: of each job, under those of the file. Raises CommandError that names every
+    fault with its job."""
+    text, file = read_whole(path)
     if path.endswith((".jsonl", ".ndjson")):
-        return _of_lines(file, _lines(file, text))
+        return _of_lines(file, _lines(file, text), defaults)
     data, lax = _parse(file, text)
     if isinstance(data, _Lines):
-        return _of_lines(file, data.rows)
+        return _of_lines(file, data.rows, defaults)
     if isinstance(data, list):
-        return _assemble(file, {}, list(enumerate(data)), "job", lax=lax)
+        return _assemble(file, {}, list(enumerate(data)), "job", defaults, lax=lax)
     if not isinstance(data, dict) or not isinstance(data.get("jobs"), list):
         raise _wrong(
             file, ["it has no list of jobs"], "Write `jobs:` and below it `- command: [echo, hello]`."
         )
     head = {key: value for key, value in data.items() if key != "jobs"}
-    return _assemble(file, head, list(enumerate(data["jobs"])), "job", lax=lax)
+    return _assemble(file, head, list(enumerate(data["jobs"])), "job", defaults, lax=lax)
 
 
-def _of_lines(file: str, rows: list[tuple[int, Any]]) -> JobFile:
+def _of_lines(file: str, rows: list[tuple[int, Any]], given: dict[str, Any] | None) -> JobFile:
     """The first line may be `{"defaults": {…}}`, with settings of the batch beside it."""
     first = rows[0][1] if rows else None
     if isinstance(first, dict) and "defaults" in first:
-        return _assemble(file, first, rows[1:], "line")
-    return _assemble(file, {}, rows, "line")
+        return _assemble(file, first, rows[1:], "line", given)
+    return _assemble(file, {}, rows, "line", given)
 
 
-def _read(path: str) -> tuple[str, str]:
+def read_whole(path: str) -> tuple[str, str]:
+    """The text, and what errors call the file. Raises CommandError."""
     file = "stdin" if path == STDIN else path
     try:
         return read_text(path), file
@@ -132,12 +134,20 @@ def _lines(file: str, text: str) -> list[tuple[int, Any]]:
 
 
 def _assemble(
-    file: str, head: dict[str, Any], rows: list[tuple[int, Any]], word: str, *, lax: bool = False
+    file: str,
+    head: dict[str, Any],
+    rows: list[tuple[int, Any]],
+    word: str,
+    given: dict[str, Any] | None,
+    *,
+    lax: bool = False,
 ) -> JobFile:
     problems: list[str] = []
     jobs: list[JobSubmission] = []
     places: list[str] = []
     head, defaults = _head(file, head)
+    defaults = merged(given, defaults) if given else defaults
+    lax = lax or bool(given)
     batch, fault = _batch(head, lax=lax)
     problems += fault
     inputs = Inputs(Path(file).parent if file != "stdin" else Path())

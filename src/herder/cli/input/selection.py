@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: Jobs of one call that a filter names: each is asked for by itself.
 SELECTED_MAX = 10_000
-OPEN_STATES = ("pending", "blocked", "ready", "running")
+OPEN_STATES = ("pending", "blocked", "ready", "held", "running")
 #: Names that the error about an unknown one lists.
 KNOWN_SHOWN_MAX = 20
 #: What jobs have in the place of a pool when any may take them.

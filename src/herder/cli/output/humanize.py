@@ -34,6 +34,7 @@ _STYLES = {
     "cordoned": "33",
     "drained": "33",
     "blocked": "1;31",
+    "held": "33",
     "warning": "33",
     "updated": "33",
     "cancelled": "2",

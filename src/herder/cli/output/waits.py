@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LOOK_S = 1.0
 TELL_S = 10.0
 _ENDED = ("succeeded", "failed", "cancelled", "skipped")
-_ORDER = ("running", "ready", "blocked", "pending", *_ENDED)
+_ORDER = ("running", "ready", "blocked", "held", "pending", *_ENDED)
 
 
 def wait_for_batch(say: "Session", batch: int, timeout_s: float | None) -> "BatchView":

@@ -19,6 +19,9 @@ Yes = Annotated[
 Message = Annotated[
     str, typer.Option("--message", "-m", metavar="TEXT", help="Reason, recorded in the event.")
 ]
+Search = Annotated[
+    list[str] | None, typer.Argument(metavar="SEARCH", help="Terms, such as state:failed or name~report.")
+]
 Watch = Annotated[bool, typer.Option("--watch", "-w", help="Keep showing changes until Ctrl-C.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Show at most this many.")]
 Timeout = Annotated[

@@ -12,7 +12,7 @@ from herder.wire.resources import Status
 
 #: A server that was heard of within so many seconds is well.
 HEARD_S = 5.0
-_OPEN_STATES = ("ready", "running", "blocked", "pending")
+_OPEN_STATES = ("ready", "running", "blocked", "held", "pending")
 
 
 def show_status(printer: Printer, status: Status) -> None:

@@ -13,8 +13,8 @@ from herder.control.kernel.bounds.errors import Conflict
 from herder.control.kernel.bounds.limits import check_message
 from herder.control.kernel.core import Core
 from herder.engine.attempts.attempt import cancel as cancel_attempt
-from herder.engine.jobs.backoff import withdraw_delayed
 from herder.engine.jobs.batch_end import close_if_done
+from herder.engine.jobs.holding import is_kept, withdraw_ready
 from herder.engine.jobs.job import end_job
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import BatchLife
@@ -89,14 +89,15 @@ def _how(
             would=f"Job {job} would be stopped on {attempt.worker}.",
             do=lambda changes, actor: cancel_attempt(state, changes, attempt),
         )
-    if job in state.delayed or job in state.queue(class_id):
+    if job in state.delayed or job in state.queue(class_id) or is_kept(state, job, class_id, batch):
 
         def withdraw(changes: Changes, actor: str) -> None:
-            if not withdraw_delayed(state, job):
-                state.queue(class_id).withdraw(job)
+            held = state.held_jobs.pop(job, None)
+            found = None if held else withdraw_ready(state, job, class_id, batch)
+            old = JobState.HELD if found is None else found[0]
             attempts, failures = state.tried_of(batch.id if batch else None).pop(job, (0, 0))
             state.preempted_of(batch.id if batch else None).pop(job, None)
-            _end(core, changes, job, batch, JobState.READY, attempts, failures, now_ms)
+            _end(core, changes, job, batch, old, attempts, failures, now_ms)
 
         return _Cancellation(
             text=f"Job {job} was cancelled before it started.",

@@ -14,6 +14,7 @@ from herder.control.kernel.bounds.errors import Conflict, Invalid, Overloaded, T
 from herder.control.kernel.bounds.limits import (
     FAILURES_MAX,
     JOBS_PER_CALL,
+    PARALLEL_MAX,
     PARENTS_PER_CALL,
     check_attributes,
     check_message,
@@ -21,7 +22,14 @@ from herder.control.kernel.bounds.limits import (
 )
 from herder.control.kernel.core import Core
 from herder.control.kernel.jobs.backlog import BATCH_COUNTS_AS
-from herder.engine.jobs.batch import DependencyError, add_jobs, commit_batch, create_batch, resolve
+from herder.engine.jobs.batch import (
+    DependencyError,
+    add_jobs,
+    close_batch,
+    commit_batch,
+    create_batch,
+    resolve,
+)
 from herder.engine.jobs.batch_end import cancel_batch
 from herder.engine.jobs.classes import forget_classes
 from herder.engine.memory.state import BatchLife
@@ -72,6 +80,8 @@ def create(core: Core, who: Principal, request: BatchCreate, changes: Changes, n
         attributes=attributes,
         cancel_after_failures=request.cancel_after_failures,
         now_ms=now_ms,
+        parallel_max=request.parallel_max,
+        accepts=request.keep_open,
     )
     _take(core, changes, batch, accepted, parents, now_ms)
     if request.commit:
@@ -98,6 +108,8 @@ def _check_batch(
         raise Invalid(
             f"cancel_after_failures must be between 1 and {FAILURES_MAX:,}.", field="cancel_after_failures"
         )
+    if request.parallel_max is not None and not 1 <= request.parallel_max <= PARALLEL_MAX:
+        raise Invalid(f"parallel_max must be between 1 and {PARALLEL_MAX:,}.", field="parallel_max")
     if (request.earlier_jobs or request.earlier_keys) and not dry_run:
         raise Invalid("earlier_jobs and earlier_keys are only allowed in a dry run.", field="earlier_jobs")
     draft = _draft(core, who, request)
@@ -165,9 +177,10 @@ def try_add(core: Core, who: Principal, batch_id: int, jobs: Sequence[JobSubmiss
 
 def _open_batch(core: Core, who: Principal, batch_id: int) -> BatchLife:
     batch = own_batch(core, who, batch_id)
-    if batch.state != "open":
+    if batch.state != "open" and not batch.accepts:
         raise Conflict(
-            f"Batch {batch_id} is committed; jobs can only be added before that.", hint="Submit a new batch."
+            f"Batch {batch_id} is committed; jobs can only be added before that, or to a batch with keep_open until it is closed.",
+            hint="Submit a new batch.",
         )
     return batch
 
@@ -203,6 +216,14 @@ def commit(core: Core, who: Principal, batch_id: int, changes: Changes, now_ms: 
     batch = own_batch(core, who, batch_id)
     commit_batch(core.state, changes, batch, now_ms, actor=who.actor)
     return batch
+
+
+def close(core: Core, who: Principal, batch_id: int, changes: Changes, now_ms: int) -> str:
+    batch = own_batch(core, who, batch_id)
+    if not batch.accepts:
+        return f"Batch {batch_id} is already closed."
+    close_batch(core.state, changes, batch, now_ms, actor=who.actor)
+    return f"Batch {batch_id} was closed with {counted(batch.jobs, 'job')}."
 
 
 def cancel(

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -50,6 +51,7 @@ from herder.scheduler.preemption import Preemptor
 from herder.settings import SharingSettings
 from herder.store.writing.cancelled_batches import sweep_batch
 from herder.store.writing.flight_recorder import Recorder
+from herder.store.writing.retention import forget_batch
 
 if TYPE_CHECKING:
     from herder.control.access.tokens import Directory
@@ -66,6 +68,8 @@ LOOK_AGAIN_S = 0.02
 CLOSE_S = 5.0
 CLOSE_STUCK_S = 1.5
 STUCK_LOOK_S = 0.1
+#: How long a retry of a batch may take from its reading to its commit.
+KEEP_ROWS_MS = 5_000
 
 
 def _known(
@@ -134,7 +138,7 @@ class Core:
         self.demand_changed, self.workers_changed = asyncio.Event(), asyncio.Event()
         #: By job, by batch, and by job.
         self.jobs_ended, self.batches_ended, self.output_came = Waiters(), Waiters(), Waiters()
-        self.closing = False
+        self.closing, self.rows_kept_until_ms = False, 0
         self.wake_ups: dict[str, asyncio.Event] = {}
         """By worker: set when there is something for its next answer."""
         #: By worker: the addresses of servers that it was told last.
@@ -206,6 +210,10 @@ class Core:
     def settle(self) -> "asyncio.Future[None]":
         """Durable once everything handed over so far is."""
         return self.commit(Changes())
+
+    def keep_rows(self) -> None:
+        """Called before rows of what has ended are read, to be used with the next commit: housekeeping deletes none meanwhile."""
+        self.rows_kept_until_ms = self.clock.monotonic_ms() + KEEP_ROWS_MS
 
     def take_in_work(self) -> None:
         """Asked before anything new is accepted. Raises StoreTroubled."""
@@ -299,19 +307,23 @@ class Core:
         self.payloads.drop(batch)
         keep = [class_id for class_id, job_class in self.state.classes.items() if job_class.always_run]
 
+        self._in_pieces(partial(sweep_batch, batch=batch, at_ms=at_ms, keep_classes=keep), batch)
+
+    def delete_batch(self, batch: int) -> None:
+        """Delete the rows of a batch that nobody sees any more, likewise."""
+        self.payloads.forget(batch)
+        self._in_pieces(partial(forget_batch, batch=batch), batch)
+
+    def _in_pieces(self, work: Callable[[Connection], bool], batch: int) -> None:
         async def run() -> None:
             more, pause = True, SWEEP_RETRY_S
             while more:
                 try:
-                    more = await self.store.call(
-                        lambda connection: sweep_batch(connection, batch, at_ms, keep)
-                    )
+                    more = await self.store.call(work)
                 except StoreDown:
                     return  # the server ends, and the next start looks after them
                 except DBAPIError as error:  # its rows can wait, and the next start would look after them
-                    log.warning(
-                        "The jobs of batch %s are not all marked as cancelled yet: %s.", batch, clause(error)
-                    )
+                    log.warning("The jobs of batch %s are not all marked yet: %s.", batch, clause(error))
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, SWEEP_RETRY_LONGEST_S)
 

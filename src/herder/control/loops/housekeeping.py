@@ -32,6 +32,8 @@ ROWS_FIRST, ROWS_LEAST, ROWS_MOST = 200, 20, 4_000
 #: Rows of plain deletions by key.
 PIECE = 500
 PAUSE_S = 0.02
+#: However often batches are retried, old rows are deleted.
+KEEP_TIMES_MOST = 5
 
 
 @dataclass(slots=True)
@@ -97,6 +99,11 @@ def _kind(step: Step) -> str:
 
 async def _piece(core: Core, paces: Paces, kind: str, work: Callable[..., int | None]) -> int | None:
     """One transaction, measured from its begin to after its commit: the wait for the writer is not its time."""
+    for _ in range(KEEP_TIMES_MOST):
+        left_ms = core.rows_kept_until_ms - core.clock.monotonic_ms()
+        if left_ms <= 0:
+            break
+        await asyncio.sleep(left_ms / 1000)
     rows, clock, began_ms, done_ms = paces.of(kind), core.clock, 0, 0
 
     def timed(connection: Connection) -> int | None:

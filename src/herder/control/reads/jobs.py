@@ -12,7 +12,7 @@ from herder.control.access.access_check import check, not_known
 from herder.control.jobs.submission import batch_thing, job_thing
 from herder.control.kernel.bounds.errors import Conflict, Invalid, NotKnown
 from herder.control.kernel.core import Core
-from herder.control.reads.visibility import PAGE_MAX, in_view, newest_jobs
+from herder.control.reads.visibility import PAGE_MAX, in_view, jobs_of_batch, newest_jobs
 from herder.engine.memory.state import BatchLife
 from herder.model.ids import BatchId, ClassId
 from herder.model.permissions import Action, Kind, Principal, scope_of
@@ -24,11 +24,13 @@ from herder.model.work.job import AttemptState, JobClass, JobState
 from herder.store.rows import tables as t
 from herder.store.rows.json_forms import decode_class
 from herder.store.rows.usage_rows import attempt_row_cost
+from herder.store.writing.retention import DELETED
 from herder.wire.resources import Page
 from herder.wire.work import AttemptView, BatchView, JobDetail, JobView
 
 PAGE = 100
 _LABELS = {each.label: each for each in JobState}
+JOB_STATES = tuple(_LABELS)
 BATCH_STATES = ("open", "running", "succeeded", "failed", "cancelled")
 _COLUMNS = [c for c in t.jobs.c if c.name != "payload"]
 
@@ -41,6 +43,7 @@ class JobFilter:
     pool: str | None = None
     name: str | None = None
     """As `JobSubmission.key` has it."""
+    query: str | None = None
     after: int | None = None
     limit: int = PAGE
 
@@ -52,11 +55,11 @@ async def job_page(core: Core, who: Principal, wanted: JobFilter) -> Page:
         await batch_view(core, who, wanted.batch)  # all jobs of a batch are its owner's
     query = _filtered(who, wanted, limit + 1)
     rows = await core.read(lambda connection: connection.execute(query).all())
-    items = [_view(core, row) for row in rows[:limit]]
+    items = [view_of(core, row) for row in rows[:limit]]
     return Page(items=items, next=str(items[-1].id) if len(rows) > limit else None)
 
 
-def _with_attempt(*columns: Any) -> Select[Any]:
+def with_attempt(*columns: Any) -> Select[Any]:
     last = and_(t.attempts.c.job_id == t.jobs.c.id, t.attempts.c.attempt == t.jobs.c.attempts)
     return (
         select(
@@ -66,6 +69,7 @@ def _with_attempt(*columns: Any) -> Select[Any]:
             t.attempts.c.message,
             t.attempts.c.result,
             t.batches.c.state.label("batch_state"),
+            t.batches.c.hold.label("batch_hold"),
             t.batches.c.committed_at_ms,
             t.batches.c.committed_at_ms.is_not(None).label("batch_committed"),
             t.job_classes.c.spec.label("class_spec"),
@@ -79,26 +83,24 @@ def _with_attempt(*columns: Any) -> Select[Any]:
 def _filtered(who: Principal, wanted: JobFilter, limit: int) -> Select[Any]:
     where: list[Any] = []
     if wanted.state is not None:
-        where += _state_is(wanted.state)
+        where += state_is(wanted.state)
     if wanted.pool is not None:
         of_pool = select(t.job_classes.c.id).where(t.job_classes.c.pool == wanted.pool)
         where.append(t.jobs.c.class_id.in_(of_pool))
     if wanted.name is not None:
         where.append(t.jobs.c.key == wanted.name)
-    query = _with_attempt(*_COLUMNS)
+    query = with_attempt(*_COLUMNS)
     if wanted.batch is not None:
         if wanted.user is not None:
             where.append(t.jobs.c.user == wanted.user)
-        if wanted.after is not None:
-            where.append(t.jobs.c.id > wanted.after)
-        where.append(t.jobs.c.batch_id == wanted.batch)
-        return query.where(*where).order_by(t.jobs.c.id).limit(limit)
+        return jobs_of_batch(query, wanted.batch, wanted.after, wanted.state, where, limit)
     if wanted.after is not None:
         where.append(t.jobs.c.id < wanted.after)
+    where.append(t.batches.c.state.is_distinct_from(DELETED))
     return newest_jobs(query, scope_of(who), wanted.user, where, limit)
 
 
-def _state_is(label: str) -> list[Any]:
+def state_is(label: str) -> list[Any]:
     state = _LABELS.get(label)
     if state is None:
         raise Invalid(
@@ -113,8 +115,12 @@ def _state_is(label: str) -> list[Any]:
         return [
             t.jobs.c.state == int(JobState.READY),
             t.NOT_SUCCEEDED,
-            (t.batches.c.state.is_(None)) | (t.batches.c.state == "running"),
+            (t.batches.c.state.is_(None)) | ((t.batches.c.state == "running") & (t.batches.c.hold == 0)),
         ]
+    if state is JobState.HELD:
+        by_batch = (t.jobs.c.state == int(JobState.READY)) & (t.batches.c.hold != 0)
+        by_batch &= t.batches.c.state == "running"
+        return [t.NOT_SUCCEEDED, (t.jobs.c.state == int(JobState.HELD)) | by_batch]
     if state is JobState.SUCCEEDED:
         return [t.jobs.c.state == int(state)]
     return [t.jobs.c.state == int(state), t.NOT_SUCCEEDED]
@@ -122,16 +128,16 @@ def _state_is(label: str) -> list[Any]:
 
 async def job_row(core: Core, who: Principal, job: int) -> Row[Any]:
     """One job with its payload. Raises NotKnown, also for one that `who` may not know of."""
-    query = _with_attempt(*t.jobs.c).where(t.jobs.c.id == job)
+    query = with_attempt(*t.jobs.c).where(t.jobs.c.id == job)
     row: Row[Any] | None = await core.read(lambda connection: connection.execute(query).first())
-    if row is None:
+    if row is None or row.batch_state == DELETED:
         raise not_known(Kind.JOB, job)
     check(who, Action.SEE, job_thing(row.id, row.user, row.project))
     return row
 
 
 async def job_view(core: Core, who: Principal, job: int) -> JobView:
-    return _view(core, await job_row(core, who, job))
+    return view_of(core, await job_row(core, who, job))
 
 
 async def job_detail(core: Core, who: Principal, job: int) -> JobDetail:
@@ -148,7 +154,7 @@ async def job_detail(core: Core, who: Principal, job: int) -> JobDetail:
         return [parent for (parent,) in connection.execute(above)], connection.execute(tries).all()
 
     parents, tries = await core.read(read)
-    view, job_class, now_ms = _view(core, row), _class(core, row), core.clock.now_ms()
+    view, job_class, now_ms = view_of(core, row), _class(core, row), core.clock.now_ms()
     result = next((each.result for each in tries if each.state == AttemptState.SUCCEEDED), None)
     return JobDetail(
         **{name: getattr(view, name) for name in view.__struct_fields__},
@@ -162,9 +168,10 @@ async def job_detail(core: Core, who: Principal, job: int) -> JobDetail:
 def effective_state(core: Core, row: Row[Any]) -> JobState:
     """Rows of an open batch are not ready yet, and those of a cancelled one may not be marked yet (`always_run` ones go on)."""
     state = JobState(row.state)
-    if state is JobState.READY and row.batch_state == "open":
-        return JobState.PENDING
-    if state in (JobState.READY, JobState.BLOCKED) and row.batch_state == "cancelled":
+    if state is JobState.READY and row.batch_state in ("open", "running"):
+        held = JobState.HELD if row.batch_hold else state
+        return JobState.PENDING if row.batch_state == "open" else held
+    if state in (JobState.READY, JobState.BLOCKED, JobState.HELD) and row.batch_state == "cancelled":
         goes_on = row.batch_committed and _class(core, row).always_run
         return state if goes_on else JobState.CANCELLED
     return state
@@ -175,7 +182,7 @@ def _class(core: Core, row: Row[Any]) -> JobClass:
     return core.state.classes.get(ClassId(row.class_id)) or decode_class(row.class_spec, core.state.resources)
 
 
-def _view(core: Core, row: Row[Any]) -> JobView:
+def view_of(core: Core, row: Row[Any]) -> JobView:
     job_class = _class(core, row)
     request = job_class.request
     return JobView(
@@ -247,15 +254,13 @@ async def batch_page(
             hint=f"Choose one of {', '.join(BATCH_STATES)}.",
         )
     query = select(t.batches).order_by(t.batches.c.id.desc()).limit(limit + 1)
-    query = query.where(*in_view(scope_of(who), t.batches))
-    if user is not None:
-        query = query.where(t.batches.c.user == user)
-    if state is not None:
-        query = query.where(t.batches.c.state == state)
+    query = query.where(*in_view(scope_of(who), t.batches), t.batches.c.state != DELETED)
+    for column, value in ((t.batches.c.user, user), (t.batches.c.state, state)):
+        query = query if value is None else query.where(column == value)
     if after is not None:
         query = query.where(t.batches.c.id < after)
     rows = await core.read(lambda connection: connection.execute(query).all())
-    items = [_batch_row(row) for row in rows[:limit]]
+    items = [batch_row_view(row) for row in rows[:limit]]
     return Page(items=items, next=str(items[-1].id) if len(rows) > limit else None)
 
 
@@ -267,10 +272,10 @@ async def batch_view(core: Core, who: Principal, batch: int) -> BatchView:
         return live_batch(core, life)
     query = select(t.batches).where(t.batches.c.id == batch)
     row = await core.read(lambda connection: connection.execute(query).first())
-    if row is None:
+    if row is None or row.state == DELETED:
         raise not_known(Kind.BATCH, batch)
     check(who, Action.SEE, batch_thing(batch, row.user, row.project))
-    return _batch_row(row)
+    return batch_row_view(row)
 
 
 def live_batch(core: Core, life: BatchLife) -> BatchView:
@@ -287,10 +292,13 @@ def live_batch(core: Core, life: BatchLife) -> BatchView:
         committed_at=iso_or_none(life.committed_at_ms),
         ended_at=iso_or_none(life.ended_at_ms),
         attributes=json.loads(life.attributes),
+        held=life.keeping is not None and life.keeping.hold,
+        parallel_max=None if life.keeping is None else life.keeping.parallel_max,
+        accepts_jobs=life.accepts or life.state == "open",
     )
 
 
-def _batch_row(row: Row[Any]) -> BatchView:
+def batch_row_view(row: Row[Any]) -> BatchView:
     return BatchView(
         id=row.id,
         name=row.name,
@@ -304,13 +312,14 @@ def _batch_row(row: Row[Any]) -> BatchView:
         committed_at=iso_or_none(row.committed_at_ms),
         ended_at=iso_or_none(row.ended_at_ms),
         attributes=json.loads(row.attributes),
+        held=bool(row.hold),
+        parallel_max=row.parallel_max,
+        accepts_jobs=row.state == "open" or (row.accepts == 1 and row.ended_at_ms is None),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
-    """What an attempt printed from some byte on; `at`: where it goes on."""
-
+class Output:  # from some byte of an attempt on; `at`: where it goes on
     text: str
     at: int
     attempt: int

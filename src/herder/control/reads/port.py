@@ -23,6 +23,8 @@ from herder.control.reads.ended_jobs import wait_ended
 from herder.control.reads.explanations import explain, pods
 from herder.control.reads.followed_output import Again, Followers
 from herder.control.reads.metrics import metrics_text
+from herder.control.reads.search.batches import BatchFilter, list_batches
+from herder.control.reads.search.jobs import list_jobs
 from herder.control.reads.worker_health import worker_health_view
 from herder.engine.memory.invariants import violations
 from herder.engine.memory.state import BatchLife
@@ -276,11 +278,9 @@ class Reads:
 
     # --- work
 
-    async def batches(
-        self, who: Principal, *, user: str | None, state: str | None, after: int | None, limit: int
-    ) -> Page:
+    async def batches(self, who: Principal, wanted: BatchFilter) -> Page:
         check(who, Action.SEE, OF_KIND[Kind.BATCH])
-        return await jobs.batch_page(self._core, who, user=user, state=state, after=after, limit=limit)
+        return await list_batches(self._core, who, wanted)
 
     def live_batch(self, life: BatchLife) -> BatchView:
         """One that was just made or committed."""
@@ -299,7 +299,7 @@ class Reads:
 
     async def jobs(self, who: Principal, wanted: jobs.JobFilter) -> Page:
         check(who, Action.SEE, OF_KIND[Kind.JOB])
-        return await jobs.job_page(self._core, who, wanted)
+        return await list_jobs(self._core, who, wanted)
 
     async def job(self, who: Principal, number: int) -> JobDetail:
         return await jobs.job_detail(self._core, who, number)

@@ -6,7 +6,7 @@ Called by the reads of this folder. What is asked of single objects goes through
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, Table, literal_column, or_, select, union
+from sqlalchemy import Select, Table, func, literal_column, or_, select, union
 
 from herder.model.permissions import Scope
 from herder.store.rows import tables as t
@@ -43,6 +43,23 @@ def newest_jobs(
         found = [select(_first(where, part, limit).subquery().c.id) for part in parts]  # each is short
         return query.where(t.jobs.c.id.in_(union(*found))).order_by(t.jobs.c.id.desc()).limit(limit)
     return query.where(*where, *parts[0]).order_by(t.jobs.c.id.desc()).limit(limit)
+
+
+def jobs_of_batch(
+    query: Select[Any], batch: int, after: int | None, state: str | None, where: Sequence[Any], limit: int
+) -> Select[Any]:
+    """In the order in which they were added, after a job. By the index of batches, or of states where that is the shorter way: a large
+    batch must not be sorted for one page. `state`: what `where` asks for, if that."""
+    j, other = t.jobs.c, t.jobs.alias()
+    query = query.where(j.batch_id == batch, *where)
+    if after is not None:
+        query = query.where(j.id > after)
+    if state not in (None, "succeeded", "held"):
+        return query.order_by(j.id).limit(limit)
+    if after is not None:
+        place = select(other.c.position).where(other.c.id == after).scalar_subquery()
+        query = query.where(j.position >= func.coalesce(place, 0))
+    return query.order_by(j.position).limit(limit)
 
 
 def _first(where: Sequence[Any], part: Sequence[Any], limit: int) -> Select[Any]:

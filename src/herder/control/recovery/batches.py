@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from herder.engine.jobs.outcomes import note
 from herder.engine.memory.state import BatchLife, EngineState, WaitingJob
 from herder.model.ids import ClassId, JobId
 from herder.model.work.job import JobState
@@ -16,17 +17,36 @@ from herder.store.rows import tables as t
 def recover_held(batch: BatchLife, job: JobId, class_id: ClassId, row: Any) -> None:
     if row.key is not None:
         batch.keys[row.key] = job
-    if batch.bunches and sum(batch.bunches[-1][1:]) == job:
-        position, first, count = batch.bunches[-1]
-        batch.bunches[-1] = (position, first, count + 1)
-    else:
-        batch.bunches.append((row.position, job, 1))
+    _note_place(batch, row.position, job)
     if row.state == JobState.BLOCKED:
         batch.waiting[job] = WaitingJob(class_id=class_id, parents_left=0)
     elif batch.held and batch.held[-1][0] == class_id and batch.held[-1][1].stop == job:
         batch.held[-1] = (class_id, range(batch.held[-1][1].start, job + 1))
     else:
         batch.held.append((class_id, range(job, job + 1)))
+
+
+def recover_accepting(connection: Connection, state: EngineState) -> None:
+    """Names and ends of all jobs of batches that run and accept jobs."""
+    for batch in state.batches.values():
+        if not batch.accepts or batch.state == "open":
+            continue
+        batch.outcomes = bytearray(batch.jobs)
+        j = t.jobs.c
+        query = select(j.id, j.position, j.key, j.state).where(j.batch_id == batch.id).order_by(j.position)
+        for job, position, key, job_state in connection.execute(query):
+            _note_place(batch, position, job)
+            if key is not None:
+                batch.keys[key] = JobId(job)
+            note(batch, JobId(job), JobState(job_state))
+
+
+def _note_place(batch: BatchLife, position: int, job: int) -> None:
+    if batch.bunches and sum(batch.bunches[-1][1:]) == job:
+        first_position, first, count = batch.bunches[-1]
+        batch.bunches[-1] = (first_position, first, count + 1)
+    else:
+        batch.bunches.append((position, JobId(job), 1))
 
 
 def recover_parents(connection: Connection, state: EngineState) -> None:

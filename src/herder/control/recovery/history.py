@@ -11,8 +11,9 @@ from dataclasses import replace
 from sqlalchemy import Connection, func, select
 
 from herder.engine.jobs.backoff import add_fault
+from herder.engine.memory.create_history import REMOVALS_MOST
 from herder.engine.memory.failed_lately import MINUTE_MS, MINUTES
-from herder.engine.memory.state import REMOVALS_MOST, EngineState, JobFaults
+from herder.engine.memory.state import EngineState, JobFaults
 from herder.engine.memory.totals import ENDED_STATES, JOBS
 from herder.engine.workers import bootstraps, drivers
 from herder.engine.workers.offers import META_PREFIX, from_meta

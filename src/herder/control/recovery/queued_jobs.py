@@ -12,8 +12,9 @@ from sqlalchemy import Connection, select, text
 from herder.control.recovery.batches import recover_held
 from herder.control.recovery.history import UNENDED
 from herder.engine.jobs import backoff
-from herder.engine.jobs.job import make_ready
-from herder.engine.memory.queue import Taken
+from herder.engine.jobs.job import let_run, make_ready
+from herder.engine.memory.keeping import HeldJob
+from herder.engine.memory.queue import Segment, Taken
 from herder.engine.memory.state import BatchLife, DelayedJob, EngineState, WaitingJob
 from herder.model.ids import BatchId, ClassId, JobId
 from herder.model.work.job import JobState
@@ -31,7 +32,7 @@ def recover_jobs(connection: Connection, state: EngineState) -> list[int]:
     committed: dict[int | None, int | None] = {None: None}
     """Of batches whose jobs may run: when they were committed."""
     for batch in state.batches.values():
-        if batch.state != "open" and not batch.cancelled:
+        if batch.state != "open" and not batch.cancelled and batch.keeping is None:
             committed[batch.id] = batch.committed_at_ms
     for rows in _rows(connection):
         for row in rows:
@@ -45,6 +46,9 @@ def recover_jobs(connection: Connection, state: EngineState) -> list[int]:
             else:
                 _other(state, queued, rare)
     queued.finish()
+    for batch in state.batches.values():
+        if batch.keeping is not None:
+            let_run(state, batch, batch.keeping)
     return sorted(unswept)
 
 
@@ -140,6 +144,12 @@ def _other(state: EngineState, queued: _Queued, row: Any) -> None:
         state.counts[JobState.PENDING if row.state == JobState.READY else JobState.BLOCKED] += 1
     elif row.state == JobState.READY:
         _ready(state, queued, batch, row)
+    elif row.state == JobState.HELD:
+        _note_tries(state, batch, row)
+        state.counts[JobState.HELD] += 1
+        state.held_jobs[job] = HeldJob(
+            class_id=class_id, batch=batch.id if batch else None, ready_at_ms=ready_at_of(batch, row)
+        )
     else:
         state.counts[row.state] += 1
         if row.state == JobState.BLOCKED and batch is not None:
@@ -148,9 +158,13 @@ def _other(state: EngineState, queued: _Queued, row: Any) -> None:
 
 def _ready(state: EngineState, queued: _Queued, batch: BatchLife | None, row: Any) -> None:
     job, class_id, batch_id = JobId(row.id), ClassId(row.class_id), batch.id if batch else None
-    if row.attempts:
-        state.tried_of(batch_id)[job] = (row.attempts, row.failures)
+    _note_tries(state, batch, row)
     ready_at_ms = ready_at_of(batch, row)
+    keeping = None if batch is None or batch.cancelled else batch.keeping
+    if batch is not None and keeping is not None and (keeping.hold or row.not_before_ms is None):
+        keeping.park(class_id, Segment(batch.id, range(job, job + 1), ready_at_ms))
+        state.counts[JobState.HELD if keeping.hold else JobState.READY] += 1
+        return
     if row.not_before_ms is None:
         queued.add(class_id, batch_id, job, ready_at_ms)
         return
@@ -159,6 +173,11 @@ def _ready(state: EngineState, queued: _Queued, batch: BatchLife | None, row: An
         class_id=class_id, batch=batch_id, ready_at_ms=ready_at_ms, not_before_ms=row.not_before_ms
     )
     backoff.delay(state, job, waiting)
+
+
+def _note_tries(state: EngineState, batch: BatchLife | None, row: Any) -> None:
+    if row.attempts:
+        state.tried_of(batch.id if batch else None)[JobId(row.id)] = (row.attempts, row.failures)
 
 
 def ready_at_of(batch: BatchLife | None, row: Any) -> int:

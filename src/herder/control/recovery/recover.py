@@ -11,7 +11,8 @@ import msgspec
 from sqlalchemy import Connection, Row, func, select
 
 from herder.control.access.tokens import Directory
-from herder.control.recovery.batches import recover_parents
+from herder.control.kernel.jobs.batch_rows import life_of_row
+from herder.control.recovery.batches import recover_accepting, recover_parents
 from herder.control.recovery.history import (
     UNENDED,
     read_totals,
@@ -30,7 +31,6 @@ from herder.engine.memory import worker_node, worker_repair
 from herder.engine.memory.forgotten_time import take_numbers
 from herder.engine.memory.state import (
     ENDED_RUNS_MAX,
-    BatchLife,
     EngineState,
     LiveAttempt,
     WorkerLife,
@@ -62,7 +62,7 @@ from herder.store.rows.versions import opened
 FETCH = 10_000
 
 #: States of jobs that have not started.
-_WAITING = [int(state) for state in JobState if state < JobState.RUNNING]
+_WAITING = [int(state) for state in JobState if not state.ended and state is not JobState.RUNNING]
 
 
 def recover(
@@ -88,6 +88,7 @@ def recover(
     recover_faults(connection, state)
     recover_failed_lately(connection, state, now_ms)
     recover_parents(connection, state)
+    recover_accepting(connection, state)
     _ended_runs(connection, state)
     _waiting(connection, state)
     _numbers(connection, state)
@@ -149,25 +150,8 @@ def _projects(connection: Connection, state: EngineState) -> None:
 
 def _batches(connection: Connection, state: EngineState) -> None:
     query = select(t.batches).where(t.batches.c.ended_at_ms.is_(None))
-    labels = {each.label: each for each in JobState}
     for row in connection.execute(query):
-        cancelled = row.state == "cancelled"
-        state.batches[BatchId(row.id)] = BatchLife(
-            id=BatchId(row.id),
-            user=UserName(row.user),
-            project=row.project,
-            name=row.name,
-            state="running" if cancelled else row.state,
-            attributes=row.attributes,
-            created_at_ms=row.created_at_ms,
-            cancel_after_failures=row.cancel_after_failures,
-            committed_at_ms=row.committed_at_ms,
-            cancelled=cancelled,
-            jobs=row.jobs,
-            counts={int(labels[name]): count for name, count in json.loads(row.counts).items()},
-            request=row.request,
-            fingerprint=row.fingerprint,
-        )
+        state.batches[BatchId(row.id)] = life_of_row(row)
 
 
 def _workers(connection: Connection, state: EngineState, directory: Directory) -> None:

@@ -9,7 +9,7 @@ from operator import itemgetter
 
 from herder.engine.attempts import worker_health
 from herder.engine.attempts.ending import Ending, assigned_record, attempt_record
-from herder.engine.jobs import backoff
+from herder.engine.jobs import backoff, holding
 from herder.engine.jobs.batch_end import after_job_end
 from herder.engine.jobs.job import count_move, end_job
 from herder.engine.memory.queue import Taken
@@ -356,6 +356,10 @@ def _again(
     state.tried_of(attempt.batch)[job] = (attempt.number, failures)
     if preempted:
         state.preempted_of(attempt.batch)[job] = preempted
+    if holding.is_held(state, attempt.batch):
+        since_ms = attempt.ready_at_ms if ready_at_ms is None else ready_at_ms
+        holding.make_ready_again(state, _batch(state, attempt), attempt.class_id, job, since_ms)
+        return
     if not_before_ms is not None:
         waiting = DelayedJob(
             class_id=attempt.class_id,

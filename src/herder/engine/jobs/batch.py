@@ -7,8 +7,10 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 from herder.engine.jobs.batch_end import close_if_done
-from herder.engine.jobs.job import count_move, make_ready
+from herder.engine.jobs.job import after_parents, count_move, make_ready, tell_children
+from herder.engine.jobs.outcomes import NOT_ENDED, OTHER, outcome_of
 from herder.engine.memory.events import record_event
+from herder.engine.memory.keeping import Keeping
 from herder.engine.memory.state import BatchLife, EngineState, WaitingJob
 from herder.model.ids import BatchId, ClassId, JobId, UserName
 from herder.model.stored.changes import Changes
@@ -38,6 +40,8 @@ def create_batch(
     attributes: str,
     cancel_after_failures: int | None,
     now_ms: int,
+    parallel_max: int | None = None,
+    accepts: bool = False,
 ) -> BatchLife:
     batch = BatchLife(
         id=BatchId(state.next_batch),
@@ -48,6 +52,8 @@ def create_batch(
         attributes=attributes,
         created_at_ms=now_ms,
         cancel_after_failures=cancel_after_failures,
+        accepts=accepts,
+        keeping=None if parallel_max is None else Keeping(parallel_max=parallel_max),
     )
     state.next_batch += 1
     state.batches[batch.id] = batch
@@ -70,7 +76,7 @@ def add_jobs(
     state.next_job += len(class_ids)
     position = batch.jobs if batch is not None else 0
     batch_id = batch.id if batch is not None else None
-    ready_at = now_ms if batch is None else None
+    ready_at = now_ms if batch is None or batch.state != "open" else None
     user, project = _owner(state, batch, class_ids)
     new = changes.jobs_new
     for index, class_id in enumerate(class_ids):
@@ -85,7 +91,7 @@ def add_jobs(
                 payloads[index],
                 now_ms,
                 job_state,
-                ready_at,
+                None if index in parents else ready_at,
                 user,
                 project,
             )
@@ -94,8 +100,10 @@ def add_jobs(
         count_move(state, None, None, JobState.READY, len(class_ids))
         for class_id, jobs in _runs(class_ids, first, ()):
             make_ready(state, None, class_id, jobs, now_ms)
-    else:
+    elif batch.state == "open":
         _hold(state, changes, batch, class_ids, keys, parents, first)
+    else:
+        _start(state, changes, batch, class_ids, keys, parents, first, now_ms)
     return first
 
 
@@ -116,9 +124,7 @@ def _hold(
     parents: Mapping[int, Sequence[JobId]],
     first: JobId,
 ) -> None:
-    batch.bunches.append((batch.jobs, first, len(class_ids)))
-    batch.jobs += len(class_ids)
-    batch.keys.update({key: JobId(first + index) for index, key in enumerate(keys) if key is not None})
+    _remember(batch, class_ids, keys, first)
     batch.held += _runs(class_ids, first, parents)
     count_move(state, batch, None, JobState.PENDING, len(class_ids) - len(parents))
     count_move(state, batch, None, JobState.BLOCKED, len(parents))
@@ -128,6 +134,54 @@ def _hold(
         for parent in above:
             batch.children.setdefault(parent, []).append(child)
             changes.put(JobParent(child, parent, batch.id))
+
+
+def _remember(
+    batch: BatchLife, class_ids: Sequence[ClassId], keys: Sequence[str | None], first: JobId
+) -> None:
+    batch.bunches.append((batch.jobs, first, len(class_ids)))
+    batch.jobs += len(class_ids)
+    batch.keys.update({key: JobId(first + index) for index, key in enumerate(keys) if key is not None})
+
+
+def _start(
+    state: EngineState,
+    changes: Changes,
+    batch: BatchLife,
+    class_ids: Sequence[ClassId],
+    keys: Sequence[str | None],
+    parents: Mapping[int, Sequence[JobId]],
+    first: JobId,
+    now_ms: int,
+) -> None:
+    """Jobs of a batch that runs already. Parents of earlier calls may have ended."""
+    _remember(batch, class_ids, keys, first)
+    if batch.outcomes is not None:
+        batch.outcomes.extend(bytes(len(class_ids)))
+    count_move(state, batch, None, JobState.READY, len(class_ids) - len(parents))
+    count_move(state, batch, None, JobState.BLOCKED, len(parents))
+    for class_id, jobs in _runs(class_ids, first, parents):
+        make_ready(state, batch.id, class_id, jobs, now_ms)
+    for index, above in parents.items():
+        child = JobId(first + index)
+        outcomes = {parent: outcome_of(batch, parent) for parent in above}
+        left = [parent for parent, outcome in outcomes.items() if outcome == NOT_ENDED]
+        batch.waiting[child] = WaitingJob(
+            class_id=class_ids[index], parents_left=len(left), parent_failed=OTHER in outcomes.values()
+        )
+        for parent in left:
+            batch.children.setdefault(parent, []).append(child)
+        for parent in above:
+            changes.put(JobParent(child, parent, batch.id))
+    for index in parents:
+        child = JobId(first + index)
+        waiting = batch.waiting.get(child)
+        if (
+            waiting is not None
+            and not waiting.parents_left
+            and after_parents(state, changes, batch, child, now_ms)
+        ):
+            tell_children(state, changes, batch, child, False, now_ms)
 
 
 def _runs(
@@ -159,8 +213,10 @@ def commit_batch(
     for class_id, jobs in batch.held:
         make_ready(state, batch.id, class_id, jobs, now_ms)
     batch.held.clear()
-    batch.keys.clear()
-    batch.bunches.clear()
+    if batch.accepts:
+        batch.outcomes = bytearray(batch.jobs)
+    else:
+        _forget_names(batch)
     record_event(
         state,
         changes,
@@ -173,6 +229,33 @@ def commit_batch(
         project=batch.project,
     )
     close_if_done(state, changes, batch, now_ms)
+
+
+def close_batch(state: EngineState, changes: Changes, batch: BatchLife, now_ms: int, *, actor: str) -> None:
+    """No job is added from now on. Only of one that accepts jobs."""
+    batch.accepts = False
+    state.dirty_batches[batch.id] = batch
+    if batch.state != "open":
+        _forget_names(batch)
+    record_event(
+        state,
+        changes,
+        now_ms,
+        "batch.closed",
+        f"batch/{batch.id}",
+        f"Batch {batch.id} was closed by {actor.removeprefix('user/')} with {counted(batch.jobs, 'job')}.",
+        actor=actor,
+        owner=batch.user,
+        project=batch.project,
+    )
+    close_if_done(state, changes, batch, now_ms)
+
+
+def _forget_names(batch: BatchLife) -> None:
+    """What is only of use to jobs that are added."""
+    batch.keys.clear()
+    batch.bunches.clear()
+    batch.outcomes = None
 
 
 def resolve(

@@ -1,10 +1,11 @@
 """The end of a batch: when its last job has ended, or when it is cancelled, by a user or after too many failures."""
 
 from herder.engine.jobs.backoff import withdraw_delayed_batch
-from herder.engine.jobs.job import count_move, tell_children
+from herder.engine.jobs.job import count_move, let_run, tell_children
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import BatchLife, EngineState
 from herder.model.stored.changes import Changes
+from herder.model.stored.records import JobStatus
 from herder.model.values.phrases import counted, sentence
 from herder.model.work.job import JobState
 
@@ -29,10 +30,14 @@ def after_job_end(state: EngineState, changes: Changes, batch: BatchLife, new: J
 
 
 def close_if_done(state: EngineState, changes: Changes, batch: BatchLife, now_ms: int) -> None:
+    if batch.keeping is not None:
+        let_run(state, batch, batch.keeping)
     counts = batch.counts
     if counts.get(JobState.RUNNING) or counts.get(JobState.READY) or counts.get(JobState.BLOCKED):
         return
-    if batch.state != "running" or counts.get(JobState.PENDING):
+    if batch.state != "running" or counts.get(JobState.PENDING) or counts.get(JobState.HELD):
+        return
+    if batch.accepts and not batch.cancelled:
         return
     failed = counts.get(JobState.FAILED, 0) + counts.get(JobState.SKIPPED, 0)
     batch.state = "cancelled" if batch.cancelled else "failed" if failed else "succeeded"
@@ -58,8 +63,9 @@ def cancel_batch(
 
     Queued jobs go in one step a queue, and `changes.sweeps` asks the store to write their rows out in the background.
     """
-    batch.cancelled = True
+    batch.cancelled, batch.accepts = True, False
     by = "" if actor == "herder" else f" by {actor.removeprefix('user/')}"
+    _let_go(state, changes, batch)
     withdrawn = withdraw_delayed_batch(state, batch.id)
     for class_id, queue in state.queues.items():
         if not state.classes[class_id].always_run:
@@ -85,6 +91,27 @@ def cancel_batch(
         project=batch.project,
     )
     close_if_done(state, changes, batch, now_ms)
+
+
+def _let_go(state: EngineState, changes: Changes, batch: BatchLife) -> None:
+    """Nothing is held any more: what is not cancelled below goes on."""
+    keeping = batch.keeping
+    if keeping is not None:
+        count_move(state, batch, JobState.HELD, JobState.READY, keeping.count if keeping.hold else 0)
+        keeping.hold = False
+        let_run(state, batch, keeping)
+        if keeping.parallel_max is None:
+            batch.keeping = None
+    for job in [job for job, each in state.held_jobs.items() if each.batch == batch.id]:
+        held = state.held_jobs.pop(job)
+        if state.classes[held.class_id].always_run:
+            attempts, failures = batch.tried.get(job, (0, 0))
+            changes.job_status[job] = JobStatus(job, int(JobState.READY), attempts, failures, "", None, None)
+            count_move(state, batch, JobState.HELD, JobState.READY)
+            state.queue(held.class_id).put_back(batch.id, job, held.ready_at_ms)
+            state.fresh_demand = True
+        else:
+            count_move(state, batch, JobState.HELD, JobState.CANCELLED)
 
 
 def _cancel_held(state: EngineState, batch: BatchLife) -> None:

@@ -21,7 +21,9 @@ def forget_classes(state: EngineState) -> bool:
     used = _used(state)
     too_many = there - (CLASSES_MAX - CLASSES_MAX // PART)
     for class_id in [each for each in state.classes if each not in used][:too_many]:
-        del state.class_ids[state.classes.pop(class_id)]
+        gone = state.classes.pop(class_id)
+        if state.class_ids.get(gone) == class_id:  # else it came again since, with another number
+            del state.class_ids[gone]
         state.queues.pop(class_id, None)
     state.classes_looked_at = len(state.classes)
     return True
@@ -33,7 +35,9 @@ def _used(state: EngineState) -> set[ClassId]:
     used.update(waiting.class_id for waiting in state.delayed.values())
     used.update(faults.class_id for faults in state.faults.values())
     used.update(class_id for class_id, _ in state.ended_runs)
+    used.update(held.class_id for held in state.held_jobs.values())
     for batch in state.batches.values():
+        used.update(batch.keeping.parked if batch.keeping is not None else ())
         used.update(class_id for class_id, _ in batch.held)
         used.update(waiting.class_id for waiting in batch.waiting.values())
     return used

@@ -3,6 +3,9 @@
 Called by `batch.py` and `engine/attempts/attempt.py`. Every change of a job's state goes through `count_move`, so the counts cannot drift.
 """
 
+from herder.engine.jobs.outcomes import note
+from herder.engine.memory.keeping import Keeping
+from herder.engine.memory.queue import Segment
 from herder.engine.memory.state import BatchLife, EngineState
 from herder.model.ids import BatchId, ClassId, JobId
 from herder.model.stored.changes import Changes
@@ -28,11 +31,53 @@ def count_move(
 def make_ready(
     state: EngineState, batch_id: BatchId | None, class_id: ClassId, jobs: range | list[int], now_ms: int
 ) -> None:
-    """Queue jobs. The caller has counted and recorded them as ready."""
+    """Queue jobs, or keep them back as their batch does. The caller has counted and recorded them as ready."""
+    batch = None if batch_id is None else state.batches[batch_id]
+    if batch is not None and batch.keeping is not None and not batch.cancelled:
+        _keep(state, batch, batch.keeping, class_id, jobs, now_ms)
+        return
     queue = state.queue(class_id)
     if queue.count == 0:
         state.fresh_demand = True
     queue.push(batch_id, jobs, now_ms)
+
+
+def _keep(
+    state: EngineState,
+    batch: BatchLife,
+    keeping: Keeping,
+    class_id: ClassId,
+    jobs: range | list[int],
+    now_ms: int,
+) -> None:
+    for ids in [jobs] if isinstance(jobs, range) else [range(job, job + 1) for job in jobs]:
+        keeping.park(class_id, Segment(batch.id, ids, now_ms))
+    if keeping.hold:
+        count_move(state, batch, JobState.READY, JobState.HELD, len(jobs))
+    else:
+        let_run(state, batch, keeping)
+
+
+def let_run(state: EngineState, batch: BatchLife, keeping: Keeping) -> None:
+    """Queue what is parked, each job at the place that its age gives it: as many as may run beside those that are queued or run; none
+    while the batch is held, all when it is cancelled or has no limit."""
+    if keeping.hold or not keeping.parked:
+        return
+    free = None
+    if keeping.parallel_max is not None and not batch.cancelled:
+        counts = batch.counts
+        active = counts.get(JobState.READY, 0) + counts.get(JobState.RUNNING, 0) - keeping.count
+        free = keeping.parallel_max - active
+    for class_id, parked in list(keeping.parked.items()):
+        if free is not None and free <= 0:
+            return
+        taken = parked.take(free)
+        free = None if free is None else free - sum(map(len, taken))
+        if not parked.count:
+            del keeping.parked[class_id]
+        queue = state.queue(class_id)
+        state.fresh_demand = state.fresh_demand or not queue.count
+        queue.put_back_all(taken)
 
 
 def end_job(
@@ -58,6 +103,8 @@ def end_job(
     if new is JobState.FAILED:
         state.failed_lately.add(cause, now_ms)
     count_move(state, batch, old, new)
+    if batch is not None and batch.outcomes is not None:
+        note(batch, job, new)
     if batch is not None and batch.children:
         tell_children(state, changes, batch, job, new is JobState.SUCCEEDED, now_ms)
 
@@ -77,17 +124,24 @@ def tell_children(
             waiting.parent_failed = waiting.parent_failed or not good
             if waiting.parents_left > 0:
                 continue
-            del batch.waiting[child]
-            if waiting.parent_failed and not state.classes[waiting.class_id].always_run:
-                _skip(state, changes, batch, child, now_ms)
+            if after_parents(state, changes, batch, child, now_ms):
                 ended.append((child, False))
-            else:
-                changes.job_status[child] = JobStatus(child, int(JobState.READY), 0, 0, "", now_ms, None)
-                count_move(state, batch, JobState.BLOCKED, JobState.READY)
-                make_ready(state, batch.id, waiting.class_id, [child], now_ms)
+
+
+def after_parents(state: EngineState, changes: Changes, batch: BatchLife, child: JobId, now_ms: int) -> bool:
+    """Its last parent has ended: it becomes ready, or is skipped. Answers whether it was skipped."""
+    waiting = batch.waiting.pop(child)
+    if waiting.parent_failed and not state.classes[waiting.class_id].always_run:
+        _skip(state, changes, batch, child, now_ms)
+        return True
+    changes.job_status[child] = JobStatus(child, int(JobState.READY), 0, 0, "", now_ms, None)
+    count_move(state, batch, JobState.BLOCKED, JobState.READY)
+    make_ready(state, batch.id, waiting.class_id, [child], now_ms)
+    return False
 
 
 def _skip(state: EngineState, changes: Changes, batch: BatchLife, job: JobId, now_ms: int) -> None:
     changes.job_status[job] = JobStatus(job, int(JobState.SKIPPED), 0, 0, "", None, now_ms)
     changes.ended_jobs.append(job)
     count_move(state, batch, JobState.BLOCKED, JobState.SKIPPED)
+    note(batch, job, JobState.SKIPPED)

@@ -45,6 +45,9 @@ def batch_record(batch: BatchLife) -> BatchRecord:
         ended_at_ms=batch.ended_at_ms,
         request=batch.request,
         fingerprint=batch.fingerprint,
+        accepts=int(batch.accepts),
+        hold=int(batch.keeping is not None and batch.keeping.hold),
+        parallel_max=None if batch.keeping is None else batch.keeping.parallel_max,
     )
 
 

@@ -25,6 +25,7 @@ def violations(state: EngineState) -> list[str]:
         *_attempts(state),
         *_counts(state),
         *_delayed(state),
+        *_accepting(state),
         *_users(state),
     ]
 
@@ -129,7 +130,13 @@ def _attempts(state: EngineState) -> Iterator[str]:
 
 
 def _counts(state: EngineState) -> Iterator[str]:
+    kept = [(batch, batch.keeping) for batch in state.batches.values() if batch.keeping is not None]
     queued = sum(queue.count for queue in state.queues.values()) + len(state.delayed)
+    queued += sum(keeping.waiting for _, keeping in kept)
+    held = sum(keeping.count for _, keeping in kept if keeping.hold) + len(state.held_jobs)
+    if state.counts[JobState.HELD] != held:
+        yield f"{state.counts[JobState.HELD]} jobs counted held, {held} kept back"
+    yield from _kept(state)
     if state.counts[JobState.READY] != queued:
         yield f"{state.counts[JobState.READY]} jobs counted ready, {queued} queued"
     if state.counts[JobState.RUNNING] != len(state.live):
@@ -143,6 +150,38 @@ def _counts(state: EngineState) -> Iterator[str]:
             yield f"batch {batch_id}: counts {batch.counts} do not sum to its {batch.jobs} jobs"
         if batch.counts.get(JobState.RUNNING, 0) != running[batch_id]:
             yield f"batch {batch_id}: {batch.counts.get(JobState.RUNNING, 0)} counted running, {running[batch_id]} live"
+
+
+def _accepting(state: EngineState) -> Iterator[str]:
+    """A batch that runs and accepts jobs knows how each of its jobs has ended."""
+    for batch_id, batch in state.batches.items():
+        if batch.outcomes is None:
+            if batch.accepts and batch.state != "open":
+                yield f"batch {batch_id} accepts jobs and does not know how its jobs have ended"
+            continue
+        ended = sum(count for number, count in batch.counts.items() if JobState(number).ended)
+        noted = len(batch.outcomes) - batch.outcomes.count(0)
+        if len(batch.outcomes) != batch.jobs or (noted != ended and not batch.cancelled):
+            yield f"batch {batch_id} notes the ends of {noted} of {len(batch.outcomes)} jobs, and {ended} of {batch.jobs} have ended"
+
+
+def _kept(state: EngineState) -> Iterator[str]:
+    """What is kept back is in no queue, and where a batch has a limit, its turn comes."""
+    for batch_id, batch in state.batches.items():
+        keeping = batch.keeping
+        if keeping is None:
+            continue
+        active = batch.counts.get(JobState.READY, 0) + batch.counts.get(JobState.RUNNING, 0) - keeping.waiting
+        if keeping.parked and not keeping.hold and active < (keeping.parallel_max or 1):
+            yield f"batch {batch_id} keeps {keeping.count} jobs back, and {active} of at most {keeping.parallel_max} are queued or run"
+        if batch.cancelled and keeping.parked:
+            yield f"batch {batch_id} is cancelled and keeps {keeping.count} jobs back"
+        for class_id, parked in keeping.parked.items():
+            if not parked.count:
+                yield f"batch {batch_id} keeps an empty queue of class {class_id}"
+    for job, held in state.held_jobs.items():
+        if job in state.live or job in state.delayed or job in state.queue(held.class_id):
+            yield f"job {job} is held, and it is queued or has a live attempt"
 
 
 def _delayed(state: EngineState) -> Iterator[str]:

@@ -153,8 +153,20 @@ class ReadyQueue:
 
     def put_back(self, batch: BatchId | None, job: JobId, ready_at_ms: int) -> None:
         """One that was taken before: it stands by when it first became ready, among equals in front."""
-        segments, one = self._segments, Segment(batch, range(job, job + 1), ready_at_ms)
-        self.count += 1
+        self._insert(Segment(batch, range(job, job + 1), ready_at_ms))
+
+    def _insert(self, one: Segment) -> None:
+        """Of jobs that became ready together."""
+        segments, ready_at_ms = self._segments, one.first_ms
+        self.count += len(one)
+        again = [job for job in self._withdrawn if job in one.ids] if self._withdrawn else ()
+        if again:  # it stands here still, as withdrawn
+            if len(one) == 1 and self._time_of(again[0]) == ready_at_ms:
+                self._withdrawn.discard(again[0])
+                return
+            self.merge(())
+            segments = self._segments
+            self.count += len(one)
         times = segments[0].times if segments else ready_at_ms
         if not self._in_front and ready_at_ms <= (
             times if isinstance(times, int) else times[segments[0].start]
@@ -253,6 +265,19 @@ class ReadyQueue:
             before -= len(segment)
         return None
 
+    def ready_at_ms(self, job: int) -> int | None:
+        """When it became ready; None when it is not here."""
+        return None if job in self._withdrawn else self._time_of(job)
+
+    def _time_of(self, job: int) -> int | None:
+        for segment in self._segments:
+            place = segment.find(job)
+            if place is not None:
+                return (
+                    segment.times if isinstance(segment.times, int) else segment.times[segment.start + place]
+                )
+        return None
+
     def withdraw(self, job: JobId) -> bool:
         """Take one job out, wherever it stands. False when it is not here."""
         if job not in self:
@@ -266,22 +291,41 @@ class ReadyQueue:
 
     def withdraw_batch(self, batch: BatchId) -> int:
         """Take out all jobs of a batch; answers how many there were. Costs one step a segment, not one a job."""
+        return sum(map(len, self.take_batch(batch)))
+
+    def take_batch(self, batch: BatchId) -> list[Segment]:
+        """The same; answers which they were."""
         kept: deque[Segment] = deque()
-        gone, in_front = 0, self._in_front
+        taken, in_front = [], self._in_front
         for place, segment in enumerate(self._segments):
             if segment.batch != batch:
                 kept.append(segment)
                 continue
             self._in_front -= place < in_front
-            gone += len(segment)
-            if self._withdrawn:
-                already = {job for job in self._withdrawn if job in segment}
-                gone -= len(already)
-                self._withdrawn -= already
+            taken.append(self._left_of(segment))
         self._segments = kept
-        self.count -= gone
+        self.count -= sum(map(len, taken))
         self._drop_withdrawn()
-        return gone
+        return [segment for segment in taken if len(segment)]
+
+    def _left_of(self, segment: Segment) -> Segment:
+        """Without the jobs that were withdrawn, which are forgotten."""
+        gone = {job for job in self._withdrawn if job in segment} if self._withdrawn else None
+        if not gone:
+            return segment
+        self._withdrawn -= gone
+        left = [(job, at) for _, job, at in segment.jobs() if job not in gone]
+        ids, times = array("q", [job for job, _ in left]), array("q", [at for _, at in left])
+        return Segment(segment.batch, ids, times)
+
+    def put_back_all(self, segments: Iterable[Segment]) -> None:
+        """By when they became ready, as `put_back`. Costs one step a range, and one for each job of an array."""
+        for segment in sorted(segments, key=lambda each: each.first_ms, reverse=True):
+            if isinstance(segment.ids, range):
+                self._insert(segment)
+                continue
+            for batch, job, at in reversed(list(segment.jobs())):
+                self._insert(Segment(batch, range(job, job + 1), at))
 
     def of_no_batch(self, most: int) -> list[int]:
         """The first jobs that are of no batch, up to so many."""

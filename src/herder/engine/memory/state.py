@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from herder.engine.memory.bootstraps import BootstrapLife
+from herder.engine.memory.create_history import CreateHistory
 from herder.engine.memory.failed_lately import FailedLately
+from herder.engine.memory.keeping import HeldJob, Keeping
 from herder.engine.memory.live_usage import LiveUsage
 from herder.engine.memory.queue import ReadyQueue
 from herder.engine.memory.worker_node import ClusterLife, NodeLife
@@ -21,11 +23,10 @@ from herder.model.fleet.metric import MetricReading
 from herder.model.fleet.notice import NoticeSource
 from herder.model.fleet.offer import OfferKey, OfferMemory
 from herder.model.fleet.pool import PoolSpec
-from herder.model.fleet.pressure import Measured, WorkerUse
+from herder.model.fleet.pressure import WorkerUse
 from herder.model.fleet.repair import Condition, Outcome, Rung
 from herder.model.fleet.worker import WorkerSpec, WorkerState
 from herder.model.ids import BatchId, ClassId, JobId, PoolName, UserName, WorkerName
-from herder.model.planning.demand_rises import Rises
 from herder.model.planning.observed import ObservedWorker, QueuedClass
 from herder.model.planning.plan import Reason
 from herder.model.stored.incarnation import Incarnation
@@ -123,6 +124,12 @@ class BatchLife:
     """Its queued jobs that were preempted, and how often."""
     bunches: list[tuple[int, JobId, int]] = field(default_factory=list)
     """(first position, first job, count), while the batch is open."""
+    accepts: bool = False
+    """Jobs may be added also when it runs, and it does not end before it is closed."""
+    outcomes: bytearray | None = None
+    """Of one that runs and accepts jobs, by position: see `engine/jobs/outcomes.py`."""
+    keeping: Keeping | None = None
+    """Of a batch that was held, or of which only so many jobs may run at once."""
     request: str | None = None
     """The request that made it, as USER/KEY, when it had a key; `fingerprint`: what was asked for."""
     fingerprint: str | None = None
@@ -241,29 +248,6 @@ class WorkerLife:
         return bool(self.troubles) or self.probe_at_ms is not None or self.health.blocks
 
 
-#: Removals remembered of a pool; a gradual pool that has had so many in its period may shrink no more.
-REMOVALS_MOST = 10_000
-
-
-@dataclass(slots=True, kw_only=True)
-class CreateHistory:
-    """Of a pool: for cooldowns, gradual shrinking and the expected time of a boot."""
-
-    last_grown_at_ms: int | None = None
-    last_shrunk_at_ms: int | None = None
-    removals_ms: list[int] = field(default_factory=list)
-    """When workers were drained because less was needed: the newest, at most `REMOVALS_MOST`."""
-    boot_s: float | None = None
-    pods_since_ms: int | None = None
-    """Since when enough pods wait for the pool; in memory only, as the next."""
-    pressed_since_ms: dict[Measured, int] = field(default_factory=dict)
-    """Since when the threshold of a pressure is passed; in memory only, a new server begins to count anew."""
-    repairs_ms: dict[WorkerName, int] = field(default_factory=dict)
-    """When repairs that take a worker away began, the latest of each worker: see `engine/workers/breaker.py`."""
-    rises: dict[str, Rises] = field(default_factory=dict)
-    """By template. Not stored: after a restart it is learned anew."""
-
-
 #: Ends of attempts that wait to be learned from; more than that between two passes, and the oldest teach nothing.
 ENDED_RUNS_MAX = 10_000
 
@@ -292,6 +276,8 @@ class EngineState:
     """At most one for each job that has not ended and has met with a fault of a worker."""
     delayed: dict[JobId, DelayedJob] = field(default_factory=dict)
     """Counted as ready, and in no queue."""
+    held_jobs: dict[JobId, HeldJob] = field(default_factory=dict)
+    """Jobs that are held one by one, and are in no queue."""
     delays: list[tuple[int, JobId]] = field(default_factory=list)
     """A heap of the times of `delayed`; with entries of those that have left, at most as many again."""
     due: dict[JobId, None] = field(default_factory=dict)
@@ -322,6 +308,8 @@ class EngineState:
     counts: dict[int, int] = field(default_factory=lambda: {int(state): 0 for state in JobState})
     waited: dict[str, tuple[int, int]] = field(default_factory=dict)
     """At the start: jobs that had not started, and the bytes of their payloads, by user."""
+    retries: int = 0
+    """Batches that were retried or deleted since the server started: what was read of ended jobs before is out of date."""
     next_job: int = 1
     next_batch: int = 1
     next_class: int = 1

@@ -6,8 +6,9 @@ loses its attempts first, so nothing is ever assigned to a worker that is gone.
 
 from herder.engine.attempts import worker_health
 from herder.engine.attempts.attempt import lose
+from herder.engine.memory.create_history import REMOVALS_MOST, CreateHistory
 from herder.engine.memory.events import reason_data, record_event
-from herder.engine.memory.state import REMOVALS_MOST, CreateHistory, EngineState, WorkerLife
+from herder.engine.memory.state import EngineState, WorkerLife
 from herder.engine.workers import conditions, creation, offers, rejoining
 from herder.engine.workers.drain_orders import drain_order
 from herder.engine.workers.usage import machine_usage
@@ -29,10 +30,7 @@ LESS_NEEDED = frozenset({ReasonKind.IDLE, ReasonKind.UNDER_USED, ReasonKind.CONS
 
 
 def history_of(state: EngineState, pool: PoolName) -> CreateHistory:
-    found = state.history.get(pool)
-    if found is None:
-        found = state.history[pool] = CreateHistory()
-    return found
+    return state.history.setdefault(pool, CreateHistory())
 
 
 def claim(

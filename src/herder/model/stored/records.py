@@ -87,6 +87,11 @@ class BatchRecord(NamedTuple):
     ended_at_ms: int | None
     request: str | None = None
     fingerprint: str | None = None
+    hold: int = 0
+    """Its ready jobs are held: their rows say ready."""
+    parallel_max: int | None = None
+    accepts: int = 0
+    """Jobs may be added until it is closed."""
 
 
 class BunchRecord(NamedTuple):

@@ -20,6 +20,7 @@ class JobState(IntEnum):
     BLOCKED = 1  # waits for parents
     READY = 2  # may start
     RUNNING = 3  # has a live attempt
+    HELD = 4  # may start, but is held back until a person releases it
     SUCCEEDED = 10
     FAILED = 11
     CANCELLED = 12

@@ -224,6 +224,7 @@ class ChaosRun:
             )
         ]
         crowd, mishaps = background[:2]
+        background.append(asyncio.ensure_future(self.crowd.holders.run()))
         if self.cluster_users is not None and self.cluster_mishaps is not None:
             background += [
                 asyncio.ensure_future(each.run())

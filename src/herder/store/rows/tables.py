@@ -167,6 +167,9 @@ batches = Table(
     _int("ended_at_ms", null=True),
     _text("request", null=True),
     _text("fingerprint", null=True),
+    Column("hold", BigInteger, nullable=False, server_default=text("0")),
+    _int("parallel_max", null=True),
+    Column("accepts", BigInteger, nullable=False, server_default=text("0")),
 )
 _by_request(batches)
 Index("batches_by_user", batches.c.user, batches.c.id)

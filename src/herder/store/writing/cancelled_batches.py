@@ -18,7 +18,7 @@ def sweep_batch(connection: Connection, batch: int, at_ms: int, keep_classes: Se
     """
     waiting = select(jobs.c.id).where(
         jobs.c.batch_id == batch,
-        jobs.c.state.in_([JobState.PENDING, JobState.BLOCKED, JobState.READY]),
+        jobs.c.state.in_([JobState.PENDING, JobState.BLOCKED, JobState.READY, JobState.HELD]),
     )
     committed = select(batches.c.id).where(batches.c.id == batch, batches.c.committed_at_ms.is_not(None))
     if keep_classes and connection.execute(committed).first() is not None:

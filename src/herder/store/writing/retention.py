@@ -20,9 +20,14 @@ from herder.model.work.job import JobState
 from herder.store.rows import tables as t
 from herder.store.rows.incarnation import REACHED
 from herder.store.rows.usage_rows import ended_attempts, ended_worker_cost
+from herder.store.writing.cancelled_batches import sweep_batch
 
 #: Rows looked at in one transaction, where the caller does not say: housekeeping fits them to the time that they take.
 PIECE = 2_000
+#: Jobs of a deleted batch that go in one transaction.
+DELETED_PIECE = 500
+#: State of a batch that nobody sees any more, while its rows are deleted.
+DELETED = "deleted"
 
 #: Names in `totals`: what was deleted.
 FORGOTTEN_JOBS = "forgotten.jobs"
@@ -166,6 +171,29 @@ def forget_batches(
     if not rows or rows[-1].created_at_ms >= before_ms:
         return None
     return int(rows[-1].id)
+
+
+def forget_batch(connection: Connection, batch: int, piece: int = DELETED_PIECE) -> bool:
+    """Of a batch that somebody deleted: up to so many of its jobs; answers whether there may be more."""
+    row = connection.execute(select(t.batches.c.ended_at_ms).where(t.batches.c.id == batch)).first()
+    if row is None:
+        return False
+    if sweep_batch(connection, batch, row.ended_at_ms, ()):
+        return True
+    some = select(t.jobs.c.id, t.jobs.c.state).where(t.jobs.c.batch_id == batch).limit(piece)
+    jobs = connection.execute(some).all()
+    if jobs:
+        _forget_jobs(connection, jobs, 0)
+    if len(jobs) == piece:
+        return True
+    connection.execute(delete(t.bunches).where(t.bunches.c.batch_id == batch))
+    connection.execute(delete(t.batches).where(t.batches.c.id == batch))
+    return False
+
+
+def deleted_batches(connection: Connection) -> list[int]:
+    """Those that somebody deleted, of which there are rows left."""
+    return list(connection.execute(select(t.batches.c.id).where(t.batches.c.state == DELETED)).scalars())
 
 
 def forget_workers(

@@ -11,7 +11,18 @@ from herder.cli.output.answers import show_list
 from herder.cli.shell.commands import command, noun
 from herder.cli.shell.completion import BatchArgument
 from herder.cli.shell.exit_codes import Code
-from herder.cli.shell.options import UNCHANGED, DryRun, Limit, Message, Timeout, Watch, Yes, seconds
+from herder.cli.shell.options import (
+    UNCHANGED,
+    DryRun,
+    Limit,
+    Message,
+    Search,
+    Timeout,
+    Watch,
+    Yes,
+    seconds,
+    usage,
+)
 from herder.cli.shell.session import Session, detaching, session
 from herder.cli.views import details
 from herder.cli.views.tables import BATCHES
@@ -23,29 +34,60 @@ if TYPE_CHECKING:
     from herder.wire.work import BatchView
 
 
+SUBMIT = """herder batch submit jobs.yaml
+cat jobs.jsonl | herder batch submit -
+herder batch submit --array 1-100%10 --default cpu=2 -- ./report.sh
+herder batch submit --lines commands.txt"""
+
+
 def build() -> typer.Typer:
     app = noun(
         "Batches: groups of jobs that are submitted together.", example="herder batch submit jobs.yaml --wait"
     )
-    command(app, "submit", example="herder batch submit jobs.yaml\ncat jobs.jsonl | herder batch submit -")(
-        submit
-    )
-    command(app, "list", example="herder batch list --state running")(show_all)
+    command(app, "submit", example=SUBMIT)(submit)
+    command(
+        app, "list", example="herder batch list --state running\nherder batch list 'state:failed created>-2d'"
+    )(show_all)
     command(app, "get", example="herder batch get 3")(get)
     command(app, "wait", example="herder batch wait 3 --timeout 1h")(wait)
     command(app, "cancel", example="herder batch cancel 3 --yes")(cancel)
+    command(app, "add", example="herder batch add 3 jobs.yaml")(add)
+    command(app, "close", example="herder batch close 3")(close)
+    command(app, "hold", example="herder batch hold 3")(hold)
+    command(app, "release", example="herder batch release 3")(release)
+    command(app, "delete", example="herder batch delete 3 --yes")(delete)
+    command(app, "retry", example="herder batch retry 3 --failed")(retry)
     return app
 
 
 def submit(
     ctx: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="YAML, JSON or JSON lines; - is stdin.")],
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE", help="YAML, JSON or JSON lines; - is stdin. With --array: a command."),
+    ],
+    *,
+    array: Annotated[
+        str | None,
+        typer.Option("--array", metavar="INDICES", help="One job for each index: 1-100, 0-98:2, 1-100%10."),
+    ] = None,
+    lines: Annotated[
+        bool, typer.Option("--lines", help="Each line of FILE is a command for the shell.")
+    ] = False,
+    default: Annotated[
+        list[str] | None,
+        typer.Option("--default", metavar="NAME=V", help="Setting of each job: cpu=2, env.A=b. Repeatable."),
+    ] = None,
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the batch, instead of the one in the file.")
     ] = None,
     project: Annotated[
         str | None, typer.Option("--project", help="Project of the batch, instead of the one in the file.")
     ] = None,
+    keep_open: Annotated[
+        bool,
+        typer.Option("--keep-open", help="Accept more jobs (herder batch add) until herder batch close."),
+    ] = False,
     follow: Annotated[bool, typer.Option("--wait", help="Wait until all jobs have ended.")] = False,
     timeout: Timeout = None,
     dry_run: DryRun = False,
@@ -53,14 +95,14 @@ def submit(
     """Submit the jobs of a file as one batch.
 
     The whole file is checked first; if it has an error, nothing is submitted. No job starts before the last one has been sent.
+    Jobs of --array find their index in HERDER_ARRAY_INDEX, and it is their name; %10 means that at most 10 run at once.
     """
-    from herder.cli.input.job_files import read_jobs
-
     say = session(ctx)
     limit = seconds(timeout)
-    found = read_jobs(file)
+    found = _read(words, array, default or [], lines=lines)
     found.batch.name = name or found.batch.name
     found.batch.project = project or found.batch.project
+    found.batch.keep_open = keep_open or found.batch.keep_open
     if dry_run:
         _try(say, found)
         return
@@ -72,6 +114,24 @@ def submit(
     say.say(f"Batch {view.id} with {counted(view.jobs, 'job')} was submitted.")
     with say.patient():
         _wait(say, view.id, limit)
+
+
+def _read(words: list[str], array: str | None, default: list[str], *, lines: bool) -> "JobFile":
+    """Raises CommandError."""
+    from herder.cli.input import arrays
+    from herder.cli.input.job_files import read_jobs
+
+    defaults = arrays.defaults_of(default)
+    if array is not None and lines:
+        raise usage("--array and --lines cannot be combined.", hint="Name only one of them.")
+    if array is not None:
+        return arrays.array_jobs(arrays.parse_array(array), words, defaults)
+    if len(words) != 1:
+        raise usage(
+            f"One file is expected, not {len(words)}.",
+            hint="For a command add --array; see also herder job submit.",
+        )
+    return arrays.line_jobs(words[0], defaults) if lines else read_jobs(words[0], defaults)
 
 
 def _send(say: Session, found: "JobFile") -> "BatchView":
@@ -114,8 +174,38 @@ def _told_by_place(found: "JobFile") -> Iterator[list[int]]:
         raise told_by_place(found, error, before[0]) from None
 
 
+def add(
+    ctx: typer.Context,
+    batch: BatchArgument,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="YAML, JSON or JSON lines; - is stdin.")],
+) -> None:
+    """Add the jobs of a file to a batch that was submitted with --keep-open.
+
+    Settings of a batch in the file are not used. Jobs may name any job of the batch as their parent.
+    """
+    from herder.cli.input.job_files import read_jobs
+    from herder.client.work import BUNCH_MAX
+
+    say = session(ctx)
+    found = read_jobs(file)
+    with _told_by_place(found) as sent:
+        for start in range(0, len(found.jobs), BUNCH_MAX):
+            sent[0] = start
+            say.client.batches.add_jobs(batch, found.jobs[start : start + BUNCH_MAX])
+    view = say.client.batches.get(batch)
+    say.done(f"{counted(len(found.jobs), 'job')} added to batch {batch}.", view, batch)
+
+
+def close(ctx: typer.Context, batch: BatchArgument) -> None:
+    """Accept no more jobs in a batch; it ends when its jobs have ended."""
+    say = session(ctx)
+    done = say.client.batches.close(batch)
+    say.done(done.text, done, batch)
+
+
 def show_all(
     ctx: typer.Context,
+    search: Search = None,
     state: Annotated[
         str | None, typer.Option("--state", help="Only batches in this state, such as running.")
     ] = None,
@@ -123,11 +213,15 @@ def show_all(
     limit: Limit = 100,
     watch: Watch = False,
 ) -> None:
-    """List batches, newest first."""
+    """List batches, newest first.
+
+    A search has terms such as state:failed, user:ann, name~night, jobs>100, created>-2d, duration>5m, attribute.KEY:V. All must be true.
+    """
     say = session(ctx)
+    wanted = " ".join(search) if search else None
 
     def fetch(most: int | None) -> list["BatchView"]:
-        return list(say.client.batches.list(state=state, user=user, limit=most))
+        return list(say.client.batches.list(wanted, state=state, user=user, limit=most))
 
     if watch:
         from herder.cli.output.watch import watch as go_on
@@ -183,4 +277,55 @@ def cancel(
             return
         say.confirm(would.text, yes=False)
     done = say.client.batches.cancel(batch, message)
+    say.done(done.text, done, batch)
+
+
+def hold(ctx: typer.Context, batch: BatchArgument, message: Message = "") -> None:
+    """Hold the jobs of a batch that have not started; running jobs go on.
+
+    herder batch release starts them again.
+    """
+    say = session(ctx)
+    done = say.client.batches.hold(batch, message)
+    say.done(done.text, done, batch)
+
+
+def release(ctx: typer.Context, batch: BatchArgument, message: Message = "") -> None:
+    """Release a batch that is held."""
+    say = session(ctx)
+    done = say.client.batches.release(batch, message)
+    say.done(done.text, done, batch)
+
+
+def retry(
+    ctx: typer.Context,
+    batch: BatchArgument,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Retry failed jobs, and the jobs skipped because of them.")
+    ] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Retry the failed jobs of a batch in the same batch.
+
+    Each keeps its number and its attempts; the next attempt follows. A batch that has ended runs again.
+    """
+    if not failed:
+        raise usage("No jobs are named.", hint="Add --failed.")
+    say = session(ctx)
+    done = say.client.batches.retry_failed(batch, dry_run=dry_run)
+    say.done(done.text + (UNCHANGED if dry_run else ""), done, batch)
+
+
+def delete(
+    ctx: typer.Context, batch: BatchArgument, message: Message = "", dry_run: DryRun = False, yes: Yes = False
+) -> None:
+    """Delete a batch that has ended, with its jobs, their attempts and their output."""
+    say = session(ctx)
+    if dry_run or not yes:
+        would = say.client.batches.delete(batch, dry_run=True)
+        if dry_run:
+            say.done(would.text + UNCHANGED, would, batch)
+            return
+        say.confirm(would.text, yes=False)
+    done = say.client.batches.delete(batch, message)
     say.done(done.text, done, batch)

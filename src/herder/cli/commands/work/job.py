@@ -23,14 +23,17 @@ from herder.cli.output.formats import Format
 from herder.cli.shell.commands import PassOnCommand, command, noun
 from herder.cli.shell.completion import JobArgument
 from herder.cli.shell.exit_codes import Code
-from herder.cli.shell.options import UNCHANGED, DryRun, Limit, Message, Timeout, Watch, Yes, seconds
-from herder.cli.shell.session import Told, detaching, session
+from herder.cli.shell.options import UNCHANGED, DryRun, Limit, Message, Search, Timeout, Watch, Yes, seconds
+from herder.cli.shell.session import Session, Told, detaching, session
 from herder.cli.views import details
 from herder.cli.views.job_ends import print_logs, tell_end
 from herder.cli.views.tables import JOBS
 from herder.model.values.phrases import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from herder.wire.resources import Result
     from herder.wire.work import JobView
 
 #: Of several jobs, so many are named in a question.
@@ -40,7 +43,11 @@ SHOWN_MAX = 10
 def build() -> typer.Typer:
     app = noun("Jobs: commands that run on workers.", example="herder job submit -- echo hello")
     command(app, "submit", example=EXAMPLE, cls=PassOnCommand)(submit)
-    command(app, "list", example="herder job list --state failed\nherder job list --name report")(show_all)
+    command(
+        app,
+        "list",
+        example="herder job list --state failed\nherder job list --name report\nherder job list 'state:failed duration>5m'",
+    )(show_all)
     command(app, "get", example="herder job get 17")(get)
     command(app, "logs", example="herder job logs 17 --follow\nherder job logs --batch 3 --state failed")(
         logs
@@ -50,12 +57,15 @@ def build() -> typer.Typer:
     command(app, "cancel", example="herder job cancel 17 --yes\nherder job cancel --name report --dry-run")(
         cancel
     )
+    command(app, "hold", example="herder job hold 17\nherder job hold --name report")(hold)
+    command(app, "release", example="herder job release 17")(release)
     command(app, "retry", example="herder job retry 17\nherder job retry --batch 3 --state failed")(retry)
     return app
 
 
 def show_all(
     ctx: typer.Context,
+    search: Search = None,
     batch: OfBatch = None,
     state: InState = None,
     user: OfUser = None,
@@ -64,12 +74,16 @@ def show_all(
     limit: Limit = 100,
     watch: Watch = False,
 ) -> None:
-    """List jobs, newest first."""
+    """List jobs, newest first.
+
+    A search has terms such as state:failed,skipped, user:ann, name~night, worker:burst-7-1, attempts>1, duration>5m. All must be true.
+    """
     say = session(ctx)
+    text = " ".join(search) if search else None
 
     def fetch(most: int | None) -> list["JobView"]:
         return list(
-            say.client.jobs.list(batch=batch, state=state, user=user, pool=pool, name=name, limit=most)
+            say.client.jobs.list(text, batch=batch, state=state, user=user, pool=pool, name=name, limit=most)
         )
 
     if watch:
@@ -196,6 +210,46 @@ def cancel(
         with failures.each():
             done.append((job, say.client.jobs.cancel(job, message, dry_run=dry_run)))
     say.all_done(done, note=UNCHANGED if dry_run else "")
+    failures.exit()
+
+
+def hold(
+    ctx: typer.Context,
+    jobs: Jobs = None,
+    batch: OfBatch = None,
+    user: OfUser = None,
+    pool: OfPool = None,
+    name: WithName = None,
+    message: Message = "",
+) -> None:
+    """Hold jobs that have not started: those given by number, or the ready ones that match a filter."""
+    say = session(ctx)
+    wanted = Filter(batch=batch, state=None, user=user, pool=pool, name=name)
+    _each(say, selected(say, jobs, wanted, ("ready",)), lambda job: say.client.jobs.hold(job, message))
+
+
+def release(
+    ctx: typer.Context,
+    jobs: Jobs = None,
+    batch: OfBatch = None,
+    user: OfUser = None,
+    pool: OfPool = None,
+    name: WithName = None,
+    message: Message = "",
+) -> None:
+    """Release held jobs: those given by number, or those that match a filter."""
+    say = session(ctx)
+    wanted = Filter(batch=batch, state=None, user=user, pool=pool, name=name)
+    _each(say, selected(say, jobs, wanted, ("held",)), lambda job: say.client.jobs.release(job, message))
+
+
+def _each(say: Session, chosen: list[int], change: "Callable[[int], Result]") -> None:
+    failures = Failures(say, len(chosen))
+    done = []
+    for job in chosen:
+        with failures.each():
+            done.append((job, change(job)))
+    say.all_done(done)
     failures.exit()
 
 

@@ -17,6 +17,9 @@ JOBS_PER_CALL = 10_000
 PARENTS_PER_CALL = 200_000
 #: One job's command, environment, input and small files together, as JSON.
 PAYLOAD_BYTES = 256 * 1024
+#: Jobs that one call of `herder batch retry` tries again: those that failed, and those that were skipped because of them.
+RETRIED_FAILED = 10_000
+RETRIED_SKIPPED = 100_000
 #: What a job that only pretends to work may pretend: a year.
 SLEEP_MS_MAX = 366 * 86_400_000
 WORDS = 10_000
@@ -39,7 +42,7 @@ ATTRIBUTES_COUNT = 64
 ATTRIBUTE_KEY_BYTES = 128
 ATTRIBUTE_VALUE_BYTES = 4_096
 ATTRIBUTES_BYTES = 16 * 1024
-FAILURES_MAX = 1_000_000_000
+FAILURES_MAX = PARALLEL_MAX = 1_000_000_000
 #: Settings of a pool, and of how the fleet is shared, in one call.
 SETTINGS_DEPTH = 32
 SETTINGS_VALUES = 200_000
@@ -82,6 +85,7 @@ TABLE: tuple[tuple[str, str, int], ...] = (
     ("key of a job, name of a batch or project", f"{NAME_LENGTH} characters", 422),
     ("message of a cancel, drain, freeze and so on; reason of a scale", f"{MESSAGE_LENGTH:,} characters", 422),
     ("note of a token", f"{NOTE_LENGTH} characters", 422),
+    ("parallel_max of a batch", f"{PARALLEL_MAX:,}", 422),
     ("attributes of a batch", f"{ATTRIBUTES_COUNT}", 422),
     ("attributes: a key", f"{ATTRIBUTE_KEY_BYTES} bytes", 422),
     ("attributes: a value", f"{ATTRIBUTE_VALUE_BYTES:,} bytes", 422),

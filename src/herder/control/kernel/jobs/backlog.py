@@ -75,8 +75,10 @@ class Backlog:
         for class_id, queue in state.queues.items():
             real[state.classes[class_id].user] += queue.count
         for batch in state.batches.values():
-            held = batch.counts.get(JobState.PENDING, 0) + batch.counts.get(JobState.BLOCKED, 0)
-            real[batch.user] += BATCH_COUNTS_AS + held
+            counts = batch.counts
+            held = sum(counts.get(each, 0) for each in (JobState.PENDING, JobState.BLOCKED, JobState.HELD))
+            kept = batch.keeping.waiting if batch.keeping is not None else 0
+            real[batch.user] += BATCH_COUNTS_AS + held + kept
         for user, waits in list(self.by_user.items()):
             left = min(waits.jobs, real[user])
             waits.bytes = waits.bytes * left // max(1, waits.jobs)

@@ -188,6 +188,8 @@ async def explain_job(core: Core, who: Principal, job: int) -> Explanation:
     """Why it is in the state it is in, and what it waits for."""
     row = await job_row(core, who, job)
     state = effective_state(core, row)
+    if state is JobState.HELD:
+        return _held(row)
     if state is JobState.READY and JobId(job) not in core.state.live:
         found = _delayed(core, JobId(job))
         if found is None:
@@ -220,6 +222,13 @@ async def _preemptions(core: Core, job: int) -> list[ReasonView]:
         _fact(row.kind.removeprefix("job."), f"{iso(row.at_ms)} {row.text}", json.loads(row.data))
         for row in rows
     ]
+
+
+def _held(row: Row[Any]) -> Explanation:
+    what = f"job {row.id}" if row.state == JobState.HELD else f"batch {row.batch_id}"
+    noun, _, number = what.partition(" ")
+    text = f"{noun.capitalize()} {number} is held. The job starts after herder {noun} release {number}."
+    return Explanation(subject=f"job/{row.id}", summary=text, facts=[_fact("held", text, {})])
 
 
 def _delayed(core: Core, job: JobId) -> Explanation | None:

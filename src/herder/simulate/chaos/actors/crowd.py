@@ -12,6 +12,7 @@ from typing import Any
 
 from herder.model.fleet.pool import PoolSpec
 from herder.settings.sections.pools import pool_to_plain
+from herder.simulate.chaos.actors.holders import Holders, limit_of
 from herder.simulate.chaos.actors.people import NotTaken
 from herder.simulate.chaos.actors.server import Server
 from herder.simulate.chaos.faults.chance import Chance
@@ -54,6 +55,7 @@ class Crowd:
         self._batches: list[tuple[str, int]] = []
         self._recent: list[int] = []
         self._errands: dict[asyncio.Task[None], None] = {}
+        self.holders = Holders(world, self._said, self._send, lambda: self._batches, lambda: self._recent)
 
     async def run(self) -> None:
         while True:
@@ -85,7 +87,8 @@ class Crowd:
             await asyncio.wait(list(self._errands))
 
     async def settle(self) -> None:
-        """Apply the first settings again, uncordon workers, and remove workers that were added by hand."""
+        """Release what is held, apply the first settings again, uncordon workers, and remove workers that were added by hand."""
+        await self.holders.release_all()
         await self._said("apply", "root", "/apply", {"pools": [pool_to_plain(each) for each in self._pools]})
         server = self._world.server
         for name in sorted(server.core.state.workers if server is not None else ()):
@@ -149,6 +152,7 @@ class Crowd:
             if place and draw.random() < 0.4:
                 job["parents"] = [draw.randrange(place)]
         more = {"cancel_after_failures": 3} if draw.random() < 0.2 else {}
+        more |= limit_of(self._world)
         number = await self._tried("batch", self._world.people.batch(user, jobs, **more))
         if number is not None:
             self._batches = [*self._batches[-20:], (user, number)]

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from herder.api.application import application
 from herder.control.drivers import driver_actions
+from herder.control.jobs import deleting
 from herder.control.kernel.core import Core
 from herder.control.kernel.jobs.usage_ledger import read_ledger
 from herder.control.kernel.secret_tokens import hash_token
@@ -139,5 +140,6 @@ class Server:
         await core.commit(changes)
         for batch in self._unswept:
             core.sweep(batch, now_ms)
+        await deleting.go_on(core)
         for name, loop in LOOPS.items():
             self.around.loop.begin(self.host, supervise(core, name, loop))

@@ -3,7 +3,11 @@
 from collections.abc import Iterator
 
 from herder.model.stored.changes import Changes
+from herder.model.stored.records import BatchRecord, EventRecord
 from herder.model.work.job import AttemptState, JobState
+
+#: What a retry of a batch brings back.
+_RETRIED = (JobState.FAILED, JobState.SKIPPED)
 
 
 class JobRules:
@@ -18,10 +22,15 @@ class JobRules:
         """The newest attempt of jobs that have not ended."""
         self.on: dict[str, set[int]] = {}
         """Live jobs by worker."""
+        self._batch_of: dict[int, int] = {}
+        self._batches: dict[int, BatchRecord] = {}
 
     def look(self, changes: Changes) -> Iterator[tuple[str, str]]:
+        self._note(changes)
+        alive = set(self._live)
         for (job, number), row in sorted(changes.attempts.items()):
             yield from self._attempt(job, number, row.state, row.worker)
+        yield from self._kept_back(set(self._live) - alive)
         for job, status in changes.job_status.items():
             before = self.ended.get(job)
             if before is not None and status.state != before:
@@ -37,6 +46,37 @@ class JobRules:
                         "a job that ended has no live attempt",
                         f"Job {job} has ended, and its attempt {self._live[job][0]} has not.",
                     )
+
+    def _note(self, changes: Changes) -> None:
+        """Batches and their jobs; what somebody retries has not ended any more."""
+        self._batch_of.update(
+            (each.id, each.batch_id) for each in changes.jobs_new if each.batch_id is not None
+        )
+        for record in changes.rows.get(BatchRecord, {}).values():
+            assert isinstance(record, BatchRecord)
+            self._batches[record.id] = record
+        retried = {
+            int(event.object.partition("/")[2])
+            for event in changes.rows.get(EventRecord, {}).values()
+            if isinstance(event, EventRecord) and event.kind == "batch.retried"
+        }
+        for job in changes.job_status if retried else ():
+            if self._batch_of.get(job) in retried and self.ended.get(job) in _RETRIED:
+                del self.ended[job]
+
+    def _kept_back(self, begun: set[int]) -> Iterator[tuple[str, str]]:
+        """Of attempts that were just given to a worker: placement comes last in a commit."""
+        for number in sorted({self._batch_of[job] for job in begun if job in self._batch_of}):
+            record = self._batches[number]
+            if record.hold:
+                yield "held jobs do not start", f"Jobs of batch {number} were started while it was held."
+            most = record.parallel_max
+            live = sum(self._batch_of.get(job) == number for job in self._live) if most is not None else 0
+            if most is not None and record.state == "running" and live > most:
+                yield (
+                    "as many jobs of a batch run as may",
+                    f"{live} jobs of batch {number} run at once; its parallel_max is {most}.",
+                )
 
     def _attempt(self, job: int, number: int, state: int, worker: str) -> Iterator[tuple[str, str]]:
         live = self._live.get(job)

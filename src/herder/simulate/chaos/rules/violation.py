@@ -11,6 +11,8 @@ RULES = frozenset(
         "one live attempt",
         "an end is final",
         "a job that ended has no live attempt",
+        "held jobs do not start",
+        "as many jobs of a batch run as may",
         "an attempt begins once",
         "no attempt begins before its row is durable",
         "a success was done",

@@ -6,13 +6,14 @@ Made by the container runtime. It reports its end exactly once, whatever the eng
 import asyncio
 import logging
 import os
+import signal
 from contextlib import suppress
 from typing import Protocol
 
 from herder.agent.containers import request
 from herder.agent.containers.engine import Engine, EngineDown, EngineRefused, State
 from herder.agent.containers.images import ImageMissing, Images
-from herder.agent.containers.measure import Measured
+from herder.agent.containers.measure import Measured, killed_by_the_kernel
 from herder.agent.environment import clock
 from herder.agent.environment.settings import AgentSettings
 from herder.agent.processes.outcome import judge
@@ -30,6 +31,7 @@ OUTPUT_BYTES_AHEAD = 4 * 2**20
 BACK_S = 60.0
 """How long an engine that went away may take until it is known what became of the container."""
 _AGAIN_S = 1.0
+KILLED = 128 + signal.SIGKILL
 _TAIL_S = 5.0
 """For the rest of the output after the end."""
 _LOST = Verdict("failed", Cause.INFRASTRUCTURE, "The container was removed by another program.")
@@ -145,7 +147,7 @@ class ContainerAttempt:
             self._runs = True
             if self._verdict is not None:  # it was stopped in this very moment
                 self._stopping = self._runtime.loop.create_task(self._end_it(at_once=True))
-            self._measured.find((await engine.state(self._container)).pid)
+            self._measured.find((await engine.state(self._container)).pid, self._container)
             looking = asyncio.create_task(self._look())
             state = await self._ended()
             self._measured.look()
@@ -259,11 +261,13 @@ class ContainerAttempt:
     def _finished(self, state: State) -> Finished:
         measured = self._measured
         peak_kib = measured.memory_peak_kib or 0
-        killed = state.oom_killed or measured.killed_for_memory
         code = state.exit_code
         limit_mib = self._assignment.memory_mib
         if self._verdict is not None:
             return self._said(self._verdict, code)
+        killed = state.oom_killed or measured.killed_for_memory
+        if not killed and code == KILLED:
+            killed = killed_by_the_kernel(self._container)
         end = judge(
             code,
             limit_mib * 1024 if killed else min(peak_kib, limit_mib * 1024 or peak_kib),

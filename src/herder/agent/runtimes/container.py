@@ -76,7 +76,7 @@ class ContainerRuntime:
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             text = f"The payload cannot be read: {clause(error)}."
             return ended_now(assignment, Verdict("failed", Cause.START_FAILED, text), now_ms)
-        refused = self._refused(payload)
+        refused = self.refused(payload)
         if refused:
             return ended_now(assignment, Verdict("failed", Cause.START_FAILED, refused), now_ms)
         try:
@@ -133,8 +133,9 @@ class ContainerRuntime:
 
     # --- inside
 
-    def _refused(self, payload: JobPayload) -> str:
-        """Why this worker does not run it; empty: it does."""
+    def refused(self, payload: JobPayload) -> str:
+        """Why this worker does not run it; empty: it does. Asked again before the container is made: an image may have been pulled for
+        minutes, in which a job that runs may have put a link where there was a folder."""
         if not payload.image:
             return "The job has no image."
         options = payload.options()

@@ -10,6 +10,8 @@ import signal
 from contextlib import suppress
 from typing import Protocol
 
+from msgspec import structs
+
 from herder.agent.containers import request
 from herder.agent.containers.engine import Engine, EngineDown, EngineRefused, State
 from herder.agent.containers.images import ImageMissing, Images
@@ -51,6 +53,8 @@ class Machine(Protocol):
     def ended(self, attempt: "ContainerAttempt", finished: Finished) -> None: ...
 
     def engine_is_down(self, error: EngineDown) -> None: ...
+
+    def refused(self, payload: JobPayload) -> str: ...
 
     def remove(self, scratch: Scratch) -> None: ...
 
@@ -125,9 +129,12 @@ class ContainerAttempt:
     async def _run(self) -> Finished:
         engine, settings = self._runtime.engine, self._runtime.settings
         await self._runtime.images.ensure(self._payload.image, self._payload.options().pull)
+        refused = self._runtime.refused(self._payload)
+        if refused:
+            return self._said(Verdict("failed", Cause.START_FAILED, refused))
         body = request.container_of(
             self._assignment,
-            self._payload,
+            _resolved(self._payload),
             scratch=self._scratch.folder,
             result=os.path.dirname(self._scratch.result_path),
             labels=self._runtime.labels,
@@ -313,3 +320,13 @@ class ContainerAttempt:
             cpu_ms=self._measured.cpu_ms,
             memory_peak_mib=-(-(self._measured.memory_peak_kib or 0) // 1024),
         )
+
+
+def _resolved(payload: JobPayload) -> JobPayload:
+    """With mounts by the paths that were checked, without links."""
+    if payload.container is None or not payload.container.mounts:
+        return payload
+    mounts = [
+        structs.replace(each, source=os.path.realpath(each.source)) for each in payload.container.mounts
+    ]
+    return structs.replace(payload, container=structs.replace(payload.container, mounts=mounts))

@@ -20,7 +20,7 @@ from herder.agent.containers.engine import (
     process_lives,
 )
 from herder.agent.containers.images import credentials
-from herder.agent.containers.measure import Measured
+from herder.agent.containers.measure import Measured, killed_by_the_kernel
 from herder.agent.containers.request import container_of, name_of
 from herder.wire.exchange import Assignment, ContainerOptions, JobPayload, Mount
 
@@ -105,9 +105,20 @@ def test_measured_by_cgroups_of_both_versions(tmp_path: Path, monkeypatch: pytes
     two.look()
     assert (two.memory_peak_kib, two.cpu_ms, two.killed_for_memory) == (1024, 5, False)
     gone = Measured()
-    gone.find(2**30)
+    gone.find(2**30, "abc")
+    gone.find(os.getpid(), "abc")
     gone.look()
     assert (gone.memory_peak_kib, gone.killed_for_memory) == (None, False)
+
+
+def test_the_log_of_the_kernel_says_who_was_killed_for_memory(tmp_path: Path) -> None:
+    log = tmp_path / "kmsg"
+    log.write_text(
+        "6,1,2,-;oom-kill:constraint=CONSTRAINT_MEMCG,oom_memcg=/libpod_parent/libpod-abc,task=sh,pid=7\n"
+    )
+    assert killed_by_the_kernel("abc", str(log))
+    assert not killed_by_the_kernel("def", str(log))
+    assert not killed_by_the_kernel("abc", str(tmp_path / "none"))
 
 
 def test_the_login_of_the_registry_of_the_image_is_used(tmp_path: Path) -> None:
@@ -213,3 +224,26 @@ async def test_its_own_words_are_kept_and_its_length_is_bounded(lying: Callable[
     with pytest.raises(EngineDown, match=r"engine at unix:///no/such\.sock does not answer"):
         await nobody.ping()
     await nobody.close()
+
+
+async def test_a_pull_may_be_silent_for_longer_than_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("herder.agent.containers.engine.ANSWER_S", 0.2)
+    engine = Engine(f"unix://{tmp_path}/e.sock")
+    engine._version = "/v1.43"
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.8)
+        writer.write(b'HTTP/1.1 200 X\r\nConnection: close\r\n\r\n{"status": "done"}\n')
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_unix_server(connected, tmp_path / "e.sock")
+    try:
+        assert [line async for line in engine.pull("x:1", "")] == ["done"]
+    finally:
+        await engine.close()
+        server.close()
+        await server.wait_closed()

@@ -432,3 +432,12 @@ def test_a_wrong_list_of_jobs_is_refused(api: httpx.Client, refused: Refusal) ->
         said = refused(422, "GET", f"/jobs/ended?jobs={many}")
         assert "1,000" in said["detail"]
     assert refused(404, "GET", "/jobs/ended?jobs=777777")["detail"] == "There is no job 777777."
+
+
+def test_a_job_of_another_user_is_answered_as_one_that_does_not_exist(
+    api: httpx.Client, server: Server
+) -> None:
+    job = jobs_of(api, batch_of(api, {})["id"])[0]["id"]
+    with server.client(server.person("reader-of-ended")) as other:
+        answer = other.get("/jobs/ended", params={"jobs": f"{job},777777"})
+    assert (answer.status_code, answer.json()["detail"]) == (404, f"There is no job {job}.")

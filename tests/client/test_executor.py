@@ -86,6 +86,13 @@ def test_what_is_too_large_is_said_with_its_size(executor: Executor) -> None:
     with pytest.raises(RemoteError, match=r"ValueError: The pickled result has .* may have 1,000,000"):
         executor.submit(os.urandom, 1_000_000).result(60)
 
+    def fails() -> None:
+        raise ValueError("é" * 2_000_000)
+
+    error = executor.submit(fails).exception(60)
+    assert isinstance(error, ValueError | RemoteError), error
+    assert "éé" in str(error)
+
 
 def test_a_call_that_cannot_be_pickled_is_an_error_where_it_is_written(executor: Executor) -> None:
     with pytest.raises(TypeError, match="pickle"):

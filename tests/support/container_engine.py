@@ -99,7 +99,13 @@ class Podman:
 
     def run(self, *words: str) -> str:
         done = subprocess.run(
-            [*self._words, *words], env=self.env, capture_output=True, text=True, timeout=50, check=False
+            [*self._words, *words],
+            env=self.env,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -110,6 +116,7 @@ class Podman:
             self._service = subprocess.Popen(
                 [*self._words, "system", "service", "--time=0", self.address],
                 env=self.env,
+                cwd=self.folder,  # conmon leaves a file `oom` where it was started
                 stdout=log,
                 stderr=log,
             )

@@ -165,7 +165,7 @@ class JobDetail(JobView, kw_only=True):
 
 
 class EndedJob(msgspec.Struct, kw_only=True):
-    """A job that has ended, as one reads it who has waited for it."""
+    """A job that has ended, with its result."""
 
     id: int
     key: str | None

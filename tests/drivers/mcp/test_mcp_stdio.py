@@ -157,7 +157,7 @@ def test_an_error_of_another_vm_in_the_log_does_not_speak_for_this_one(programs:
     ("command", "error", "words"),
     [
         ("/no/such/mcp-server", InvalidRequest, r"MCP server mcp-server cannot be started: .*Check the setting command"),
-        (f"{sys.executable} -c 'raise SystemExit(\"no PROXMOX_HOST\")'", Unavailable, "ended at its start; its last words are: no PROXMOX_HOST"),
+        (f"{sys.executable} -c 'raise SystemExit(\"no PROXMOX_HOST\")'", Unavailable, "ended at its start; its last line is: no PROXMOX_HOST"),
         ("sleep 60", Unavailable, r"MCP server sleep did not introduce itself within 2 s\. Check"),
         ("sh -c 'echo Ready; cat >/dev/null'", Unavailable, "within 2 s, and wrote text outside the protocol MCP"),
     ],
@@ -180,7 +180,7 @@ def test_a_log_is_kept_within_bounds_and_no_secret_is_quoted(programs: Programs)
         "print('the secret is', os.environ['PROXMOX_TOKEN_SECRET'], file=sys.stderr)\n"
     )
     driver = programs.driver(f"{sys.executable} {script}")
-    with pytest.raises(Unavailable, match=r"its last words are: the secret is \(secret\)") as caught:
+    with pytest.raises(Unavailable, match=r"its last line is: the secret is \(secret\)") as caught:
         driver.health()
     assert TOKEN_SECRET not in str(caught.value)
 

@@ -1,7 +1,7 @@
 """A client of the Docker Engine API over a socket or TCP: the few calls that attempts need. Made by the container runtime, on its event loop.
 
-An engine that does not answer is `EngineDown`; a refusal is `EngineRefused` with the engine's own words. No call waits without an end except
-`wait` and `attach`, which end with their container or with the connection.
+An engine that does not answer is `EngineDown`; a refusal is `EngineRefused` with the engine's own words. Each call has a time limit except
+`wait` and `attach`, which end with their container or with the connection, and `pull`, which `Images` limits.
 """
 
 import json
@@ -110,7 +110,11 @@ class Engine:
         headers = {"X-Registry-Auth": credentials} if credentials else {}
         path = f"{await self._prefix()}/images/create"
         try:
-            async with self._http.stream("POST", path, params=query, headers=headers) as answer:
+            # An engine prints nothing while it waits for a registry or unpacks a layer; `Images` bounds the whole pull.
+            patient = httpx.Timeout(None, connect=CONNECT_S)
+            async with self._http.stream(
+                "POST", path, params=query, headers=headers, timeout=patient
+            ) as answer:
                 await self._check(answer)
                 async for line in answer.aiter_lines():
                     told = _told(line)

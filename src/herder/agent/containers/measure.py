@@ -4,10 +4,15 @@ Asked by the attempt every second and at its end. Unknown is None: an engine on 
 version 1 does not report an out-of-memory kill, so the kernel's own counter is read here.
 """
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
+KERNEL_LOG = "/dev/kmsg"
+_RECORD_BYTES = 8192
+_RECORDS_MAX = 100_000
+"""More than a kernel keeps."""
 
 
 @dataclass(slots=True)
@@ -21,14 +26,16 @@ class Measured:
     _cpu: Path | None = None
     _version: int = field(default=0)
 
-    def find(self, pid: int, root: Path = ROOT) -> None:
-        """Where the cgroups of the process are; nothing when it is gone, or not on this machine."""
+    def find(self, pid: int, container: str, root: Path = ROOT) -> None:
+        """Where the cgroups of the container's first process are; nothing when it is gone, or the engine is on another machine."""
         try:
             lines = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").splitlines()
         except OSError:
             return
         for line in lines:
             _, controllers, path = line.split(":", 2)
+            if container not in path:
+                continue
             names = controllers.split(",")
             if "memory" in names:
                 self._memory, self._version = root / "memory" / path.lstrip("/"), 1
@@ -57,6 +64,30 @@ class Measured:
 
     def _kills(self, path: Path) -> None:
         self.killed_for_memory = self.killed_for_memory or _named(path, "oom_kill") > 0
+
+
+def killed_by_the_kernel(container: str, log: str = KERNEL_LOG) -> bool:
+    """Whether the kernel's log says that it killed in the container for memory: the cgroup is often gone before it can be read. Only root
+    can read the log; False when it is unknown."""
+    try:
+        descriptor = os.open(log, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    wanted, found = container.encode(), False
+    try:
+        for _ in range(_RECORDS_MAX):
+            try:
+                record = os.read(descriptor, _RECORD_BYTES)
+            except BrokenPipeError:  # older records were dropped while it was read
+                continue
+            if not record:
+                break
+            found = found or (b"oom" in record and b"oom_memcg=" in record and wanted in record)
+    except OSError:  # no more records
+        pass
+    finally:
+        os.close(descriptor)
+    return found
 
 
 def _number(path: Path) -> int | None:

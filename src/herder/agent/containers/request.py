@@ -19,7 +19,6 @@ _SHARES_PER_CORE = 1024
 _PERIOD_US = 100_000
 #: As the engine's default; said because Podman without it takes the limits of its own process, which may be higher than is allowed.
 _ULIMITS = [{"Name": "nofile", "Soft": 1024, "Hard": 1024}, {"Name": "nproc", "Soft": 1000, "Hard": 1000}]
-_NETWORKS = {"": "none", "none": "none", "host": "host", "default": "default"}
 
 
 def name_of(installation: str, worker: str, assignment: Assignment) -> str:
@@ -69,7 +68,7 @@ def _host(assignment: Assignment, payload: JobPayload, scratch: str, result: str
     mounts = [f"{each.source}:{each.target}:{'ro' if each.read_only else 'rw'}" for each in options.mounts]
     found: dict[str, Any] = {
         "Binds": [f"{scratch}:{SCRATCH}:rw", f"{result}:{RESULT_FOLDER}:rw", *mounts],
-        "NetworkMode": _NETWORKS[options.network],
+        "NetworkMode": options.network,
         "LogConfig": {"Type": "none"},
         "Ulimits": _ULIMITS,
         "CpuShares": max(2, assignment.cpu_milli * _SHARES_PER_CORE // 1000),

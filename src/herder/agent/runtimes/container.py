@@ -63,6 +63,7 @@ class ContainerRuntime:
         }
         self.names = {startup.WORKER: settings.worker, startup.INSTALLATION: settings.installation}
         self._down = ""
+        self._closing = False
         self._probe: asyncio.Task[None] | None = None
         self._attempts: dict[tuple[int, int], ContainerAttempt] = {}
         self._lingering: set[Scratch] = set()
@@ -75,7 +76,7 @@ class ContainerRuntime:
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             text = f"The payload cannot be read: {clause(error)}."
             return ended_now(assignment, Verdict("failed", Cause.START_FAILED, text), now_ms)
-        refused = self._refused(payload)
+        refused = self.refused(payload)
         if refused:
             return ended_now(assignment, Verdict("failed", Cause.START_FAILED, refused), now_ms)
         try:
@@ -99,7 +100,7 @@ class ContainerRuntime:
     def engine_is_down(self, error: EngineDown) -> None:
         """Until it answers again, the worker says so."""
         self._down = str(error)
-        if self._probe is None or self._probe.done():
+        if not self._closing and (self._probe is None or self._probe.done()):
             self._probe = self.loop.create_task(self._until_it_answers())
 
     def remove(self, scratch: Scratch, tries: int = _REMOVE_TRIES) -> None:
@@ -114,6 +115,7 @@ class ContainerRuntime:
                 self.loop.call_later(_REMOVE_AGAIN_S, self.remove, scratch, tries - 1)
 
     async def close(self) -> None:
+        self._closing = True  # a new probe would last until the engine answers
         for task in (self._probe, self._leftovers):
             if task is not None:
                 task.cancel()
@@ -131,19 +133,20 @@ class ContainerRuntime:
 
     # --- inside
 
-    def _refused(self, payload: JobPayload) -> str:
-        """Why this worker does not run it; empty: it does."""
+    def refused(self, payload: JobPayload) -> str:
+        """Why this worker does not run it; empty: it does. Asked again before the container is made: an image may have been pulled for
+        minutes, in which a job that runs may have put a link where there was a folder."""
         if not payload.image:
-            return "The job names no image."
+            return "The job has no image."
         options = payload.options()
         if options.network == "host" and not self.settings.container_host_network:
-            return "The job asks for the network of the host, which this worker does not give (HERDER_CONTAINER_HOST_NETWORK=on)."
+            return "The job requests the network of the host, which this worker does not allow. Set HERDER_CONTAINER_HOST_NETWORK=on for its agent."
         roots = self.settings.container_mounts
         for mount in options.mounts:
             source = os.path.realpath(mount.source)
             if not any(source == root or source.startswith(root.rstrip("/") + "/") for root in roots):
                 allowed = ", ".join(roots) or "none"
-                return f"The job mounts {mount.source}, which this worker does not give. Allowed folders: {allowed} (HERDER_CONTAINER_MOUNTS)."
+                return f"The job mounts {mount.source}, which this worker does not allow. Allowed folders: {allowed} (HERDER_CONTAINER_MOUNTS)."
         return ""
 
     def _scratch(self, assignment: Assignment, payload: JobPayload, inputs: str | None) -> Scratch:

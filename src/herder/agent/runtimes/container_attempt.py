@@ -6,13 +6,16 @@ Made by the container runtime. It reports its end exactly once, whatever the eng
 import asyncio
 import logging
 import os
+import signal
 from contextlib import suppress
 from typing import Protocol
+
+from msgspec import structs
 
 from herder.agent.containers import request
 from herder.agent.containers.engine import Engine, EngineDown, EngineRefused, State
 from herder.agent.containers.images import ImageMissing, Images
-from herder.agent.containers.measure import Measured
+from herder.agent.containers.measure import Measured, killed_by_the_kernel
 from herder.agent.environment import clock
 from herder.agent.environment.settings import AgentSettings
 from herder.agent.processes.outcome import judge
@@ -30,9 +33,10 @@ OUTPUT_BYTES_AHEAD = 4 * 2**20
 BACK_S = 60.0
 """How long an engine that went away may take until it is known what became of the container."""
 _AGAIN_S = 1.0
+KILLED = 128 + signal.SIGKILL
 _TAIL_S = 5.0
 """For the rest of the output after the end."""
-_LOST = Verdict("failed", Cause.INFRASTRUCTURE, "The container is gone, and not by Herder.")
+_LOST = Verdict("failed", Cause.INFRASTRUCTURE, "The container was removed by another program.")
 
 
 class Machine(Protocol):
@@ -49,6 +53,8 @@ class Machine(Protocol):
     def ended(self, attempt: "ContainerAttempt", finished: Finished) -> None: ...
 
     def engine_is_down(self, error: EngineDown) -> None: ...
+
+    def refused(self, payload: JobPayload) -> str: ...
 
     def remove(self, scratch: Scratch) -> None: ...
 
@@ -76,19 +82,28 @@ class ContainerAttempt:
         self._container = ""
         self._runs = False
         self._stopping: asyncio.Task[None] | None = None
-        self._removed = False
+        self._over = False
         self.task = runtime.loop.create_task(self._live())
 
     def stop(self, verdict: Verdict, *, at_once: bool = False) -> None:
+        if self._over:
+            return  # its container is being removed, and its end is reported after that
         if self._verdict is None:
             self._verdict = verdict
             if not self._runs:
-                self.task.cancel()  # an image is being pulled, or the container made
+                self._runtime.loop.call_soon(
+                    self._abandon
+                )  # a task that is cancelled before its first step reports no end
                 return
         if self._runs and (at_once or self._stopping is None):
             if self._stopping is not None:
                 self._stopping.cancel()
             self._stopping = self._runtime.loop.create_task(self._end_it(at_once=at_once))
+
+    def _abandon(self) -> None:
+        """While an image is pulled or the container is created."""
+        if not (self._runs or self._over):
+            self.task.cancel()
 
     # --- its life
 
@@ -114,9 +129,12 @@ class ContainerAttempt:
     async def _run(self) -> Finished:
         engine, settings = self._runtime.engine, self._runtime.settings
         await self._runtime.images.ensure(self._payload.image, self._payload.options().pull)
+        refused = self._runtime.refused(self._payload)
+        if refused:
+            return self._said(Verdict("failed", Cause.START_FAILED, refused))
         body = request.container_of(
             self._assignment,
-            self._payload,
+            _resolved(self._payload),
             scratch=self._scratch.folder,
             result=os.path.dirname(self._scratch.result_path),
             labels=self._runtime.labels,
@@ -136,7 +154,7 @@ class ContainerAttempt:
             self._runs = True
             if self._verdict is not None:  # it was stopped in this very moment
                 self._stopping = self._runtime.loop.create_task(self._end_it(at_once=True))
-            self._measured.find((await engine.state(self._container)).pid)
+            self._measured.find((await engine.state(self._container)).pid, self._container)
             looking = asyncio.create_task(self._look())
             state = await self._ended()
             self._measured.look()
@@ -230,6 +248,7 @@ class ContainerAttempt:
             await asyncio.sleep(_AGAIN_S)
 
     async def _tidy_up(self) -> None:
+        self._over = True
         if self._stopping is not None:
             self._stopping.cancel()
         if self._container:
@@ -249,11 +268,13 @@ class ContainerAttempt:
     def _finished(self, state: State) -> Finished:
         measured = self._measured
         peak_kib = measured.memory_peak_kib or 0
-        killed = state.oom_killed or measured.killed_for_memory
         code = state.exit_code
         limit_mib = self._assignment.memory_mib
         if self._verdict is not None:
             return self._said(self._verdict, code)
+        killed = state.oom_killed or measured.killed_for_memory
+        if not killed and code == KILLED:
+            killed = killed_by_the_kernel(self._container)
         end = judge(
             code,
             limit_mib * 1024 if killed else min(peak_kib, limit_mib * 1024 or peak_kib),
@@ -299,3 +320,13 @@ class ContainerAttempt:
             cpu_ms=self._measured.cpu_ms,
             memory_peak_mib=-(-(self._measured.memory_peak_kib or 0) // 1024),
         )
+
+
+def _resolved(payload: JobPayload) -> JobPayload:
+    """With mounts by the paths that were checked, without links."""
+    if payload.container is None or not payload.container.mounts:
+        return payload
+    mounts = [
+        structs.replace(each, source=os.path.realpath(each.source)) for each in payload.container.mounts
+    ]
+    return structs.replace(payload, container=structs.replace(payload.container, mounts=mounts))

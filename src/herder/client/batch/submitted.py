@@ -68,6 +68,8 @@ class SubmittedBatch:
         with self._client() as client:
             while left:
                 some = client.jobs.ended(left[:1_000], 0)
+                if not some:
+                    break
                 found.update((names[each.id], each.result) for each in some)
                 left = sorted(set(left) - {each.id for each in some})
         return found

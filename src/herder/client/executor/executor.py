@@ -111,7 +111,7 @@ class Executor(BaseExecutor):
         self._lock = threading.Lock()
         self._closed = False
         with client() as first:
-            first.who_am_i()  # no server, no token: said here and not by the first call
+            first.who_am_i()  # a missing server or token is an error here and not of the first call
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> JobFuture[T]:
         """One call as one job. Raises ValueError when the call is too large, and what pickling raises."""
@@ -126,7 +126,7 @@ class Executor(BaseExecutor):
         timeout: float | None = None,
         chunksize: int = 1,
     ) -> Iterator[T]:
-        """As the built-in `map`, side by side; `chunksize` calls are one job. `timeout` in seconds, of the whole from now on."""
+        """As the built-in `map`, in parallel; `chunksize` calls are one job. `timeout`: seconds from now for all values."""
         if chunksize < 1:
             raise ValueError(f"chunksize is {chunksize}, but must be at least 1.")
         until = None if timeout is None else monotonic_s() + timeout
@@ -161,14 +161,16 @@ class Executor(BaseExecutor):
         return future
 
     def _send(self, future: JobFuture[Any], call: str, *, single: bool) -> None:
-        with self._lock:
+        job = msgspec.structs.replace(self._job, inputs={calls.PROGRAM: calls.program(), calls.FILE: call})
+        future._sent = sent = Sent(future, job, single)
+        future.add_done_callback(self._forget)
+        with (
+            self._lock
+        ):  # also while it is sent: a call behind the end of the sender would never be submitted
             if self._closed:
                 raise RuntimeError("The executor was shut down, so it takes no more calls.")
             self._open.add(future)
-        future.add_done_callback(self._forget)
-        job = msgspec.structs.replace(self._job, inputs={calls.PROGRAM: calls.program(), calls.FILE: call})
-        future._sent = sent = Sent(future, job, single)
-        self._sender.send(sent)
+            self._sender.send(sent)
 
     def _forget(self, future: Future[Any]) -> None:
         with self._lock:
@@ -178,7 +180,7 @@ class Executor(BaseExecutor):
 def _values(
     ahead: list[JobFuture[list[T]]], later: Iterator[JobFuture[list[T]]], until: float | None
 ) -> Iterator[T]:
-    """In order; for each chunk that is read another one is submitted. What is not read any more is cancelled."""
+    """In order. Each chunk that is read submits another one. Chunks that are not read are cancelled at the end."""
     waiting = deque(ahead)
     try:
         while waiting:

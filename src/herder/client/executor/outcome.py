@@ -1,6 +1,6 @@
-"""What comes of a call: its value, the exception that it raised, or why its job gave neither.
+"""The outcome of a call: its value, its exception, or the reason why its job has neither.
 
-Called by `receiving` with the end of a job. An exception of a call is raised here as what it is, with the traceback of the worker as its cause.
+Called by `receiving` when a job has ended. The exception of a call keeps its class; its cause is the traceback of the worker.
 """
 
 import base64
@@ -13,7 +13,7 @@ from herder.wire.work import EndedJob
 
 
 class JobFailedError(Exception):
-    """The job of a call ended without a word of the call: killed, cancelled, out of memory, out of time.
+    """The job of a call ended without a value or an exception: it was killed or cancelled, or exceeded its memory or time.
 
     `job` is its number (`herder job get`), `state`, `cause` and `exit_code` are those of `herder job get`.
     """
@@ -27,7 +27,7 @@ class JobFailedError(Exception):
 
 
 class RemoteError(Exception):
-    """An exception that could not be pickled, by its type and text; and the traceback, as the cause of one that could."""
+    """The type and text of an exception that cannot be pickled; also the traceback of the worker, as the cause of an exception."""
 
 
 def outcome_of(ended: EndedJob) -> tuple[list[Any], BaseException | None]:

@@ -1,4 +1,4 @@
-"""The program of a job of an executor: reads a pickled call from its folder, runs it, and writes what came of it as its result.
+"""The program of a job of an executor: reads a pickled call from its folder, runs it, and writes its outcome as the result of the job.
 
 Its text travels with each job (see `calls`), so that a worker needs Python and cloudpickle, and no Herder. Imports nothing of Herder.
 """
@@ -15,7 +15,6 @@ def main() -> None:
     from importlib import import_module
     from typing import Any
 
-    limit = 1_000_000
     answer: dict[str, Any] = {}
     with open("call.txt", encoding="ascii") as file:
         wanted, text = file.read().split("\n", 1)
@@ -30,15 +29,17 @@ def main() -> None:
         function, rows = pickle.loads(zlib.decompress(base64.b64decode(text)))  # noqa: S301 - of the job's own user
         data = cloudpickle.dumps([function(*args, **kwargs) for args, kwargs in rows], protocol=5)
     except BaseException as error:  # noqa: BLE001 - whatever a call raises is its outcome
-        trace = traceback.format_exc()
-        sys.stderr.write(trace)
-        answer = {"type": type(error).__qualname__, "text": str(error), "trace": trace[-60_000:]}
+        traceback.print_exc()
+        answer = {"type": type(error).__qualname__[:1_000], "trace": traceback.format_exc()[-60_000:]}
         try:
+            answer["text"] = str(error)[:10_000]
             data = import_module("cloudpickle").dumps(error, protocol=5)
             pickle.loads(data)  # noqa: S301 - just made here
         except BaseException:  # noqa: BLE001 - its type and text are sent
             data = b""
     body = base64.b64encode(zlib.compress(data, 1)).decode() if data else ""
+    # A result has at most 1 MiB, and a character of the text and the traceback up to six bytes.
+    limit = 500_000 if answer else 1_000_000
     if len(body) > limit:
         if not answer:
             text = f"The pickled result has {len(body):,} characters, but may have {limit:,}."

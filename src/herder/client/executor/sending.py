@@ -46,13 +46,11 @@ class Sender:
     """Called with the calls that the server has taken."""
     _queue: "queue.SimpleQueue[Sent | int | None]" = field(default_factory=queue.SimpleQueue)
     _thread: threading.Thread | None = None
-    _next: Sent | None = None
-
-    def send(self, call: Sent) -> None:
-        self._put(call)
+    _ahead: "list[Sent | int | None]" = field(default_factory=list)
+    """At most one item, which was taken from the queue and is next."""
 
     def cancel(self, job: int) -> None:
-        self._put(job)
+        self.send(job)
 
     def close(self) -> None:
         """Sends what waits, and returns when it is sent."""
@@ -60,7 +58,8 @@ class Sender:
             self._queue.put(None)
             self._thread.join()
 
-    def _put(self, item: "Sent | int") -> None:
+    def send(self, item: "Sent | int") -> None:
+        """A call to submit, or the number of a job to cancel. Not from two threads at once before the first call was sent."""
         self._queue.put(item)
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="herder-executor-send", daemon=True)
@@ -69,8 +68,7 @@ class Sender:
     def _run(self) -> None:
         with self.connect() as client:
             while True:
-                item = self._next or self._queue.get()
-                self._next = None
+                item = self._ahead.pop() if self._ahead else self._queue.get()
                 if item is None:
                     return
                 if isinstance(item, int):
@@ -86,12 +84,12 @@ class Sender:
                 item = self._queue.get_nowait()
             except queue.Empty:
                 break
-            if not isinstance(item, Sent):
-                self._queue.put(item)  # a cancellation, or the end: after what is sent now
-                break
-            characters += item.characters()
-            if characters > CHARACTERS_MAX:
-                self._next = item
+            if isinstance(item, Sent):
+                characters += item.characters()
+            if not isinstance(item, Sent) or characters > CHARACTERS_MAX:
+                self._ahead.append(
+                    item
+                )  # not back into the queue: a cancellation behind the end would be lost
                 break
             calls.append(item)
         return calls

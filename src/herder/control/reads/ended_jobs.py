@@ -1,4 +1,4 @@
-"""Which of many jobs have ended, with their results: what a program asks that waits for the first of them.
+"""Which of many jobs have ended, with their results: for programs that wait for the first of them.
 
 Called by the port of reads. Bounded in jobs and in bytes of results: what does not fit is found by the next call.
 """
@@ -72,12 +72,12 @@ async def _ended(core: Core, who: Principal, jobs: Sequence[int]) -> list[EndedJ
         .where(t.jobs.c.id.in_(jobs))
         .order_by(t.jobs.c.id)
     )
-    rows = await core.read(lambda connection: connection.execute(query).all())
-    missing = set(jobs) - {row.id for row in rows}
-    if missing:
-        raise not_known(Kind.JOB, min(missing))
+    rows = {row.id: row for row in await core.read(lambda connection: connection.execute(query).all())}
     ended: list[_Ended] = []
-    for row in rows:
+    for job in sorted(jobs):
+        row = rows.get(job)
+        if row is None:
+            raise not_known(Kind.JOB, job)
         check(who, Action.SEE, job_thing(row.id, row.user, row.project))
         state = effective_state(core, row)
         if state.ended:

@@ -250,7 +250,7 @@ class McpClient:
 
     def _last_line(self, connection: Connection) -> str:
         line = connection.printed[-1] if connection.printed else ""
-        return f"; its last words are: {texts.short(self.server.without_secrets(line))}" if line else ""
+        return f"; its last line is: {texts.short(self.server.without_secrets(line))}" if line else ""
 
 
 def _rubbish(connection: Connection) -> str:

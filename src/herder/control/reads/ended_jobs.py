@@ -63,6 +63,7 @@ async def _ended(core: Core, who: Principal, jobs: Sequence[int]) -> list[EndedJ
             t.attempts.c.message,
             func.coalesce(func.length(t.attempts.c.result), 0).label("characters"),
             t.batches.c.state.label("batch_state"),
+            t.batches.c.hold.label("batch_hold"),
             t.batches.c.committed_at_ms.is_not(None).label("batch_committed"),
             t.job_classes.c.spec.label("class_spec"),
         )

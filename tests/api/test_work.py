@@ -425,6 +425,12 @@ def test_results_that_do_not_fit_come_with_the_next_answer(api: httpx.Client, wo
     assert [each["id"] for each in ended(api, f"{first + 4},{first + 5}")] == [first + 4, first + 5]
 
 
+def test_jobs_that_wait_for_a_worker_have_not_ended(api: httpx.Client) -> None:
+    batch = batch_of(api, {})
+    (job,) = jobs_of(api, batch["id"])
+    assert (job["state"], ended(api, str(job["id"]))) == ("ready", [])
+
+
 def test_a_wrong_list_of_jobs_is_refused(api: httpx.Client, refused: Refusal) -> None:
     for wrong in ("", "x", "3-", "5-4", "1,,2", "-3", "²"):
         assert refused(422, "GET", f"/jobs/ended?jobs={wrong}")["field"] == "jobs"

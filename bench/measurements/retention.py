@@ -96,7 +96,12 @@ class Life:
         )
         directory = SimpleNamespace(write_uses=lambda changes: None, tokens={}, sessions={})
         return SimpleNamespace(
-            settings=settings, clock=self.clock, store=self.store, read=self.store.read, directory=directory
+            settings=settings,
+            clock=self.clock,
+            store=self.store,
+            read=self.store.read,
+            directory=directory,
+            rows_kept_until_ms=0,
         )
 
     async def turn(self, jobs: int) -> None:

@@ -11,6 +11,7 @@ from herder.cli.shell.main import build_app, run
 
 if TYPE_CHECKING:
     from herder.model.fleet.pool import PoolSpec
+    from herder.simulate.traces.trace import TraceJob
 
 
 def main() -> None:
@@ -23,7 +24,7 @@ def whole_app() -> typer.Typer:
     from herder.server import commands
     from herder.simulate.commands import simulate
 
-    app = build_app(_driver_faults, _bootstrap_faults, _jobs_manifests)
+    app = build_app(_driver_faults, _bootstrap_faults, _jobs_manifests, _workflow_tasks)
     commands.add_to(app)
     demo.add_to(app)
     simulate.add_to(app)
@@ -48,6 +49,12 @@ def _jobs_manifests(namespace: str) -> str:
     from herder.drivers.kubernetes_jobs.rights import manifests
 
     return manifests(namespace)
+
+
+def _workflow_tasks(path: str) -> "Sequence[TraceJob]":
+    from herder.simulate.traces.formats.wfformat import tasks_of
+
+    return tasks_of(path)
 
 
 def cli_reference() -> str:

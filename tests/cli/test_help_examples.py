@@ -43,6 +43,14 @@ FILES = {
     "jobs.jsonl": '{"command": ["echo", "hello"]}\n' * 2,
     "jobs.csv": "arrival_s,run_s,cpu,memory_mib\n" + "".join(f"{n * 60},300,2,2048\n" for n in range(20)),
     "commands.txt": "echo one\n\necho two | tr o 0\n",
+    "workflow.json": json.dumps(
+        {
+            "tasks": [
+                {"id": "a", "runtimeInSeconds": 5},
+                {"id": "b", "parents": ["a"], "runtimeInSeconds": 5},
+            ]
+        }
+    ),
     "report.sh": '#!/bin/sh\necho "report of $1"\n',
     "data.csv": "b\na\n",
     "worker-pools.json": '{"worker_pool_definitions": {"burst": {"max_size": 2, "default_template": "small"}}}',

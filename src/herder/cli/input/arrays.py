@@ -75,7 +75,7 @@ def array_jobs(array: Array, command: list[str], defaults: dict[str, Any]) -> Jo
     """One job for each index, which it finds in its environment. Raises CommandError."""
     if not command:
         raise usage("The array has no command.", hint="Write it after two dashes: -- ./run.sh")
-    job = _job({**defaults, "command": command}, "--array")
+    job = one_job({**defaults, "command": command}, "--array")
     name = f"{job.key}-" if job.key else ""
     jobs = [
         msgspec.structs.replace(job, key=f"{name}{index}", env={**job.env, INDEX_NAME: str(index)})
@@ -89,7 +89,7 @@ def array_jobs(array: Array, command: list[str], defaults: dict[str, Any]) -> Jo
 def line_jobs(path: str, defaults: dict[str, Any]) -> JobFile:
     """One job for each line that is not empty: a command for the shell. Raises CommandError."""
     text, file = read_whole(path)
-    job = _job({**defaults, "command": ["sh", "-c", "true"]}, "--lines")
+    job = one_job({**defaults, "command": ["sh", "-c", "true"]}, "--lines")
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not lines:
         raise CommandError(
@@ -101,7 +101,8 @@ def line_jobs(path: str, defaults: dict[str, Any]) -> JobFile:
     )
 
 
-def _job(row: dict[str, Any], option: str) -> JobSubmission:
+def one_job(row: dict[str, Any], option: str) -> JobSubmission:
+    """The job that all jobs of a batch are copies of. Raises CommandError."""
     try:
         return job_of(row, Inputs(Path()), lax=True)
     except RowFault as error:

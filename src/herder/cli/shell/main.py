@@ -23,6 +23,7 @@ from herder.model.values.phrases import clause
 from herder.settings.syntax.problems import SettingsError
 
 if TYPE_CHECKING:
+    from herder.cli.input.workflows import ReadTasks
     from herder.settings import BootstrapFaults, DriverFaults
 
 #: Errors that say themselves what to do.
@@ -34,10 +35,11 @@ def build_app(
     driver_faults: "DriverFaults | None" = None,
     bootstrap_faults: "BootstrapFaults | None" = None,
     jobs_manifests: "Callable[[str], str] | None" = None,
+    workflow_tasks: "ReadTasks | None" = None,
 ) -> typer.Typer:
     """All commands that speak to a server. Add your own with `app.command()` or `app.add_typer()`. `driver_faults`,
     `bootstrap_faults`: what is wrong with the kind and settings of one, from whoever knows them; `jobs_manifests`: what the driver
-    kubernetes-jobs needs in a namespace."""
+    kubernetes-jobs needs in a namespace; `workflow_tasks`: the reader of recorded workflows."""
     from herder.cli.commands.fleet import apply, bootstrap, cluster, config, driver, pool, worker
     from herder.cli.commands.observe import events, pack, plan, status, why
     from herder.cli.commands.people import project, token, user, whoami
@@ -55,7 +57,7 @@ def build_app(
     for module in (events, pack, status, whoami):
         module.add_to(app)
     for name, build in (
-        ("batch", batch.build),
+        ("batch", partial(batch.build, workflow_tasks)),
         ("bootstrap", bootstrap.build),
         ("cluster", partial(cluster.build, jobs_manifests)),
         ("config", partial(config.build, driver_faults, bootstrap_faults)),

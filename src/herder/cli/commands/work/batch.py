@@ -8,6 +8,7 @@ import typer
 
 from herder.cli.input.selection import refuse_unknown
 from herder.cli.output.answers import show_list
+from herder.cli.output.formats import Format
 from herder.cli.shell.commands import command, noun
 from herder.cli.shell.completion import BatchArgument
 from herder.cli.shell.exit_codes import Code
@@ -30,6 +31,7 @@ from herder.model.values.phrases import counted
 
 if TYPE_CHECKING:
     from herder.cli.input.job_files import JobFile
+    from herder.cli.input.workflows import ReadTasks, Workflow
     from herder.wire.resources import Result
     from herder.wire.work import BatchView
 
@@ -37,14 +39,16 @@ if TYPE_CHECKING:
 SUBMIT = """herder batch submit jobs.yaml
 cat jobs.jsonl | herder batch submit -
 herder batch submit --array 1-100%10 --default cpu=2 -- ./report.sh
-herder batch submit --lines commands.txt"""
+herder batch submit --lines commands.txt
+herder batch submit --from-wfformat workflow.json --scale 0.01 --wait"""
 
 
-def build() -> typer.Typer:
+def build(workflow_tasks: "ReadTasks | None" = None) -> typer.Typer:
+    """`workflow_tasks`: the reader of --from-wfformat."""
     app = noun(
         "Batches: groups of jobs that are submitted together.", example="herder batch submit jobs.yaml --wait"
     )
-    command(app, "submit", example=SUBMIT)(submit)
+    _add_submit(app, workflow_tasks)
     command(
         app, "list", example="herder batch list --state running\nherder batch list 'state:failed created>-2d'"
     )(show_all)
@@ -60,49 +64,99 @@ def build() -> typer.Typer:
     return app
 
 
-def submit(
-    ctx: typer.Context,
-    words: Annotated[
-        list[str],
-        typer.Argument(metavar="FILE", help="YAML, JSON or JSON lines; - is stdin. With --array: a command."),
-    ],
-    *,
-    array: Annotated[
-        str | None,
-        typer.Option("--array", metavar="INDICES", help="One job for each index: 1-100, 0-98:2, 1-100%10."),
-    ] = None,
-    lines: Annotated[
-        bool, typer.Option("--lines", help="Each line of FILE is a command for the shell.")
-    ] = False,
-    default: Annotated[
-        list[str] | None,
-        typer.Option("--default", metavar="NAME=V", help="Setting of each job: cpu=2, env.A=b. Repeatable."),
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option("--name", help="Name of the batch, instead of the one in the file.")
-    ] = None,
-    project: Annotated[
-        str | None, typer.Option("--project", help="Project of the batch, instead of the one in the file.")
-    ] = None,
-    keep_open: Annotated[
-        bool,
-        typer.Option("--keep-open", help="Accept more jobs (herder batch add) until herder batch close."),
-    ] = False,
-    follow: Annotated[bool, typer.Option("--wait", help="Wait until all jobs have ended.")] = False,
-    timeout: Timeout = None,
-    dry_run: DryRun = False,
-) -> None:
-    """Submit the jobs of a file as one batch.
+ArrayOption = Annotated[
+    str | None,
+    typer.Option("--array", metavar="INDICES", help="One job for each index: 1-100, 0-98:2, 1-100%10."),
+]
+LinesOption = Annotated[bool, typer.Option("--lines", help="Each line of FILE is a command for the shell.")]
+FromWfformat = Annotated[
+    bool,
+    typer.Option(
+        "--from-wfformat",
+        help="FILE is a recorded workflow (WfFormat JSON, also .gz); its tasks become jobs that sleep.",
+    ),
+]
+Scale = Annotated[
+    float | None,
+    typer.Option(
+        "--scale", help="With --from-wfformat: factor of the recorded times, such as 0.01. Default: 1."
+    ),
+]
+Real = Annotated[
+    bool, typer.Option("--real", help="With --from-wfformat: start a process for each job, not only a timer.")
+]
+Defaults = Annotated[
+    list[str] | None,
+    typer.Option("--default", metavar="NAME=V", help="Setting of each job: cpu=2, env.A=b. Repeatable."),
+]
+KeepOpen = Annotated[
+    bool,
+    typer.Option("--keep-open", help="Accept more jobs (herder batch add) until herder batch close."),
+]
 
-    The whole file is checked first; if it has an error, nothing is submitted. No job starts before the last one has been sent.
-    Jobs of --array find their index in HERDER_ARRAY_INDEX, and it is their name; %10 means that at most 10 run at once.
-    """
-    say = session(ctx)
-    limit = seconds(timeout)
-    found = _read(words, array, default or [], lines=lines)
-    found.batch.name = name or found.batch.name
-    found.batch.project = project or found.batch.project
-    found.batch.keep_open = keep_open or found.batch.keep_open
+
+def _add_submit(app: typer.Typer, workflow_tasks: "ReadTasks | None") -> None:
+    @command(app, "submit", example=SUBMIT)
+    def submit(
+        ctx: typer.Context,
+        words: Annotated[
+            list[str],
+            typer.Argument(
+                metavar="FILE", help="YAML, JSON or JSON lines; - is stdin. With --array: a command."
+            ),
+        ],
+        *,
+        array: ArrayOption = None,
+        lines: LinesOption = False,
+        from_wfformat: FromWfformat = False,
+        scale: Scale = None,
+        real: Real = False,
+        default: Defaults = None,
+        name: Annotated[
+            str | None, typer.Option("--name", help="Name of the batch, instead of the one in the file.")
+        ] = None,
+        project: Annotated[
+            str | None,
+            typer.Option("--project", help="Project of the batch, instead of the one in the file."),
+        ] = None,
+        keep_open: KeepOpen = False,
+        follow: Annotated[bool, typer.Option("--wait", help="Wait until all jobs have ended.")] = False,
+        timeout: Timeout = None,
+        dry_run: DryRun = False,
+    ) -> None:
+        """Submit the jobs of a file as one batch.
+
+        The whole file is checked first; if it has an error, nothing is submitted. No job starts before the last one has been sent.
+        Jobs of --array find their index in HERDER_ARRAY_INDEX, and it is their name; %10 means that at most 10 run at once.
+        With --from-wfformat and --wait, the makespan and the critical path are printed at the end.
+        """
+        from herder.cli.input import arrays, batch_source
+
+        say = session(ctx)
+        limit = seconds(timeout)
+        defaults = arrays.defaults_of(default or [])
+        flow = None
+        if from_wfformat:
+            batch_source.refuse_others(array, lines=lines)
+            flow = batch_source.workflow_of(say, words, workflow_tasks, defaults, scale=scale, real=real)
+        elif scale is not None or real:
+            raise usage("--scale and --real need --from-wfformat.", hint="Remove them, or add it.")
+        found = flow.file if flow else batch_source.batch_of(words, array, defaults, lines=lines)
+        found.batch.name = name or found.batch.name
+        found.batch.project = project or found.batch.project
+        found.batch.keep_open = keep_open or found.batch.keep_open
+        _submit(say, found, flow, follow=follow, limit_s=limit, dry_run=dry_run)
+
+
+def _submit(
+    say: Session,
+    found: "JobFile",
+    flow: "Workflow | None",
+    *,
+    follow: bool,
+    limit_s: float | None,
+    dry_run: bool,
+) -> None:
     if dry_run:
         _try(say, found)
         return
@@ -113,25 +167,7 @@ def submit(
         return
     say.say(f"Batch {view.id} with {counted(view.jobs, 'job')} was submitted.")
     with say.patient():
-        _wait(say, view.id, limit)
-
-
-def _read(words: list[str], array: str | None, default: list[str], *, lines: bool) -> "JobFile":
-    """Raises CommandError."""
-    from herder.cli.input import arrays
-    from herder.cli.input.job_files import read_jobs
-
-    defaults = arrays.defaults_of(default)
-    if array is not None and lines:
-        raise usage("--array and --lines cannot be combined.", hint="Name only one of them.")
-    if array is not None:
-        return arrays.array_jobs(arrays.parse_array(array), words, defaults)
-    if len(words) != 1:
-        raise usage(
-            f"One file is expected, not {len(words)}.",
-            hint="For a command add --array; see also herder job submit.",
-        )
-    return arrays.line_jobs(words[0], defaults) if lines else read_jobs(words[0], defaults)
+        _wait(say, view.id, limit_s, flow)
 
 
 def _send(say: Session, found: "JobFile") -> "BatchView":
@@ -246,16 +282,30 @@ def wait(ctx: typer.Context, batch: BatchArgument, timeout: Timeout = None) -> N
     _wait(session(ctx), batch, seconds(timeout))
 
 
-def _wait(say: Session, batch: int, timeout_s: float | None) -> None:
+def _wait(say: Session, batch: int, timeout_s: float | None, flow: "Workflow | None" = None) -> None:
     from herder.cli.output.waits import wait_for_batch
 
     with detaching(f"batch {batch}", f"herder batch wait {batch}"):
         view = wait_for_batch(say, batch, timeout_s)
     counts = ", ".join(f"{count:,} {state}" for state, count in view.counts.items() if count)
     say.done(f"Batch {view.id} {view.state}: {counts or 'no jobs'}.", view, view.id)
+    if flow is not None:
+        _show_makespan(say, view, flow)
     code = _outcome(view)
     if code is not Code.OK:
         raise typer.Exit(code)
+
+
+def _show_makespan(say: Session, view: "BatchView", flow: "Workflow") -> None:
+    """With the outcome; on stderr where that is data."""
+    from herder.cli.views.makespans import makespan_text
+
+    jobs = say.client.jobs.list(batch=view.id)
+    text = makespan_text(flow.parents, flow.run_s, flow.scale, view, jobs)
+    if say.format in (Format.TABLE, Format.WIDE):
+        say.printer.prose(text)
+    else:
+        say.say(text)
 
 
 def _outcome(view: "BatchView") -> Code:

@@ -11,10 +11,11 @@ JSON of the schema's versions 1.0 to 1.6. All tasks arrive at once and wait for 
 | memory | `memoryInBytes` | up to 1.3 `memory`, in thousands of bytes |
 | edges | `parents` and `children`, by id | by name or by id |
 
-An edge that only one of its two ends names is an edge.
+An edge that only one of its two ends names is an edge. `herder batch submit --from-wfformat` reads the same with `tasks_of`.
 """
 
 import math
+from pathlib import Path
 from typing import Any
 
 from herder.model.values.resources import AMOUNT_MAX, Resources
@@ -22,7 +23,7 @@ from herder.settings.syntax.files import Unreadable
 from herder.settings.syntax.json_text import read_json
 from herder.settings.syntax.numbers import NUMBER_MAX
 from herder.simulate.traces.graph import check_parents
-from herder.simulate.traces.rows import Rows, TraceError
+from herder.simulate.traces.rows import Rows, TraceError, open_rows
 from herder.simulate.traces.trace import Trace, TraceJob, trace_of
 
 _MIB = 2**20
@@ -35,6 +36,21 @@ def looks_like(head: str) -> bool:
 
 
 def read(rows: Rows) -> Trace:
+    jobs = _jobs(rows, advice="Or skip bad tasks with --skip-bad.")
+    return trace_of("wfformat", jobs, skipped=rows.skipped)
+
+
+def tasks_of(path: Path | str) -> list[TraceJob]:
+    """All tasks of a file, or of stdin when it is `-`, in its order and with their ids. Raises TraceError."""
+    with open_rows(path) as rows:
+        jobs = _jobs(rows, advice="")
+        if not jobs:
+            raise TraceError(f"{rows.path}: the file has no tasks. A workflow needs at least one.")
+        return jobs
+
+
+def _jobs(rows: Rows, advice: str) -> list[TraceJob]:
+    """`advice`: what else can be done about a bad task."""
     try:
         whole = read_json(rows.text())
     except Unreadable as error:
@@ -52,7 +68,7 @@ def read(rows: Rows) -> Trace:
             jobs.append(_job(task, number, name, tuple(parents.get(name, ())), rows.path))
         except TraceError as error:
             if not rows.skip_bad:
-                raise
+                raise TraceError(f"{error} {advice}".strip()) from None
             rows.skip(str(error), name)
     check_parents(
         jobs,
@@ -60,7 +76,7 @@ def read(rows: Rows) -> Trace:
         cut_off=lambda ids: ids & (cut | rows.cut),
         leave_out=rows.skip if rows.skip_bad else None,
     )
-    return trace_of("wfformat", jobs, skipped=rows.skipped)
+    return jobs
 
 
 def _tasks(whole: Any, file: str) -> list[Any]:
@@ -161,7 +177,7 @@ def _amount(
     value = task.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
         raise TraceError(
-            f"{where}.{key}: {_shown(value)} is not an amount. Write a number from 0 to {most:g}, or use --skip-bad."
+            f"{where}.{key}: {_shown(value)} is not an amount. Write a number from 0 to {most:g}."
         )
     return float(value)
 

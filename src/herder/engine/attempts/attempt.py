@@ -348,7 +348,8 @@ def _again(
     job = attempt.job
     faults = state.faults[job] if cause in FAULTS_OF_WORKERS else None
     ready_at_ms = now_ms if cause is Cause.PREEMPTED else None
-    not_before_ms = None if faults is None else now_ms + backoff.pause_ms(faults.count)
+    held = holding.is_held(state, attempt.batch)  # then it waits for its release, and its row for no time
+    not_before_ms = None if faults is None or held else now_ms + backoff.pause_ms(faults.count)
     changes.job_status[job] = JobStatus(
         job, int(JobState.READY), attempt.number, failures, "", ready_at_ms, None, not_before_ms
     )
@@ -356,7 +357,7 @@ def _again(
     state.tried_of(attempt.batch)[job] = (attempt.number, failures)
     if preempted:
         state.preempted_of(attempt.batch)[job] = preempted
-    if holding.is_held(state, attempt.batch):
+    if held:
         since_ms = attempt.ready_at_ms if ready_at_ms is None else ready_at_ms
         holding.make_ready_again(state, _batch(state, attempt), attempt.class_id, job, since_ms)
         return

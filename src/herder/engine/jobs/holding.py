@@ -39,6 +39,9 @@ def hold_batch(
     for job, each in delayed:
         withdraw_delayed(state, job)
         keeping.park(each.class_id, Segment(batch.id, range(job, job + 1), each.ready_at_ms))
+        # Its row must not say any more that it waits for a time, or after a restart it would take a turn beside the others.
+        attempts, failures = state.tried_of(batch.id).get(job, (0, 0))
+        changes.job_status[job] = JobStatus(job, int(JobState.READY), attempts, failures, "", None, None)
     keeping.hold = True
     count_move(state, batch, JobState.READY, JobState.HELD, keeping.count)
     _record(state, changes, batch, "batch.held", "held", now_ms, actor, message)

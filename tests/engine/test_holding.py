@@ -243,3 +243,31 @@ def test_a_skipped_job_is_tried_when_each_parent_succeeded_or_is_tried_too(
         for child, each in parents.items()
     }
     assert revived({JobId(1)}, given) == expected
+
+
+@pytest.mark.parametrize("held_first", [True, False])
+def test_a_job_that_a_worker_failed_around_a_hold_takes_no_turn_of_another(
+    world: World, held_first: bool
+) -> None:
+    """Its pause is over with the hold: after a restart it must not come back beside the limit of its batch."""
+    batch = world.batch(parallel_max=1)
+    jobs = world.add(batch, [ONE] * 3)
+    world.commit_batch(batch)
+    agents = [world.ready_worker(number)[1] for number in (1, 2)]
+    world.talk(agents[0])
+    assert started(world, jobs) == [jobs[0]]
+    if held_first:
+        world.hold_batch(batch)
+    agents[0].end((jobs[0], 1), world.now_ms, "failed", cause="infrastructure")
+    world.talk(agents[0])
+    if not held_first:
+        world.hold_batch(batch)
+    world.commit()
+    world.hold_batch(world.state.batches[batch.id], hold=False)
+    world.commit()
+    world.crash()
+    for _ in range(3):
+        world.now_ms += 3_600_000 // 10
+        for agent in agents:
+            world.talk(agent)
+        assert len(started(world, jobs)) <= 1, started(world, jobs)

@@ -46,9 +46,9 @@ PROGRAMS = (
 
 def lacking() -> str:
     """What this machine lacks to run containers; empty: nothing."""
-    missing = [name for name in ("podman", "runc", "busybox") if shutil.which(name) is None]
+    missing = [name for name in ("podman", "runc", "busybox", "iptables") if shutil.which(name) is None]
     if missing:
-        return f"no {', '.join(missing)} (Debian: apt install podman runc busybox-static)"
+        return f"no {', '.join(missing)} (Debian: apt install podman runc iptables busybox-static)"
     if os.geteuid() != 0:
         return "not root"
     return ""

@@ -51,7 +51,7 @@ test-fast: $(STAMP) ## the everyday tests
 # pytest's status 5 means that it selected no test: nothing is slow yet, and that is no failure.
 test-slow: $(STAMP) ## long simulations and other slow tests, with fixed seeds
 	@bash tests/support/podman
-	@PYTHONHASHSEED=0 $(PYTEST) -m "slow and not browser and not storm" --hypothesis-seed=0 || test $$? -eq 5
+	@PYTHONHASHSEED=0 $(PYTEST) -n $(WORKERS) --dist loadfile -m "slow and not browser and not storm" --hypothesis-seed=0 || test $$? -eq 5
 
 test-browser: $(STAMP) ## the dashboard in a real Chromium (found, or installed when root on Debian)
 	@chromium="$$(bash tests/support/chromium)"; \

@@ -14,10 +14,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
+from herder.control.jobs.submission import create
 from herder.control.kernel.clock import now_ms
 from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import hash_token
-from tests.web.world import World, add_jobs, add_pool, busy, clusters, trouble, wave
+from herder.model.stored.changes import Changes
+from herder.wire.work import BatchCreate, JobSubmission
+from tests.web.world import ANN, World, add_jobs, add_pool, busy, clusters, trouble, wave
 
 pytestmark = pytest.mark.browser
 
@@ -262,13 +265,13 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(visit: Opener, bu
     page = visit(busy_world).live()
     outline = "() => getComputedStyle(document.activeElement).outlineStyle"
     reached = []
-    for _ in range(6):
+    for _ in range(9):
         page.keyboard.press("Tab")
         assert page.evaluate(outline) == "solid"
         reached.append(
             page.evaluate("() => document.activeElement.textContent.trim().split('\\n')[0].slice(0, 20)")
         )
-    assert reached[:3] == ["Skip to content", "Theme: auto", "Sign out"]
+    assert reached[:6] == ["Skip to content", "Dashboard", "Batches", "Jobs", "Theme: auto", "Sign out"]
     assert page.evaluate("() => document.activeElement.getAttribute('aria-labelledby')") == "workers-title"
 
 
@@ -318,6 +321,53 @@ def test_charts_follow_the_theme(visit: Opener, busy_world: World) -> None:
         page.evaluate("() => getComputedStyle(document.querySelector('.ink-axis')).color")
         == "rgb(90, 102, 98)"
     )
+
+
+async def _night(core: Core) -> None:
+    changes = Changes()
+    jobs = [
+        JobSubmission(command=["true"], key="a-name-that-is-long-" * 4 + str(n), pool="burst")
+        for n in range(60)
+    ]
+    create(core, ANN, BatchCreate(name="night-run", jobs=jobs, commit=True), changes, now_ms())
+    await core.commit(changes)
+
+
+@pytest.mark.parametrize(("scheme", "size"), LOOKS)
+def test_every_page_is_readable(
+    visit: Opener,
+    busy_world: World,
+    scheme: str,
+    size: dict[str, int],
+) -> None:
+    busy_world.run(_night)
+    visited = visit(busy_world, color_scheme=scheme, viewport=size)
+    page = visited.page
+    for address in ("/jobs", "/jobs?q=colour:red", "/batches", "/batches/1", "/jobs/1", "/jobs/999999"):
+        page.goto(f"{busy_world.url}{address}")
+        expect(page.locator("h1")).to_be_visible()
+        assert page.evaluate(FAINT) == [], address
+        assert page.evaluate(OVERFLOW) == 0, address
+    refused = [
+        each for each in visited.complaints if "status of 40" not in each
+    ]  # the browser tells each 400 and 404
+    assert refused == []
+
+
+def test_a_job_is_found_by_keyboard_alone(visit: Opener, busy_world: World) -> None:
+    page = visit(busy_world).page
+    page.goto(f"{busy_world.url}/jobs")
+    page.get_by_role("searchbox", name="Search in jobs").focus()
+    page.keyboard.type("state:failed")
+    page.keyboard.press("Enter")
+    expect(page.locator("tbody tr")).to_have_count(2)
+    expect(page.get_by_role("searchbox")).to_have_value("state:failed")
+    first = page.locator("tbody a").first
+    number = first.inner_text()
+    first.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text(f"Job {number}")
+    expect(page.get_by_role("link", name="Jobs", exact=True)).to_have_attribute("aria-current", "page")
 
 
 def test_motion_can_be_reduced(visit: Opener, empty_world: World) -> None:

@@ -1,11 +1,12 @@
 """Formats of figures and times on the dashboard. Pure functions, registered as template filters; `static/live.js` repeats `ago`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
 from herder.model.values.money import PICO_PER_USD, format_usd
 from herder.model.values.times import span
+from herder.model.work.job import JobState
 
 
 def milliseconds(iso: str) -> int:
@@ -55,6 +56,11 @@ def words(kind: str) -> str:
 
 def percent(part: int, whole: int) -> int:
     return 0 if whole <= 0 else min(100, round(100 * part / whole))
+
+
+def ended_jobs(counts: Mapping[str, int]) -> int:
+    """Of a batch, by its counts of jobs by state."""
+    return sum(number for state, number in counts.items() if JobState[state.upper()].ended)
 
 
 def change(values: Sequence[int], seconds: int) -> str:

@@ -1,4 +1,4 @@
-"""The dashboard's addresses: `/`, `/dashboard/stream`, `/login`, `/logout` and `/static/…`. Mounted by `app.py`.
+"""The dashboard's addresses: `/`, `/dashboard/stream`, `/login`, `/logout`, `/static/…`, and the pages of `work/`. Mounted by `app.py`.
 
 Every answer carries the headers of `secured`; everything but the sign-in page and the static files needs a session.
 """
@@ -16,6 +16,7 @@ from herder.control.kernel.bounds.errors import Unauthenticated
 from herder.control.kernel.core import Core
 from herder.control.reads.port import Reads
 from herder.web.live import STREAMS_MAX, Live
+from herder.web.responses import secured
 from herder.web.session import (
     FORM_COOKIE,
     SESSION_COOKIE,
@@ -29,31 +30,18 @@ from herder.web.session import (
 from herder.web.static_files import static_response
 from herder.web.templating import SECTIONS, render
 from herder.web.trend import Trend
+from herder.web.work import pages as work
 
 #: A form holds two short fields.
 FORM_BYTES_MAX = 8192
 
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
-    "object-src 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-
-
-def secured(response: Response) -> Response:
-    response.headers.update(_HEADERS)
-    response.headers.setdefault("Cache-Control", "no-store")
-    return response
-
 
 def router(core: Core, trend: Trend) -> APIRouter:
     """`trend` is the one that `Trend.sample` fills."""
-    pages = Pages(Commands(core), Live(Reads(core), trend))
+    commands, reads = Commands(core), Reads(core)
+    pages = Pages(commands, Live(reads, trend))
     routes = APIRouter(include_in_schema=False)
+    work.add(routes, commands, reads)
     routes.add_api_route("/", pages.dashboard, methods=["GET"], response_model=None)
     routes.add_api_route("/dashboard/stream", pages.stream, methods=["GET"], response_model=None)
     routes.add_api_route("/login", pages.login, methods=["GET"], response_model=None)
@@ -76,6 +64,7 @@ class Pages:
         rendered = await self.live.sections()
         html = render(
             "dashboard.html",
+            here="dashboard",
             sections={name: rendered.html[name] for name in SECTIONS},
             user=who.user,
             role=who.role.label,

@@ -35,6 +35,7 @@ def _environment() -> Environment:
         static_url=static_url,
         percent=formatting.percent,
         change=formatting.change,
+        ended_jobs=formatting.ended_jobs,
         change_of_rate=formatting.change_of_rate,
     )
     return environment

@@ -1,0 +1,1 @@
+"""Pages of batches and jobs: found by a search, and one by one."""

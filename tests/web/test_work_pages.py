@@ -1,0 +1,190 @@
+"""Pages of batches and jobs: what a search finds, what is told of one, and what a visitor may not see."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from herder.control.access.tokens import Principal, Role
+from herder.control.jobs.submission import create
+from herder.control.kernel.clock import now_ms
+from herder.control.kernel.core import Core
+from herder.control.loops.scale import cycle
+from herder.model.ids import UserName
+from herder.model.stored.changes import Changes
+from herder.web.work.output import CHARACTERS_MAX, LINES_MAX, tail_of
+from herder.wire.work import BatchCreate, JobSubmission
+from tests.web.conftest import sign_in
+from tests.web.world import ANN, add_jobs, add_pool, boot, busy, finish
+
+HOSTILE = "<img src=x onerror=alert(1)>\"'&"
+
+
+def words(html: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+
+def numbers(html: str) -> list[int]:
+    return [int(each) for each in re.findall(r'<a href="/jobs/(\d+)">', html)]
+
+
+async def add_batch(core: Core, name: str, jobs: int, who: Principal = ANN, **options: object) -> int:
+    if not core.state.pools:
+        await add_pool(core, "burst", max_workers=3)
+    changes = Changes()
+    request = BatchCreate(
+        name=name,
+        jobs=[JobSubmission(command=["true"], key=f"part-{n}", pool="burst") for n in range(jobs)],
+        commit=True,
+        **options,  # type: ignore[arg-type]
+    )
+    batch = create(core, who, request, changes, now_ms())
+    await core.commit(changes)
+    return int(batch.id)
+
+
+async def waiting_jobs(core: Core, count: int, **job: Any) -> None:
+    await add_pool(core, "burst", max_workers=3)
+    await add_jobs(core, count, pool="burst", **job)
+
+
+@pytest.mark.parametrize("address", ["/jobs", "/batches", "/jobs/1", "/batches/1"])
+async def test_a_stranger_is_led_to_the_sign_in(stranger: httpx.AsyncClient, address: str) -> None:
+    answer = await stranger.get(address)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+
+
+async def test_empty_lists_say_what_to_type(ann: httpx.AsyncClient) -> None:
+    for address, command in (
+        ("/jobs", "herder job submit -- echo hello"),
+        ("/batches", "herder job submit --array 1-10 -- echo hello"),
+    ):
+        page = await ann.get(address)
+        assert page.status_code == 200
+        assert command in page.text
+        assert page.text.count('aria-current="page"') == 1
+
+
+async def test_a_search_speaks_the_language_of_the_command_line(ann: httpx.AsyncClient, core: Core) -> None:
+    await busy(core)
+    failed = await ann.get("/jobs", params={"q": "state:failed"})
+    everything = await ann.get("/jobs")
+    assert len(numbers(failed.text)) == 2
+    assert len(numbers(everything.text)) == 50
+    assert set(numbers(failed.text)) <= set(range(1, 73))
+    assert "herder job list state:failed" in failed.text
+    two = await ann.get("/jobs", params={"q": "state:failed pool:burst"})
+    assert "herder job list &#39;state:failed pool:burst&#39;" in two.text
+
+
+async def test_pages_follow_one_another_without_gap_or_repetition(ann: httpx.AsyncClient, core: Core) -> None:
+    await waiting_jobs(core, 120, key="merge")
+    seen: list[int] = []
+    address = "/jobs?q=name~merge"
+    for rows in (50, 50, 20):
+        page = await ann.get(address)
+        assert len(numbers(page.text)) == rows
+        seen += numbers(page.text)
+        found = re.search(r'<a href="([^"]+)" rel="next">', page.text)
+        address = "" if found is None else found.group(1).replace("&amp;", "&")
+    assert address == ""
+    assert seen == sorted(seen, reverse=True)
+    assert len(set(seen)) == 120
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ({"q": "colour:red"}, "colour"),
+        ({"q": "state:done"}, "done"),
+        ({"after": "yesterday"}, "A page cannot begin after &#39;yesterday&#39;, which is not a number."),
+        ({"after": "9" * 30}, "which is not a number."),
+    ],
+)
+async def test_what_is_wrong_with_a_search_is_told_beside_it(
+    ann: httpx.AsyncClient, core: Core, query: dict[str, str], says: str
+) -> None:
+    await waiting_jobs(core, 1)
+    page = await ann.get("/jobs", params=query)
+    assert page.status_code == 400
+    assert says in page.text
+    assert 'role="alert"' in page.text
+    assert 'aria-invalid="true"' in page.text
+    assert numbers(page.text) == []
+
+
+async def test_nothing_found_is_not_nothing_there(ann: httpx.AsyncClient, core: Core) -> None:
+    await waiting_jobs(core, 1)
+    page = await ann.get("/jobs", params={"q": "name~nothing"})
+    assert "No job fits this search." in page.text
+
+
+async def test_a_batch_shows_its_failures_first(ann: httpx.AsyncClient, core: Core) -> None:
+    number = await add_batch(core, "night", 5, attributes={"run": HOSTILE}, parallel_max=4)
+    report = await cycle(core, b"")
+    await boot(core, *core.state.workers)
+    await finish(core, 1, "failed", 1)
+    await cycle(core, report)
+    page = await ann.get(f"/batches/{number}")
+    said = words(page.text)
+    assert f"Batch {number} night" in said
+    assert "the first 1 of 1" in said
+    assert len(numbers(page.text)) == 1
+    assert f"/jobs?q=batch%3A{number}+state%3Afailed" in page.text
+    assert "<img" not in page.text
+    linked = await ann.get("/jobs", params={"q": f"batch:{number} state:failed"})
+    assert numbers(linked.text) == numbers(page.text)
+    batches = await ann.get("/batches", params={"q": "name~nig"})
+    assert f'<a href="/batches/{number}">' in batches.text
+
+
+async def test_a_job_shows_why_it_waits_and_its_attempts(ann: httpx.AsyncClient, core: Core) -> None:
+    await waiting_jobs(core, 1, cpu="900m")
+    page = await ann.get("/jobs/1")
+    assert page.status_code == 200
+    assert "Why" in page.text
+    assert "Output" not in page.text
+    assert "herder job get 1" in page.text
+    report = await cycle(core, b"")
+    await boot(core, *core.state.workers)
+    await finish(core, 1)
+    await cycle(core, report)
+    page = await ann.get("/jobs/1")
+    assert "burst-" in page.text
+    assert "succeeded" in page.text
+    assert "The job has printed nothing." in page.text
+
+
+@pytest.mark.parametrize(
+    "address", ["/jobs/77", "/batches/77", "/jobs/none", "/jobs/-1", f"/jobs/{'9' * 40}"]
+)
+async def test_what_is_not_there_is_told(ann: httpx.AsyncClient, address: str) -> None:
+    page = await ann.get(address)
+    assert page.status_code == 404
+    assert "cannot be shown" in page.text
+
+
+async def test_what_belongs_to_others_is_not_shown(stranger: httpx.AsyncClient, core: Core) -> None:
+    number = await add_batch(core, "hers", 1)
+    token, changes = "bob's own token", Changes()
+    core.directory.add_user(changes, UserName("bob"), Role.USER, 1, now_ms())
+    core.directory.add_token(changes, UserName("bob"), Role.USER, "", now_ms(), token=token)
+    await core.commit(changes)
+    await sign_in(stranger, token)
+    assert (await stranger.get(f"/batches/{number}")).status_code == 404
+    assert numbers((await stranger.get("/jobs")).text) == []
+    assert "hers" not in (await stranger.get("/batches")).text
+
+
+def test_a_tail_is_bounded_and_printable() -> None:
+    assert tail_of("a\tb\x1b[31m\n") == tail_of("a\tb\x1b[31m")
+    assert tail_of("a\x1b[31m").text == "a�[31m"
+    assert tail_of("a\nb").whole
+    many = tail_of("x\n" * (LINES_MAX + 1))
+    assert (len(many.text.splitlines()), many.whole) == (LINES_MAX, False)
+    long = tail_of("y" * (CHARACTERS_MAX + 5))
+    assert (len(long.text), long.whole) == (CHARACTERS_MAX, False)

@@ -42,6 +42,8 @@ class Batch:
     does. `cancel_after_n_failures` cancels what has not started after so many failed jobs.
     """
 
+    _job_type = Job
+
     def __init__(
         self,
         name: str | None = None,
@@ -84,7 +86,7 @@ class Batch:
         """A job of this batch; it runs what its `command` says."""
         if attributes:
             raise TypeError("Jobs have no attributes yet. Give the attributes to the batch.")
-        job = Job(self, len(self.jobs), name, self._defaults)
+        job = self._job_type(self, len(self.jobs), name, self._defaults)
         self.jobs.append(job)
         return job
 
@@ -105,17 +107,12 @@ class Batch:
         """Copies what a job wrote to a path that its worker sees, at the end of that job; a group with `dest` as its name."""
         if isinstance(resource, InputFile):
             raise TypeError("write_output takes a file that a job writes, not an input.")
-        text = str(dest)
-        if "://" in text:
-            raise ValueError(
-                f"{text} is a URL. Outputs by URL are planned; give a path that all workers see."
-            )
-        target = str(Path(text).absolute())
+        target = self._target(dest)
         if isinstance(resource, ResourceGroup):
             for each in resource.files().values():
                 self.write_output(each, target + each.name.removeprefix(resource.root))
             return
-        self.jobs[resource.job]._copy(f'"{resource.path}"', shlex.quote(target))
+        self.jobs[resource.job]._copy(f'"{resource}"', shlex.quote(target))
 
     def run(
         self,
@@ -132,13 +129,7 @@ class Batch:
             self._try()
             return None
         found = self.submit()
-        if not wait:
-            return found
-        view = found.wait(timeout_s, progress=progress)
-        if view.state != "succeeded":
-            raise BatchFailedError(found, view)
-        found.remove_files()
-        return found
+        return self._ended(found, timeout_s, progress) if wait else found
 
     def submit(self) -> SubmittedBatch:
         """Submits the batch, once, and returns at once."""
@@ -155,6 +146,25 @@ class Batch:
         return SubmittedBatch(view.id, client=self._client, folder=folder)
 
     # --- inside
+
+    def _target(self, dest: str | Path) -> str:
+        text = str(dest)
+        if "://" in text:
+            raise ValueError(
+                f"{text} is a URL. Outputs by URL are planned; give a path that all workers see."
+            )
+        return str(Path(text).absolute())
+
+    def _ended(self, found: SubmittedBatch, timeout_s: float | None, progress: bool | None) -> SubmittedBatch:
+        view = found.wait(timeout_s, progress=progress)
+        if view.state != "succeeded":
+            raise BatchFailedError(found, view)
+        found.remove_files()
+        return found
+
+    def _file(self, job: int, name: str) -> ResourceFile:
+        found = self.jobs[job]._files.get(name)
+        return found if isinstance(found, ResourceFile) else ResourceFile(job, name)
 
     def _try(self) -> None:
         with self._client() as client:

@@ -16,7 +16,17 @@ from herder.control.kernel.bounds.errors import NotKnown, NotReady, Refused
 from herder.control.kernel.core import Core
 from herder.control.kernel.waiting.waiters import Waiters
 from herder.control.planning.observation import observe_now
-from herder.control.reads import clusters, drivers, events, fleet, jobs, repeated_requests, sharing, sweeps
+from herder.control.reads import (
+    callbacks,
+    clusters,
+    drivers,
+    events,
+    fleet,
+    jobs,
+    repeated_requests,
+    sharing,
+    sweeps,
+)
 from herder.control.reads.bootstraps import bootstrap_page, check_bootstrap
 from herder.control.reads.driver_checks import check_driver
 from herder.control.reads.ended_jobs import wait_ended
@@ -38,6 +48,7 @@ from herder.model.work.job import JobState
 from herder.store.invariants import violations as stored_violations
 from herder.store.rows.json_forms import plain_plan
 from herder.wire.bootstraps import BootstrapChecks
+from herder.wire.callbacks import CallbackSecret
 from herder.wire.clusters import ClusterChecks, ClusterView, SchedulingInfo
 from herder.wire.drivers import DriverChecks, DriverView, SweepAnswer, SweepView
 from herder.wire.health import WorkerHealthView
@@ -287,7 +298,15 @@ class Reads:
         return jobs.live_batch(self._core, life)
 
     async def batch(self, who: Principal, number: int) -> BatchView:
-        return await jobs.batch_view(self._core, who, number)
+        view = await jobs.batch_view(self._core, who, number)
+        return await callbacks.with_callback(self._core, who, view)
+
+    async def callbacks(self, who: Principal, state: str | None, after: int | None, limit: int) -> Page:
+        check(who, Action.SEE, OF_KIND[Kind.BATCH])
+        return await callbacks.callback_page(self._core, who, state, after, limit)
+
+    def callback_secret(self, who: Principal) -> CallbackSecret:
+        return callbacks.secret_view(self._core, who)
 
     async def wait_batch(self, again: Again, number: int, seconds: float) -> BatchView:
         view = await self.batch(again(), number)

@@ -228,7 +228,10 @@ class Commands:
 
     async def find_callback(self, who: Principal, batch: int) -> callbacks.Sent:
         """Before the callback of a batch is sent again. Raises Refused."""
-        return await callbacks.find(self._core, who, batch)
+        check(who, Action.CHANGE, OF_KIND[Kind.BATCH])
+        view = await batch_view(self._core, who, batch)
+        check(who, Action.CHANGE, submission.batch_thing(batch, view.user, view.project))
+        return await callbacks.find(self._core, batch)
 
     def retry_callback(self, who: Principal, found: callbacks.Sent, changes: Changes, now_ms: int) -> Result:
         text = callbacks.retry(self._core, who, found, changes, now_ms)

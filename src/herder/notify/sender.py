@@ -54,14 +54,9 @@ class HttpSender:
         agent: str = "herder",
     ) -> None:
         self._allowed, self._timeout_s, self._look_up = Allowed(allow), timeout_s, look_up
-        self._agent = agent
-        self._client = httpx.AsyncClient(
-            verify=True if verify is None else verify,
-            follow_redirects=False,
-            trust_env=False,
-            timeout=None,
-            limits=httpx.Limits(max_keepalive_connections=0),  # a kept connection would skip the judgement
-        )
+        self._agent, self._verify = agent, verify
+        self._client: httpx.AsyncClient | None = None
+        """Made for the first message: most servers send none."""
 
     async def send(self, message: Message) -> Answer:
         try:
@@ -91,7 +86,8 @@ class HttpSender:
         body = message.body.encode()
         scheme = "https" if target.https else "http"
         host = f"[{address}]" if address.version == 6 else str(address)
-        request = self._client.build_request(
+        client = self._open()
+        request = client.build_request(
             "POST",
             f"{scheme}://{host}:{target.port}{target.path}",
             content=body,
@@ -104,14 +100,26 @@ class HttpSender:
             },
             extensions={"sni_hostname": target.host} if target.https else {},
         )
-        answer = await self._client.send(request, stream=True)
+        answer = await client.send(request, stream=True)
         try:
             return _judged(answer, await _text(answer))
         finally:
             await answer.aclose()
 
+    def _open(self) -> httpx.AsyncClient:
+        if self._client is None:
+            self._client = httpx.AsyncClient(
+                verify=True if self._verify is None else self._verify,
+                follow_redirects=False,
+                trust_env=False,
+                timeout=None,
+                limits=httpx.Limits(max_keepalive_connections=0),  # a kept one would skip the judgement
+            )
+        return self._client
+
     async def close(self) -> None:
-        await self._client.aclose()
+        if self._client is not None:
+            await self._client.aclose()
 
 
 def _host_header(target: Target) -> str:

@@ -7,6 +7,7 @@ delays no other.
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -52,14 +53,13 @@ class _Posting:
                 if started:
                     continue  # there may be more, for which the busy hosts of now were not left out
                 wait_s = await self._pause_s()
-                try:
-                    await asyncio.wait_for(core.outbox.due.wait(), wait_s)
-                except TimeoutError:
-                    continue
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(wait_s):
+                        await core.outbox.due.wait()
 
     async def _start(self, tries: asyncio.TaskGroup) -> int:
         free = PLACES - len(self._under_way)
-        if free <= 0:
+        if free <= 0 or not self._core.leadership.holds():
             return 0
         query = partial(
             due,

@@ -20,14 +20,14 @@ CALLBACKS = (
     Mutant(
         guard="message in the commit of the end",
         removes="The end of a batch is committed without its message.",
-        rules=("the end of a batch is told",),
+        rules=("the end of a batch is announced",),
         look=LOOK,
         replaced=(replaced("herder.engine.jobs.callbacks:call_back", _after_the_commit),),
     ),
     Mutant(
         guard="a message is tried again",
         removes="A message that did not arrive is given up after its first try.",
-        rules=("the end of a batch is told",),
+        rules=("the end of a batch is announced",),
         look=LOOK,
         replaced=(replaced("herder.model.work.callbacks:pause_ms", _given_up),),
     ),

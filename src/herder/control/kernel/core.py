@@ -118,9 +118,8 @@ class Core:
         """By driver: which one it is; for people."""
         self.driver_notes: dict[str, DriverNotes] = {}
         """By driver: its last known condition; in memory only."""
-        self.transport = transport
+        self.transport, self.settings = transport, settings
         """How sources of metrics are asked; None: through sockets."""
-        self.settings = settings
         self.state, self.ledger, self.store, self.directory = state, ledger, store, directory
         self.unknown_agents = UnknownAgents()
         self.bootstraps, self.bootstrap_notes = dict(bootstraps or {}), {}

@@ -25,6 +25,11 @@ from herder.wire.work import BatchView
 STATES = ("due", "delivered", "failed")
 
 
+def waits(batch: int, url: str) -> CallbackView | None:
+    """As long as the batch has not ended."""
+    return CallbackView(batch=batch, id="", url=url, state="waiting") if url else None
+
+
 async def with_callback(core: Core, who: Principal, view: BatchView) -> BatchView:
     """What became of the message about a batch, when it has one."""
     waits = view.callback

@@ -107,12 +107,12 @@ class Rest:
                 arrived = received.get(f"batch-{row.id}-{row.ended_at_ms}")
                 if not arrived:
                     text = f"The end of batch {row.id} has not arrived at its callback."
-                    self._watch.take("the end of a batch is told", text)
+                    self._watch.take("the end of a batch is announced", text)
                 elif {
                     json.dumps(json.loads(each.body)["data"]["counts"], sort_keys=True) for each in arrived
                 } != {json.dumps(json.loads(row.counts), sort_keys=True)}:
                     text = f"The callback of batch {row.id} has other counts than its row."
-                    self._watch.take("the end of a batch is told", text)
+                    self._watch.take("the end of a batch is announced", text)
 
     def _as_wanted(self) -> bool:
         """Each pool is at its minimum, and each worker has a machine and vice versa."""

@@ -39,7 +39,8 @@ class Batch:
     `folder`: an absolute path that all workers see, for the files that jobs hand on; with a server on this machine a folder is made where
     none is given, and removed after the run. `default_cpu`, `default_memory`, `default_storage`, `default_timeout` (seconds) `default_pool`
     and `default_image` are for jobs that do not say otherwise. `client` makes a connection; the default finds the server as the command line
-    does. `cancel_after_n_failures` cancels what has not started after so many failed jobs.
+    does. `cancel_after_n_failures` cancels what has not started after so many failed jobs. `callback`: a URL that the server calls with a
+    signed message when the batch has ended.
     """
 
     _job_type = Job
@@ -58,13 +59,14 @@ class Batch:
         default_pool: str | None = None,
         default_image: str | None = None,
         folder: str | Path | None = None,
+        callback: str = "",
         client: Callable[[], HerderClient] = connect,
     ) -> None:
         self.name = name or ""
         self.jobs: list[Job] = []
         self._project = project
         self._attributes = dict(attributes or {})
-        self._cancel_after = cancel_after_n_failures
+        self._cancel_after, self._callback = cancel_after_n_failures, callback
         said = {
             "cpu": default_cpu,
             "memory": default_memory,
@@ -181,6 +183,7 @@ class Batch:
             project=self._project,
             attributes=self._attributes,
             cancel_after_failures=self._cancel_after,
+            callback=self._callback,
         )
 
     def _made(self, client: HerderClient) -> tuple[list[JobSubmission], Path | None]:

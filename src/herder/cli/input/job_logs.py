@@ -33,36 +33,40 @@ EXAMPLE = (
 _RANGE = re.compile(r"[0-9]+-[0-9]*|-[0-9]+")
 
 
+_Attempt = Annotated[
+    int | None, typer.Option("--attempt", min=1, help="Number of the attempt; default: the last.")
+]
+_Follow = Annotated[
+    bool,
+    typer.Option("--follow", "-f", help="Keep printing until the job has ended, later attempts included."),
+]
+_Tail = Annotated[int | None, typer.Option("--tail", min=0, help="Only this number of lines, from the end.")]
+_SearchText = Annotated[
+    str | None,
+    typer.Option(
+        "--search", metavar="TEXT", help="Only lines that contain the text; capitals do not matter."
+    ),
+]
+_Bytes = Annotated[
+    str | None,
+    typer.Option("--range", metavar="A-B", help="Only these bytes: 0-999, or 5000- for the rest."),
+]
+_Save = Annotated[
+    Path | None,
+    typer.Option("--save", metavar="PATH", help="Write to a file; of several jobs, to PATH/JOB.log."),
+]
+
+
 def logs(
     ctx: typer.Context,
     jobs: Jobs = None,
     *,
-    attempt: Annotated[
-        int | None, typer.Option("--attempt", min=1, help="Number of the attempt; default: the last.")
-    ] = None,
-    follow: Annotated[
-        bool,
-        typer.Option(
-            "--follow", "-f", help="Keep printing until the job has ended, later attempts included."
-        ),
-    ] = False,
-    tail: Annotated[
-        int | None, typer.Option("--tail", min=0, help="Only this number of lines, from the end.")
-    ] = None,
-    search: Annotated[
-        str | None,
-        typer.Option(
-            "--search", metavar="TEXT", help="Only lines that contain the text; capitals do not matter."
-        ),
-    ] = None,
-    bytes_: Annotated[
-        str | None,
-        typer.Option("--range", metavar="A-B", help="Only these bytes: 0-999, or 5000- for the rest."),
-    ] = None,
-    save: Annotated[
-        Path | None,
-        typer.Option("--save", metavar="PATH", help="Write to a file; of several jobs, to PATH/JOB.log."),
-    ] = None,
+    attempt: _Attempt = None,
+    follow: _Follow = False,
+    tail: _Tail = None,
+    search: _SearchText = None,
+    bytes_: _Bytes = None,
+    save: _Save = None,
     batch: OfBatch = None,
     state: InState = None,
     user: OfUser = None,

@@ -173,7 +173,7 @@ class Template:
         except OSError:
             data = b""
         if not data:
-            self._ended(self, "it ended" if self.ready else "it could not be started")
+            self._ended(self, "it was killed" if self.ready else "it could not be started")
             return
         said = json.loads(data)
         if said["threads"] > 1:

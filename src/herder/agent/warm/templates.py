@@ -115,7 +115,7 @@ class Templates:
         elif not was_ready:
             self._refuse(template.key, why)
         else:
-            _LOG.warning("A warm interpreter (%s) is started anew: %s.", template.key.program, why)
+            _LOG.warning("A warm interpreter (%s) ended and is started again: %s.", template.key.program, why)
         for taker in waiting:
             self.wait(template.key, taker)
 

@@ -111,7 +111,9 @@ class Executor(BaseExecutor):
             **fields,
         )
         self._receiver = Receiver(client)
-        self._sender = Sender(client, BatchCreate(name=name, project=project), self._receiver.add)
+        self._sender = Sender(
+            client, BatchCreate(name=name, project=project), self._receiver.add, self._receiver.finish
+        )
         self._open: set[JobFuture[Any]] = set()
         self._lock = threading.Lock()
         self._closed = False
@@ -149,8 +151,8 @@ class Executor(BaseExecutor):
         if cancel_futures:
             for each in still:
                 each.cancel()
+        self._sender.close(wait=wait)
         if wait:
-            self._sender.close()
             self._receiver.close()
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> bool | None:

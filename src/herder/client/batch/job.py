@@ -3,11 +3,21 @@
 Made by `Batch.new_job`. A name that is no setting (`job.ofile`) is a file that the job writes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from herder.client.batch.resources import FOLDER_VARIABLE, ResourceFile, ResourceGroup, jobs_named_in
+from msgspec import structs
+
+from herder.client.batch.resources import (
+    FOLDER_VARIABLE,
+    SAVE_FOLDER,
+    ResourceFile,
+    ResourceGroup,
+    jobs_named_in,
+    urls_named_in,
+)
 from herder.model.values.resources import parse_cpu
+from herder.wire.data import DataPath, JobData
 from herder.wire.work import Expression, JobSubmission
 
 if TYPE_CHECKING:
@@ -32,6 +42,7 @@ class Job:
         self._parents: dict[int, None] = {}
         self._files: dict[str, ResourceFile | ResourceGroup] = {}
         self._copies: list[tuple[str, str]] = []
+        self._saves: list[DataPath] = []
 
     def command(self, command: str | list[str]) -> Self:
         """A line (or script) of bash, or one program with its arguments as a list. Lines that are added run one after the other and
@@ -140,10 +151,28 @@ class Job:
         """After its commands: written beside the target and then renamed, so that no half of a file is ever seen there."""
         self._copies.append((path, to))
 
+    def _save(self, path: str, url: str) -> None:
+        """After its commands it is put where the agent takes outputs from."""
+        number = len(self._saves) + 1
+        self._saves.append(DataPath(path=f"{SAVE_FOLDER}/{number}", url=url))
+        self._copies.append((path, f'"${{HERDER_SCRATCH}}/{SAVE_FOLDER}/{number}"'))
+
+    def _data(self, urls: Sequence[DataPath], data: JobData | None) -> JobData | None:
+        """With the inputs that its script names, and its outputs."""
+        named = sorted(set().union(*map(urls_named_in, self._scripts)))
+        if not (named or self._saves):
+            return data
+        given = data or JobData()
+        return structs.replace(
+            given,
+            inputs=[*given.inputs, *(urls[number - 1] for number in named)],
+            outputs=[*given.outputs, *self._saves],
+        )
+
     def _uses_files(self) -> bool:
         return bool(self._files or self._copies or any(map(jobs_named_in, self._scripts)))
 
-    def _submission(self) -> JobSubmission:
+    def _submission(self, urls: Sequence[DataPath] = ()) -> JobSubmission:
         """Raises ValueError when it has no command."""
         if not (self._scripts or self._words):
             raise ValueError(f"{self} has no command. Give it one with command().")
@@ -153,6 +182,7 @@ class Job:
         ]
         opening = [f'mkdir -p -- "${{{FOLDER_VARIABLE}}}/{self._place}"'] if self._uses_files() else []
         fields = dict(self._fields)
+        fields["data"] = self._data(urls, fields.get("data"))
         shell = SHELL_OF_IMAGE if fields.get("image") else SHELL
         words = self._words or [*shell, "\n".join((*opening, *self._scripts, *copies))]
         if fields.get("memory") in MEMORY_PER_CORE_MIB:

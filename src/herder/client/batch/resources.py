@@ -11,13 +11,23 @@ FOLDER_VARIABLE = "HERDER_BATCH_FOLDER"
 _OF_JOB = re.compile(r"\$\{" + FOLDER_VARIABLE + r"\}/(\d+)/")
 
 
-class InputFile:
-    """A file that was there before the batch. `str` is its path, quoted for a shell."""
+#: In the folder of a job: where its inputs by URL are, and where its outputs wait to be copied.
+URL_FOLDER = "herder-inputs"
+SAVE_FOLDER = "herder-outputs"
+_BY_URL = re.compile(re.escape(f"${{HERDER_SCRATCH}}/{URL_FOLDER}/") + r"(\d+)/")
 
-    def __init__(self, path: str) -> None:
+
+class InputFile:
+    """A file that was there before the batch. `str` is its path, quoted for a shell. `by_url`: below the folder of each job that names it."""
+
+    def __init__(self, path: str, *, by_url: bool = False) -> None:
         self.path = path
+        self._by_url = by_url
 
     def __str__(self) -> str:
+        if self._by_url:
+            folder, _, name = self.path.rpartition("/")
+            return f'"{folder}"/{shlex.quote(name)}'
         return shlex.quote(self.path)
 
     def __repr__(self) -> str:
@@ -40,6 +50,8 @@ class InputGroup:
 
     def __str__(self) -> str:
         """The common beginning of their paths, as programs want it that take one name for several files."""
+        if any(each._by_url for each in self._files.values()):
+            raise ValueError("The files of a group by URL have no common beginning. Name each: group.bed.")
         paths = [each.path for each in self._files.values()]
         common = min(paths)
         while not all(path.startswith(common) for path in paths):
@@ -98,6 +110,11 @@ class ResourceGroup:
 
     def __str__(self) -> str:
         return ResourceFile(self._job, self._name).path
+
+
+def urls_named_in(command: str) -> set[int]:
+    """The numbers, from 1 on, of the inputs by URL that the command names."""
+    return {int(found) for found in _BY_URL.findall(command)}
 
 
 def jobs_named_in(command: str) -> set[int]:

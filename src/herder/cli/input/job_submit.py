@@ -181,11 +181,7 @@ def submit(
         "retries": retries,
         "select": _pairs(select, "--select"),
         "tolerate": list(tolerate or ()),
-        "cwd": cwd or "",
-        "input": list(files or ()),
-        "save": list(save or ()),
-        "always_copy_output": always_copy_output,
-        "stdin": stdin or "",
+        **_files(cwd, stdin, files, save, always=always_copy_output),
         **_contained(image, pull),
     }
     _send(session(ctx), given, wait=wait, follow=follow, dry_run=dry_run)
@@ -195,6 +191,13 @@ def _priority(text: str) -> int | str:
     from herder.cli.input.job_rows import priority_of
 
     return priority_of(text)
+
+
+def _files(
+    cwd: str | None, stdin: str | None, files: list[str] | None, save: list[str] | None, *, always: bool
+) -> dict[str, Any]:
+    copied = {"input": list(files or ()), "save": list(save or ()), "always_copy_output": always}
+    return {"cwd": cwd or "", "stdin": stdin or "", **copied}
 
 
 def _contained(image: str, pull: Pull | None) -> dict[str, Any]:

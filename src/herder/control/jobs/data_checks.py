@@ -50,7 +50,7 @@ def _check_input(each: DataPath, field: str, job: JobSubmission) -> None:
         )
     if each.sha256 and (several or not _SUM.fullmatch(each.sha256)):
         raise Invalid(
-            "sha256 is not the sum of one file.",
+            "The sha256 is not the sum of one file.",
             field=f"{field}.sha256",
             hint="Write 64 hexadecimal digits, for an input that is one file.",
         )
@@ -66,7 +66,7 @@ def _check_output(each: DataPath, field: str) -> None:
     several = is_pattern(path) or path.endswith("/") or not path
     if several and not each.url.endswith("/"):
         raise Invalid(
-            f"{each.url[:80]!r} is no folder, and the output {each.path[:80]!r} can be several files.",
+            f"{each.url[:80]!r} is not a folder, and the output {each.path[:80]!r} can be several files.",
             field=f"{field}.url",
             hint="Write a / at the end of the URL.",
         )

@@ -15,7 +15,7 @@ from herder.wire.data import DataUrl
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
-LACKING = "obstore, which copies data by URL, is not installed here. Install herder[data]."
+LACKING = "Data by URL needs the package obstore. Install herder[data] here."
 CLIENT: Any = {"allow_http": True, "connect_timeout": "5s", "read_timeout": "30s", "timeout": "1d"}
 RETRIES: Any = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}
 """For a hiccup; an outage is waited for by who calls."""

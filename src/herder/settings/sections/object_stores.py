@@ -104,6 +104,6 @@ def documented() -> dict[str, str]:
     """Every setting with its meaning, for the reference."""
     return {
         **_TEXTS,
-        "signed_for": "How long a signed URL holds, from 1m to 7d. Default: 1h. Who copies for longer gets new ones.",
+        "signed_for": "How long a signed URL is valid, from 1m to 7d. Default: 1h. Longer copies get new ones.",
         "projects": "Projects whose jobs may use it. Default: all.",
     }

@@ -141,8 +141,7 @@ attempts = Table(
     _int("cpu_ms"),
     _int("memory_peak_mib"),
     _text("result", null=True),
-    Column("bytes_in", BigInteger, nullable=False, server_default=text("0")),
-    Column("bytes_out", BigInteger, nullable=False, server_default=text("0")),
+    *(Column(n, BigInteger, nullable=False, server_default=text("0")) for n in ("bytes_in", "bytes_out")),
 )
 Index(
     "attempts_live",

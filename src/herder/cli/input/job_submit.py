@@ -31,7 +31,7 @@ EXAMPLE = """herder job submit -- echo hello
 herder job submit ./report.sh 2026
 herder job submit --input data.csv -- sort data.csv
 herder job submit --cpu 2 --memory 4Gi --cwd . --wait -- make report
-herder job submit --input s3://data/x=in/x --save out/*=s3://data/res/ -- ./x.sh
+herder job submit --input s3://b/x=in --save out=s3://b/y -- cp in out
 herder job submit --image debian:12 -- cat /etc/os-release"""
 
 _WORDS = Annotated[

@@ -61,6 +61,7 @@ class Signing:
 
     def outputs(self, outputs: Sequence[DataPath], files: Sequence[WrittenFile]) -> list[str]:
         """Where to put each file; empty where no store is for it."""
+        urls = [target(outputs, file) for file in files]
         out = [""] * len(files)
         by_output: dict[int, list[int]] = {}
         for place, file in enumerate(files):
@@ -70,7 +71,7 @@ class Signing:
             if settings is None:
                 continue
             store = _opened(settings, read_url(outputs[number].url))
-            keys = [read_url(target(outputs, files[place])).key for place in places]
+            keys = [read_url(urls[place]).key for place in places]
             links = _signed(store, "PUT", keys, settings, outputs[number].url)
             for place, link in zip(places, links, strict=True):
                 out[place] = link
@@ -83,6 +84,8 @@ class Signing:
         if settings is None:
             return 0
         outputs = outputs_of(data, job, attempt)
+        for file in files:
+            target(outputs, file)
         url = read_url(place)
         content = manifest_of(job, attempt, outputs, files) if files else b""
         return settle(_opened(settings, url), url.key, content, place)

@@ -46,7 +46,12 @@ def application(core: Core, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
     app = FastAPI(title="Herder", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     worker_routes = worker.routes(core, PREFIX)
     app.router.routes.extend(
-        [*worker_routes, worker.inputs_route(core, PREFIX), worker.join_route(core, PREFIX)]
+        [
+            *worker_routes,
+            worker.inputs_route(core, PREFIX),
+            worker.data_route(core, PREFIX),
+            worker.join_route(core, PREFIX),
+        ]
     )
     front = front_of(core)
     front.mount(app, PREFIX)

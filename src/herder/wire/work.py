@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from herder.wire.callbacks import CallbackView
+from herder.wire.data import JobData
 from herder.wire.exchange import ContainerOptions, WarmPython
 
 
@@ -30,6 +31,8 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     stdin: str = ""
     inputs: dict[str, str] = {}
     """Files that it finds where it runs: name → text. One that begins with `#!` can be started."""
+    data: JobData | None = None
+    """Inputs and outputs by URL."""
     cwd: str = ""
     """An absolute path of a folder that is there on its worker's machine, to run in; its scratch folder if empty."""
     cpu: str | int | float = "100m"
@@ -135,6 +138,9 @@ class AttemptView(msgspec.Struct, kw_only=True):
     memory_peak_mib: int | None
     """None: not known (a short attempt that used less than the agent itself)."""
     cost_usd: str
+    bytes_in: int = 0
+    bytes_out: int = 0
+    """Of inputs and outputs by URL."""
 
 
 class JobView(msgspec.Struct, kw_only=True):

@@ -92,7 +92,7 @@ class ProcessRuntime:
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             return _not_started(assignment, Cause.START_FAILED, f"the payload cannot be read: {error}")
         try:
-            scratch = self._scratch(assignment)
+            scratch = self._scratch(assignment, keep=payload.data is not None)
         except OSError as error:
             return _not_started(
                 assignment, Cause.INFRASTRUCTURE, f"the scratch folder cannot be created: {_text_of(error)}"
@@ -204,7 +204,7 @@ class ProcessRuntime:
         with self._stdin(begun.payload) as stdin:
             child.begin(order, stdin, begun.scratch.output)
 
-    def _scratch(self, assignment: Assignment) -> Scratch:
+    def _scratch(self, assignment: Assignment, *, keep: bool) -> Scratch:
         """The work folder is made again when it is gone."""
         settings = self.settings
         for last in (False, True):
@@ -215,6 +215,7 @@ class ProcessRuntime:
                     assignment.attempt,
                     settings.result_most_bytes,
                     self._identity,
+                    keep=keep,
                 )
             except (FileNotFoundError, NotADirectoryError):
                 if last:

@@ -104,6 +104,9 @@ def job(view: JobDetail, now_s: float) -> Details:
         ("Took", between(view.started_at, view.ended_at, now_s)),
         ("Attempts", counted(view.attempts, "attempt")),
     ]
+    copied = [sum(getattr(each, name) for each in view.history) for name in ("bytes_in", "bytes_out")]
+    if any(copied):
+        rows.append(("Data", f"{_size(copied[0])} copied in, {_size(copied[1])} copied out"))
     if view.retry_at is not None:
         rows.append(("Next attempt", f"not before {view.retry_at}"))
     if view.cause or view.message:
@@ -113,6 +116,10 @@ def job(view: JobDetail, now_s: float) -> Details:
     if view.result is not None:
         rows.append(("Result", _cut(json.dumps(view.result, ensure_ascii=False))))
     return Details(rows=rows, tables=[("Attempts", ATTEMPTS, view.history)] if view.history else [])
+
+
+def _size(size: int) -> str:
+    return f"{size / 2**20:,.1f} MiB" if size >= 2**20 else counted(size, "byte")
 
 
 def _cut(text: str) -> str:

@@ -46,6 +46,7 @@ def _submission(job_class: JobClass, payload: JobPayload, key: str | None) -> Jo
         env=payload.env,
         stdin=payload.stdin,
         inputs=payload.inputs,
+        data=payload.data,
         cwd=payload.cwd,
         sleep_ms=payload.sleep_ms,
         cpu=f"{request.cpu_milli}m",

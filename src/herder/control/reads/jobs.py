@@ -234,6 +234,8 @@ def _attempt(row: Row[Any], cost_pico: int) -> AttemptView:
         cpu_s=row.cpu_ms / 1000,
         memory_peak_mib=row.memory_peak_mib or None,
         cost_usd=usd_text(cost_pico),
+        bytes_in=row.bytes_in,
+        bytes_out=row.bytes_out,
     )
 
 

@@ -68,6 +68,8 @@ class AttemptRecord(NamedTuple):
     cpu_ms: int
     memory_peak_mib: int
     result: str | None
+    bytes_in: int = 0
+    bytes_out: int = 0
 
 
 class BatchRecord(NamedTuple):

@@ -130,6 +130,7 @@ attempts = Table(
     _int("cpu_ms"),
     _int("memory_peak_mib"),
     _text("result", null=True),
+    *(Column(n, BigInteger, nullable=False, server_default=text("0")) for n in ("bytes_in", "bytes_out")),
 )
 Index(
     "attempts_live",

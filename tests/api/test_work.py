@@ -172,7 +172,6 @@ def warm(*command: str, **options: Any) -> dict[str, Any]:
         (warm("python3"), "command", "a Python and a script"),
         (warm("python3", "-c", "1"), "command", "a Python and a script"),
         ({**warm("python3", "a.py"), "runtime": "noop"}, "warm_python", "Only a job of the runtime process"),
-        ({**warm("python3", "a.py"), "image": "debian:12"}, "warm_python", "Only a job of the runtime"),
         (warm("python3", "a.py", preload=["os", "a b"]), "warm_python.preload", "'a b' is not the name of"),
         (warm("python3", "a.py", preload=["x"] * 51), "warm_python.preload", "the maximum is 50"),
         (warm("python3", "a.py", preload=["x" * 254]), "warm_python.preload", "the maximum is 253"),

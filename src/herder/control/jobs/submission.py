@@ -3,12 +3,12 @@
 Called by the API's routes. Every function is synchronous, fills `changes` and answers; the route commits and then replies.
 """
 
-import json
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from herder.control.access.access_check import OF_KIND, check, not_known
 from herder.control.jobs.classes import check_priority, class_of, requirements_bytes, try_class
+from herder.control.jobs.grouping import Marks, attributes_text, check_groups
 from herder.control.jobs.payload import payload_of
 from herder.control.kernel.bounds.errors import Conflict, Invalid, Overloaded, TooLarge
 from herder.control.kernel.bounds.limits import (
@@ -32,6 +32,7 @@ from herder.engine.jobs.batch import (
 )
 from herder.engine.jobs.batch_end import cancel_batch
 from herder.engine.jobs.classes import forget_classes
+from herder.engine.jobs.groups import mark_jobs
 from herder.engine.memory.state import BatchLife
 from herder.model.ids import BatchId, ClassId, JobId, UserName
 from herder.model.permissions import Action, Kind, Principal, Thing
@@ -40,7 +41,7 @@ from herder.model.values.phrases import counted
 from herder.model.work.job import JobClass, JobState
 from herder.store.rows.tables import DEFAULT_PROJECT
 from herder.wire.resources import Result
-from herder.wire.work import BatchCreate, JobsAdded, JobSubmission
+from herder.wire.work import BatchCreate, JobsAdd, JobsAdded, JobSubmission
 
 #: In a refusal.
 PROJECTS_SHOWN = 10
@@ -57,8 +58,10 @@ class _Accepted:
     payloads: list[str] = field(default_factory=list)
     places: dict[str, int] = field(default_factory=dict)
     references: dict[int, Sequence[str | int]] = field(default_factory=dict)
+    marks: Marks = field(default_factory=Marks)
+    """Groups and attributes of those that have some."""
     size: int = 0
-    """Bytes of the payloads."""
+    """Bytes of the payloads and attributes."""
 
     def name(self, key: str, place: int, where: str) -> None:
         """Raises Invalid."""
@@ -70,7 +73,7 @@ class _Accepted:
 def create(core: Core, who: Principal, request: BatchCreate, changes: Changes, now_ms: int) -> BatchLife:
     """A batch, with the jobs that travel along, committed if asked for."""
     accepted, parents = _check_batch(core, who, request, dry_run=False)
-    attributes = _attributes(request)
+    attributes = attributes_text(request.attributes)
     _count(core, who.user, BATCH_COUNTS_AS + len(request.jobs), accepted.size + len(attributes))
     batch = create_batch(
         core.state,
@@ -93,7 +96,13 @@ def try_create(core: Core, who: Principal, request: BatchCreate) -> Result:
     """What `create` would say, with the same checks; nothing is kept."""
     accepted, _ = _check_batch(core, who, request, dry_run=True)
     jobs = request.earlier_jobs + len(request.jobs)
-    _count(core, who.user, BATCH_COUNTS_AS + jobs, accepted.size + len(_attributes(request)), dry_run=True)
+    _count(
+        core,
+        who.user,
+        BATCH_COUNTS_AS + jobs,
+        accepted.size + len(attributes_text(request.attributes)),
+        dry_run=True,
+    )
     return Result(object="batch", text=f"A batch of {counted(jobs, 'job')} would be submitted.", dry_run=True)
 
 
@@ -113,7 +122,7 @@ def _check_batch(
     if (request.earlier_jobs or request.earlier_keys) and not dry_run:
         raise Invalid("earlier_jobs and earlier_keys are only allowed in a dry run.", field="earlier_jobs")
     draft = _draft(core, who, request)
-    return _check_into(core, who, draft, request.jobs, dry_run=dry_run)
+    return _check_into(core, who, draft, request, dry_run=dry_run)
 
 
 def _draft(core: Core, who: Principal, request: BatchCreate) -> BatchLife:
@@ -139,16 +148,16 @@ def _draft(core: Core, who: Principal, request: BatchCreate) -> BatchLife:
     return draft
 
 
-def _attributes(request: BatchCreate) -> str:
-    return json.dumps(request.attributes, separators=(",", ":"))
-
-
 def _check_into(
-    core: Core, who: Principal, batch: BatchLife, jobs: Sequence[JobSubmission], *, dry_run: bool
+    core: Core, who: Principal, batch: BatchLife, request: BatchCreate | JobsAdd, *, dry_run: bool
 ) -> tuple[_Accepted, dict[int, list[JobId]]]:
     """Jobs for a batch that is open, or would be."""
     earlier = 0 if batch.id else batch.jobs  # of a draft nothing is counted yet
-    accepted = _check_jobs(core, who, batch.user, batch.project, jobs, earlier=earlier, dry_run=dry_run)
+    accepted = _check_jobs(
+        core, who, batch.user, batch.project, request.jobs, earlier=earlier, dry_run=dry_run
+    )
+    if request.groups or accepted.marks.paths:
+        check_groups(batch, accepted.marks, request.groups)
     for key, place in accepted.places.items():
         if key in batch.keys:
             raise Invalid(f"The batch already has a job with the key {key!r}.", field=f"jobs[{place}].key")
@@ -156,22 +165,22 @@ def _check_into(
 
 
 def add(
-    core: Core, who: Principal, batch_id: int, jobs: Sequence[JobSubmission], changes: Changes, now_ms: int
+    core: Core, who: Principal, batch_id: int, request: JobsAdd, changes: Changes, now_ms: int
 ) -> JobsAdded:
     """More jobs for an open batch."""
     batch = _open_batch(core, who, batch_id)
-    accepted, parents = _check_into(core, who, batch, jobs, dry_run=False)
-    _count(core, batch.user, len(jobs), accepted.size)
+    accepted, parents = _check_into(core, who, batch, request, dry_run=False)
+    _count(core, batch.user, len(request.jobs), accepted.size)
     first = _take(core, changes, batch, accepted, parents, now_ms)
-    return JobsAdded(batch=batch.id, first_job=first, count=len(jobs))
+    return JobsAdded(batch=batch.id, first_job=first, count=len(request.jobs))
 
 
-def try_add(core: Core, who: Principal, batch_id: int, jobs: Sequence[JobSubmission]) -> Result:
+def try_add(core: Core, who: Principal, batch_id: int, request: JobsAdd) -> Result:
     """What `add` would say."""
     batch = _open_batch(core, who, batch_id)
-    accepted, _ = _check_into(core, who, batch, jobs, dry_run=True)
-    _count(core, batch.user, len(jobs), accepted.size, dry_run=True)
-    text = f"{counted(len(jobs), 'job')} would be added to batch {batch_id}."
+    accepted, _ = _check_into(core, who, batch, request, dry_run=True)
+    _count(core, batch.user, len(request.jobs), accepted.size, dry_run=True)
+    text = f"{counted(len(request.jobs), 'job')} would be added to batch {batch_id}."
     return Result(object=f"batch/{batch_id}", text=text, dry_run=True)
 
 
@@ -208,6 +217,12 @@ def _check_single(core: Core, who: Principal, job: JobSubmission, *, dry_run: bo
             "A single job cannot have parents.",
             field="parents",
             hint="Submit the job and its parents as one batch.",
+        )
+    if job.group:
+        raise Invalid(
+            "A single job cannot be in a group.",
+            field="group",
+            hint="Submit it in a batch, or use attributes.",
         )
     return _check_jobs(core, who, who.user, project, (job,), path="", dry_run=dry_run)
 
@@ -334,11 +349,14 @@ def _check_jobs(
         accepted.payloads.append(payload)
         accepted.size += len(payload)
         accepted.keys.append(job.key)
+        if job.group or job.attributes:
+            accepted.marks.add(job, place, where)
         if job.key is not None:
             accepted.name(job.key, place, where)
         if job.parents:
             edges += len(job.parents)
             accepted.references[place] = job.parents
+    accepted.size += accepted.marks.size
     if edges > PARENTS_PER_CALL:
         raise TooLarge(
             f"The call names {edges:,} parents; the maximum is {PARENTS_PER_CALL:,}.",
@@ -381,6 +399,8 @@ def _take(
     parents: dict[int, list[JobId]],
     now_ms: int,
 ) -> JobId:
+    if accepted.marks.runs or accepted.marks.new:
+        mark_jobs(core.state, changes, batch, accepted.marks.new, accepted.marks.runs)
     first = add_jobs(
         core.state, changes, batch, accepted.class_ids, accepted.keys, accepted.payloads, parents, now_ms
     )

@@ -3,7 +3,7 @@
 Integers are 64-bit. Amounts that are summed over many rows are text (see `model/values/money.py`); one attempt or worker fits 64 bits.
 """
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, literal_column, text
+from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, literal_column, text
 
 from herder.model.stored.records import (
     AttemptRecord,
@@ -11,8 +11,10 @@ from herder.model.stored.records import (
     BunchRecord,
     EventRecord,
     JobClassRecord,
+    JobGroupRecord,
     JobNew,
     JobParent,
+    JobRangeRecord,
     LogRecord,
     MetaRecord,
     ObservationRecord,
@@ -26,22 +28,13 @@ from herder.model.stored.records import (
     WorkerRecord,
 )
 from herder.model.work.job import JobState
+from herder.store.rows import columns, group_tables
+from herder.store.rows.columns import int_column as _int
+from herder.store.rows.columns import owner_column as _owner
+from herder.store.rows.columns import text_column as _text
 
-metadata = MetaData()
-
-
-def _int(name: str, *, key: bool = False, null: bool = False) -> Column[int]:
-    return Column(name, BigInteger, primary_key=key, nullable=null, autoincrement=False)
-
-
-def _text(name: str, *, key: bool = False, null: bool = False) -> Column[str]:
-    return Column(name, Text, primary_key=key, nullable=null)
-
-
-def _owner(name: str) -> Column[str]:
-    """Added to tables that had rows already."""
-    return Column(name, Text, nullable=False, server_default=text("''"))
-
+metadata = columns.metadata
+job_groups, job_ranges = group_tables.job_groups, group_tables.job_ranges
 
 #: Jobs and batches that name no project are of this one.
 DEFAULT_PROJECT = "default"
@@ -384,6 +377,8 @@ TABLE_OF: dict[type, Table] = {
     AttemptRecord: attempts,
     BatchRecord: batches,
     BunchRecord: bunches,
+    JobGroupRecord: job_groups,
+    JobRangeRecord: job_ranges,
     UsageRecord: usage,
     TotalRecord: totals,
     WorkerRecord: workers,

@@ -47,10 +47,10 @@ class Marks:
             self.paths[job.group] = f"{where}group"
         last = self.runs[-1] if self.runs else None
         count = 1
-        if last is not None and last.place + last.count == place:
-            if (last.group, last.attributes) == (job.group, attributes):
-                self.runs.pop()
-                place, count = last.place, last.count + 1
+        alike = last is not None and (last.group, last.attributes) == (job.group, attributes)
+        if last is not None and alike and last.place + last.count == place:
+            self.runs.pop()
+            place, count = last.place, last.count + 1
         self.runs.append(JobRun(place=place, count=count, group=job.group, attributes=attributes))
 
 

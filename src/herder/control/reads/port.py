@@ -7,7 +7,7 @@ face looks past it into `Core`.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from herder.control.access import users as people
 from herder.control.access.access_check import FLEET, OF_KIND, check
@@ -19,10 +19,12 @@ from herder.control.planning.observation import observe_now
 from herder.control.reads import clusters, drivers, events, fleet, jobs, repeated_requests, sharing, sweeps
 from herder.control.reads.bootstraps import bootstrap_page, check_bootstrap
 from herder.control.reads.driver_checks import check_driver
-from herder.control.reads.ended_jobs import wait_ended
+from herder.control.reads.ended_jobs import wait_ended, wait_job
 from herder.control.reads.explanations import explain, pods
 from herder.control.reads.followed_output import Again, Followers
+from herder.control.reads.groups import group_page, group_view
 from herder.control.reads.metrics import metrics_text
+from herder.control.reads.output import output_of
 from herder.control.reads.search.batches import BatchFilter, list_batches
 from herder.control.reads.search.jobs import list_jobs
 from herder.control.reads.worker_health import worker_health_view
@@ -53,7 +55,7 @@ from herder.wire.resources import (
     Status,
     WorkerView,
 )
-from herder.wire.work import BatchView, EndedJob, JobDetail, JobView
+from herder.wire.work import BatchView, EndedJob, GroupView, JobDetail, JobView
 
 #: A store that has not written for longer than this is not ready.
 READY_S = 5.0
@@ -121,8 +123,7 @@ class Reads:
 
     async def pools(self, who: Principal) -> Page:
         check(who, Action.SEE, FLEET)
-        views = await fleet.pool_views(self._core)
-        return Page(items=views, total=len(views))
+        return _whole(await fleet.pool_views(self._core))
 
     async def pool(self, who: Principal, name: str) -> PoolView:
         check(who, Action.SEE, FLEET)
@@ -177,8 +178,7 @@ class Reads:
 
     def drivers(self, who: Principal) -> Page:
         check(who, Action.SEE, FLEET)
-        views = drivers.driver_views(self._core)
-        return Page(items=views, total=len(views))
+        return _whole(drivers.driver_views(self._core))
 
     async def sweep(self, who: Principal, name: str) -> SweepView:
         check(who, Action.CHANGE, FLEET)
@@ -194,8 +194,7 @@ class Reads:
 
     def clusters(self, who: Principal) -> Page:
         check(who, Action.SEE, FLEET)
-        views = clusters.cluster_views(self._core)
-        return Page(items=views, total=len(views))
+        return _whole(clusters.cluster_views(self._core))
 
     def cluster(self, who: Principal, name: str) -> ClusterView:
         check(who, Action.SEE, FLEET)
@@ -260,8 +259,7 @@ class Reads:
 
     def users(self, who: Principal) -> Page:
         check(who, Action.SEE, OF_KIND[Kind.USER])
-        views = sharing.user_views(self._core, who)
-        return Page(items=views, total=len(views))
+        return _whole(sharing.user_views(self._core, who))
 
     def made_user(self, who: Principal, name: str) -> UserView:
         check(who, Action.SEE, Thing(kind=Kind.USER, owner=name))
@@ -269,12 +267,10 @@ class Reads:
 
     def projects(self, who: Principal) -> Page:
         check(who, Action.SEE, OF_KIND[Kind.PROJECT])
-        views = sharing.project_views(self._core, who)
-        return Page(items=views, total=len(views))
+        return _whole(sharing.project_views(self._core, who))
 
     def tokens(self, who: Principal, *, user: str | None, revoked: bool) -> Page:
-        views = people.token_views(self._core, who, user=user, revoked=revoked)
-        return Page(items=views, total=len(views))
+        return _whole(people.token_views(self._core, who, user=user, revoked=revoked))
 
     # --- work
 
@@ -288,6 +284,12 @@ class Reads:
 
     async def batch(self, who: Principal, number: int) -> BatchView:
         return await jobs.batch_view(self._core, who, number)
+
+    async def groups(self, who: Principal, batch: int, *, after: int | None, limit: int) -> Page:
+        return await group_page(self._core, who, batch, after=after, limit=limit)
+
+    async def group(self, who: Principal, batch: int, path: str) -> GroupView:
+        return await group_view(self._core, who, batch, path)
 
     async def wait_batch(self, again: Again, number: int, seconds: float) -> BatchView:
         view = await self.batch(again(), number)
@@ -305,13 +307,7 @@ class Reads:
         return await jobs.job_detail(self._core, who, number)
 
     async def wait_job(self, again: Again, number: int, seconds: float) -> JobView:
-        # The wait begins before the look, so that the end of the job cannot be missed between them.
-        with self._core.jobs_ended.wait(number) as waiting:
-            view = await jobs.job_view(self._core, again(), number)
-            if not JobState[view.state.upper()].ended:
-                await asyncio.wait({waiting}, timeout=seconds)
-                view = await jobs.job_view(self._core, again(), number)
-        return view
+        return await wait_job(self._core, again, number, seconds)
 
     async def wait_ended(self, again: Again, numbers: Sequence[int], seconds: float) -> list[EndedJob]:
         return await wait_ended(self._core, again, numbers, seconds)
@@ -321,7 +317,7 @@ class Reads:
 
     async def log(self, who: Principal, number: int, attempt: int | None, offset: int) -> str:
         """What it has printed. Raises Refused, also for one that has not started."""
-        return (await jobs.output_of(self._core, who, number, attempt, offset, follow=False)).text
+        return (await output_of(self._core, who, number, attempt, offset, follow=False)).text
 
     async def follow_log(
         self, again: Again, number: int, attempt: int | None, offset: int
@@ -392,6 +388,11 @@ class Reads:
                 yield view
             if page.next is None:
                 return
+
+
+def _whole(views: Sequence[Any]) -> Page:
+    """A list in one piece."""
+    return Page(items=list(views), total=len(views))
 
 
 async def _wait(waiters: Waiters, key: int, seconds: float, over: Callable[[], bool]) -> None:

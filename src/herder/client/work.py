@@ -186,10 +186,12 @@ class Jobs:
         user: str | None = None,
         pool: str | None = None,
         name: str | None = None,
+        group: str | None = None,
         limit: int | None = None,
     ) -> Iterator[JobView]:
-        """`search`: such as `state:failed duration>5m`."""
+        """`search`: such as `state:failed duration>5m`. `group`: of the batch, with those below it."""
         query = {"q": search, "batch": batch, "state": state, "user": user, "pool": pool, "name": name}
+        query["group"] = group
         return pages(self._http, "/jobs", JobView, query, limit=limit)
 
     def cancel(self, job: int, message: str = "", *, dry_run: bool = False) -> Result:

@@ -12,7 +12,8 @@ from herder.control.jobs.resubmission import submission_of
 from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import derived_token
 from herder.control.pools import pool_actions
-from herder.control.reads.jobs import batch_view, effective_state, job_row
+from herder.control.reads.jobs import batch_view, effective_state, job_row, job_with_marks
+from herder.control.reads.marks import NO_MARK
 from herder.control.workers import joining, worker_actions
 from herder.engine.jobs.batch_end import cancel_batch
 from herder.engine.memory.state import BatchLife
@@ -182,9 +183,11 @@ class Commands:
     async def job_again(self, who: Principal, job: int) -> JobSubmission:
         """One that has ended, to be submitted again. Raises Refused."""
         check(who, Action.CREATE, OF_KIND[Kind.JOB])
-        row = await job_row(self._core, who, job)
+        row, marks = await job_with_marks(self._core, who, job)
         check(who, Action.CHANGE, submission.job_thing(row.id, row.user, row.project))
-        return submission_of(self._core, row, effective_state(self._core, row))
+        again = submission_of(self._core, row, effective_state(self._core, row))
+        again.attributes = marks.get(row.range, NO_MARK).attributes
+        return again
 
     async def find_job(self, who: Principal, job: int) -> tuple[JobId, ClassId, BatchId | None]:
         """Before a job is cancelled: its class and batch, which never change. Raises NotKnown."""

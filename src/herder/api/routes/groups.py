@@ -2,7 +2,7 @@
 
 from fastapi import Request
 
-from herder.api.http.replies import path_number, number, page_size
+from herder.api.http.replies import number, page_size, path_number
 from herder.api.http.route_table import DRY_RUN, RouteTable, Write
 from herder.control.reads.visibility import PAGE_MAX
 from herder.model.permissions import Action, Kind, Principal

@@ -7,7 +7,7 @@ from fastapi import Request
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from herder.api.http.bodies import SUBMISSION_BYTES_MAX
-from herder.api.http.replies import bearer, flag, held_s, path_number, number, page_size
+from herder.api.http.replies import bearer, flag, held_s, number, page_size, path_number
 from herder.api.http.route_table import DRY_RUN, Repeat, RouteTable, Write
 from herder.api.routes import ended_jobs, groups
 from herder.control.reads.jobs import PAGE, JobFilter
@@ -94,7 +94,9 @@ def _add_batch_states(front: RouteTable) -> None:
 
     def commit_batch(write: Write) -> Any:
         """Start a batch."""
-        return commands.commit_batch(write.who, path_number(write.request, "batch"), write.changes, write.now_ms)
+        return commands.commit_batch(
+            write.who, path_number(write.request, "batch"), write.changes, write.now_ms
+        )
 
     def cancel_batch(write: Write) -> Result:
         """Cancel all jobs of a batch that have not ended."""
@@ -145,7 +147,9 @@ def _add_batch_holds(front: RouteTable) -> None:
 
     def close_batch(write: Write) -> Result:
         """Accept no more jobs in a batch that was created with keep_open."""
-        return commands.close_batch(write.who, path_number(write.request, "batch"), write.changes, write.now_ms)
+        return commands.close_batch(
+            write.who, path_number(write.request, "batch"), write.changes, write.now_ms
+        )
 
     front.write("POST", "/batches/{batch}/close", close_batch, None, Result, _CHANGE_BATCH, before=find)
     for verb, run in (("hold", hold_batch), ("release", release_batch)):

@@ -28,11 +28,12 @@ API_NAMES = {
     "select": "selector",
     "tolerate": "tolerations",
     "resource": "resources",
+    "attribute": "attributes",
     "input": "inputs",
 }
 _WRITTEN = {api: name for name, api in API_NAMES.items()}
 #: Of these a job adds to what `defaults` says, name by name.
-MERGED = ("env", "select", "resource")
+MERGED = ("env", "select", "resource", "attribute")
 NAMES = tuple(_WRITTEN.get(name, name) for name in JobSubmission.__struct_fields__)
 _TRANSLATED = frozenset({*API_NAMES, *_WRITTEN, "stdin", "cwd"})
 #: Characters of a wrong value that are shown.

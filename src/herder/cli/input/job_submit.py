@@ -65,6 +65,10 @@ _POOL = Annotated[
 _ENV = Annotated[
     list[str] | None, typer.Option("--env", "-e", metavar="K=V", help="Environment variable. Repeatable.")
 ]
+_ATTRIBUTE = Annotated[
+    list[str] | None,
+    typer.Option("--attribute", metavar="K=V", help="Attribute of the job, for searches. Repeatable."),
+]
 _SELECT = Annotated[
     list[str] | None,
     typer.Option("--select", metavar="LABEL=V", help="Only on workers with this label. Repeatable."),
@@ -126,6 +130,7 @@ def submit(
     resource: _RESOURCE = None,
     pool: _POOL = "auto",
     env: _ENV = None,
+    attribute: _ATTRIBUTE = None,
     select: _SELECT = None,
     tolerate: _TOLERATE = None,
     project: _PROJECT = None,
@@ -151,6 +156,7 @@ def submit(
         "command": words,
         "name": name,
         "env": _pairs(env, "--env"),
+        "attribute": _pairs(attribute, "--attribute"),
         "cpu": cpu,
         "cpu_limit": cpu_limit.value if cpu_limit else "",
         "memory": memory,

@@ -67,7 +67,7 @@ class Groups:
 
     def add(self, first: int, count: int, group: Group) -> None:
         """New jobs, whose numbers are higher than those of all before. Their states are counted by `move`."""
-        for each in _upwards(group):
+        for each in upwards(group):
             each.jobs += count
         self.place(first, count, group)
 
@@ -118,7 +118,7 @@ class Groups:
                 self._count(group, old, new, len(piece))
 
     def _count(self, group: Group | None, old: JobState | None, new: JobState, count: int) -> None:
-        for each in _upwards(group):
+        for each in upwards(group):
             if old is not None:
                 each.counts[old] = each.counts.get(old, 0) - count
             each.counts[new] = each.counts.get(new, 0) + count
@@ -167,7 +167,7 @@ def downwards(top: Group) -> Iterator[Group]:
         yield from downwards(each)
 
 
-def _upwards(group: Group | None) -> Iterator[Group]:
+def upwards(group: Group | None) -> Iterator[Group]:
     while group is not None:
         yield group
         group = group.above

@@ -5,7 +5,7 @@ One snapshot, read only. The same for the engine's memory stands in `engine/memo
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from sqlalchemy import Connection, Row, func, select
 
@@ -29,23 +29,17 @@ from herder.store.writing.retention import (
 NAMED = 20
 
 
-def violations(connection: Connection) -> list[str]:
-    """Every broken rule as a sentence; empty when all is well. `connection` is fresh: no statement was run on it yet."""
+def violations(connection: Connection, *, groups: bool = True) -> list[str]:
+    """Every broken rule as a sentence; empty when all is well. `connection` is fresh: no statement was run on it yet. `groups`: with those of
+    job groups."""
     # Without a word, each query would see the rows of another moment, and a busy server would look broken.
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     else:
         connection.exec_driver_sql("BEGIN")
-    checks = (
-        _attempts,
-        _jobs_and_attempts,
-        _workers,
-        _batches,
-        group_violations,
-        _usage,
-        _observations,
-        _totals,
-    )
+    checks: tuple[Callable[[Connection], Iterator[str]], ...]
+    checks = (_attempts, _jobs_and_attempts, _workers, _batches, _usage, _observations, _totals)
+    checks += (group_violations,) if groups else ()
     return [sentence for check in checks for sentence in check(connection)]
 
 

@@ -155,21 +155,18 @@ def submit(
     given: dict[str, Any] = {
         "command": words,
         "name": name,
-        "env": _pairs(env, "--env"),
-        "attribute": _pairs(attribute, "--attribute"),
+        **_all_pairs(env=env, resource=resource, select=select, attribute=attribute),
         "cpu": cpu,
         "cpu_limit": cpu_limit.value if cpu_limit else "",
         "memory": memory,
         "disk": disk,
         "gpu": _gpus(gpu),
         "gpu_model": gpu_model,
-        "resource": _pairs(resource, "--resource"),
         "pool": pool,
         "project": project,
         "priority": _priority(priority),
         "timeout": timeout,
         "retries": retries,
-        "select": _pairs(select, "--select"),
         "tolerate": list(tolerate or ()),
         "cwd": cwd or "",
         "input": list(files or ()),
@@ -251,6 +248,10 @@ def _note_left_behind(say: Session, job: "JobSubmission", inputs: "Inputs") -> N
     ]
     for word in left[:1]:
         say.say(f"{word} is not sent along; add --input {word[2:]} if the job reads it.")
+
+
+def _all_pairs(**options: list[str] | None) -> dict[str, dict[str, str]]:
+    return {name: _pairs(given, f"--{name}") for name, given in options.items()}
 
 
 def _pairs(given: list[str] | None, option: str) -> dict[str, str]:

@@ -391,7 +391,6 @@ class Reads:
 
 
 def _whole(views: Sequence[Any]) -> Page:
-    """A list in one piece."""
     return Page(items=list(views), total=len(views))
 
 

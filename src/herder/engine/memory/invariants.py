@@ -17,8 +17,8 @@ from herder.model.work.job import JobState
 from herder.model.work.sharing import NOTHING, Amounts, amounts_of
 
 
-def violations(state: EngineState) -> list[str]:
-    """Every broken rule as a sentence; empty when all is well."""
+def violations(state: EngineState, *, groups: bool = True) -> list[str]:
+    """Every broken rule as a sentence; empty when all is well. `groups`: with those of job groups."""
     return [
         *_workers(state),
         *_drains(state),
@@ -27,7 +27,7 @@ def violations(state: EngineState) -> list[str]:
         *_counts(state),
         *_delayed(state),
         *_accepting(state),
-        *group_violations(state),
+        *(group_violations(state) if groups else ()),
         *_users(state),
     ]
 

@@ -334,11 +334,10 @@ class ReadyQueue:
             for batch, job, at in reversed(list(segment.jobs())):
                 self._insert(Segment(batch, range(job, job + 1), at))
 
-    def of_batch(self, batch: BatchId) -> Iterator[int]:
-        """Its jobs, one by one."""
+    def jobs(self) -> Iterator[tuple[BatchId | None, int]]:
+        """All that wait, one by one, with their batches."""
         for segment in self._segments:
-            if segment.batch == batch:
-                yield from (job for _, job, _ in segment.jobs() if job not in self._withdrawn)
+            yield from ((of, job) for of, job, _ in segment.jobs() if job not in self._withdrawn)
 
     def of_no_batch(self, most: int) -> list[int]:
         """The first jobs that are of no batch, up to so many."""

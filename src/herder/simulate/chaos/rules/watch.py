@@ -161,11 +161,15 @@ class Watch:
                 f"User {LIMITED_USER} has {used / 1000:g} cores in use; the quota is {LIMITED_CPU}.",
             )
         self.take_all((GROUP_COUNTS, each) for each in groups_in_memory(server.core.state))
-        self.take_all(("memory is consistent", each) for each in memory_violations(server.core.state))
+        self.take_all(
+            ("memory is consistent", each) for each in memory_violations(server.core.state, groups=False)
+        )
 
     def store(self) -> None:
         with self._world.engine.connect() as connection:
-            self.take_all(("rows are consistent", each) for each in stored_violations(connection))
+            self.take_all(
+                ("rows are consistent", each) for each in stored_violations(connection, groups=False)
+            )
             self.take_all((GROUP_COUNTS, each) for each in groups_in_rows(connection))
 
     def take_all(self, found: Iterable[tuple[str, str]]) -> None:

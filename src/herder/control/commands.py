@@ -165,7 +165,7 @@ class Commands:
         dry_run: bool,
     ) -> Result:
         text = groups.cancel(self._core, who, batch, path, changes, now_ms, message=message, dry_run=dry_run)
-        return Result(object=f"batch/{batch}/group/{path}", text=text, dry_run=dry_run)
+        return Result(object=f"batch/{batch}", text=text, dry_run=dry_run)
 
     def try_batch(self, who: Principal, body: BatchCreate) -> Result:
         """The dry run of `create_batch`: the same refusals, and nothing is kept. So are the two below."""

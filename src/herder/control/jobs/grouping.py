@@ -19,6 +19,7 @@ from herder.control.kernel.bounds.limits import (
 )
 from herder.engine.jobs.groups import JobRun, NewGroup
 from herder.engine.memory.state import BatchLife
+from herder.model.values.phrases import counted
 from herder.wire.work import GroupCreate, JobSubmission
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -71,8 +72,8 @@ def check_path(path: str, where: str) -> None:
             raise Invalid(
                 f"{name[:100]!r} is not a valid name of a group.",
                 field=where,
-                hint=f"Use at most {GROUP_NAME} letters, digits, dots, dashes and underscores, beginning with a letter or digit; a slash "
-                "stands between a group and one below it: align/sample-1.",
+                hint=f"Use at most {GROUP_NAME} letters, digits, dots, dashes and underscores, beginning with a letter or digit. Separate a group "
+                "and one below with a slash: align/sample-1.",
             )
 
 
@@ -126,7 +127,7 @@ def _check_number(batch: BatchLife, named: dict[str, str]) -> None:
         paths.update("/".join(names[: count + 1]) for count in range(len(names)))
     if len(paths) > GROUPS_PER_BATCH:
         raise TooLarge(
-            f"The batch would have {len(paths):,} groups; the maximum is {GROUPS_PER_BATCH:,}.",
+            f"The batch would have {counted(len(paths), 'group')}; the maximum is {GROUPS_PER_BATCH:,}.",
             field="jobs",
             hint="Use attributes for what needs no counts and is not cancelled together.",
         )

@@ -217,3 +217,27 @@ def test_what_is_wrong_is_refused_before_anything_is_sent(
 ) -> None:
     with pytest.raises((ValueError, TypeError), match=says):
         wrong(Batch(client=place[1]))
+
+
+def test_jobs_are_in_groups_with_attributes_and_one_group_is_cancelled(new: Callable[..., Batch]) -> None:
+    batch = new("groups", attributes={"team": "x"})
+    align = batch.group("align", cancel_after_n_failures=5)
+    align.group("one").new_job("quick", attributes={"sample": "17"}).command("true")
+    assert batch.group("align").path == align.path
+    slow = align.group("two").new_job("slow").command("sleep 300")
+    batch.new_job("after").command("true").depends_on(slow)
+    submitted = batch.submit()
+    assert {path: each.jobs for path, each in submitted.groups().items()} == {
+        "align": 2,
+        "align/one": 1,
+        "align/two": 1,
+    }
+    assert [(job.key, job.attributes) for job in submitted.jobs(group="align/one")] == [
+        ("quick", {"sample": "17"})
+    ]
+    submitted.cancel("too slow", group="align/two")
+    view = submitted.wait(60)
+    assert view.counts == {"succeeded": 1, "cancelled": 1, "skipped": 1}
+    assert submitted.groups()["align/two"].state == "cancelled"
+    with pytest.raises(ValueError, match="other settings"):
+        batch.group("align", cancel_after_n_failures=6)

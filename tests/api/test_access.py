@@ -40,6 +40,9 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("post", "/batches/{batch}/commit"): ("user", CHANGE),
     ("post", "/batches/{batch}/cancel"): ("user", CHANGE),
     ("get", "/batches/{batch}/wait"): ("viewer", SEE),
+    ("get", "/batches/{batch}/groups"): ("viewer", SEE),
+    ("get", "/batches/{batch}/groups/{path}"): ("viewer", SEE),
+    ("post", "/batches/{batch}/groups/{path}/cancel"): ("user", CHANGE),
     **{("post", f"/batches/{{batch}}/{verb}"): ("user", CHANGE) for verb in ("hold", "release", "retry", "close")},
     ("get", "/callbacks"): ("viewer", ALL),
     ("get", "/callbacks/secret"): ("user", USERS),
@@ -143,6 +146,7 @@ def concrete(path: str, owner: httpx.Client | None = None) -> str:
         path = path.replace("{token}", owner.post("/tokens", json={}).json()["id"])
     for name, value in (
         ("batch", "77777"),
+        ("path", "none"),
         ("job", "77777"),
         ("pool", "none"),
         ("worker", "none"),

@@ -42,6 +42,10 @@ def open_batch(server: Server) -> int:
     return int(server.http.post("/batches", json={"jobs": [JOB]}).json()["id"])
 
 
+def grouped_batch(server: Server) -> int:
+    return int(server.http.post("/batches", json={"jobs": [{**JOB, "group": "a/b"}]}).json()["id"])
+
+
 def ended_job(server: Server) -> int:
     job = int(server.http.post("/jobs", json=JOB).json()["first_job"])
     server.http.post(f"/jobs/{job}/cancel", json={}).raise_for_status()
@@ -143,6 +147,10 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
     ),
     "a commit": ("POST /batches/{batch}/commit", lambda s: (f"/batches/{open_batch(s)}/commit", None)),
     "a cancelled batch": ("POST /batches/{batch}/cancel", lambda s: (f"/batches/{open_batch(s)}/cancel", {})),
+    "a cancelled group": (
+        "POST /batches/{batch}/groups/{path}/cancel",
+        lambda s: (f"/batches/{grouped_batch(s)}/groups/a/b/cancel", {}),
+    ),
     "a cancelled job": (
         "POST /jobs/{job}/cancel",
         lambda s: (f"/jobs/{s.http.post('/jobs', json=JOB).json()['first_job']}/cancel", {}),

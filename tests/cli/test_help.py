@@ -36,7 +36,7 @@ def test_the_commands_are_those_of_the_specification() -> None:
         "driver list", "driver get", "driver check", "driver freeze", "driver unfreeze", "driver forget",
         "worker list", "worker get", "worker add", "worker cordon", "worker uncordon", "worker drain", "worker extend",
         "worker remove", "worker console", "worker health",
-        "batch submit", "batch list", "batch get", "batch wait", "batch cancel",
+        "batch submit", "batch list", "batch get", "batch wait", "batch cancel", "batch groups",
         "batch hold", "batch release", "batch retry", "batch delete", "batch add", "batch close", "job hold", "job release",
         "callback list", "callback retry", "callback secret",
         "job submit", "job list", "job get", "job logs", "job wait", "job explain", "job cancel", "job retry",

@@ -221,3 +221,20 @@ def test_an_output_without_its_url_is_refused(api: FakeApi, herder: Herder) -> N
     assert done.code == Code.USAGE
     assert "'out.txt' is not an output; write PATH=URL" in done.err
     assert api.bodies("/api/v1/jobs") == []
+
+
+def test_groups_and_attributes_of_a_file(herder: Herder, api: FakeApi, tmp_path: Path) -> None:
+    (tmp_path / "j.yaml").write_text(
+        "groups: [{path: a, cancel_after_failures: 2}]\n"
+        "attributes: {team: x}\n"
+        "defaults: {group: a, attribute: {lane: '4', run: r}}\n"
+        "jobs: [{command: [b], group: a/b, attribute: {run: s}}, {command: [c]}]\n"
+    )
+    assert herder("batch", "submit", "j.yaml", "--attribute", "when=now").code == 0
+    body = api.bodies("/api/v1/batches")[-1]
+    assert body["attributes"] == {"team": "x", "when": "now"}
+    assert body["groups"] == [{"path": "a", "cancel_after_failures": 2}]
+    assert [(job["group"], job["attributes"]) for job in body["jobs"]] == [
+        ("a/b", {"lane": "4", "run": "s"}),
+        ("a", {"lane": "4", "run": "r"}),
+    ]

@@ -244,3 +244,27 @@ def test_urls_that_cannot_be_are_refused_at_once(new: Callable[..., Batch]) -> N
         batch.read_input("s3://data/*.txt")
     with pytest.raises(ValueError, match="is not a URL of data"):
         batch.write_output(batch.new_job().ofile, "ftp://host/x")
+
+
+def test_jobs_are_in_groups_with_attributes_and_one_group_is_cancelled(new: Callable[..., Batch]) -> None:
+    batch = new("groups", attributes={"team": "x"})
+    align = batch.group("align", cancel_after_n_failures=5)
+    align.group("one").new_job("quick", attributes={"sample": "17"}).command("true")
+    assert batch.group("align").path == align.path
+    slow = align.group("two").new_job("slow").command("sleep 300")
+    batch.new_job("after").command("true").depends_on(slow)
+    submitted = batch.submit()
+    assert {path: each.jobs for path, each in submitted.groups().items()} == {
+        "align": 2,
+        "align/one": 1,
+        "align/two": 1,
+    }
+    assert [(job.key, job.attributes) for job in submitted.jobs(group="align/one")] == [
+        ("quick", {"sample": "17"})
+    ]
+    submitted.cancel("too slow", group="align/two")
+    view = submitted.wait(60)
+    assert view.counts == {"succeeded": 1, "cancelled": 1, "skipped": 1}
+    assert submitted.groups()["align/two"].state == "cancelled"
+    with pytest.raises(ValueError, match="other settings"):
+        batch.group("align", cancel_after_n_failures=6)

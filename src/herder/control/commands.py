@@ -7,12 +7,13 @@ it replies. Those that are `async` look something up or commit by themselves. No
 from herder.control.access import sessions, users
 from herder.control.access.access_check import OF_KIND, check
 from herder.control.drivers import driver_actions, sweep_decisions
-from herder.control.jobs import callbacks, cancellation, deleting, holding, retrying, submission
+from herder.control.jobs import callbacks, cancellation, deleting, groups, holding, retrying, submission
 from herder.control.jobs.resubmission import submission_of
 from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import derived_token
 from herder.control.pools import pool_actions
-from herder.control.reads.jobs import batch_view, effective_state, job_row
+from herder.control.reads.jobs import batch_view, effective_state, job_row, job_with_marks
+from herder.control.reads.marks import NO_MARK
 from herder.control.workers import joining, worker_actions
 from herder.engine.jobs.batch_end import cancel_batch
 from herder.engine.memory.state import BatchLife
@@ -137,7 +138,7 @@ class Commands:
             await batch_view(self._core, who, batch)
 
     def add_jobs(self, who: Principal, batch: int, body: JobsAdd, changes: Changes, now_ms: int) -> JobsAdded:
-        return submission.add(self._core, who, batch, body.jobs, changes, now_ms)
+        return submission.add(self._core, who, batch, body, changes, now_ms)
 
     def commit_batch(self, who: Principal, batch: int, changes: Changes, now_ms: int) -> BatchLife:
         return submission.commit(self._core, who, batch, changes, now_ms)
@@ -152,12 +153,26 @@ class Commands:
         text = submission.cancel(self._core, who, batch, changes, now_ms, message=message, dry_run=dry_run)
         return Result(object=f"batch/{batch}", text=text, dry_run=dry_run)
 
+    def cancel_group(
+        self,
+        who: Principal,
+        batch: int,
+        path: str,
+        changes: Changes,
+        now_ms: int,
+        *,
+        message: str,
+        dry_run: bool,
+    ) -> Result:
+        text = groups.cancel(self._core, who, batch, path, changes, now_ms, message=message, dry_run=dry_run)
+        return Result(object=f"batch/{batch}", text=text, dry_run=dry_run)
+
     def try_batch(self, who: Principal, body: BatchCreate) -> Result:
         """The dry run of `create_batch`: the same refusals, and nothing is kept. So are the two below."""
         return submission.try_create(self._core, who, body)
 
     def try_jobs(self, who: Principal, batch: int, body: JobsAdd) -> Result:
-        return submission.try_add(self._core, who, batch, body.jobs)
+        return submission.try_add(self._core, who, batch, body)
 
     def try_job(self, who: Principal, body: JobSubmission) -> Result:
         return submission.try_submit(self._core, who, body)
@@ -168,9 +183,11 @@ class Commands:
     async def job_again(self, who: Principal, job: int) -> JobSubmission:
         """One that has ended, to be submitted again. Raises Refused."""
         check(who, Action.CREATE, OF_KIND[Kind.JOB])
-        row = await job_row(self._core, who, job)
+        row, marks = await job_with_marks(self._core, who, job)
         check(who, Action.CHANGE, submission.job_thing(row.id, row.user, row.project))
-        return submission_of(self._core, row, effective_state(self._core, row))
+        again = submission_of(self._core, row, effective_state(self._core, row))
+        again.attributes = marks.get(row.range, NO_MARK).attributes
+        return again
 
     async def find_job(self, who: Principal, job: int) -> tuple[JobId, ClassId, BatchId | None]:
         """Before a job is cancelled: its class and batch, which never change. Raises NotKnown."""

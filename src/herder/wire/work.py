@@ -68,6 +68,20 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     affinity: list["Expression"] = []
     """What labels of a worker must be, beyond the selector: all of these hold."""
     sleep_ms: int = 0
+    group: str = ""
+    """Of the batch: `align`, or `align/sample-1` for one below it. A group that there is not yet is made."""
+    attributes: dict[str, str] = {}
+    """What people want to find it by; the job does not see them."""
+
+
+class GroupCreate(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A job group with settings. Groups without are made by the first job that names them."""
+
+    path: str
+    """Names with slashes between them; a group above that there is not yet is made."""
+    attributes: dict[str, str] = {}
+    cancel_after_failures: int | None = None
+    """The group is cancelled when so many of its jobs have failed, those of the groups below counted."""
 
 
 class BatchCreate(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -79,6 +93,7 @@ class BatchCreate(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
     """At most so many of its jobs are queued or run at once; the others wait for their turn."""
     keep_open: bool = False
     """Jobs may be added also after the commit, and the batch does not end before it is closed."""
+    groups: list[GroupCreate] = []
     callback: str = ""
     """A URL that is called with a signed message when the batch has ended."""
     jobs: list[JobSubmission] = []
@@ -90,8 +105,9 @@ class BatchCreate(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
     """And where those of them stand that this call names."""
 
 
-class JobsAdd(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class JobsAdd(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     jobs: list[JobSubmission]
+    groups: list[GroupCreate] = []
 
 
 class JobsAdded(msgspec.Struct, kw_only=True):
@@ -122,6 +138,19 @@ class BatchView(msgspec.Struct, kw_only=True):
     """Jobs can be added: it is not committed, or was created with `keep_open` and is not closed."""
     callback: CallbackView | None = None
     """The message about its end; in lists always None."""
+
+
+class GroupView(msgspec.Struct, kw_only=True):
+    """A job group; what is said includes the groups below it."""
+
+    batch: int
+    path: str
+    state: Literal["open", "running", "succeeded", "failed", "cancelled"]
+    jobs: int
+    counts: dict[str, int]
+    """By job state."""
+    attributes: dict[str, str]
+    cancel_after_failures: int | None
 
 
 class AttemptView(msgspec.Struct, kw_only=True):
@@ -168,6 +197,9 @@ class JobView(msgspec.Struct, kw_only=True):
     resources: dict[str, int] = {}
     retry_at: str | None = None
     """A worker failed it: it is not tried again before this time."""
+    group: str = ""
+    """The path of its job group; empty: it is in none."""
+    attributes: dict[str, str] = {}
 
 
 class JobDetail(JobView, kw_only=True):

@@ -269,7 +269,7 @@ class RouteTable:
         self.operations.append(
             Operation(
                 method=method.lower(),
-                path=path,
+                path=path.replace(":path}", "}"),
                 summary=summary,
                 body=body,
                 answer=answer,

@@ -29,11 +29,12 @@ API_NAMES = {
     "select": "selector",
     "tolerate": "tolerations",
     "resource": "resources",
+    "attribute": "attributes",
     "input": "inputs",
 }
 _WRITTEN = {api: name for name, api in API_NAMES.items()}
 #: Of these a job adds to what `defaults` says, name by name.
-MERGED = ("env", "select", "resource")
+MERGED = ("env", "select", "resource", "attribute")
 #: Together they are the field `data` of the API, as are inputs that are URLs.
 _OF_DATA = ("save", "always_copy_output")
 NAMES = (*(_WRITTEN.get(name, name) for name in JobSubmission.__struct_fields__), *_OF_DATA)

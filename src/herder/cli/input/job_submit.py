@@ -66,6 +66,10 @@ _POOL = Annotated[
 _ENV = Annotated[
     list[str] | None, typer.Option("--env", "-e", metavar="K=V", help="Environment variable. Repeatable.")
 ]
+_ATTRIBUTE = Annotated[
+    list[str] | None,
+    typer.Option("--attribute", metavar="K=V", help="Attribute of the job, for searches. Repeatable."),
+]
 _SELECT = Annotated[
     list[str] | None,
     typer.Option("--select", metavar="LABEL=V", help="Only on workers with this label. Repeatable."),
@@ -139,6 +143,7 @@ def submit(
     resource: _RESOURCE = None,
     pool: _POOL = "auto",
     env: _ENV = None,
+    attribute: _ATTRIBUTE = None,
     select: _SELECT = None,
     tolerate: _TOLERATE = None,
     project: _PROJECT = None,
@@ -166,20 +171,18 @@ def submit(
     given: dict[str, Any] = {
         "command": words,
         "name": name,
-        "env": _pairs(env, "--env"),
+        **_all_pairs(env=env, resource=resource, select=select, attribute=attribute),
         "cpu": cpu,
         "cpu_limit": cpu_limit.value if cpu_limit else "",
         "memory": memory,
         "disk": disk,
         "gpu": _gpus(gpu),
         "gpu_model": gpu_model,
-        "resource": _pairs(resource, "--resource"),
         "pool": pool,
         "project": project,
         "priority": _priority(priority),
         "timeout": timeout,
         "retries": retries,
-        "select": _pairs(select, "--select"),
         "tolerate": list(tolerate or ()),
         **_files(cwd, stdin, files, save, always=always_copy_output),
         **_contained(image, pull),
@@ -267,6 +270,10 @@ def _note_left_behind(say: Session, job: "JobSubmission", inputs: "Inputs") -> N
     ]
     for word in left[:1]:
         say.say(f"{word} is not sent along; add --input {word[2:]} if the job reads it.")
+
+
+def _all_pairs(**options: list[str] | None) -> dict[str, dict[str, str]]:
+    return {name: _pairs(given, f"--{name}") for name, given in options.items()}
 
 
 def _pairs(given: list[str] | None, option: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from herder.client import clock
+from herder.client.batch.group import JobGroup
 from herder.client.batch.job import Job
 from herder.client.batch.resources import (
     FOLDER_VARIABLE,
@@ -29,7 +30,7 @@ from herder.client.connection import connect
 from herder.client.errors import InvalidError
 from herder.wire.data import DataPath, read_url
 from herder.wire.exchange import ContainerOptions, Mount
-from herder.wire.work import BatchCreate, JobSubmission
+from herder.wire.work import BatchCreate, GroupCreate, JobSubmission
 
 _ON_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 
@@ -74,6 +75,7 @@ class Batch:
         self._project = project
         self._attributes = dict(attributes or {})
         self._cancel_after, self._callback = cancel_after_n_failures, callback
+        self._groups: dict[str, GroupCreate] = {}
         said = {
             "cpu": default_cpu,
             "memory": default_memory,
@@ -95,13 +97,31 @@ class Batch:
 
     def new_job(self, name: str | None = None, *, attributes: Mapping[str, str] | None = None) -> Job:
         """A job of this batch; it runs what its `command` says."""
-        if attributes:
-            raise TypeError("Jobs have no attributes yet. Give the attributes to the batch.")
-        job = self._job_type(self, len(self.jobs), name, self._defaults)
+        said = {"attributes": dict(attributes)} if attributes else {}
+        job = self._job_type(self, len(self.jobs), name, {**self._defaults, **said})
         self.jobs.append(job)
         return job
 
     new_bash_job = new_job
+
+    def group(
+        self,
+        path: str,
+        *,
+        attributes: Mapping[str, str] | None = None,
+        cancel_after_n_failures: int | None = None,
+    ) -> JobGroup:
+        """A job group: jobs that are counted, and can be cancelled, together. `path`: a name, or names with slashes between them for one
+        below others. Asked for again without settings it is the same group. `cancel_after_n_failures` cancels what of it has not ended after so many failed
+        jobs."""
+        made = GroupCreate(
+            path=path, attributes=dict(attributes or {}), cancel_after_failures=cancel_after_n_failures
+        )
+        settled = bool(made.attributes) or made.cancel_after_failures is not None
+        before = self._groups.setdefault(path, made)
+        if settled and before != made:
+            raise ValueError(f"Group {path} was made with other settings. Give the settings once.")
+        return JobGroup(self, path)
 
     def read_input(self, path: str | Path) -> InputFile:
         """A URL (s3, gs, az, http, https, file), whose file each job that names it downloads, or a path that all workers see. Raises
@@ -199,6 +219,7 @@ class Batch:
             project=self._project,
             attributes=self._attributes,
             cancel_after_failures=self._cancel_after,
+            groups=list(self._groups.values()),
             callback=self._callback,
         )
 

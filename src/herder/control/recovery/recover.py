@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection, Row, func, select
 
 from herder.control.access.tokens import Directory
-from herder.control.kernel.jobs.batch_rows import life_of_row
+from herder.control.kernel.jobs.batch_rows import groups_of_batch, life_of_row
 from herder.control.recovery.batches import recover_accepting, recover_parents
 from herder.control.recovery.history import (
     UNENDED,
@@ -27,6 +27,7 @@ from herder.engine.attempts.attempt import ENDED_BY_ITSELF
 from herder.engine.clock_step import begin_anew, latest_ms, went_back
 from herder.engine.jobs import backoff
 from herder.engine.jobs.classes import CLASSES_MAX
+from herder.engine.jobs.groups import withdraws
 from herder.engine.memory import worker_node, worker_repair
 from herder.engine.memory.forgotten_time import take_numbers
 from herder.engine.memory.state import (
@@ -150,8 +151,12 @@ def _projects(connection: Connection, state: EngineState) -> None:
 
 def _batches(connection: Connection, state: EngineState) -> None:
     query = select(t.batches).where(t.batches.c.ended_at_ms.is_(None))
-    for row in connection.execute(query):
-        state.batches[BatchId(row.id)] = life_of_row(row)
+    live = select(t.batches.c.id).where(t.batches.c.ended_at_ms.is_(None))
+    grouped = select(t.job_groups.c.batch_id).where(t.job_groups.c.batch_id.in_(live)).distinct()
+    with_groups = set(connection.execute(grouped).scalars())
+    for row in connection.execute(query).all():
+        groups = groups_of_batch(connection, row.id) if row.id in with_groups else None
+        state.batches[BatchId(row.id)] = life_of_row(row, groups)
 
 
 def _workers(connection: Connection, state: EngineState, directory: Directory) -> None:
@@ -259,7 +264,7 @@ def _attempts(connection: Connection, state: EngineState) -> None:
             started_at_ms=row.started_at_ms,
             preempted_for=row.message if row.cause == Cause.PREEMPTED else "",
             cancelling=row.cause == Cause.CANCELLED
-            or (batch is not None and batch.cancelled and not job_class.always_run),
+            or (batch is not None and withdraws(batch, row.job_id) and not job_class.always_run),
         )
         state.live[attempt.job] = worker.live[attempt.job] = attempt
         worker.unacked[attempt.job] = 0

@@ -10,6 +10,7 @@ EVENT_KINDS = frozenset(
         "batch.committed",
         "batch.deleted",
         "batch.ended",
+        "batch.group_cancelled",
         "batch.held",
         "batch.released",
         "batch.retried",

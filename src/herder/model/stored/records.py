@@ -108,6 +108,29 @@ class BunchRecord(NamedTuple):
     fingerprint: str | None
 
 
+class JobGroupRecord(NamedTuple):
+    """`id` is unique in the batch. Counts include those of the groups below."""
+
+    batch_id: int
+    id: int
+    path: str
+    attributes: str
+    cancel_after_failures: int | None
+    cancelled: int
+    counts: str
+    jobs: int
+
+
+class JobRangeRecord(NamedTuple):
+    """Jobs that follow one another and have the same group and attributes; those that have neither are in no range."""
+
+    first_job: int
+    jobs: int
+    batch_id: int | None
+    group_id: int | None
+    attributes: str
+
+
 class CallbackRecord(NamedTuple):
     """A message about the end of a batch, to be sent to a URL (see `engine/jobs/callbacks.py`)."""
 
@@ -305,6 +328,8 @@ Record = (
     | TokenRecord
     | SessionRecord
     | BunchRecord
+    | JobGroupRecord
+    | JobRangeRecord
     | CallbackRecord
     | TotalRecord
     | MetaRecord
@@ -330,6 +355,8 @@ KEYS: dict[type, int] = {
     TokenRecord: 1,
     SessionRecord: 2,
     BunchRecord: 1,
+    JobGroupRecord: 2,
+    JobRangeRecord: 1,
     CallbackRecord: 1,
     TotalRecord: 1,
     MetaRecord: 1,

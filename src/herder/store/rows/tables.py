@@ -12,8 +12,10 @@ from herder.model.stored.records import (
     CallbackRecord,
     EventRecord,
     JobClassRecord,
+    JobGroupRecord,
     JobNew,
     JobParent,
+    JobRangeRecord,
     LogRecord,
     MetaRecord,
     ObservationRecord,
@@ -27,10 +29,11 @@ from herder.model.stored.records import (
     WorkerRecord,
 )
 from herder.model.work.job import JobState
-from herder.store.rows import callback_table, columns
+from herder.store.rows import callback_table, columns, group_tables
 
 metadata = columns.metadata
 _int, _text, _owner = columns.number, columns.words, columns.later
+job_groups, job_ranges = group_tables.job_groups, group_tables.job_ranges
 
 #: Jobs and batches that name no project are of this one.
 DEFAULT_PROJECT = "default"
@@ -377,6 +380,8 @@ TABLE_OF: dict[type, Table] = {
     AttemptRecord: attempts,
     BatchRecord: batches,
     BunchRecord: bunches,
+    JobGroupRecord: job_groups,
+    JobRangeRecord: job_ranges,
     CallbackRecord: callbacks,
     UsageRecord: usage,
     TotalRecord: totals,

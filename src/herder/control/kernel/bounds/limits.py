@@ -46,6 +46,13 @@ ATTRIBUTES_COUNT = 64
 ATTRIBUTE_KEY_BYTES = 128
 ATTRIBUTE_VALUE_BYTES = 4_096
 ATTRIBUTES_BYTES = 16 * 1024
+JOB_ATTRIBUTES_COUNT = 32
+JOB_ATTRIBUTE_KEY_BYTES = 63
+JOB_ATTRIBUTE_VALUE_BYTES = 256
+#: Job groups of a batch, each of which stays in memory while the batch runs; how deep they are nested; characters of a name.
+GROUPS_PER_BATCH = 10_000
+GROUP_DEPTH = 5
+GROUP_NAME = 63
 FAILURES_MAX = PARALLEL_MAX = 1_000_000_000
 #: Settings of a pool, and of how the fleet is shared, in one call.
 SETTINGS_DEPTH = 32
@@ -97,6 +104,12 @@ TABLE: tuple[tuple[str, str, int], ...] = (
     ("attributes: a key", f"{ATTRIBUTE_KEY_BYTES} bytes", 422),
     ("attributes: a value", f"{ATTRIBUTE_VALUE_BYTES:,} bytes", 422),
     ("attributes of a batch together", f"{ATTRIBUTES_BYTES // 1024} KiB", 413),
+    ("attributes of a job", f"{JOB_ATTRIBUTES_COUNT}", 422),
+    ("attributes of a job: a key", f"{JOB_ATTRIBUTE_KEY_BYTES} bytes", 422),
+    ("attributes of a job: a value", f"{JOB_ATTRIBUTE_VALUE_BYTES} bytes", 422),
+    ("job groups of a batch", f"{GROUPS_PER_BATCH:,}", 413),
+    ("job groups: nesting", f"{GROUP_DEPTH} levels", 422),
+    ("job groups: a name", f"{GROUP_NAME} characters", 422),
     ("settings in herder apply: nesting", f"{SETTINGS_DEPTH} levels", 422),
     ("settings in herder apply: values in one call", f"{SETTINGS_VALUES:,}", 413),
     ("users", f"{USERS_MAX:,}", 429),
@@ -151,23 +164,28 @@ def check_requirements(total: int, where: str) -> None:
         )
 
 
-def check_attributes(attributes: Mapping[str, str]) -> None:
-    check_count(len(attributes), ATTRIBUTES_COUNT, "attributes")
+#: Of attributes: how many, bytes of a key and of a value.
+OF_BATCH = (ATTRIBUTES_COUNT, ATTRIBUTE_KEY_BYTES, ATTRIBUTE_VALUE_BYTES)
+OF_JOB = (JOB_ATTRIBUTES_COUNT, JOB_ATTRIBUTE_KEY_BYTES, JOB_ATTRIBUTE_VALUE_BYTES)
+
+
+def check_attributes(
+    attributes: Mapping[str, str], path: str = "attributes", most_of: tuple[int, int, int] = OF_BATCH
+) -> None:
+    check_count(len(attributes), most_of[0], path)
     total = 0
     for key, value in attributes.items():
         sizes = len(key.encode(errors="replace")), len(value.encode(errors="replace"))
-        for size, most, what in zip(
-            sizes, (ATTRIBUTE_KEY_BYTES, ATTRIBUTE_VALUE_BYTES), ("key", "value"), strict=True
-        ):
+        for size, most, what in zip(sizes, most_of[1:], ("key", "value"), strict=True):
             if size > most:
                 raise Invalid(
-                    f"The {what} has {size:,} bytes; the maximum is {most:,}.", field=f"attributes.{key[:50]}"
+                    f"The {what} has {size:,} bytes; the maximum is {most:,}.", field=f"{path}.{key[:50]}"
                 )
         total += sum(sizes)
     if total > ATTRIBUTES_BYTES:
         raise TooLarge(
             f"The attributes have {total:,} bytes together; the maximum is {ATTRIBUTES_BYTES:,}.",
-            field="attributes",
+            field=path,
             hint="Store large values elsewhere and put their address into an attribute.",
         )
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from herder.wire.exchange import ContainerOptions
+from herder.wire.exchange import ContainerOptions, SecretUse
 
 
 class Expression(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -51,6 +51,8 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     image: str = ""
     """Runs in a container of this image; `command` may be empty then: what the image starts."""
     container: ContainerOptions | None = None
+    secrets: list[SecretUse] = []
+    """Secrets that each attempt gets: [{name: db, env: DB_PASSWORD}, {name: key, file: keys/id}]."""
     timeout_s: float | None = None
     retries: int = 0
     attempts_max: int = 20

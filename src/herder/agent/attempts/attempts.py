@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from msgspec import structs
 
-from herder.agent.attempts.fetching import FetchInputs
+from herder.agent.attempts.fetching import Fetched, FetchInputs
 from herder.agent.attempts.outbox import Key, Outbox
 from herder.agent.environment.settings import AgentSettings
 from herder.agent.machine.health import Health
@@ -41,6 +41,7 @@ _LOG = logging.getLogger(__name__)
 _EARLIER_S = 1.0
 _DRAINED = Verdict("failed", Cause.DRAINED, "The worker was stopping before this attempt started.")
 _CANCELLED = Verdict("cancelled", Cause.CANCELLED, "")
+NOTHING = Fetched(None)
 
 
 @dataclass(slots=True)
@@ -229,13 +230,13 @@ class Attempts(Report):
             self._start((held.assignment.job, held.assignment.attempt), held)
 
     def _start(self, key: Key, held: _Held) -> None:
-        if held.assignment.fetch:
+        if held.assignment.fetch or held.assignment.secrets:
             held.running = self._fetching.begin(
                 held.assignment, lambda outcome: self._fetched(key, held, outcome)
             )
             self._take_place(key, held)
             return
-        outcome = self._outcome(held.assignment, None)
+        outcome = self._outcome(held.assignment, NOTHING)
         if isinstance(outcome, Finished):
             self._held.pop(key, None)
             self._outbox.add_finished(outcome)
@@ -244,13 +245,14 @@ class Attempts(Report):
         self._take_place(key, held)
         self._runs(key, held, outcome)
 
-    def _fetched(self, key: Key, held: _Held, inputs: str | Verdict) -> None:
-        """`inputs`: the path of the file, or why there is none."""
-        if isinstance(inputs, Verdict):
-            self.ended(ended_now(held.assignment, inputs, self._ports.clock.now_ms()))
+    def _fetched(self, key: Key, held: _Held, fetched: Fetched | Verdict) -> None:
+        """`fetched`: what came, or why nothing did."""
+        if isinstance(fetched, Verdict):
+            self.ended(ended_now(held.assignment, fetched, self._ports.clock.now_ms()))
             return
-        outcome = self._outcome(held.assignment, inputs)
-        self._fetching.discard(inputs)
+        outcome = self._outcome(held.assignment, fetched)
+        if fetched.inputs is not None:
+            self._fetching.discard(fetched.inputs)
         if isinstance(outcome, Finished):
             self.ended(outcome)
         else:
@@ -265,8 +267,8 @@ class Attempts(Report):
         held.running = running
         asyncio.get_running_loop().call_later(self._settings.started_delay_s, self._note_start, key, running)
 
-    def _outcome(self, assignment: Assignment, inputs: str | None) -> Finished | Running:
-        outcome = self._start_in_runtime(assignment, inputs)
+    def _outcome(self, assignment: Assignment, fetched: Fetched) -> Finished | Running:
+        outcome = self._start_in_runtime(assignment, fetched)
         if (
             self._health is not None
             and isinstance(outcome, Finished)
@@ -275,10 +277,10 @@ class Attempts(Report):
             self._health.start_failed()
         return outcome
 
-    def _start_in_runtime(self, assignment: Assignment, inputs: str | None) -> Finished | Running:
+    def _start_in_runtime(self, assignment: Assignment, fetched: Fetched) -> Finished | Running:
         try:
             runtime = self._runtimes.get(assignment.runtime) or self._open(assignment.runtime)
-            return runtime.start(assignment, inputs)
+            return runtime.start(assignment, *fetched)
         except UnknownRuntime as error:
             return ended_now(
                 assignment,

@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import subprocess
+from collections.abc import Sequence
 from contextlib import suppress
 
 import msgspec
@@ -20,8 +21,10 @@ from herder.agent.processes import deadline
 from herder.agent.processes.cgroup import Cgroup, Limits
 from herder.agent.processes.cgroup_place import find_place
 from herder.agent.processes.cores import Cores
+from herder.agent.processes.redaction import Redaction
 from herder.agent.processes.run_as import identity_of
 from herder.agent.processes.scratch import Scratch, make_work_folder
+from herder.agent.processes.secret_files import SecretPlace, variables_of
 from herder.agent.processes.spawn import base_environment, spawn, text_as_file
 from herder.agent.processes.watch import Watch
 from herder.agent.runtimes import Report, Running, Verdict, ended_now
@@ -30,6 +33,7 @@ from herder.model.values.phrases import clause
 from herder.model.work.job import Cause
 from herder.wire import startup
 from herder.wire.exchange import Assignment, Finished, JobPayload
+from herder.wire.secrets import Delivered
 
 _LOG = logging.getLogger(__name__)
 _PAYLOAD = msgspec.json.Decoder(JobPayload)
@@ -66,10 +70,13 @@ class ProcessRuntime:
             startup.INSTALLATION: settings.installation,
         }
         self._lingering: set[Scratch | Cgroup] = set()
+        self._secrets = SecretPlace(settings.folder, self._identity)
         deadline.discard(settings.folder)  # of a process before this one
         self._nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
-    def start(self, assignment: Assignment, inputs: str | None = None) -> Finished | Running:
+    def start(
+        self, assignment: Assignment, inputs: str | None = None, secrets: Sequence[Delivered] = ()
+    ) -> Finished | Running:
         now_ms = clock.now_ms()
         try:
             payload = _PAYLOAD.decode(assignment.payload)
@@ -89,9 +96,19 @@ class ProcessRuntime:
                 raise ValueError("the job has no command")
             checkpoint_signal = deadline.signal_asked(payload.env)
             scratch.prepare(payload.inputs, inputs)
-            process = self._spawn(assignment, payload, scratch, cores)
+            if secrets:
+                scratch.put_secrets(self._secrets, assignment.job, assignment.attempt, secrets)
+            process = self._spawn(assignment, payload, scratch, cores, secrets)
             return ProcessAttempt(
-                self, assignment, scratch, process, cores, cgroup, now_ms, checkpoint_signal
+                self,
+                assignment,
+                scratch,
+                process,
+                cores,
+                cgroup,
+                now_ms,
+                checkpoint_signal,
+                Redaction(each.value for each in secrets) if secrets else None,
             )
         except Exception as error:  # noqa: BLE001 - all that was begun is undone, and the attempt is told as failed
             self._undo(assignment, scratch, process, cores, cgroup)
@@ -113,6 +130,7 @@ class ProcessRuntime:
             await asyncio.sleep(0.02)
         for left in self._lingering:
             left.remove()
+        self._secrets.close()
         if self._cgroups is not None:
             self._cgroups.close()
         os.close(self._nothing)
@@ -184,13 +202,19 @@ class ProcessRuntime:
         self.remove(scratch)
 
     def _spawn(
-        self, assignment: Assignment, payload: JobPayload, scratch: Scratch, cores: tuple[int, ...]
+        self,
+        assignment: Assignment,
+        payload: JobPayload,
+        scratch: Scratch,
+        cores: tuple[int, ...],
+        secrets: Sequence[Delivered],
     ) -> "subprocess.Popen[bytes]":
         environment = {
             **self._environment,
             **({"HOME": scratch.folder, "USER": self._identity.name} if self._identity else {}),
             "TMPDIR": scratch.folder,
             **payload.env,
+            **variables_of(secrets, scratch.secrets_folder),
             startup.WORKER: self.settings.worker,
             startup.INSTALLATION: self.settings.installation,
             startup.JOB_ID: str(assignment.job),

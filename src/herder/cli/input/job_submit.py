@@ -65,6 +65,14 @@ _POOL = Annotated[
 _ENV = Annotated[
     list[str] | None, typer.Option("--env", "-e", metavar="K=V", help="Environment variable. Repeatable.")
 ]
+_SECRET = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--secret",
+        metavar="NAME=env:VAR",
+        help="Secret as a variable; NAME=file:PATH as a file below $HERDER_SECRETS. Repeatable.",
+    ),
+]
 _SELECT = Annotated[
     list[str] | None,
     typer.Option("--select", metavar="LABEL=V", help="Only on workers with this label. Repeatable."),
@@ -126,6 +134,7 @@ def submit(
     resource: _RESOURCE = None,
     pool: _POOL = "auto",
     env: _ENV = None,
+    secret: _SECRET = None,
     select: _SELECT = None,
     tolerate: _TOLERATE = None,
     project: _PROJECT = None,
@@ -166,8 +175,7 @@ def submit(
         "select": _pairs(select, "--select"),
         "tolerate": list(tolerate or ()),
         "cwd": cwd or "",
-        "input": list(files or ()),
-        "stdin": stdin or "",
+        **_handed_over(files, stdin, secret),
         **_contained(image, pull),
     }
     _send(session(ctx), given, wait=wait, follow=follow, dry_run=dry_run)
@@ -177,6 +185,10 @@ def _priority(text: str) -> int | str:
     from herder.cli.input.job_rows import priority_of
 
     return priority_of(text)
+
+
+def _handed_over(files: list[str] | None, stdin: str | None, secrets: list[str] | None) -> dict[str, Any]:
+    return {"input": list(files or ()), "stdin": stdin or "", "secret": list(secrets or ())}
 
 
 def _contained(image: str, pull: Pull | None) -> dict[str, Any]:

@@ -51,6 +51,7 @@ def payload_of(job: JobSubmission, where: str) -> str:
         sleep_ms=job.sleep_ms,
         image=job.image,
         container=job.container,
+        secrets=job.secrets,
     )
     data = _encode(payload)
     if len(data) > PAYLOAD_BYTES:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from herder.control.access.access_check import OF_KIND, check, not_known
 from herder.control.jobs.classes import check_priority, class_of, requirements_bytes, try_class
 from herder.control.jobs.payload import payload_of
+from herder.control.jobs.secret_uses import with_secrets
 from herder.control.kernel.bounds.errors import Conflict, Invalid, Overloaded, TooLarge
 from herder.control.kernel.bounds.limits import (
     FAILURES_MAX,
@@ -318,8 +319,8 @@ def _check_jobs(
     tried: dict[Hashable, JobClass] = {}
     for place, job in enumerate(jobs):
         where = path.format(place)
-        if job.priority != 0:
-            check_priority(core, who, job.priority, where)
+        if job.priority != 0 or job.secrets:
+            job = _with_rights(core, who, user, project, job, where)  # noqa: PLW2901
         if dry_run:
             classes = len(tried)
             try_class(core, user, project, job, where, tried)
@@ -346,6 +347,15 @@ def _check_jobs(
             hint="Send the jobs in several calls, or insert a job that waits for all parents and is the one parent of the others.",
         )
     return accepted
+
+
+def _with_rights(
+    core: Core, who: Principal, user: UserName, project: str, job: JobSubmission, where: str
+) -> JobSubmission:
+    """What only some may ask for."""
+    if job.priority != 0:
+        check_priority(core, who, job.priority, where)
+    return with_secrets(core, who, user, project, job, where) if job.secrets else job
 
 
 def _check_number(core: Core, jobs: int, earlier: int) -> None:

@@ -12,6 +12,7 @@ from herder.control.kernel.driver_calls import PLACES
 from herder.decide.placement.ageing import Ageing
 from herder.model.fleet.creation import CreationLimits
 from herder.model.stored.retention import Retention
+from herder.secrets.sealing import KeyRing
 from herder.settings.sections.server import MetricSource
 
 
@@ -72,3 +73,5 @@ class CoreSettings:
     """By cluster: how old its picture may be."""
     metric_sources: tuple[MetricSource, ...] = ()
     """Where custom metrics are asked for. Only the server's own files name them: they hold addresses and secrets."""
+    secret_keys: KeyRing | None = None
+    """What secrets of users and projects are encrypted with; None: this server keeps none."""

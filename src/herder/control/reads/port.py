@@ -18,6 +18,7 @@ from herder.control.kernel.waiting.waiters import Waiters
 from herder.control.planning.observation import observe_now
 from herder.control.reads import clusters, drivers, events, fleet, jobs, repeated_requests, sharing, sweeps
 from herder.control.reads.bootstraps import bootstrap_page, check_bootstrap
+from herder.control.reads.credentials import CredentialReads
 from herder.control.reads.driver_checks import check_driver
 from herder.control.reads.ended_jobs import wait_ended
 from herder.control.reads.explanations import explain, pods
@@ -74,7 +75,7 @@ class Figures(NamedTuple):
     price_pico_per_hour: int
 
 
-class Reads:
+class Reads(CredentialReads):
     def __init__(self, core: Core) -> None:
         self._core = core
         self._followers = Followers()
@@ -270,10 +271,6 @@ class Reads:
     def projects(self, who: Principal) -> Page:
         check(who, Action.SEE, OF_KIND[Kind.PROJECT])
         views = sharing.project_views(self._core, who)
-        return Page(items=views, total=len(views))
-
-    def tokens(self, who: Principal, *, user: str | None, revoked: bool) -> Page:
-        views = people.token_views(self._core, who, user=user, revoked=revoked)
         return Page(items=views, total=len(views))
 
     # --- work

@@ -3,7 +3,7 @@
 Integers are 64-bit. Amounts that are summed over many rows are text (see `model/values/money.py`); one attempt or worker fits 64 bits.
 """
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, literal_column, text
+from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, literal_column, text
 
 from herder.model.stored.records import (
     AttemptRecord,
@@ -18,6 +18,7 @@ from herder.model.stored.records import (
     ObservationRecord,
     PlanRecord,
     PoolRecord,
+    SecretRecord,
     SessionRecord,
     TokenRecord,
     TotalRecord,
@@ -26,22 +27,11 @@ from herder.model.stored.records import (
     WorkerRecord,
 )
 from herder.model.work.job import JobState
-
-metadata = MetaData()
-
-
-def _int(name: str, *, key: bool = False, null: bool = False) -> Column[int]:
-    return Column(name, BigInteger, primary_key=key, nullable=null, autoincrement=False)
-
-
-def _text(name: str, *, key: bool = False, null: bool = False) -> Column[str]:
-    return Column(name, Text, primary_key=key, nullable=null)
-
-
-def _owner(name: str) -> Column[str]:
-    """Added to tables that had rows already."""
-    return Column(name, Text, nullable=False, server_default=text("''"))
-
+from herder.store.rows.columns import int_ as _int
+from herder.store.rows.columns import metadata
+from herder.store.rows.columns import owner_ as _owner
+from herder.store.rows.columns import text_ as _text
+from herder.store.rows.secrets_table import secrets
 
 #: Jobs and batches that name no project are of this one.
 DEFAULT_PROJECT = "default"
@@ -395,5 +385,6 @@ TABLE_OF: dict[type, Table] = {
     UserRecord: users,
     TokenRecord: tokens,
     SessionRecord: sessions,
+    SecretRecord: secrets,
     MetaRecord: meta,
 }

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from herder.agent.containers.engine import Engine
+from herder.wire.secrets import Delivered, SecretsAnswer
 from tests.agent.conftest import StartAgent
 from tests.agent.fake_server import FakeServer
 from tests.support.container_engine import IMAGE, Podman, lacking, podman
@@ -63,6 +64,25 @@ async def test_its_output_and_its_result_come_back(server: FakeServer) -> None:
     )
     assert server.logs.get(key, "") == "out\nerr\nhello\n/herder/scratch\nb c 7\n"
     assert end.ended_at_ms > end.started_at_ms
+
+
+@pytest.mark.usefixtures("agent")
+async def test_secrets_are_variables_and_files_of_the_container(server: FakeServer) -> None:
+    values = [
+        Delivered(name="db", value=b"a password", env="DB"),
+        Delivered(name="key", value=b"of gold", file="keys/id"),
+    ]
+    keys = []
+    for number, user in ((1, ""), (2, "1000:1000")):
+        server.secrets[number, 1] = SecretsAnswer(values=values)
+        script = 'echo "$HERDER_SECRETS"; stat -c %a $HERDER_SECRETS/keys/id; [ "$DB $(cat $HERDER_SECRETS/keys/id)" = "a password of gold" ] && echo $DB'
+        keys.append(job(server, number, "sh", "-c", script, container={"user": user}, secret=True))
+    before = set(Path("/dev/shm").glob("herder-secrets-*/*"))
+    for key, mode in zip(keys, ("444", "400"), strict=True):
+        end = await server.end_of(key, 30)
+        assert (end.state, end.message) == ("succeeded", ""), server.logs.get(key)
+        assert server.logs[key] == f"/herder/secrets\n{mode}\n**********\n"
+    await until(lambda: set(Path("/dev/shm").glob("herder-secrets-*/*")) <= before)
 
 
 @pytest.mark.usefixtures("agent")

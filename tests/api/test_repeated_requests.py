@@ -102,6 +102,11 @@ def user(server: Server) -> str:
     return "eve"
 
 
+def secret(server: Server) -> str:
+    server.http.post("/secrets", json={"name": "db", "value": "x"}).raise_for_status()
+    return "db"
+
+
 def token_id(server: Server) -> str:
     return str(server.http.post("/tokens", json={"user": user(server)}).raise_for_status().json()["id"])
 
@@ -155,6 +160,12 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
         "POST /jobs/{job}/cancel",
         lambda s: (f"/jobs/{s.http.post('/jobs', json=JOB).json()['first_job']}/cancel", {}),
     ),
+    "a secret": ("POST /secrets", lambda s: ("/secrets", {"name": "db", "value": "x"})),
+    "a new value of a secret": (
+        "POST /secrets/{secret}",
+        lambda s: (f"/secrets/{secret(s)}", {"value": "y"}),
+    ),
+    "a deleted secret": ("DELETE /secrets/{secret}", lambda s: (f"/secrets/{secret(s)}", None)),
     "a held batch": ("POST /batches/{batch}/hold", lambda s: (f"/batches/{open_batch(s)}/hold", {})),
     "a released batch": ("POST /batches/{batch}/release", lambda s: (held(s, "batches", open_batch(s)), {})),
     "a held job": ("POST /jobs/{job}/hold", lambda s: (f"/jobs/{waiting_job(s)}/hold", {})),

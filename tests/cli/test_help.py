@@ -41,7 +41,7 @@ def test_the_commands_are_those_of_the_specification() -> None:
         "callback list", "callback retry", "callback secret",
         "job submit", "job list", "job get", "job logs", "job wait", "job explain", "job cancel", "job retry",
         "plan list", "plan get", "why worker", "why pool", "why job", "why pod",
-        "whoami", "token create", "token list", "token revoke", "user list", "user create", "user set", "user delete",
+        "whoami", *(f"secret {verb}" for verb in ("create", "list", "get", "rotate", "delete")), "token create", "token list", "token revoke", "user list", "user create", "user set", "user delete",
     }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from tests.words import (
     data_cases,
     error_cases,
     python_client_cases,
+    secret_cases,
     talos_cases,
 )
 from tests.words.error_cases import Case
@@ -34,6 +35,7 @@ CASES = (
     *python_client_cases.CASES,
     *container_cases.CASES,
     *data_cases.CASES,
+    *secret_cases.CASES,
 )
 #: Where people may meet errors. The simulator's own are for those who write policies, those of `testing` for those who write tests.
 PACKAGES_LEFT_OUT = ("herder.simulate", "herder.testing")
@@ -43,6 +45,7 @@ INTERNAL = {
     "herder.agent.containers.engine.EngineDown",
     "herder.agent.data.transfers.Stopped",
     "herder.agent.containers.engine.EngineRefused",
+    "herder.secrets.sealing.SealError",
     "herder.settings.syntax.json_text._Twice",
     "herder.settings.syntax.json_text._NoNumber",
     "herder.store.opening.file.InUse",

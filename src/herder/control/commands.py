@@ -4,7 +4,7 @@ Each method takes who asks, checks access inside, fills `changes` and answers; i
 it replies. Those that are `async` look something up or commit by themselves. No face looks past it into `Core`.
 """
 
-from herder.control.access import sessions, users
+from herder.control.access import secrets, sessions, users
 from herder.control.access.access_check import OF_KIND, check
 from herder.control.drivers import driver_actions, sweep_decisions
 from herder.control.jobs import callbacks, cancellation, deleting, groups, holding, retrying, submission
@@ -32,6 +32,7 @@ from herder.wire.people import (
     UserView,
 )
 from herder.wire.resources import ApplyAnswer, ApplyRequest, Result, ScaleAnswer, ScaleRequest, WorkerAction
+from herder.wire.secrets import SecretCreate, SecretValue, SecretView
 from herder.wire.work import BatchCreate, JobsAdd, JobsAdded, JobSubmission
 
 #: What can be done to a worker.
@@ -71,6 +72,10 @@ class Commands:
         """What a form carries so that no other site can send it: made from a cookie that only this browser holds."""
         return derived_token(self._core.settings.secret, f"form/{cookie}")
 
+    def fingerprint_secret(self) -> str:
+        """With which fingerprints of confidential requests are made: what is stored of a request must not help to guess its body."""
+        return derived_token(self._core.settings.secret, "fingerprint")
+
     # --- people
 
     def create_user(self, who: Principal, body: UserCreate, changes: Changes, now_ms: int) -> UserView:
@@ -83,6 +88,8 @@ class Commands:
         self, who: Principal, name: str, changes: Changes, now_ms: int, *, cancel_jobs: bool, dry_run: bool
     ) -> Result:
         done = users.delete_user(self._core, who, name, changes, now_ms, dry_run=dry_run)
+        if not dry_run:
+            secrets.delete_all_of(self._core, name, changes, now_ms, who.actor)
         if not cancel_jobs:
             return done
         core = self._core
@@ -125,6 +132,36 @@ class Commands:
 
     def revoke_token(self, who: Principal, token: str, changes: Changes, now_ms: int) -> Result:
         return users.revoke_token(self._core, who, token, changes, now_ms)
+
+    def create_secret(self, who: Principal, body: SecretCreate, changes: Changes, now_ms: int) -> SecretView:
+        return secrets.create(self._core, who, body, changes, now_ms)
+
+    def set_secret(
+        self,
+        who: Principal,
+        name: str,
+        body: SecretValue,
+        changes: Changes,
+        now_ms: int,
+        *,
+        project: str | None,
+    ) -> SecretView:
+        key = secrets.key_of(who, name, project=project, user=None)
+        return secrets.set_value(self._core, who, key, body, changes, now_ms)
+
+    def delete_secret(
+        self,
+        who: Principal,
+        name: str,
+        changes: Changes,
+        now_ms: int,
+        *,
+        project: str | None,
+        user: str | None,
+        dry_run: bool,
+    ) -> Result:
+        key = secrets.key_of(who, name, project=project, user=user)
+        return secrets.delete(self._core, who, key, changes, now_ms, dry_run=dry_run)
 
     # --- work
 

@@ -39,6 +39,7 @@ from herder.model.stored.changes import Changes
 from herder.model.stored.records import MetaRecord
 from herder.model.values.addresses import shown_address
 from herder.model.values.phrases import agree, clause, counted
+from herder.secrets.sealing import KeyRing
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
 from herder.server.place import Place, secret_file
 from herder.server.store_mark import compare
@@ -151,8 +152,11 @@ def _taken_over(
     return leader, found, known, never_had_pools
 
 
-def core_settings(options: ServerOptions, installation: str, secret: str, url: str) -> CoreSettings:
+def core_settings(
+    options: ServerOptions, installation: str, secret: str, url: str, keys: KeyRing | None = None
+) -> CoreSettings:
     return CoreSettings(
+        secret_keys=keys,
         server_url=options.public_url or url,
         installation=installation,
         secret=secret,

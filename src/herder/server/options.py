@@ -41,6 +41,8 @@ class ServerOptions:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     insecure: bool = False
+    secrets_key_file: Path | None = None
+    """The keys of secrets of users and projects; None: `secrets.key` in the data folder."""
     resources: Dimensions = PLAIN
     """Which there are, beyond those of every server."""
     pools: tuple[PoolSpec, ...] | None = None

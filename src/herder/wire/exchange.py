@@ -146,6 +146,8 @@ class Assignment(msgspec.Struct, kw_only=True, array_like=True):
     """CPU is a cap: never more than `cpu_milli`. Else it is a weight, and what is idle may be used."""
     fetch: bool = False
     """Its parents' results are too large to travel along: GET `/attempts/JOB/ATTEMPT/inputs` gives `parents.json`."""
+    secrets: bool = False
+    """It uses secrets, which never travel in an exchange: GET `/attempts/JOB/ATTEMPT/secrets` gives their values."""
 
 
 #: The input that holds the results of a job's parents.
@@ -212,6 +214,16 @@ class WarmPython(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknow
     """Modules that the interpreter has imported before it forks."""
 
 
+class SecretUse(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A secret that each attempt of a job gets: as a variable, or as a file below `$HERDER_SECRETS`."""
+
+    name: str
+    env: str = ""
+    file: str = ""
+    scope: Literal["", "user", "project"] = ""
+    """Whose it is. Empty: the user's, else that of the job's project; the server writes down which."""
+
+
 class JobPayload(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What a runtime needs: the part of a job that scheduling never looks at."""
 
@@ -232,6 +244,8 @@ class JobPayload(msgspec.Struct, kw_only=True, omit_defaults=True):
     warm_python: WarmPython | None = None
     user: str = ""
     """Only with `warm_python`: whose interpreter it is."""
+    secrets: list[SecretUse] = []
+    """Their names; the values are fetched by the attempt alone."""
 
     def options(self) -> ContainerOptions:
         return self.container or ContainerOptions()

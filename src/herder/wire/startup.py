@@ -44,6 +44,8 @@ JOB_ID = "HERDER_JOB_ID"
 ATTEMPT = "HERDER_ATTEMPT"
 SCRATCH = "HERDER_SCRATCH"
 RESULT = "HERDER_RESULT"
+SECRETS = "HERDER_SECRETS"
+"""Only of jobs that use secrets as files: the folder that has them."""
 DEADLINE_FILE = "HERDER_DEADLINE_FILE"
 """The path of a file that appears when the attempt has only so long to run."""
 # What an attempt may set in its own environment.

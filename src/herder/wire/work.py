@@ -9,7 +9,7 @@ import msgspec
 
 from herder.wire.callbacks import CallbackView
 from herder.wire.data import JobData
-from herder.wire.exchange import ContainerOptions, WarmPython
+from herder.wire.exchange import ContainerOptions, SecretUse, WarmPython
 
 
 class Expression(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -57,6 +57,8 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     container: ContainerOptions | None = None
     warm_python: WarmPython | None = None
     """Run the command, `PYTHON SCRIPT [ARGUMENTS]`, in a fork of an interpreter that its worker keeps for the user."""
+    secrets: list[SecretUse] = []
+    """Secrets that each attempt gets: [{name: db, env: DB_PASSWORD}, {name: key, file: keys/id}]."""
     timeout_s: float | None = None
     retries: int = 0
     attempts_max: int = 20

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from msgspec import structs
 
-from herder.agent.attempts.fetching import FetchInputs
+from herder.agent.attempts.fetching import Fetched, FetchInputs
 from herder.agent.attempts.outbox import Key, Outbox
 from herder.agent.data.attempt import AttemptsData
 from herder.agent.environment.settings import AgentSettings
@@ -44,6 +44,7 @@ _EARLIER_S = 1.0
 _DRAINED = Verdict("failed", Cause.DRAINED, "The worker was stopping before this attempt started.")
 _NOT_COPIED = Verdict("failed", Cause.DRAINED, "The worker was stopping before the outputs were copied.")
 _CANCELLED = Verdict("cancelled", Cause.CANCELLED, "")
+NOTHING = Fetched(None)
 
 
 @dataclass(slots=True)
@@ -249,11 +250,11 @@ class Attempts(Report):
             held.running = self._data.bring(held.assignment, lambda why: self._brought(key, held, why))
             self._take_place(key, held)
             return
-        if held.assignment.fetch:
+        if held.assignment.fetch or held.assignment.secrets:
             self._fetch(key, held)
             self._take_place(key, held)
             return
-        outcome = self._outcome(held.assignment, None)
+        outcome = self._outcome(held.assignment, NOTHING)
         if isinstance(outcome, Finished):
             self._held.pop(key, None)
             self._outbox.add_finished(outcome)
@@ -264,24 +265,24 @@ class Attempts(Report):
 
     def _brought(self, key: Key, held: _Held, why: Verdict | None) -> None:
         """`why`: its inputs are not there."""
-        if why is None and held.assignment.fetch:
+        if why is None and (held.assignment.fetch or held.assignment.secrets):
             self._fetch(key, held)
         else:
-            self._fetched(key, held, why)
+            self._fetched(key, held, why or NOTHING)
 
     def _fetch(self, key: Key, held: _Held) -> None:
         held.running = self._fetching.begin(
             held.assignment, lambda outcome: self._fetched(key, held, outcome)
         )
 
-    def _fetched(self, key: Key, held: _Held, inputs: str | Verdict | None) -> None:
-        """`inputs`: the path of the file, or why there is none; None: it needs none."""
-        if isinstance(inputs, Verdict):
-            self.ended(ended_now(held.assignment, inputs, self._ports.clock.now_ms()))
+    def _fetched(self, key: Key, held: _Held, fetched: Fetched | Verdict) -> None:
+        """`fetched`: what came, or why nothing did."""
+        if isinstance(fetched, Verdict):
+            self.ended(ended_now(held.assignment, fetched, self._ports.clock.now_ms()))
             return
-        outcome = self._outcome(held.assignment, inputs)
-        if inputs is not None:
-            self._fetching.discard(inputs)
+        outcome = self._outcome(held.assignment, fetched)
+        if fetched.inputs is not None:
+            self._fetching.discard(fetched.inputs)
         if isinstance(outcome, Finished):
             self.ended(outcome)
         else:
@@ -296,8 +297,8 @@ class Attempts(Report):
         held.running = running
         asyncio.get_running_loop().call_later(self._settings.started_delay_s, self._note_start, key, running)
 
-    def _outcome(self, assignment: Assignment, inputs: str | None) -> Finished | Running:
-        outcome = self._start_in_runtime(assignment, inputs)
+    def _outcome(self, assignment: Assignment, fetched: Fetched) -> Finished | Running:
+        outcome = self._start_in_runtime(assignment, fetched)
         if (
             self._health is not None
             and isinstance(outcome, Finished)
@@ -306,10 +307,10 @@ class Attempts(Report):
             self._health.start_failed()
         return outcome
 
-    def _start_in_runtime(self, assignment: Assignment, inputs: str | None) -> Finished | Running:
+    def _start_in_runtime(self, assignment: Assignment, fetched: Fetched) -> Finished | Running:
         try:
             runtime = self._runtimes.get(assignment.runtime) or self._open(assignment.runtime)
-            return runtime.start(assignment, inputs)
+            return runtime.start(assignment, *fetched)
         except UnknownRuntime as error:
             return ended_now(
                 assignment,

@@ -9,6 +9,7 @@ import errno
 import os
 import shutil
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,10 +17,12 @@ import msgspec
 
 from herder.agent.environment.settings import AgentSettings
 from herder.agent.processes.run_as import Identity
+from herder.agent.processes.secret_files import SecretPlace, owner_of
 from herder.model.values.phrases import clause
 from herder.wire.exchange import NO_RESULT, PARENTS_FILE
 from herder.wire.file_names import parts_of
 from herder.wire.nesting import LEVELS_MAX, nested_too_deeply
+from herder.wire.secrets import Delivered
 
 
 class BadInput(ValueError):
@@ -48,10 +51,12 @@ class Scratch:
         "_keep",
         "_result_folder",
         "_result_most",
+        "_secret_place",
         "_shared",
         "folder",
         "output",
         "result_path",
+        "secrets_folder",
     )
 
     def __init__(
@@ -76,6 +81,9 @@ class Scratch:
         self._result_folder = base + ".d" if identity is not None or shared else None
         self.result_path = f"{self._result_folder}/result.json" if self._result_folder else base + ".json"
         self._result_most = result_most_bytes
+        self._secret_place: SecretPlace | None = None
+        self.secrets_folder = ""
+        """Of an attempt that has secrets as files."""
         os.mkdir(base, 0o700)
         try:
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -102,6 +110,18 @@ class Scratch:
         for folder, names, files in os.walk(self.folder):
             for path in (folder, *(os.path.join(folder, name) for name in (*names, *files))):
                 os.chown(path, self._identity.uid, self._identity.gid, follow_symlinks=False)
+
+    def put_secrets(
+        self, place: SecretPlace, job: int, attempt: int, values: Sequence[Delivered], user: str = ""
+    ) -> None:
+        """Files elsewhere, which are removed with this folder. `user`: of a container. Raises OSError."""
+        files = [each for each in values if each.file]
+        if not files:
+            return
+        who = self._identity
+        owner = owner_of(user) if who is None else (who.uid, who.gid)
+        self.secrets_folder = place.write(job, attempt, files, owner, shared=self._shared)
+        self._secret_place = place
 
     def _open_to_all(self, result_folder: str) -> None:
         """Inside the work folder, through which nobody else may pass."""
@@ -164,6 +184,8 @@ class Scratch:
 
     def remove(self) -> bool:
         """Whether it is gone: a process that dies at this moment may still write. May be called again."""
+        if self._secret_place is not None and not self._secret_place.remove(self.secrets_folder):
+            return False
         for path in (self.folder + ".out", self._result_folder or self.result_path):
             with suppress(OSError):
                 _unlink(path)

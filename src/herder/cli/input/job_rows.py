@@ -31,6 +31,7 @@ API_NAMES = {
     "resource": "resources",
     "attribute": "attributes",
     "input": "inputs",
+    "secret": "secrets",
 }
 _WRITTEN = {api: name for name, api in API_NAMES.items()}
 #: Of these a job adds to what `defaults` says, name by name.
@@ -146,6 +147,8 @@ def _value(name: str, value: Any, inputs: Inputs) -> Any:
         return _seconds(value)
     if name == "tolerate":
         return [_toleration(each) for each in value] if isinstance(value, list) else value
+    if name == "secret":
+        return [_secret(each) for each in value] if isinstance(value, list) else value
     if name == "input":
         return inputs.read(value) if isinstance(value, list | str) else value
     if name == "stdin":
@@ -173,6 +176,22 @@ def _toleration(given: Any) -> Any:
         return given
     key, equals, value = given.partition("=")
     return {"key": key, "value": value} if equals else {"key": key}
+
+
+_SECRET = re.compile(r"(?:(user|project)/)?([^/=:]+)=(env|file):(.+)", re.DOTALL)
+
+
+def _secret(given: Any) -> Any:
+    """`NAME=env:VARIABLE` or `NAME=file:PATH`, with `project/` or `user/` before the name where it matters; a mapping as it is."""
+    if not isinstance(given, str):
+        return given
+    found = _SECRET.fullmatch(given)
+    if found is None:
+        raise RowFault(
+            f"secret: {given[:VALUE_SHOWN_MAX]!r} is not NAME=env:VARIABLE or NAME=file:PATH; write for example db=env:DB_PASSWORD"
+        )
+    scope, name, kind, target = found.groups()
+    return {"name": name, kind: target, **({"scope": scope} if scope else {})}
 
 
 def _refuse_numbers(row: dict[str, Any]) -> None:

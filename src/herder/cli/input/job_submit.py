@@ -70,6 +70,14 @@ _ATTRIBUTE = Annotated[
     list[str] | None,
     typer.Option("--attribute", metavar="K=V", help="Attribute of the job, for searches. Repeatable."),
 ]
+_SECRET = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--secret",
+        metavar="NAME=env:VAR",
+        help="Secret as a variable; NAME=file:PATH as a file below $HERDER_SECRETS. Repeatable.",
+    ),
+]
 _SELECT = Annotated[
     list[str] | None,
     typer.Option("--select", metavar="LABEL=V", help="Only on workers with this label. Repeatable."),
@@ -144,6 +152,7 @@ def submit(
     pool: _POOL = "auto",
     env: _ENV = None,
     attribute: _ATTRIBUTE = None,
+    secret: _SECRET = None,
     select: _SELECT = None,
     tolerate: _TOLERATE = None,
     project: _PROJECT = None,
@@ -184,7 +193,9 @@ def submit(
         "timeout": timeout,
         "retries": retries,
         "tolerate": list(tolerate or ()),
-        **_files(cwd, stdin, files, save, always=always_copy_output),
+        "cwd": cwd or "",
+        **_handed_over(files, stdin, secret),
+        **_copied(save, always=always_copy_output),
         **_contained(image, pull),
     }
     _send(session(ctx), given, wait=wait, follow=follow, dry_run=dry_run)
@@ -196,11 +207,12 @@ def _priority(text: str) -> int | str:
     return priority_of(text)
 
 
-def _files(
-    cwd: str | None, stdin: str | None, files: list[str] | None, save: list[str] | None, *, always: bool
-) -> dict[str, Any]:
-    copied = {"input": list(files or ()), "save": list(save or ()), "always_copy_output": always}
-    return {"cwd": cwd or "", "stdin": stdin or "", **copied}
+def _handed_over(files: list[str] | None, stdin: str | None, secrets: list[str] | None) -> dict[str, Any]:
+    return {"input": list(files or ()), "stdin": stdin or "", "secret": list(secrets or ())}
+
+
+def _copied(save: list[str] | None, *, always: bool) -> dict[str, Any]:
+    return {"save": list(save or ()), "always_copy_output": always}
 
 
 def _contained(image: str, pull: Pull | None) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from herder.client.batch.resources import (
 )
 from herder.model.values.resources import parse_cpu
 from herder.wire.data import DataPath, JobData
+from herder.wire.exchange import SecretUse
 from herder.wire.work import Expression, JobSubmission
 
 if TYPE_CHECKING:
@@ -96,6 +97,11 @@ class Job:
     def env(self, name: str, value: str) -> Self:
         self._fields["env"] = {**self._fields["env"], name: str(value)}
         return self
+
+    def secret(self, name: str, *, env: str = "", file: str = "") -> Self:
+        """A secret of `herder secret create`, as the variable `env` or as the file `file` below `$HERDER_SECRETS`."""
+        uses = [*self._fields.get("secrets", ()), SecretUse(name=name, env=env, file=file)]
+        return self._set(secrets=uses)
 
     def timeout(self, seconds: float | None) -> Self:
         return self._set(timeout_s=seconds)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from herder.control.jobs.classes import check_priority, class_of, requirements_bytes, try_class
 from herder.control.jobs.grouping import Marks
 from herder.control.jobs.payload import payload_of
+from herder.control.jobs.secret_uses import with_secrets
 from herder.control.kernel.bounds.errors import Invalid, Overloaded, TooLarge
 from herder.control.kernel.bounds.limits import JOBS_PER_CALL, PARENTS_PER_CALL, check_name
 from herder.control.kernel.core import Core
@@ -77,8 +78,8 @@ def check_jobs(
     tried: dict[Hashable, JobClass] = {}
     for place, job in enumerate(jobs):
         where = path.format(place)
-        if job.priority != 0:
-            check_priority(core, who, job.priority, where)
+        if job.priority != 0 or job.secrets:
+            job = _with_rights(core, who, user, project, job, where)  # noqa: PLW2901
         if dry_run:
             classes = len(tried)
             try_class(core, user, project, job, where, tried)
@@ -99,6 +100,15 @@ def check_jobs(
             hint="Send the jobs in several calls, or insert a job that waits for all parents and is the one parent of the others.",
         )
     return accepted
+
+
+def _with_rights(
+    core: Core, who: Principal, user: UserName, project: str, job: JobSubmission, where: str
+) -> JobSubmission:
+    """What only some may ask for."""
+    if job.priority != 0:
+        check_priority(core, who, job.priority, where)
+    return with_secrets(core, who, user, project, job, where) if job.secrets else job
 
 
 def _check_number(core: Core, jobs: int, earlier: int) -> None:

@@ -59,6 +59,7 @@ def payload_of(job: JobSubmission, where: str, user: str) -> str:
         container=job.container,
         warm_python=job.warm_python,
         user=user if job.warm_python is not None else "",
+        secrets=job.secrets,
     )
     data = _encode(payload)
     if len(data) > PAYLOAD_BYTES:

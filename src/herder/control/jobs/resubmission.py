@@ -63,6 +63,7 @@ def _submission(job_class: JobClass, payload: JobPayload, key: str | None) -> Jo
         image=payload.image,
         container=payload.container,
         warm_python=payload.warm_python,
+        secrets=payload.secrets,
         timeout_s=job_class.timeout_s,
         retries=job_class.retry.retries,
         attempts_max=job_class.retry.attempts_max,

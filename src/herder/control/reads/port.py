@@ -27,6 +27,7 @@ from herder.control.reads import (
 )
 from herder.control.reads.batch_reads import BatchReads
 from herder.control.reads.bootstraps import bootstrap_page, check_bootstrap
+from herder.control.reads.credentials import CredentialReads
 from herder.control.reads.driver_checks import check_driver
 from herder.control.reads.ended_jobs import wait_ended, wait_job
 from herder.control.reads.explanations import explain, pods
@@ -82,7 +83,7 @@ class Figures(NamedTuple):
     price_pico_per_hour: int
 
 
-class Reads(BatchReads):
+class Reads(BatchReads, CredentialReads):
     def __init__(self, core: Core) -> None:
         super().__init__(core)
         self._followers = Followers()
@@ -274,9 +275,6 @@ class Reads(BatchReads):
     def projects(self, who: Principal) -> Page:
         check(who, Action.SEE, OF_KIND[Kind.PROJECT])
         return _whole(sharing.project_views(self._core, who))
-
-    def tokens(self, who: Principal, *, user: str | None, revoked: bool) -> Page:
-        return _whole(people.token_views(self._core, who, user=user, revoked=revoked))
 
     # --- work
 

@@ -44,7 +44,7 @@ from herder.model.fleet.worker import WorkerSpec, WorkerState
 from herder.model.ids import BatchId, ClassId, JobId, PlanNumber, PoolName, UserName, WorkerName
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.stored.changes import Changes
-from herder.model.stored.records import SessionRecord, TokenRecord, UserRecord
+from herder.model.stored.records import SecretRecord, SessionRecord, TokenRecord, UserRecord
 from herder.model.values.money import PicoUsd
 from herder.model.values.resources import PLAIN, Dimensions
 from herder.model.work.job import AttemptState, Cause, JobState
@@ -57,6 +57,7 @@ from herder.store.rows.incarnation import (
     remembered_until_ms,
 )
 from herder.store.rows.json_forms import decode_class
+from herder.store.rows.secrets_table import secrets
 from herder.store.rows.versions import opened
 
 #: Rows fetched at a time.
@@ -117,6 +118,8 @@ def _directory(connection: Connection, state: EngineState) -> Directory:
         directory.tokens[row.hash] = TokenRecord(*row)
     for row in connection.execute(select(t.sessions).where(t.sessions.c.hash != "")):
         directory.sessions[row.hash] = SessionRecord(*row)
+    for row in connection.execute(select(secrets).where(secrets.c.deleted_at_ms.is_(None))):
+        directory.secrets[row.scope, row.owner, row.name] = SecretRecord(*row)._replace(sealed="")
     return directory
 
 

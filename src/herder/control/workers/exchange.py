@@ -337,6 +337,7 @@ def _assignment(
         payload=msgspec.Raw(payload),
         cpu_hard=(job_class.cpu_limit or pool_limit) is CpuLimit.HARD,
         fetch=fetch,
+        secrets=job_class.secrets,
     )
 
 

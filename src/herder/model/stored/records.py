@@ -307,6 +307,27 @@ class SessionRecord(NamedTuple):
     expires_at_ms: int
 
 
+class SecretRecord(NamedTuple):
+    """The value of a secret, encrypted; the memory of a server holds it without `sealed`."""
+
+    scope: str
+    """`user` or `project`: what `owner` names."""
+    owner: str
+    name: str
+    version: int
+    """Grows with each value."""
+    key_id: str
+    sealed: str
+    """Empty: the secret was deleted."""
+    bytes: int
+    text: int
+    """Whether the value can be a variable of an environment: UTF-8 without NUL."""
+    created_at_ms: int
+    changed_at_ms: int
+    changed_by: str
+    deleted_at_ms: int | None = None
+
+
 class MetaRecord(NamedTuple):
     key: str
     value: str
@@ -327,6 +348,7 @@ Record = (
     | UserRecord
     | TokenRecord
     | SessionRecord
+    | SecretRecord
     | BunchRecord
     | JobGroupRecord
     | JobRangeRecord
@@ -354,6 +376,7 @@ KEYS: dict[type, int] = {
     UserRecord: 1,
     TokenRecord: 1,
     SessionRecord: 2,
+    SecretRecord: 3,
     BunchRecord: 1,
     JobGroupRecord: 2,
     JobRangeRecord: 1,

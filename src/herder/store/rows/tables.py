@@ -21,6 +21,7 @@ from herder.model.stored.records import (
     ObservationRecord,
     PlanRecord,
     PoolRecord,
+    SecretRecord,
     SessionRecord,
     TokenRecord,
     TotalRecord,
@@ -30,6 +31,7 @@ from herder.model.stored.records import (
 )
 from herder.model.work.job import JobState
 from herder.store.rows import callback_table, columns, group_tables
+from herder.store.rows.secrets_table import secrets
 
 metadata = columns.metadata
 _int, _text, _owner = columns.number, columns.words, columns.later
@@ -394,5 +396,6 @@ TABLE_OF: dict[type, Table] = {
     UserRecord: users,
     TokenRecord: tokens,
     SessionRecord: sessions,
+    SecretRecord: secrets,
     MetaRecord: meta,
 }

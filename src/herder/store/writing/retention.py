@@ -19,6 +19,7 @@ from herder.model.stored.retention import Retention
 from herder.model.work.job import JobState
 from herder.store.rows import tables as t
 from herder.store.rows.incarnation import REACHED
+from herder.store.rows.secrets_table import secrets
 from herder.store.rows.usage_rows import ended_attempts, ended_worker_cost
 from herder.store.writing.cancelled_batches import sweep_batch
 
@@ -58,6 +59,7 @@ def steps(keep: Retention, now_ms: int) -> tuple[Step, ...]:
         partial(forget_workers, before_ms=now_ms - keep.workers_ms),
         partial(forget_plans, before_ms=now_ms - keep.plans_ms),
         partial(forget_events, before_ms=now_ms - keep.events_ms),
+        partial(forget_secrets, before_ms=now_ms - keep.events_ms),
     )
 
 
@@ -67,6 +69,15 @@ def note_numbers(connection: Connection, after: int, piece: int | None = None) -
         _raise_to(
             connection, f"{REACHED}/{column}", connection.execute(select(func.max(column))).scalar() or 0
         )
+    return None
+
+
+def forget_secrets(
+    connection: Connection, after: int, before_ms: int, piece: int | None = None
+) -> int | None:
+    """Rows of deleted secrets, which have no value any more. One that was created again under the name stays."""
+    c = secrets.c
+    connection.execute(delete(secrets).where(c.sealed == "", c.deleted_at_ms < before_ms))
     return None
 
 

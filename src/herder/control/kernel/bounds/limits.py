@@ -63,6 +63,12 @@ TOKENS_LIVE = 100
 #: Tokens of one user with those that are revoked or over, which are kept for 30 days.
 TOKENS_KEPT = 1_000
 TOKEN_LONGEST_S = 10 * 366 * 86_400
+#: The value of one secret; secrets of one user or project, and of all. Their names are in memory, their values in the store.
+SECRET_BYTES = 64 * 1024
+SECRETS_PER_OWNER = 100
+SECRETS_MAX = 10_000
+#: That one job uses.
+SECRETS_PER_JOB = 32
 #: Signed-in browsers of one token; the oldest is signed out.
 SESSIONS_PER_TOKEN = 20
 #: Outputs of jobs that are followed at a time, in all and by one user.
@@ -115,6 +121,9 @@ TABLE: tuple[tuple[str, str, int], ...] = (
     ("users", f"{USERS_MAX:,}", 429),
     ("valid tokens of a user", f"{TOKENS_LIVE}", 429),
     ("tokens of a user, including those that were revoked or expired in the last 30 days", f"{TOKENS_KEPT:,}", 429),
+    ("the value of a secret", f"{SECRET_BYTES // 1024} KiB", 413),
+    ("secrets of a user or project, of all together", f"{SECRETS_PER_OWNER}, {SECRETS_MAX:,}", 429),
+    ("secrets of a job", f"{SECRETS_PER_JOB}", 422),
     ("outputs of jobs followed at the same time: by one user, in total", f"{FOLLOWERS_EACH_MAX}, {FOLLOWERS_MAX}", 429),
     ("jobs of one user that have not started; each batch that has not ended counts as 100 (setting `queued_jobs_per_user`)", f"{QUEUED_JOBS_PER_USER:,}", 429),
     ("bytes of their commands, env and inputs, and of what each new kind of job requires of its worker (setting `queued_bytes_per_user`)", f"{QUEUED_BYTES_PER_USER // 2**30} GiB", 429),

@@ -13,8 +13,8 @@ from herder.decide.placement.ageing import Ageing
 from herder.model.fleet.creation import CreationLimits
 from herder.model.stored.retention import Retention
 from herder.model.work.callbacks import CallbackRules
-from herder.settings.sections.object_stores import ObjectStore
 from herder.secrets.sealing import KeyRing
+from herder.settings.sections.object_stores import ObjectStore
 from herder.settings.sections.server import MetricSource
 
 

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Table
 
-from herder.store.rows.columns import number, metadata, words
+from herder.store.rows.columns import metadata, number, words
 
 # Values are encrypted with keys that are not in the store (`secrets/`). Row by row: a value is bound to its place.
 secrets = Table(

@@ -14,6 +14,8 @@ from herder.settings.sections.clusters import CLUSTER_FIELDS
 from herder.settings.sections.clusters import SECTION as CLUSTERS
 from herder.settings.sections.creations import DRIVER_FIELDS
 from herder.settings.sections.fields import Field
+from herder.settings.sections.job_types import JOB_TYPE_FIELDS, SLOTS_FIELD
+from herder.settings.sections.job_types import SECTION as JOB_TYPES
 from herder.settings.sections.pool_fields import POOL_FIELDS
 from herder.settings.sections.presets import PRESETS
 from herder.settings.sections.server import CONNECTION_KEYS
@@ -62,8 +64,10 @@ def json_schema() -> dict[str, Any]:
                 {
                     "ageing": _object(_plain_properties(AGEING_FIELDS)),
                     "preemption": _object(_plain_properties(PREEMPTION_FIELDS)),
+                    JOB_TYPES: _object(_plain_properties((SLOTS_FIELD,))),
                 }
             ),
+            JOB_TYPES: _named(_object(_properties(JOB_TYPE_FIELDS))),
             "server": _server(),
             SWEEP: _object(_plain_properties(SWEEP_FIELDS)),
             RETENTION: _object(_plain_properties(RETENTION_FIELDS)),

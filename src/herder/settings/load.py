@@ -15,6 +15,7 @@ from herder.model.values.resources import PLAIN, Dimensions
 from herder.settings.sections import bootstraps as bootstraps_section
 from herder.settings.sections import clusters as clusters_section
 from herder.settings.sections.bounds import faults_of
+from herder.settings.sections.job_types import SECTION as JOB_TYPES
 from herder.settings.sections.pools import read_pool, read_template
 from herder.settings.sections.presets import TEMPLATES
 from herder.settings.sections.server import (
@@ -53,6 +54,7 @@ TOP_KEYS = (
     "projects",
     "priority_classes",
     "fair_share",
+    JOB_TYPES,
     "metric_sources",
     clusters_section.SECTION,
     bootstraps_section.SECTION,
@@ -156,7 +158,7 @@ def _order(files: list[str], problem: Problem) -> tuple[int, int, int]:
 
 
 def _assemble(found: Reading, sections: Mapping[str, list[Value]], files: list[str]) -> Settings:
-    rows = {key: _unique(found, values) for key, values in sections.items() if key not in SINGLE_KEYS}
+    rows = {key: _unique(found, key, values) for key, values in sections.items() if key not in SINGLE_KEYS}
     singles = {key: _single(found, key, sections[key]) for key in SINGLE_KEYS}
     found.resources = read_declared(found, singles[SECTION])
     catalogue = dict(TEMPLATES)
@@ -181,7 +183,7 @@ def _assemble(found: Reading, sections: Mapping[str, list[Value]], files: list[s
         server=read_server(found, server) if server is not None else ServerSettings(),
         sweep=read_sweep(found, singles[SWEEP]),
         retention=read_retention(found, singles[RETENTION]),
-        sharing=read_sharing(found, fair_share, rows["priority_classes"], rows["projects"], rows["users"]),
+        sharing=read_sharing(found, fair_share, rows),
         sharing_sections=tuple(key for key in SECTIONS if sections[key]),
         files=tuple(files),
         places=_places(rows, singles),
@@ -200,12 +202,12 @@ def _single(found: Reading, key: str, values: Sequence[Value]) -> Value | None:
     return values[0] if values else None
 
 
-def _unique(found: Reading, values: Sequence[Value]) -> list[tuple[Entry, Table]]:
+def _unique(found: Reading, key: str, values: Sequence[Value]) -> list[tuple[Entry, Table]]:
     """The named things of one section over all files; a name may stand once only."""
     first: dict[str, Entry] = {}
     out: list[tuple[Entry, Table]] = []
     for value in values:
-        for entry, table in validation.named_tables(found, value):
+        for entry, table in validation.named_tables(found, value, key == JOB_TYPES):
             if entry.name in first:
                 where = first[entry.name].place
                 message = f"{entry.name!r} is defined twice, first in {where}."

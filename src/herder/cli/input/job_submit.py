@@ -31,12 +31,13 @@ EXAMPLE = """herder job submit -- echo hello
 herder job submit ./report.sh 2026
 herder job submit --input data.csv -- sort data.csv
 herder job submit --cpu 2 --memory 4Gi --cwd . --wait -- make report
-herder job submit --image debian:12 -- cat /etc/os-release"""
+herder job submit --image debian:12 -- cat /etc/os-release
+herder job submit --type ml_training -- python train.py"""
 
 _WORDS = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
-        metavar="COMMAND", help="Command to run, after all options and two dashes. ./FILE is sent along."
+        metavar="[COMMAND]", help="Command to run, after all options and two dashes. ./FILE is sent along."
     ),
 ]
 _NAME = Annotated[str | None, typer.Option("--name", help="Name of the job, for job list --name.")]
@@ -87,6 +88,9 @@ _CWD = Annotated[
     str | None,
     typer.Option("--cwd", metavar="FOLDER", help="Run in this folder of the worker's machine."),
 ]
+_TYPE = Annotated[
+    str, typer.Option("--type", metavar="TYPE", help="Job type: what is not given here comes from it.")
+]
 _IMAGE = Annotated[
     str,
     typer.Option(
@@ -115,7 +119,7 @@ _FOLLOW = Annotated[
 def submit(
     ctx: typer.Context,
     *,
-    words: _WORDS,
+    words: _WORDS = None,
     name: _NAME = None,
     cpu: _CPU = "100m",
     cpu_limit: _CPU_LIMIT = None,
@@ -130,6 +134,7 @@ def submit(
     tolerate: _TOLERATE = None,
     project: _PROJECT = None,
     priority: _PRIORITY = "0",
+    of_type: _TYPE = "",
     timeout: _LIMIT = None,
     retries: _RETRIES = 0,
     cwd: _CWD = None,
@@ -148,7 +153,7 @@ def submit(
     files of --input (PATH or NAME=PATH). --cwd runs the job in an existing folder of the worker's machine; local workers have yours.
     """
     given: dict[str, Any] = {
-        "command": words,
+        "command": _command(words, of_type, image),
         "name": name,
         "env": _pairs(env, "--env"),
         "cpu": cpu,
@@ -168,9 +173,15 @@ def submit(
         "cwd": cwd or "",
         "input": list(files or ()),
         "stdin": stdin or "",
-        **_contained(image, pull),
+        **_contained(of_type, image, pull),
     }
     _send(session(ctx), given, wait=wait, follow=follow, dry_run=dry_run)
+
+
+def _command(words: list[str] | None, of_type: str, image: str) -> list[str]:
+    if not (words or of_type or image):
+        raise usage("The command is missing.", hint="Write it after two dashes: -- echo hello")
+    return words or []
 
 
 def _priority(text: str) -> int | str:
@@ -179,8 +190,8 @@ def _priority(text: str) -> int | str:
     return priority_of(text)
 
 
-def _contained(image: str, pull: Pull | None) -> dict[str, Any]:
-    return {"image": image, "container": {"pull": pull.value} if pull else None}
+def _contained(of_type: str, image: str, pull: Pull | None) -> dict[str, Any]:
+    return {"type": of_type, "image": image, "container": {"pull": pull.value} if pull else None}
 
 
 def _read(say: Session, given: dict[str, Any]) -> "JobSubmission":

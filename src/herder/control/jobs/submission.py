@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from herder.control.access.access_check import OF_KIND, check, not_known
 from herder.control.jobs.classes import check_priority, class_of, requirements_bytes, try_class
+from herder.control.jobs.job_types import with_type
 from herder.control.jobs.payload import payload_of
 from herder.control.kernel.bounds.errors import Conflict, Invalid, Overloaded, TooLarge
 from herder.control.kernel.bounds.limits import (
@@ -316,10 +317,9 @@ def _check_jobs(
     accepted = _Accepted()
     edges = 0
     tried: dict[Hashable, JobClass] = {}
-    for place, job in enumerate(jobs):
+    for place, given in enumerate(jobs):
         where = path.format(place)
-        if job.priority != 0:
-            check_priority(core, who, job.priority, where)
+        job = _complete(core, who, given, where)
         if dry_run:
             classes = len(tried)
             try_class(core, user, project, job, where, tried)
@@ -346,6 +346,13 @@ def _check_jobs(
             hint="Send the jobs in several calls, or insert a job that waits for all parents and is the one parent of the others.",
         )
     return accepted
+
+
+def _complete(core: Core, who: Principal, given: JobSubmission, where: str) -> JobSubmission:
+    """With what its type says. A priority that it names itself must be its user's to name."""
+    if given.priority != 0:
+        check_priority(core, who, given.priority, where)
+    return with_type(core, given, where) if given.type else given
 
 
 def _check_number(core: Core, jobs: int, earlier: int) -> None:

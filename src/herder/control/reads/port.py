@@ -22,6 +22,7 @@ from herder.control.reads.driver_checks import check_driver
 from herder.control.reads.ended_jobs import wait_ended
 from herder.control.reads.explanations import explain, pods
 from herder.control.reads.followed_output import Again, Followers
+from herder.control.reads.job_types import SharingReads
 from herder.control.reads.metrics import metrics_text
 from herder.control.reads.search.batches import BatchFilter, list_batches
 from herder.control.reads.search.jobs import list_jobs
@@ -74,7 +75,7 @@ class Figures(NamedTuple):
     price_pico_per_hour: int
 
 
-class Reads:
+class Reads(SharingReads):
     def __init__(self, core: Core) -> None:
         self._core = core
         self._followers = Followers()
@@ -266,11 +267,6 @@ class Reads:
     def made_user(self, who: Principal, name: str) -> UserView:
         check(who, Action.SEE, Thing(kind=Kind.USER, owner=name))
         return repeated_requests.made_user(self._core, name)
-
-    def projects(self, who: Principal) -> Page:
-        check(who, Action.SEE, OF_KIND[Kind.PROJECT])
-        views = sharing.project_views(self._core, who)
-        return Page(items=views, total=len(views))
 
     def tokens(self, who: Principal, *, user: str | None, revoked: bool) -> Page:
         views = people.token_views(self._core, who, user=user, revoked=revoked)

@@ -115,6 +115,8 @@ class JobClass:
     """Its parents' results are handed to it when it starts."""
     cpu_limit: CpuLimit | None = None
     """None: as its pool says."""
+    type: str = ""
+    """Which of the server's job types it has; empty: none. Its limits hold over the whole server."""
 
     @property
     def work(self) -> Work:

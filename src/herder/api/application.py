@@ -11,7 +11,7 @@ from herder.api.http.hot_routes import HotRoutes
 from herder.api.http.openapi import document
 from herder.api.http.replies import problem, reply
 from herder.api.http.route_table import RouteTable
-from herder.api.routes import bootstraps, clusters, drivers, events, fleet, people, work, worker
+from herder.api.routes import bootstraps, clusters, documented, drivers, events, fleet, people, work, worker
 from herder.control.commands import Commands
 from herder.control.kernel.bounds.errors import NotKnown, NotReady, Refused
 from herder.control.kernel.core import Core
@@ -49,6 +49,8 @@ def application(core: Core, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
     )
     front = front_of(core)
     front.mount(app, PREFIX)
+    documented.documented_front(front).mount(app, documented.PREFIX)
+    app.router.routes.append(documented.complete_route(core))
     openapi = document(front.operations, PREFIX)
 
     async def show_openapi(request: Request) -> Response:

@@ -7,7 +7,7 @@ it replies. Those that are `async` look something up or commit by themselves. No
 from herder.control.access import sessions, users
 from herder.control.access.access_check import OF_KIND, check
 from herder.control.drivers import driver_actions, sweep_decisions
-from herder.control.jobs import cancellation, deleting, holding, retrying, submission
+from herder.control.jobs import cancellation, deleting, documented, holding, retrying, submission
 from herder.control.jobs.resubmission import submission_of
 from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import derived_token
@@ -20,6 +20,7 @@ from herder.model.ids import BatchId, ClassId, JobId
 from herder.model.permissions import Action, Kind, Principal
 from herder.model.stored.changes import Changes
 from herder.model.values.phrases import counted
+from herder.wire.documented import DocumentedSubmission
 from herder.wire.drivers import DriverAction, SweepAnswer, SweepDecision
 from herder.wire.people import (
     JoinTokenCreate,
@@ -164,6 +165,11 @@ class Commands:
 
     def submit_job(self, who: Principal, body: JobSubmission, changes: Changes, now_ms: int) -> JobsAdded:
         return submission.submit(self._core, who, body, changes, now_ms)
+
+    def submit_documented(
+        self, who: Principal, body: DocumentedSubmission, changes: Changes, now_ms: int
+    ) -> JobsAdded:
+        return documented.submit(self._core, who, body, changes, now_ms)
 
     async def job_again(self, who: Principal, job: int) -> JobSubmission:
         """One that has ended, to be submitted again. Raises Refused."""

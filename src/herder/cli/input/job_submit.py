@@ -31,8 +31,7 @@ EXAMPLE = """herder job submit -- echo hello
 herder job submit ./report.sh 2026
 herder job submit --input data.csv -- sort data.csv
 herder job submit --cpu 2 --memory 4Gi --cwd . --wait -- make report
-herder job submit --image debian:12 -- cat /etc/os-release
-herder job submit --type ml_training -- python train.py"""
+herder job submit --image debian:12 -- cat /etc/os-release"""
 
 _WORDS = Annotated[
     list[str] | None,

@@ -18,6 +18,7 @@ from herder.control.kernel.waiting.waiters import Waiters
 from herder.control.planning.observation import observe_now
 from herder.control.reads import clusters, drivers, events, fleet, jobs, repeated_requests, sharing, sweeps
 from herder.control.reads.bootstraps import bootstrap_page, check_bootstrap
+from herder.control.reads.documented import DocumentedReads
 from herder.control.reads.driver_checks import check_driver
 from herder.control.reads.ended_jobs import wait_ended
 from herder.control.reads.explanations import explain, pods
@@ -75,7 +76,7 @@ class Figures(NamedTuple):
     price_pico_per_hour: int
 
 
-class Reads(SharingReads):
+class Reads(SharingReads, DocumentedReads):
     def __init__(self, core: Core) -> None:
         self._core = core
         self._followers = Followers()

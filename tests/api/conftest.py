@@ -15,6 +15,7 @@ from herder.model.values.resources import PLAIN, Dimensions
 from herder.server.connections import HttpLimits
 from herder.server.options import ServerOptions
 from herder.server.runtime import Running, serve
+from herder.settings.sections.intakes import IntakeSettings
 from herder.settings.sections.server import DriverSettings, MetricSource, UserSettings
 from herder.wire.exchange import ActivateAnswer, ExchangeAnswer, ExchangeRequest, Finished
 
@@ -46,6 +47,7 @@ class Server:
     users: tuple[UserSettings, ...] = ()
     sweep_period_s = 5.0
     limits = HttpLimits()
+    intakes: tuple[IntakeSettings, ...] = ()
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -72,6 +74,7 @@ class Server:
                 users=self.users,
                 sweep_period_s=self.sweep_period_s,
                 http=self.limits,
+                intakes=self.intakes,
             )
             try:
                 self.code = asyncio.run(serve(options, begun))

@@ -50,7 +50,7 @@ def application(core: Core, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
     front = front_of(core)
     front.mount(app, PREFIX)
     documented.documented_front(front).mount(app, documented.PREFIX)
-    app.router.routes.append(documented.complete_route(core))
+    app.router.routes.append(documented.complete_route(front))
     openapi = document(front.operations, PREFIX)
 
     async def show_openapi(request: Request) -> Response:

@@ -8,6 +8,7 @@ from herder.control.access import sessions, users
 from herder.control.access.access_check import OF_KIND, check
 from herder.control.drivers import driver_actions, sweep_decisions
 from herder.control.jobs import cancellation, deleting, documented, holding, retrying, submission
+from herder.control.jobs.attempt_environment import attempt_of
 from herder.control.jobs.resubmission import submission_of
 from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import derived_token
@@ -20,7 +21,7 @@ from herder.model.ids import BatchId, ClassId, JobId
 from herder.model.permissions import Action, Kind, Principal
 from herder.model.stored.changes import Changes
 from herder.model.values.phrases import counted
-from herder.wire.documented import DocumentedSubmission
+from herder.wire.documented import Completion, DocumentedSubmission
 from herder.wire.drivers import DriverAction, SweepAnswer, SweepDecision
 from herder.wire.people import (
     JoinTokenCreate,
@@ -170,6 +171,14 @@ class Commands:
         self, who: Principal, body: DocumentedSubmission, changes: Changes, now_ms: int
     ) -> JobsAdded:
         return documented.submit(self._core, who, body, changes, now_ms)
+
+    def job_of_attempt(self, token: str) -> JobId:
+        """Of the attempt that a token was made for. Raises Unauthenticated."""
+        return attempt_of(self._core, token)[0]
+
+    async def complete_attempt(self, token: str, job: str, body: Completion) -> str:
+        """An attempt says that it has ended; its status. Commits by itself. Raises Unauthenticated and Conflict."""
+        return await documented.complete(self._core, token, job, body)
 
     async def job_again(self, who: Principal, job: int) -> JobSubmission:
         """One that has ended, to be submitted again. Raises Refused."""

@@ -136,6 +136,7 @@ def options_of(
         sharing={section: shared[section] for section in settings.sharing_sections},
         drivers=drivers,
         metric_sources=settings.metric_sources,
+        intakes=settings.intakes,
         clusters=settings.clusters,
         bootstraps=settings.bootstraps,
         queued_jobs_per_user=said.queued_jobs_per_user,

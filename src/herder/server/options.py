@@ -11,6 +11,7 @@ from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.pool import PoolSpec
 from herder.model.values.resources import PLAIN, Dimensions
 from herder.server.connections import HttpLimits
+from herder.settings.sections.intakes import IntakeSettings
 from herder.settings.sections.server import DEFAULT_PORT, DriverSettings, MetricSource, UserSettings
 from herder.settings.sections.upkeep import RetentionSettings, SweepSettings
 
@@ -51,6 +52,7 @@ class ServerOptions:
         default_factory=lambda: (DriverSettings(name="local", kind="local"),)
     )
     metric_sources: tuple[MetricSource, ...] = ()
+    intakes: tuple[IntakeSettings, ...] = ()
     clusters: tuple[ClusterSettings, ...] = ()
     bootstraps: tuple[BootstrapSettings, ...] = ()
     queued_jobs_per_user: int | None = None

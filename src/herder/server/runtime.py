@@ -22,6 +22,7 @@ from herder.control.loops import (
     bootstraps,
     clusters,
     housekeeping,
+    intakes,
     interruptions,
     launch,
     lifecycle,
@@ -78,6 +79,7 @@ LOOPS: dict[str, Callable[[Core], Awaitable[None]]] = {
     "interruptions": interruptions.run,
     "clusters": clusters.run,
     "bootstraps": bootstraps.run,
+    "intakes": intakes.run,
 }
 #: How long the first commit may take: a store that cannot be written is said to be so.
 FIRST_WRITES_S = 10.0

@@ -14,6 +14,8 @@ from herder.settings.sections.clusters import CLUSTER_FIELDS
 from herder.settings.sections.clusters import SECTION as CLUSTERS
 from herder.settings.sections.creations import DRIVER_FIELDS
 from herder.settings.sections.fields import Field
+from herder.settings.sections.intakes import SECTION as INTAKES
+from herder.settings.sections.intakes import intake_schema
 from herder.settings.sections.job_types import JOB_TYPE_FIELDS, SLOTS_FIELD
 from herder.settings.sections.job_types import SECTION as JOB_TYPES
 from herder.settings.sections.pool_fields import POOL_FIELDS
@@ -72,6 +74,7 @@ def json_schema() -> dict[str, Any]:
             SWEEP: _object(_plain_properties(SWEEP_FIELDS)),
             RETENTION: _object(_plain_properties(RETENTION_FIELDS)),
             "metric_sources": _named(_source()),
+            INTAKES: _named(intake_schema()),
             CLUSTERS: _named(_object(_properties(CLUSTER_FIELDS))),
             BOOTSTRAPS: _named(bootstrap_schema()),
         },

@@ -15,6 +15,8 @@ from herder.model.values.resources import PLAIN, Dimensions
 from herder.settings.sections import bootstraps as bootstraps_section
 from herder.settings.sections import clusters as clusters_section
 from herder.settings.sections.bounds import faults_of
+from herder.settings.sections.intakes import SECTION as INTAKES
+from herder.settings.sections.intakes import IntakeSettings, read_intake
 from herder.settings.sections.job_types import SECTION as JOB_TYPES
 from herder.settings.sections.pools import read_pool, read_template
 from herder.settings.sections.presets import TEMPLATES
@@ -56,6 +58,7 @@ TOP_KEYS = (
     "fair_share",
     JOB_TYPES,
     "metric_sources",
+    INTAKES,
     clusters_section.SECTION,
     bootstraps_section.SECTION,
     "server",
@@ -82,6 +85,7 @@ class Settings:
     pools: tuple[PoolSpec, ...] = ()
     users: tuple[UserSettings, ...] = ()
     metric_sources: tuple[MetricSource, ...] = ()
+    intakes: tuple[IntakeSettings, ...] = ()
     clusters: tuple[ClusterSettings, ...] = ()
     bootstraps: tuple[BootstrapSettings, ...] = ()
     server: ServerSettings = field(default_factory=ServerSettings)
@@ -172,6 +176,7 @@ def _assemble(found: Reading, sections: Mapping[str, list[Value]], files: list[s
         pools=tuple(read_pool(found, entry, table, catalogue) for entry, table in rows["pools"]),
         users=tuple(read_user(found, entry, table) for entry, table in rows["users"]),
         metric_sources=tuple(read_source(found, entry, table) for entry, table in rows["metric_sources"]),
+        intakes=tuple(read_intake(found, entry, table) for entry, table in rows[INTAKES]),
         clusters=tuple(
             clusters_section.read_cluster(found, entry, table)
             for entry, table in rows[clusters_section.SECTION]

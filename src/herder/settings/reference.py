@@ -13,6 +13,7 @@ from herder.model.work.sharing import Preemption
 from herder.settings.sections.clusters import CLUSTER_FIELDS
 from herder.settings.sections.creations import DRIVER_FIELDS
 from herder.settings.sections.fields import Field
+from herder.settings.sections.intakes import INTAKE_FIELDS, IntakeSettings
 from herder.settings.sections.job_types import JOB_TYPE_FIELDS, SLOTS_FIELD
 from herder.settings.sections.pool_fields import POOL_FIELDS
 from herder.settings.sections.pools import template_to_plain
@@ -52,6 +53,9 @@ def reference() -> str:
         "## Each of `bootstraps:`",
         "What makes machines join. Read when the server starts; a pool whose workers are nodes names it with `bootstrap`. `kind` is which kind "
         "it is (default: its name); the settings of the kind are written beside it. They name the files in which secrets are.",
+        "## Each of `intakes:`",
+        "Queues in Redis or Valkey from which jobs come. Read when the server starts; [Take jobs from Redis](../how-to/take-jobs-from-redis.md).",
+        _table(INTAKE_FIELDS, lambda field: _default(field.of(IntakeSettings(name="x")), field)),
         "## A template",
         _table(TEMPLATE_FIELDS, lambda field: ""),
         "## How the fleet is shared",

@@ -8,12 +8,8 @@ from starlette.routing import Route
 from herder.api.http.bodies import BODY_BYTES_MAX, read_body
 from herder.api.http.replies import bearer, decode, is_number, number, page_size, problem, reply
 from herder.api.http.route_table import Repeat, RouteTable, Write
-from herder.control.access.access_check import not_known
 from herder.control.access.known_caller import trust
-from herder.control.jobs.attempt_environment import attempt_of
-from herder.control.jobs.documented import complete
 from herder.control.kernel.bounds.errors import NotReady, Refused
-from herder.control.kernel.core import Core
 from herder.control.reads.jobs import PAGE
 from herder.model.permissions import Action, Kind, Principal
 from herder.ports.store import StoreDown
@@ -46,7 +42,7 @@ def documented_front(front: RouteTable) -> RouteTable:
         """One job with what was submitted."""
         text = request.path_params["job"]
         if not is_number(text):
-            raise not_known(Kind.JOB, text[:63])
+            return await reads.documented_named(who, text)
         return await reads.documented_job(who, int(text))
 
     creates, sees = (Action.CREATE, Kind.JOB), (Action.SEE, Kind.JOB)
@@ -58,17 +54,18 @@ def documented_front(front: RouteTable) -> RouteTable:
     return table
 
 
-def complete_route(core: Core) -> Route:
+def complete_route(front: RouteTable) -> Route:
     """Called by attempts with their own token."""
+    commands = front.commands
 
     async def completing(request: Request) -> Response:
         try:
             token = bearer(request)
-            job, _ = attempt_of(core, token)
+            job = commands.job_of_attempt(token)
             trust(request.scope, f"attempt/{job}")
-            core.take_in_work()
+            front.core.take_in_work()
             body: Any = decode(await read_body(request, BODY_BYTES_MAX), Completion)
-            status = await complete(core, token, request.path_params["job"], body)
+            status = await commands.complete_attempt(token, request.path_params["job"], body)
         except Refused as refused:
             return problem(refused)
         except StoreDown as error:

@@ -21,6 +21,7 @@ from herder.control.kernel.bounds.errors import StoreTroubled
 from herder.control.kernel.clock import SteadyClock, SystemClock
 from herder.control.kernel.driver_calls import DriverCalls
 from herder.control.kernel.driver_notes import DriverNotes
+from herder.control.kernel.intake_notes import IntakeNotes
 from herder.control.kernel.jobs.backlog import Backlog
 from herder.control.kernel.jobs.payload_cache import Payloads
 from herder.control.kernel.jobs.usage_ledger import book
@@ -124,6 +125,7 @@ class Core:
         self.drivers = _known(state, drivers, self.bootstraps)
         self.started_at_ms = self.clock.now_ms()
         self.payloads, self.clusters = Payloads(), dict(clusters or {})
+        self.intake_notes: dict[str, IntakeNotes] = {}
         self.raw_classes: dict[Hashable, ClassId] = {}
         """Classes by the form in which jobs name them; cleared when a pool changes, since each was checked against the pools."""
         self.placer = Placer(ageing=settings.ageing)

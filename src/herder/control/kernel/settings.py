@@ -12,6 +12,7 @@ from herder.control.kernel.driver_calls import PLACES
 from herder.decide.placement.ageing import Ageing
 from herder.model.fleet.creation import CreationLimits
 from herder.model.stored.retention import Retention
+from herder.settings.sections.intakes import IntakeSettings
 from herder.settings.sections.server import MetricSource
 
 
@@ -70,5 +71,6 @@ class CoreSettings:
     """Where `fair_share` of herder.yaml says nothing of it; each bound says why it is so."""
     stale_after_s: Mapping[str, float] = field(default_factory=dict)
     """By cluster: how old its picture may be."""
+    intakes: tuple[IntakeSettings, ...] = ()
     metric_sources: tuple[MetricSource, ...] = ()
     """Where custom metrics are asked for. Only the server's own files name them: they hold addresses and secrets."""

@@ -5,10 +5,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import Row
 
+from herder.control.access.access_check import not_known
 from herder.control.kernel.core import Core
 from herder.control.reads.jobs import JobFilter, job_page, job_row, view_of
 from herder.model.ids import JobId
-from herder.model.permissions import Principal
+from herder.model.permissions import Kind, Principal
 from herder.model.work.job import AttemptState, Cause, JobState
 from herder.wire.documented import (
     SPEC,
@@ -49,6 +50,13 @@ class DocumentedReads:
             queue_length=_waiting(self._core),
             next=page.next,
         )
+
+    async def documented_named(self, who: Principal, name: str) -> DocumentedJob:
+        """By the name that it came with, of several the newest. Raises NotKnown."""
+        page = await job_page(self._core, who, JobFilter(name=name, limit=1))
+        if not page.items:
+            raise not_known(Kind.JOB, name[:200])
+        return await self.documented_job(who, page.items[0].id)
 
     async def documented_job(self, who: Principal, job: int) -> DocumentedJob:
         """Raises NotKnown."""

@@ -5,6 +5,7 @@ prefix `mimir:jobs:`: `queue` (sorted set, the lowest score first), `data:ID`, `
 lease), `followed` (hash, the job of each record) and `dead` (hash, why a record was refused).
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from herder.ports.intake import IntakeDown, Told
 
 #: A connection or an answer that takes longer is given up.
 TIMEOUT_S = 5.0
+CLOSE_S = 1.0
 #: Fields of a hash that are read in one step.
 SCAN_COUNT = 1000
 
@@ -111,7 +113,8 @@ class RedisQueue:
         return int(await self._ask(lambda: self._client.zcard(self._key("queue"))))
 
     async def close(self) -> None:
-        await self._client.aclose()
+        """What does not close in time is left to the system: a server that stops does not wait for it."""
+        await self._ask(lambda: asyncio.wait_for(self._client.aclose(), CLOSE_S))
 
     def _key(self, name: str, record: str = "") -> bytes:
         return f"{self._prefix}{name}".encode() + _bytes(record)

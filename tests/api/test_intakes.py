@@ -159,7 +159,7 @@ def test_what_cannot_be_a_job_is_kept_apart_with_the_reason(server: Server, mimi
     until(lambda: mimir.status("good") == "queued")
     assert mimir.dead("unknown").startswith("type: There is no job type 'training'.")
     assert "many" in mimir.dead("urgent")
-    assert mimir.dead("vanished") == "The data of the record does not exist any more."
+    assert mimir.dead("vanished") == "The data of the record does not exist."
     assert "is not JSON" in mimir.dead("torn")
     assert mimir.redis.hlen("mimir:jobs:dead") == 6
     assert mimir.status("vanished") == "failed"
@@ -263,7 +263,7 @@ def test_an_unknown_user_pauses_the_intake_until_there_is_one(server: Server, mi
     mimir.push("job-1")
     server.start()
     said = until(lambda: paused(server))
-    assert "submits as user robot, who does not exist" in said
+    assert "There is no user robot" in said
     server.http.post("/users", json={"name": "robot", "role": "user", "weight": 1}).raise_for_status()
     until(lambda: mimir.status("job-1") == "queued")
     (number,) = jobs(server).values()

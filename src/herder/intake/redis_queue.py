@@ -22,10 +22,10 @@ SCAN_COUNT = 1000
 _CLAIM = """
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local ends, most = now + tonumber(ARGV[1]), tonumber(ARGV[2])
-local found = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, most)
-if #found < most then
-  local popped = redis.call('ZPOPMIN', KEYS[1], most - #found)
+local ends, count = now + tonumber(ARGV[1]), tonumber(ARGV[2])
+local found = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, count)
+if #found < count then
+  local popped = redis.call('ZPOPMIN', KEYS[1], count - #found)
   for place = 1, #popped, 2 do found[#found + 1] = popped[place] end
 end
 for _, record in ipairs(found) do redis.call('ZADD', KEYS[2], ends, record) end

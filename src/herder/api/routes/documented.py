@@ -63,7 +63,6 @@ def complete_route(front: RouteTable) -> Route:
             token = bearer(request)
             job = commands.job_of_attempt(token)
             trust(request.scope, f"attempt/{job}")
-            front.core.take_in_work()
             body: Any = decode(await read_body(request, BODY_BYTES_MAX), Completion)
             status = await commands.complete_attempt(token, request.path_params["job"], body)
         except Refused as refused:

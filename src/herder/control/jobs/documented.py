@@ -79,8 +79,9 @@ async def complete(core: Core, token: str, job_id: str, body: Completion) -> str
     """The attempt that shows its token has ended; what still runs of it is stopped. Answers the status.
 
     A report of an attempt that has ended changes nothing: it is answered again when it says the same, else refused. Raises Unauthenticated,
-    also for the token of another job, and Conflict.
+    also for the token of another job, Conflict and StoreTroubled.
     """
+    core.take_in_work()
     job, number = attempt_of(core, token)
     if job_id != str(job) and not await _is_key(core, job, job_id):
         raise Unauthenticated(f"The token does not belong to an attempt of job {job_id[:63]}.")

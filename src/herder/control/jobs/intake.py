@@ -90,7 +90,7 @@ class Intake:
             await core.settle()
             return made.number
         if data is None:
-            raise Invalid("The data of the record does not exist any more.")
+            raise Invalid("The data of the record does not exist.")
         core.take_in_work()
         who, now_ms = self._principal(), core.clock.now_ms()
         job = self._submission(record, data)
@@ -106,7 +106,7 @@ class Intake:
         user = directory.users.get(name)
         if user is None:
             raise NotReady(
-                f"Intake {self.settings.name} submits as user {name}, who does not exist.",
+                f"There is no user {name}, as whom intake {self.settings.name} submits.",
                 hint=f"Create the user with `herder user create {name}`.",
             )
         return Principal(name, ROLES[user.role], directory.members.get(name, {}))

@@ -60,7 +60,7 @@ def _read_lease(found: Reading, value: Value) -> float:
     seconds = validation.duration(found, value)
     if not LEASE_SHORTEST_S <= seconds <= LEASE_LONGEST_S:
         low, high = format_duration(LEASE_SHORTEST_S), format_duration(LEASE_LONGEST_S)
-        found.wrong(value, f"lease must be {low} to {high}.", f"Write a duration from {low} to {high}.")
+        found.wrong(value, f"The lease must be {low} to {high}.", f"Write a duration from {low} to {high}.")
         return LEASE_SHORTEST_S
     return seconds
 

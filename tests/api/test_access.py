@@ -100,6 +100,7 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("get", "/invariants"): ("operator", OPERATORS),
     ("get", "/whoami"): ("viewer", ALL),
     ("get", "/projects"): ("viewer", ALL),
+    ("get", "/job-types"): ("viewer", ALL),
     ("get", "/users"): ("viewer", ALL),
     ("post", "/users"): ("administrator", ADMINISTRATORS),
     ("post", "/users/{user}"): ("administrator", ADMINISTRATORS),

@@ -15,6 +15,7 @@ from herder.api.routes import (
     bootstraps,
     callbacks,
     clusters,
+    documented,
     drivers,
     events,
     fleet,
@@ -68,6 +69,8 @@ def application(core: Core, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
     )
     front = front_of(core)
     front.mount(app, PREFIX)
+    documented.documented_front(front).mount(app, documented.PREFIX)
+    app.router.routes.append(documented.complete_route(front))
     openapi = document(front.operations, PREFIX)
 
     async def show_openapi(request: Request) -> Response:

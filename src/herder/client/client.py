@@ -26,6 +26,7 @@ from herder.wire.people import (
     WhoAmI,
 )
 from herder.wire.resources import ApplyAnswer, ApplyRequest, Result, Status
+from herder.wire.work import JobTypeView
 
 if TYPE_CHECKING:
     from herder.model.fleet.pool import PoolSpec
@@ -86,6 +87,9 @@ class HerderClient:
 
     def projects(self) -> Iterator[ProjectView]:
         return whole(self.http, "/projects", ProjectView)
+
+    def job_types(self) -> Iterator[JobTypeView]:
+        return whole(self.http, "/job-types", JobTypeView)
 
     def who_am_i(self) -> WhoAmI:
         return self.http.get("/whoami", WhoAmI)

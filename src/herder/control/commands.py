@@ -7,7 +7,17 @@ it replies. Those that are `async` look something up or commit by themselves. No
 from herder.control.access import secrets, sessions, users
 from herder.control.access.access_check import OF_KIND, check
 from herder.control.drivers import driver_actions, sweep_decisions
-from herder.control.jobs import callbacks, cancellation, deleting, groups, holding, retrying, submission
+from herder.control.jobs import (
+    callbacks,
+    cancellation,
+    deleting,
+    documented,
+    groups,
+    holding,
+    retrying,
+    submission,
+)
+from herder.control.jobs.attempt_environment import attempt_of
 from herder.control.jobs.resubmission import submission_of
 from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import derived_token
@@ -21,6 +31,7 @@ from herder.model.ids import BatchId, ClassId, JobId
 from herder.model.permissions import Action, Kind, Principal
 from herder.model.stored.changes import Changes
 from herder.model.values.phrases import counted
+from herder.wire.documented import Completion, DocumentedSubmission
 from herder.wire.drivers import DriverAction, SweepAnswer, SweepDecision
 from herder.wire.people import (
     JoinTokenCreate,
@@ -216,6 +227,19 @@ class Commands:
 
     def submit_job(self, who: Principal, body: JobSubmission, changes: Changes, now_ms: int) -> JobsAdded:
         return submission.submit(self._core, who, body, changes, now_ms)
+
+    def submit_documented(
+        self, who: Principal, body: DocumentedSubmission, changes: Changes, now_ms: int
+    ) -> JobsAdded:
+        return documented.submit(self._core, who, body, changes, now_ms)
+
+    def job_of_attempt(self, token: str) -> JobId:
+        """Of the attempt that a token was made for. Raises Unauthenticated."""
+        return attempt_of(self._core, token)[0]
+
+    async def complete_attempt(self, token: str, job: str, body: Completion) -> str:
+        """An attempt says that it has ended; its status. Commits by itself. Raises Unauthenticated and Conflict."""
+        return await documented.complete(self._core, token, job, body)
 
     async def job_again(self, who: Principal, job: int) -> JobSubmission:
         """One that has ended, to be submitted again. Raises Refused."""

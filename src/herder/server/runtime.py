@@ -23,6 +23,7 @@ from herder.control.loops import (
     callbacks,
     clusters,
     housekeeping,
+    intakes,
     interruptions,
     launch,
     lifecycle,
@@ -80,6 +81,7 @@ LOOPS: dict[str, Callable[[Core], Awaitable[None]]] = {
     "clusters": clusters.run,
     "bootstraps": bootstraps.run,
     "callbacks": callbacks.run,
+    "intakes": intakes.run,
 }
 #: How long the first commit may take: a store that cannot be written is said to be so.
 FIRST_WRITES_S = 10.0

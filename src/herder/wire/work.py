@@ -51,6 +51,8 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     """Whose quota it counts against. Jobs of a batch are of the batch's project; single ones without are of `default`."""
     priority: int | str = 0
     """A number, higher is more urgent, or the name of a priority class."""
+    type: str = ""
+    """One of the server's job types: what the job does not say comes from it, and its limits hold."""
     runtime: str = "process"
     image: str = ""
     """Runs in a container of this image; `command` may be empty then: what the image starts."""
@@ -197,6 +199,8 @@ class JobView(msgspec.Struct, kw_only=True):
     started_at: str | None
     ended_at: str | None
     resources: dict[str, int] = {}
+    type: str = ""
+    """Its job type; empty: none."""
     retry_at: str | None = None
     """A worker failed it: it is not tried again before this time."""
     group: str = ""
@@ -209,6 +213,20 @@ class JobDetail(JobView, kw_only=True):
     parents: list[int]
     result: Any
     history: list[AttemptView]
+
+
+class JobTypeView(msgspec.Struct, kw_only=True):
+    name: str
+    description: str
+    priority: int
+    max_concurrent: int | None
+    resource_weight: float
+    """Slots that one running job takes of `fair_share: job_types`."""
+    running_jobs: int
+    queued_jobs: int
+    """Of all users."""
+    may_start: int | None
+    """So many more jobs may start now; null: there is no limit."""
 
 
 class EndedJob(msgspec.Struct, kw_only=True):

@@ -95,7 +95,7 @@ def _amounts(job: JobSubmission) -> None:
         value = getattr(job, name)
         if value and not abs(value) <= NUMBER_MAX:
             raise RowFault(f"{written(name)}: {value:g} is too large; write a number up to {NUMBER_MAX:g}")
-    if not job.command and job.runtime == "process" and not job.image:
+    if not job.command and job.runtime == "process" and not (job.image or job.type):
         raise RowFault("command: it is missing; write for example command: [echo, hello]")
 
 

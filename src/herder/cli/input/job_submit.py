@@ -35,9 +35,9 @@ herder job submit --input s3://b/x=in --save out=s3://b/y -- cp in out
 herder job submit --image debian:12 -- cat /etc/os-release"""
 
 _WORDS = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
-        metavar="COMMAND", help="Command to run, after all options and two dashes. ./FILE is sent along."
+        metavar="[COMMAND]", help="Command to run, after all options and two dashes. ./FILE is sent along."
     ),
 ]
 _NAME = Annotated[str | None, typer.Option("--name", help="Name of the job, for job list --name.")]
@@ -100,6 +100,9 @@ _CWD = Annotated[
     str | None,
     typer.Option("--cwd", metavar="FOLDER", help="Run in this folder of the worker's machine."),
 ]
+_TYPE = Annotated[
+    str, typer.Option("--type", metavar="TYPE", help="Job type: what is not given here comes from it.")
+]
 _IMAGE = Annotated[
     str,
     typer.Option(
@@ -140,7 +143,7 @@ _FOLLOW = Annotated[
 def submit(
     ctx: typer.Context,
     *,
-    words: _WORDS,
+    words: _WORDS = None,
     name: _NAME = None,
     cpu: _CPU = "100m",
     cpu_limit: _CPU_LIMIT = None,
@@ -157,6 +160,7 @@ def submit(
     tolerate: _TOLERATE = None,
     project: _PROJECT = None,
     priority: _PRIORITY = "0",
+    of_type: _TYPE = "",
     timeout: _LIMIT = None,
     retries: _RETRIES = 0,
     cwd: _CWD = None,
@@ -178,7 +182,7 @@ def submit(
     copied to their URLs; a folder ends with /, and * and ** stand for names. --cwd runs the job in an existing folder of the worker's machine; local workers have yours.
     """
     given: dict[str, Any] = {
-        "command": words,
+        "command": _command(words, of_type, image),
         "name": name,
         **_all_pairs(env=env, resource=resource, select=select, attribute=attribute),
         "cpu": cpu,
@@ -196,9 +200,15 @@ def submit(
         "cwd": cwd or "",
         **_handed_over(files, stdin, secret),
         **_copied(save, always=always_copy_output),
-        **_contained(image, pull),
+        **_contained(of_type, image, pull),
     }
     _send(session(ctx), given, wait=wait, follow=follow, dry_run=dry_run)
+
+
+def _command(words: list[str] | None, of_type: str, image: str) -> list[str]:
+    if not (words or of_type or image):
+        raise usage("The command is missing.", hint="Write it after two dashes: -- echo hello")
+    return words or []
 
 
 def _priority(text: str) -> int | str:
@@ -215,8 +225,8 @@ def _copied(save: list[str] | None, *, always: bool) -> dict[str, Any]:
     return {"save": list(save or ()), "always_copy_output": always}
 
 
-def _contained(image: str, pull: Pull | None) -> dict[str, Any]:
-    return {"image": image, "container": {"pull": pull.value} if pull else None}
+def _contained(of_type: str, image: str, pull: Pull | None) -> dict[str, Any]:
+    return {"type": of_type, "image": image, "container": {"pull": pull.value} if pull else None}
 
 
 def _read(say: Session, given: dict[str, Any]) -> "JobSubmission":

@@ -111,6 +111,8 @@ def job(view: JobDetail, now_s: float) -> Details:
     if view.group:
         rows.append(("Group", view.group))
     rows.extend((f"  {key}", value) for key, value in view.attributes.items())
+    if view.type:
+        rows.append(("Type", view.type))
     if view.retry_at is not None:
         rows.append(("Next attempt", f"not before {view.retry_at}"))
     if view.cause or view.message:

@@ -161,6 +161,7 @@ JOBS = View(
         field("BATCH", "batch", wide=True, right=True, drop=11),
         field("GROUP", "group", wide=True, long=True, drop=15),
         field("USER", "user", wide=True, drop=12),
+        field("TYPE", "type", wide=True, drop=15),
         field("PRIORITY", "priority", wide=True, right=True, drop=14),
         made(
             "REQUESTS",
@@ -310,6 +311,22 @@ PROJECTS = View(
         money("COST", "cost_usd", drop=1),
     ),
     empty="No projects with a quota or with open jobs. Quotas are set under projects in herder.yaml.",
+)
+
+JOB_TYPES = View(
+    noun="job type",
+    name=lambda each: str(each.name),
+    columns=(
+        field("NAME", "name", long=True),
+        field("PRIORITY", "priority", right=True),
+        field("MAX CONCURRENT", "max_concurrent", right=True),
+        field("WEIGHT", "resource_weight", right=True, drop=2),
+        field("RUNNING", "running_jobs", right=True),
+        field("QUEUED", "queued_jobs", right=True),
+        field("MAY START", "may_start", right=True, drop=1),
+        field("DESCRIPTION", "description", wide=True, long=True, drop=3),
+    ),
+    empty="No job types. They are defined under job_types in herder.yaml.",
 )
 
 TEMPLATES = View(

@@ -109,6 +109,7 @@ def _raw(user: UserName, project: str, job: JobSubmission, where: str) -> Hashab
         job.parents_results,
         job.cpu_limit,
         bool(job.secrets),
+        job.type,
         tuple(sorted(job.selector.items())) if job.selector else (),
         tuple(tuple(sorted(each.items())) for each in job.tolerations) if job.tolerations else (),
         tuple((each.key, each.operator, *each.values) for each in job.affinity) if job.affinity else (),
@@ -153,6 +154,7 @@ def _parse(core: "Core", user: UserName, project: str, job: JobSubmission, where
         parents_results=job.parents_results,
         cpu_limit=CpuLimit(job.cpu_limit) if job.cpu_limit else None,
         secrets=bool(job.secrets),
+        type=job.type,
     )
 
 

@@ -21,6 +21,7 @@ from herder.control.kernel.bounds.errors import StoreTroubled
 from herder.control.kernel.clock import SteadyClock, SystemClock
 from herder.control.kernel.driver_calls import DriverCalls
 from herder.control.kernel.driver_notes import DriverNotes
+from herder.control.kernel.intake_notes import IntakeNotes
 from herder.control.kernel.jobs.backlog import Backlog
 from herder.control.kernel.jobs.payload_cache import Payloads
 from herder.control.kernel.jobs.usage_ledger import book
@@ -91,6 +92,7 @@ def _known(
 class Core:
     bootstrap_notes: dict[str, BootstrapNotes]
     """By bootstrap: what is known of it and of its workers' systems; in memory only."""
+    intake_notes: dict[str, IntakeNotes]
 
     def __init__(
         self,
@@ -125,7 +127,7 @@ class Core:
         self.bootstraps, self.bootstrap_notes = dict(bootstraps or {}), {}
         self.drivers = _known(state, drivers, self.bootstraps)
         self.started_at_ms = self.clock.now_ms()
-        self.payloads, self.clusters = Payloads(), dict(clusters or {})
+        self.payloads, self.clusters, self.intake_notes = Payloads(), dict(clusters or {}), {}
         self.raw_classes: dict[Hashable, ClassId] = {}
         """Classes by the form in which jobs name them; cleared when a pool changes, since each was checked against the pools."""
         self.placer = Placer(ageing=settings.ageing)

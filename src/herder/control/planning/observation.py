@@ -63,6 +63,7 @@ def observe(
     return Observed(
         sharing=state.sharing,
         held=tuple((*whose, held) for whose, held in sorted(state.held.items())) if quotas else (),
+        running_types=tuple(sorted(state.running_types.items())) if quotas else (),
         weights=tuple(sorted((u, w) for u, w in state.weights.items() if w != 1)) if quotas else (),
         aged_ms=aged_ms if quotas else None,
         plan_number=PlanNumber(state.next_plan),

@@ -232,6 +232,7 @@ def view_of(core: Core, row: Row[Any], marks: Marks) -> JobView:
         disk_mib=request.disk_mib,
         gpu=job_class.gpus_asked,
         resources=request.declared(),
+        type=job_class.type,
         attempts=tries(row.attempts),
         exit_code=row.exit_code,
         cause=row.cause,

@@ -363,6 +363,11 @@ class EngineState:
         """The same by user and project, as quotas count it."""
         return self.live_usage.held
 
+    @property
+    def running_types(self) -> Mapping[str, int]:
+        """Live attempts by job type."""
+        return self.live_usage.types
+
     def tried_of(self, batch: BatchId | None) -> dict[JobId, tuple[int, int]]:
         return self.tried if batch is None else self.batches[batch].tried
 

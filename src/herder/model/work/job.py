@@ -117,6 +117,8 @@ class JobClass:
     """None: as its pool says."""
     secrets: bool = False
     """Its attempts fetch secrets when they start."""
+    type: str = ""
+    """Which of the server's job types it has; empty: none. Its limits hold over the whole server."""
 
     @property
     def work(self) -> Work:

@@ -30,6 +30,7 @@ MEASUREMENTS = {
     "recovery": "recovery",
     "reconnect": "reconnect",
     "cluster": "cluster",
+    "data": "data",
 }
 
 

@@ -71,6 +71,8 @@ class FakeServer:
         self.inputs: dict[Key, bytes] = {}
         self.input_faults: list[int] = []
         """Answers to the next downloads: a status, 0 for a cut half-way, -1 for none at all."""
+        self.data: Callable[[str, bytes], tuple[int, bytes]] = lambda _path, _body: (404, b"{}")
+        """Answers what a worker asks about the data of a job."""
         self.refuse = False
         self.drain = False
         self.stop = False
@@ -179,7 +181,9 @@ class FakeServer:
         path = head[0].split()[1]
         if path.endswith("/inputs"):
             return await self._inputs(path, writer)
-        if path.endswith("/activate"):
+        if path.endswith("/data"):
+            status, answer = self.data(path, body)
+        elif path.endswith("/activate"):
             status, answer = self._activate(body)
         else:
             status, answer = await self._exchange(body)

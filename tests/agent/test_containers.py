@@ -220,3 +220,29 @@ async def test_a_container_outlives_a_restart_of_its_engine(
     end = await server.end_of(key, 40)
     assert (end.state, bytes(end.result)) == ("succeeded", b"7"), end
     assert engine.containers() == []
+
+
+async def test_data_by_url_comes_into_the_container_and_out_of_it(
+    server: FakeServer, start_agent: StartAgent, engine: Podman, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / "x").write_text("x of a file\n")
+    start_agent(container_engine=engine.address, data_folders=(str(store),))
+    data = {
+        "mark": "m",
+        "inputs": [{"url": f"file://{store}/x", "path": "in/x"}],
+        "outputs": [{"path": "out/*", "url": f"file://{store}/res/"}],
+    }
+    script = "mkdir out; cat in/x > out/y; id -u >> out/y"
+    how: dict[str, Any] = {"memory_mib": 64, "image": IMAGE, "container": {"user": "1234"}}
+    key = server.assign(1, runtime="container", data=data, command=["sh", "-c", script], **how)
+    end = await server.end_of(key, 30)
+    assert (end.state, end.message, end.bytes_in, end.bytes_out) == ("succeeded", "", 12, 17)
+    assert (store / "res/y").read_text() == "x of a file\n1234\n"
+    inputs = {"mark": "m", "inputs": [{"url": "http://169.254.169.254/latest", "path": "x"}]}
+    key = server.assign(2, runtime="container", data=inputs, command=["true"], **how)
+    refused = await server.end_of(key, 30)
+    assert (refused.state, refused.cause) == ("failed", "start_failed")
+    assert "uses data of 169.254.169.254, which this worker does not allow" in refused.message
+    await until(lambda: not [*(tmp_path / "work").iterdir()])

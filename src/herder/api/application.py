@@ -11,7 +11,7 @@ from herder.api.http.hot_routes import HotRoutes
 from herder.api.http.openapi import document
 from herder.api.http.replies import problem, reply
 from herder.api.http.route_table import RouteTable
-from herder.api.routes import bootstraps, clusters, drivers, events, fleet, people, work, worker
+from herder.api.routes import bootstraps, callbacks, clusters, drivers, events, fleet, people, work, worker
 from herder.control.commands import Commands
 from herder.control.kernel.bounds.errors import NotKnown, NotReady, Refused
 from herder.control.kernel.core import Core
@@ -25,6 +25,7 @@ def front_of(core: Core) -> RouteTable:
     """All routes of the API, and what OpenAPI needs to know of them. Nothing of `core` is used before a call comes."""
     front = RouteTable(core, Commands(core), Reads(core))
     work.add(front)
+    callbacks.add(front)
     fleet.add(front)
     people.add(front)
     drivers.add(front)
@@ -45,7 +46,12 @@ def application(core: Core, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
     app = FastAPI(title="Herder", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     worker_routes = worker.routes(core, PREFIX)
     app.router.routes.extend(
-        [*worker_routes, worker.inputs_route(core, PREFIX), worker.join_route(core, PREFIX)]
+        [
+            *worker_routes,
+            worker.inputs_route(core, PREFIX),
+            worker.data_route(core, PREFIX),
+            worker.join_route(core, PREFIX),
+        ]
     )
     front = front_of(core)
     front.mount(app, PREFIX)
@@ -62,7 +68,8 @@ def application(core: Core, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
     app.add_exception_handler(HTTPException, _not_routed)
     app.add_exception_handler(StoreDown, _store_down)
     hot = {("POST", route.path): route.endpoint for route in worker_routes}
-    hot["POST", f"{PREFIX}/jobs"] = front.endpoints["POST", "/jobs"]
+    for method, path in (("POST", "/jobs"), ("GET", "/jobs/ended")):
+        hot[method, PREFIX + path] = front.endpoints[method, path]
     return HotRoutes(app, hot)
 
 

@@ -136,6 +136,7 @@ def options_of(
         sharing={section: shared[section] for section in settings.sharing_sections},
         drivers=drivers,
         metric_sources=settings.metric_sources,
+        object_stores=settings.object_stores,
         clusters=settings.clusters,
         bootstraps=settings.bootstraps,
         queued_jobs_per_user=said.queued_jobs_per_user,
@@ -145,6 +146,7 @@ def options_of(
         sweep=settings.sweep,
         sweep_period_s=settings.sweep.period_s,
         retention=settings.retention,
+        callbacks=settings.callbacks,
     )
 
 

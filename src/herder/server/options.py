@@ -10,7 +10,9 @@ from herder.model.fleet.bootstrap import BootstrapSettings
 from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.pool import PoolSpec
 from herder.model.values.resources import PLAIN, Dimensions
+from herder.model.work.callbacks import CallbackRules
 from herder.server.connections import HttpLimits
+from herder.settings.sections.object_stores import ObjectStore
 from herder.settings.sections.server import DEFAULT_PORT, DriverSettings, MetricSource, UserSettings
 from herder.settings.sections.upkeep import RetentionSettings, SweepSettings
 
@@ -51,6 +53,7 @@ class ServerOptions:
         default_factory=lambda: (DriverSettings(name="local", kind="local"),)
     )
     metric_sources: tuple[MetricSource, ...] = ()
+    object_stores: tuple[ObjectStore, ...] = ()
     clusters: tuple[ClusterSettings, ...] = ()
     bootstraps: tuple[BootstrapSettings, ...] = ()
     queued_jobs_per_user: int | None = None
@@ -66,6 +69,7 @@ class ServerOptions:
     sweep_period_s: float = 5.0
     self_delete_after_s: float = 600.0
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    callbacks: CallbackRules = field(default_factory=CallbackRules)
     sweep: SweepSettings = field(default_factory=SweepSettings)
     """All but its period, which `sweep_period_s` is."""
 

@@ -10,10 +10,13 @@ from herder.model.permissions import ROLES
 from herder.model.values.resources import Unit
 from herder.settings.sections.bootstraps import SECTION as BOOTSTRAPS
 from herder.settings.sections.bootstraps import bootstrap_schema
+from herder.settings.sections.callbacks import CALLBACK_FIELDS, CALLBACKS
 from herder.settings.sections.clusters import CLUSTER_FIELDS
 from herder.settings.sections.clusters import SECTION as CLUSTERS
 from herder.settings.sections.creations import DRIVER_FIELDS
 from herder.settings.sections.fields import Field
+from herder.settings.sections.object_stores import SECTION as OBJECT_STORES
+from herder.settings.sections.object_stores import object_store_schema
 from herder.settings.sections.pool_fields import POOL_FIELDS
 from herder.settings.sections.presets import PRESETS
 from herder.settings.sections.server import CONNECTION_KEYS
@@ -67,9 +70,11 @@ def json_schema() -> dict[str, Any]:
             "server": _server(),
             SWEEP: _object(_plain_properties(SWEEP_FIELDS)),
             RETENTION: _object(_plain_properties(RETENTION_FIELDS)),
+            CALLBACKS: _object(_plain_properties(CALLBACK_FIELDS)),
             "metric_sources": _named(_source()),
             CLUSTERS: _named(_object(_properties(CLUSTER_FIELDS))),
             BOOTSTRAPS: _named(bootstrap_schema()),
+            OBJECT_STORES: _named(object_store_schema()),
         },
         "$defs": {
             "pool": _pool(),

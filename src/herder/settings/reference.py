@@ -8,10 +8,13 @@ from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.creation import DEFAULT_LIMITS
 from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import PoolName
+from herder.model.work.callbacks import CallbackRules
 from herder.model.work.sharing import Preemption
+from herder.settings.sections.callbacks import CALLBACK_FIELDS
 from herder.settings.sections.clusters import CLUSTER_FIELDS
 from herder.settings.sections.creations import DRIVER_FIELDS
 from herder.settings.sections.fields import Field
+from herder.settings.sections.object_stores import documented
 from herder.settings.sections.pool_fields import POOL_FIELDS
 from herder.settings.sections.pools import template_to_plain
 from herder.settings.sections.presets import PRESETS, TEMPLATES
@@ -50,6 +53,9 @@ def reference() -> str:
         "## Each of `bootstraps:`",
         "What makes machines join. Read when the server starts; a pool whose workers are nodes names it with `bootstrap`. `kind` is which kind "
         "it is (default: its name); the settings of the kind are written beside it. They name the files in which secrets are.",
+        "## Each of `object_stores:`",
+        "For which URLs of inputs and outputs the server signs. Read when the server starts; [data of jobs](../how-to/data.md) shows how to use it.",
+        _rows(["setting", "meaning"], [[f"`{key}`", doc] for key, doc in documented().items()]),
         "## A template",
         _table(TEMPLATE_FIELDS, lambda field: ""),
         "## How the fleet is shared",
@@ -70,6 +76,9 @@ def reference() -> str:
         "## `retention:`",
         "How long rows of the store are kept, and how many. Read when the server starts; [what is kept](retention.md).",
         _table(RETENTION_FIELDS, lambda field: _default(field.of(RetentionSettings()), field)),
+        "## `callbacks:`",
+        "Where messages about ended batches may go. Read when the server starts; [callbacks](../how-to/callbacks.md).",
+        _table(CALLBACK_FIELDS, lambda field: _default(field.of(CallbackRules()), field)),
         "## Built-in templates",
         _rows(["name", *(field.key for field in TEMPLATE_FIELDS)], _templates()),
         "## Presets",

@@ -6,9 +6,12 @@ from herder.model.values.addresses import shown_address
 from herder.settings.load import Settings, without_name
 from herder.settings.sections.bootstraps import SECTION as SECTION_OF_BOOTSTRAPS
 from herder.settings.sections.bootstraps import write_bootstrap
+from herder.settings.sections.callbacks import CALLBACK_FIELDS, CALLBACKS
 from herder.settings.sections.clusters import SECTION as SECTION_OF_CLUSTERS
 from herder.settings.sections.clusters import write_cluster
 from herder.settings.sections.creations import write_limits
+from herder.settings.sections.object_stores import SECTION as SECTION_OF_OBJECT_STORES
+from herder.settings.sections.object_stores import write_object_store
 from herder.settings.sections.pools import pool_to_plain, template_to_plain
 from herder.settings.sections.server import CONNECTION_KEYS, DriverSettings, MetricSource
 from herder.settings.sections.sharing import sharing_to_plain
@@ -46,6 +49,7 @@ def expanded(settings: Settings) -> dict[str, Any]:
         "metric_sources": {each.name: _source(each) for each in settings.metric_sources},
         SECTION_OF_CLUSTERS: {each.name: write_cluster(each) for each in settings.clusters},
         SECTION_OF_BOOTSTRAPS: {each.name: write_bootstrap(each) for each in settings.bootstraps},
+        SECTION_OF_OBJECT_STORES: {each.name: write_object_store(each) for each in settings.object_stores},
         **sharing,
         "server": {
             "listen": f"{server.host}:{server.port}",
@@ -67,6 +71,7 @@ def expanded(settings: Settings) -> dict[str, Any]:
         },
         SWEEP: to_plain(settings.sweep, SWEEP_FIELDS),
         RETENTION: to_plain(settings.retention, RETENTION_FIELDS),
+        CALLBACKS: to_plain(settings.callbacks, CALLBACK_FIELDS),
     }
 
 

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from herder.wire.data import JobData
+
 Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 """What a database holds as an integer: a worker that says more is refused, and cannot stop the server with it."""
 
@@ -81,6 +83,9 @@ class Finished(msgspec.Struct, kw_only=True, array_like=True):
     """JSON; null = there is none. (Not `Raw | None`: msgspec then refuses everything but null.)"""
     cpu_ms: Whole = 0
     memory_peak_mib: Whole = 0
+    bytes_in: Whole = 0
+    bytes_out: Whole = 0
+    """Of inputs and outputs by URL."""
 
 
 class LogChunk(msgspec.Struct, kw_only=True, array_like=True):
@@ -199,9 +204,19 @@ class ContainerOptions(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_
     mounts: list[Mount] = []
 
 
+class WarmPython(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The command is `PYTHON SCRIPT [ARGUMENTS]`, and may run in a fork of an interpreter that its worker keeps for its user. A worker that
+    has none starts the command as any other."""
+
+    preload: list[str] = []
+    """Modules that the interpreter has imported before it forks."""
+
+
 class JobPayload(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What a runtime needs: the part of a job that scheduling never looks at."""
 
+    data: JobData | None = None
+    """Inputs and outputs by URL. The first field, by which they are found (`wire.data.has_data`)."""
     command: list[str] = []
     env: dict[str, str] = {}
     stdin: str = ""
@@ -214,6 +229,9 @@ class JobPayload(msgspec.Struct, kw_only=True, omit_defaults=True):
     image: str = ""
     """For the `container` runtime: NAME[:TAG] or NAME@DIGEST."""
     container: ContainerOptions | None = None
+    warm_python: WarmPython | None = None
+    user: str = ""
+    """Only with `warm_python`: whose interpreter it is."""
 
     def options(self) -> ContainerOptions:
         return self.container or ContainerOptions()

@@ -32,6 +32,12 @@ CONTAINER_MOUNTS = "HERDER_CONTAINER_MOUNTS"
 """Folders, separated by colons, that jobs in containers may mount; empty: none."""
 CONTAINER_HOST_NETWORK = "HERDER_CONTAINER_HOST_NETWORK"
 """on: jobs in containers may use the network of the machine."""
+DATA_FOLDERS = "HERDER_DATA_FOLDERS"
+"""Folders, separated by colons, whose files jobs may use as inputs and outputs by file:// URL; empty: none."""
+DATA_HOSTS = "HERDER_DATA_HOSTS"
+"""Hosts, separated by commas, whose web addresses jobs in containers may use as inputs and outputs; *: any."""
+DATA_CREDENTIALS = "HERDER_DATA_CREDENTIALS"
+"""worker: the machine's own credentials open object stores; else the server signs URLs."""
 
 # What every attempt finds in its environment, beside WORKER and INSTALLATION (by which leftovers are found).
 JOB_ID = "HERDER_JOB_ID"

@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from herder.wire.exchange import ContainerOptions
+from herder.wire.callbacks import CallbackView
+from herder.wire.data import JobData
+from herder.wire.exchange import ContainerOptions, WarmPython
 
 
 class Expression(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -29,6 +31,8 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     stdin: str = ""
     inputs: dict[str, str] = {}
     """Files that it finds where it runs: name → text. One that begins with `#!` can be started."""
+    data: JobData | None = None
+    """Inputs and outputs by URL."""
     cwd: str = ""
     """An absolute path of a folder that is there on its worker's machine, to run in; its scratch folder if empty."""
     cpu: str | int | float = "100m"
@@ -51,6 +55,8 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     image: str = ""
     """Runs in a container of this image; `command` may be empty then: what the image starts."""
     container: ContainerOptions | None = None
+    warm_python: WarmPython | None = None
+    """Run the command, `PYTHON SCRIPT [ARGUMENTS]`, in a fork of an interpreter that its worker keeps for the user."""
     timeout_s: float | None = None
     retries: int = 0
     attempts_max: int = 20
@@ -73,6 +79,8 @@ class BatchCreate(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
     """At most so many of its jobs are queued or run at once; the others wait for their turn."""
     keep_open: bool = False
     """Jobs may be added also after the commit, and the batch does not end before it is closed."""
+    callback: str = ""
+    """A URL that is called with a signed message when the batch has ended."""
     jobs: list[JobSubmission] = []
     """Up to 10,000 jobs may travel along; with `commit` the whole batch is one call."""
     commit: bool = False
@@ -112,6 +120,8 @@ class BatchView(msgspec.Struct, kw_only=True):
     parallel_max: int | None = None
     accepts_jobs: bool = False
     """Jobs can be added: it is not committed, or was created with `keep_open` and is not closed."""
+    callback: CallbackView | None = None
+    """The message about its end; in lists always None."""
 
 
 class AttemptView(msgspec.Struct, kw_only=True):
@@ -128,6 +138,9 @@ class AttemptView(msgspec.Struct, kw_only=True):
     memory_peak_mib: int | None
     """None: not known (a short attempt that used less than the agent itself)."""
     cost_usd: str
+    bytes_in: int = 0
+    bytes_out: int = 0
+    """Of inputs and outputs by URL."""
 
 
 class JobView(msgspec.Struct, kw_only=True):

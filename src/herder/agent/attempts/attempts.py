@@ -16,6 +16,7 @@ from msgspec import structs
 
 from herder.agent.attempts.fetching import FetchInputs
 from herder.agent.attempts.outbox import Key, Outbox
+from herder.agent.data.attempt import AttemptsData
 from herder.agent.environment.settings import AgentSettings
 from herder.agent.machine.health import Health
 from herder.agent.machine.ports import AgentPorts
@@ -34,12 +35,14 @@ from herder.agent.runtimes import (
 from herder.model.values.phrases import clause
 from herder.model.values.resources import Resources
 from herder.model.work.job import Cause
+from herder.wire.data import has_data
 from herder.wire.exchange import Assignment, Finished, LogChunk
 
 _LOG = logging.getLogger(__name__)
 #: A deadline that is earlier by less says nothing new.
 _EARLIER_S = 1.0
 _DRAINED = Verdict("failed", Cause.DRAINED, "The worker was stopping before this attempt started.")
+_NOT_COPIED = Verdict("failed", Cause.DRAINED, "The worker was stopping before the outputs were copied.")
 _CANCELLED = Verdict("cancelled", Cause.CANCELLED, "")
 
 
@@ -62,6 +65,7 @@ class Attempts(Report):
     ) -> None:
         self._ports = ports
         self._fetching = FetchInputs(settings, ports)
+        self._data = AttemptsData(settings, ports)
         self._health = health
         self._settings = settings
         self._outbox = outbox
@@ -155,6 +159,7 @@ class Attempts(Report):
 
     async def close(self) -> None:
         await self._fetching.close()
+        await self._data.close()
         for name, runtime in self._runtimes.items():
             try:
                 await runtime.close()
@@ -165,6 +170,17 @@ class Attempts(Report):
 
     def ended(self, finished: Finished) -> None:
         key = (finished.job, finished.attempt)
+        if self._data.knows(key):
+            finished = self._judged(finished)
+            self._held[key].running = sending = self._data.send(finished, self._closed)
+            if self._stopping:
+                sending.stop(_NOT_COPIED)
+            return
+        self._closed(self._judged(finished))
+
+    def _closed(self, finished: Finished) -> None:
+        """Its outputs are where they belong."""
+        key = (finished.job, finished.attempt)
         held = self._held.pop(key, None)
         if held is None:
             _LOG.error("Job %s, attempt %s ended twice; the first end counts.", *key)
@@ -172,7 +188,7 @@ class Attempts(Report):
         self._free = self._free.plus(_ask(held.assignment))
         self._slots_free += 1
         if not self._silent:
-            self._outbox.add_finished(self._judged(finished))
+            self._outbox.add_finished(finished)
         self._one_has_ended()
         self._start_waiting()
 
@@ -229,10 +245,12 @@ class Attempts(Report):
             self._start((held.assignment.job, held.assignment.attempt), held)
 
     def _start(self, key: Key, held: _Held) -> None:
+        if has_data(held.assignment.payload):
+            held.running = self._data.bring(held.assignment, lambda why: self._brought(key, held, why))
+            self._take_place(key, held)
+            return
         if held.assignment.fetch:
-            held.running = self._fetching.begin(
-                held.assignment, lambda outcome: self._fetched(key, held, outcome)
-            )
+            self._fetch(key, held)
             self._take_place(key, held)
             return
         outcome = self._outcome(held.assignment, None)
@@ -244,13 +262,26 @@ class Attempts(Report):
         self._take_place(key, held)
         self._runs(key, held, outcome)
 
-    def _fetched(self, key: Key, held: _Held, inputs: str | Verdict) -> None:
-        """`inputs`: the path of the file, or why there is none."""
+    def _brought(self, key: Key, held: _Held, why: Verdict | None) -> None:
+        """`why`: its inputs are not there."""
+        if why is None and held.assignment.fetch:
+            self._fetch(key, held)
+        else:
+            self._fetched(key, held, why)
+
+    def _fetch(self, key: Key, held: _Held) -> None:
+        held.running = self._fetching.begin(
+            held.assignment, lambda outcome: self._fetched(key, held, outcome)
+        )
+
+    def _fetched(self, key: Key, held: _Held, inputs: str | Verdict | None) -> None:
+        """`inputs`: the path of the file, or why there is none; None: it needs none."""
         if isinstance(inputs, Verdict):
             self.ended(ended_now(held.assignment, inputs, self._ports.clock.now_ms()))
             return
         outcome = self._outcome(held.assignment, inputs)
-        self._fetching.discard(inputs)
+        if inputs is not None:
+            self._fetching.discard(inputs)
         if isinstance(outcome, Finished):
             self.ended(outcome)
         else:

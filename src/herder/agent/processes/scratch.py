@@ -37,8 +37,22 @@ def make_work_folder(settings: AgentSettings) -> None:
         folder.chmod(0o711)
 
 
+def staged_folder(root: Path, job: int, attempt: int) -> str:
+    """Where inputs by URL wait for their attempt's folder."""
+    return f"{root}/{job}-{attempt}.data"
+
+
 class Scratch:
-    __slots__ = ("_identity", "_result_folder", "_result_most", "_shared", "folder", "output", "result_path")
+    __slots__ = (
+        "_identity",
+        "_keep",
+        "_result_folder",
+        "_result_most",
+        "_shared",
+        "folder",
+        "output",
+        "result_path",
+    )
 
     def __init__(
         self,
@@ -49,13 +63,16 @@ class Scratch:
         identity: Identity | None = None,
         *,
         shared: bool = False,
+        keep: bool = False,
     ) -> None:
         """Raises OSError. `output` is open for reading and appending until `close`. `shared`: a container gets it, with the result in a
-        folder of its own and whatever user its image has."""
+        folder of its own and whatever user its image has. `keep`: its inputs may have been staged, and its folder is left to who copies its
+        outputs."""
         base = f"{root}/{job}-{attempt}"
         self.folder = base
         self._identity = identity
         self._shared = shared
+        self._keep = keep
         self._result_folder = base + ".d" if identity is not None or shared else None
         self.result_path = f"{self._result_folder}/result.json" if self._result_folder else base + ".json"
         self._result_most = result_most_bytes
@@ -69,6 +86,9 @@ class Scratch:
 
     def prepare(self, inputs: dict[str, str], parents_path: str | None) -> None:
         """Everything that the attempt finds there. Raises BadInput or OSError."""
+        if self._keep:
+            with suppress(FileNotFoundError):  # no inputs by URL
+                os.rename(self.folder + ".data", self.folder)
         self._write_inputs(inputs)
         if parents_path is not None:
             os.rename(parents_path, os.path.join(self.folder, PARENTS_FILE))
@@ -147,14 +167,19 @@ class Scratch:
         for path in (self.folder + ".out", self._result_folder or self.result_path):
             with suppress(OSError):
                 _unlink(path)
-        try:
-            os.rmdir(self.folder)  # nearly always empty
-        except FileNotFoundError:
-            return True
-        except OSError:
-            shutil.rmtree(self.folder, onerror=_make_writable)
-            return not os.path.lexists(self.folder)
+        return self._keep or remove_folder(self.folder)
+
+
+def remove_folder(folder: str) -> bool:
+    """Whether it is gone, with all that a job may have put into it."""
+    try:
+        os.rmdir(folder)  # nearly always empty
+    except FileNotFoundError:
         return True
+    except OSError:
+        shutil.rmtree(folder, onerror=_make_writable)
+        return not os.path.lexists(folder)
+    return True
 
 
 def _read_regular(path: str, most_bytes: int, owner: int | None) -> bytes | None:

@@ -157,6 +157,7 @@ class ContainerRuntime:
             assignment.attempt,
             self.settings.result_most_bytes,
             shared=True,
+            keep=payload.data is not None,
         )
         try:
             scratch.prepare(payload.inputs, inputs)

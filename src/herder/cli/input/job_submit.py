@@ -31,6 +31,7 @@ EXAMPLE = """herder job submit -- echo hello
 herder job submit ./report.sh 2026
 herder job submit --input data.csv -- sort data.csv
 herder job submit --cpu 2 --memory 4Gi --cwd . --wait -- make report
+herder job submit --input s3://b/x=in --save out=s3://b/y -- cp in out
 herder job submit --image debian:12 -- cat /etc/os-release"""
 
 _WORDS = Annotated[
@@ -98,7 +99,19 @@ _PULL = Annotated[
 ]
 _INPUT = Annotated[
     list[str] | None,
-    typer.Option("--input", "-i", metavar="PATH", help="File or folder to send along. Repeatable."),
+    typer.Option(
+        "--input",
+        "-i",
+        metavar="PATH",
+        help="File or folder to send along, or URL=PATH to download. Repeatable.",
+    ),
+]
+_SAVE = Annotated[
+    list[str] | None,
+    typer.Option("--save", metavar="PATH=URL", help="Files to copy there after success. Repeatable."),
+]
+_ALWAYS = Annotated[
+    bool, typer.Option("--always-copy-output", help="Copy the files of --save also when the job has failed.")
 ]
 _STDIN = Annotated[
     str | None,
@@ -136,6 +149,8 @@ def submit(
     image: _IMAGE = "",
     pull: _PULL = None,
     files: _INPUT = None,
+    save: _SAVE = None,
+    always_copy_output: _ALWAYS = False,
     stdin: _STDIN = None,
     wait: _WAIT = False,
     follow: _FOLLOW = False,
@@ -145,7 +160,8 @@ def submit(
 
     Prints the job's number at once. With --wait or --follow the command waits for the job; Ctrl-C stops the command, not the job.
     The job runs in an empty folder of its own. A program given by a relative path (./report.sh) is read on this machine and sent along, as are the
-    files of --input (PATH or NAME=PATH). --cwd runs the job in an existing folder of the worker's machine; local workers have yours.
+    files of --input (PATH or NAME=PATH). An input by URL (s3, gs, az, http, https, file) is downloaded by the worker, and the files of --save are
+    copied to their URLs; a folder ends with /, and * and ** stand for names. --cwd runs the job in an existing folder of the worker's machine; local workers have yours.
     """
     given: dict[str, Any] = {
         "command": words,
@@ -165,9 +181,7 @@ def submit(
         "retries": retries,
         "select": _pairs(select, "--select"),
         "tolerate": list(tolerate or ()),
-        "cwd": cwd or "",
-        "input": list(files or ()),
-        "stdin": stdin or "",
+        **_files(cwd, stdin, files, save, always=always_copy_output),
         **_contained(image, pull),
     }
     _send(session(ctx), given, wait=wait, follow=follow, dry_run=dry_run)
@@ -177,6 +191,13 @@ def _priority(text: str) -> int | str:
     from herder.cli.input.job_rows import priority_of
 
     return priority_of(text)
+
+
+def _files(
+    cwd: str | None, stdin: str | None, files: list[str] | None, save: list[str] | None, *, always: bool
+) -> dict[str, Any]:
+    copied = {"input": list(files or ()), "save": list(save or ()), "always_copy_output": always}
+    return {"cwd": cwd or "", "stdin": stdin or "", **copied}
 
 
 def _contained(image: str, pull: Pull | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from herder.cli.output.humanize import age, between, shape, usd
 from herder.cli.output.printer import Details
+from herder.cli.views.callbacks import callback_text
 from herder.cli.views.health import health_text
 from herder.cli.views.tables import ATTEMPTS, TEMPLATES, pool_status, worker_status
 from herder.model.values.phrases import counted, ended_with
@@ -84,6 +85,8 @@ def batch(view: BatchView, now_s: float) -> Details:
         ("Took", between(view.committed_at, view.ended_at, now_s)),
         ("Cost", usd(view.cost_usd)),
     ]
+    if view.callback is not None:
+        rows.append(("Callback", callback_text(view.callback)))
     rows.extend((f"  {key}", value) for key, value in view.attributes.items())
     return Details(rows=rows, tables=[])
 
@@ -101,6 +104,9 @@ def job(view: JobDetail, now_s: float) -> Details:
         ("Took", between(view.started_at, view.ended_at, now_s)),
         ("Attempts", counted(view.attempts, "attempt")),
     ]
+    copied = [sum(getattr(each, name) for each in view.history) for name in ("bytes_in", "bytes_out")]
+    if any(copied):
+        rows.append(("Data", f"{_size(copied[0])} copied in, {_size(copied[1])} copied out"))
     if view.retry_at is not None:
         rows.append(("Next attempt", f"not before {view.retry_at}"))
     if view.cause or view.message:
@@ -110,6 +116,10 @@ def job(view: JobDetail, now_s: float) -> Details:
     if view.result is not None:
         rows.append(("Result", _cut(json.dumps(view.result, ensure_ascii=False))))
     return Details(rows=rows, tables=[("Attempts", ATTEMPTS, view.history)] if view.history else [])
+
+
+def _size(size: int) -> str:
+    return f"{size / 2**20:,.1f} MiB" if size >= 2**20 else counted(size, "byte")
 
 
 def _cut(text: str) -> str:

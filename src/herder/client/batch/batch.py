@@ -3,7 +3,6 @@
 Used by people's own programs. Nothing reaches the server before `run` or `submit`, and what is wrong is refused before anything is sent.
 """
 
-import shlex
 import shutil
 import sys
 import tempfile
@@ -16,11 +15,19 @@ import msgspec
 
 from herder.client import clock
 from herder.client.batch.job import Job
-from herder.client.batch.resources import FOLDER_VARIABLE, InputFile, InputGroup, ResourceFile, ResourceGroup
+from herder.client.batch.resources import (
+    FOLDER_VARIABLE,
+    URL_FOLDER,
+    InputFile,
+    InputGroup,
+    ResourceFile,
+    ResourceGroup,
+)
 from herder.client.batch.submitted import BatchFailedError, SubmittedBatch
 from herder.client.client import HerderClient
 from herder.client.connection import connect
 from herder.client.errors import InvalidError
+from herder.wire.data import DataPath, read_url
 from herder.wire.exchange import ContainerOptions, Mount
 from herder.wire.work import BatchCreate, JobSubmission
 
@@ -39,7 +46,8 @@ class Batch:
     `folder`: an absolute path that all workers see, for the files that jobs hand on; with a server on this machine a folder is made where
     none is given, and removed after the run. `default_cpu`, `default_memory`, `default_storage`, `default_timeout` (seconds) `default_pool`
     and `default_image` are for jobs that do not say otherwise. `client` makes a connection; the default finds the server as the command line
-    does. `cancel_after_n_failures` cancels what has not started after so many failed jobs.
+    does. `cancel_after_n_failures` cancels what has not started after so many failed jobs. `callback`: a URL that the server calls with a
+    signed message when the batch has ended.
     """
 
     _job_type = Job
@@ -58,13 +66,14 @@ class Batch:
         default_pool: str | None = None,
         default_image: str | None = None,
         folder: str | Path | None = None,
+        callback: str = "",
         client: Callable[[], HerderClient] = connect,
     ) -> None:
         self.name = name or ""
         self.jobs: list[Job] = []
         self._project = project
         self._attributes = dict(attributes or {})
-        self._cancel_after = cancel_after_n_failures
+        self._cancel_after, self._callback = cancel_after_n_failures, callback
         said = {
             "cpu": default_cpu,
             "memory": default_memory,
@@ -81,6 +90,8 @@ class Batch:
             raise ValueError(f"folder is {str(folder)!r}, but must be an absolute path that all workers see.")
         self._client = client
         self._submitted = False
+        self._urls: list[DataPath] = []
+        """Inputs by URL; a job downloads those that it names."""
 
     def new_job(self, name: str | None = None, *, attributes: Mapping[str, str] | None = None) -> Job:
         """A job of this batch; it runs what its `command` says."""
@@ -93,18 +104,25 @@ class Batch:
     new_bash_job = new_job
 
     def read_input(self, path: str | Path) -> InputFile:
-        """A file that all workers see at this absolute path. Raises ValueError for other places: data by URL is planned."""
+        """A URL (s3, gs, az, http, https, file), whose file each job that names it downloads, or a path that all workers see. Raises
+        ValueError for a URL that is none, or of several files."""
         text = str(path)
-        if "://" in text:
-            raise ValueError(f"{text} is a URL. Inputs by URL are planned; give a path that all workers see.")
-        return InputFile(str(Path(text).absolute()))
+        if "://" not in text:
+            return InputFile(str(Path(text).absolute()))
+        url = read_url(text)
+        if url.is_folder or url.is_glob:
+            raise ValueError(f"{text} names several files. Give them to a job: job.set(data=...).")
+        number = len(self._urls) + 1
+        self._urls.append(DataPath(url=text, path=f"{URL_FOLDER}/{number}/{url.name}"))
+        return InputFile(f"${{HERDER_SCRATCH}}/{URL_FOLDER}/{number}/{url.name}", by_url=True)
 
     def read_input_group(self, **paths: str | Path) -> InputGroup:
         """Inputs that belong together: `batch.read_input_group(bed='/data/x.bed', bim='/data/x.bim')`."""
         return InputGroup({name: self.read_input(path) for name, path in paths.items()})
 
     def write_output(self, resource: ResourceFile | ResourceGroup | InputFile, dest: str | Path) -> None:
-        """Copies what a job wrote to a path that its worker sees, at the end of that job; a group with `dest` as its name."""
+        """Copies what a job wrote to a URL, or to a path that its worker sees, at the end of that job; a group with `dest` as its name.
+        Raises ValueError for a URL that is none."""
         if isinstance(resource, InputFile):
             raise TypeError("write_output takes a file that a job writes, not an input.")
         target = self._target(dest)
@@ -112,7 +130,7 @@ class Batch:
             for each in resource.files().values():
                 self.write_output(each, target + each.name.removeprefix(resource.root))
             return
-        self.jobs[resource.job]._copy(f'"{resource}"', shlex.quote(target))
+        self.jobs[resource.job]._deliver(f'"{resource}"', target)
 
     def run(
         self,
@@ -148,11 +166,11 @@ class Batch:
     # --- inside
 
     def _target(self, dest: str | Path) -> str:
+        """Raises ValueError."""
         text = str(dest)
         if "://" in text:
-            raise ValueError(
-                f"{text} is a URL. Outputs by URL are planned; give a path that all workers see."
-            )
+            read_url(text)
+            return text
         return str(Path(text).absolute())
 
     def _ended(self, found: SubmittedBatch, timeout_s: float | None, progress: bool | None) -> SubmittedBatch:
@@ -181,6 +199,7 @@ class Batch:
             project=self._project,
             attributes=self._attributes,
             cancel_after_failures=self._cancel_after,
+            callback=self._callback,
         )
 
     def _made(self, client: HerderClient) -> tuple[list[JobSubmission], Path | None]:
@@ -190,7 +209,7 @@ class Batch:
         names = Counter(each._name for each in self.jobs)
         jobs = []
         for place, each in enumerate(self.jobs):
-            job = each._submission()
+            job = each._submission(self._urls)
             if each._name:
                 job.key = each._name if names[each._name] == 1 else f"{each._name}-{place}"
             jobs.append(job)

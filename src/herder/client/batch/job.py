@@ -3,17 +3,23 @@
 Made by `Batch.new_job`. A name that is no setting (`job.ofile`) is a file that the job writes.
 """
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
+
+from msgspec import structs
 
 from herder.client.batch.resources import (
     FOLDER_VARIABLE,
+    SAVE_FOLDER,
     ResourceFile,
     ResourceGroup,
     jobs_named_in,
+    urls_named_in,
     with_paths,
 )
 from herder.model.values.resources import parse_cpu
+from herder.wire.data import DataPath, JobData
 from herder.wire.work import Expression, JobSubmission
 
 if TYPE_CHECKING:
@@ -38,6 +44,7 @@ class Job:
         self._parents: dict[int, None] = {}
         self._files: dict[str, ResourceFile | ResourceGroup] = {}
         self._copies: list[tuple[str, str]] = []
+        self._saves: list[DataPath] = []
 
     def command(self, command: str | list[str]) -> Self:
         """A line (or script) of bash, or one program with its arguments as a list. Lines that are added run one after the other and
@@ -144,14 +151,41 @@ class Job:
         self._fields.update(fields)
         return self
 
+    def _deliver(self, path: str, target: str) -> None:
+        """After its commands the file goes to a URL, or to a path that its worker sees."""
+        if "://" in target:
+            self._save(path, target)
+        else:
+            self._copy(path, shlex.quote(target))
+
     def _copy(self, path: str, to: str) -> None:
         """After its commands: written beside the target and then renamed, so that no half of a file is ever seen there."""
         self._copies.append((path, to))
 
+    def _save(self, path: str, url: str) -> None:
+        """After its commands it is put where the agent takes outputs from."""
+        number = len(self._saves) + 1
+        self._saves.append(DataPath(path=f"{SAVE_FOLDER}/{number}", url=url))
+        self._copies.append((path, f'"${{HERDER_SCRATCH}}/{SAVE_FOLDER}/{number}"'))
+
+    def _data(self, urls: Sequence[DataPath], data: JobData | None) -> JobData | None:
+        """With the inputs that its script names or copies, and its outputs."""
+        named = sorted(
+            set().union(*map(urls_named_in, (*self._scripts, *(path for path, _ in self._copies))))
+        )
+        if not (named or self._saves):
+            return data
+        given = data or JobData()
+        return structs.replace(
+            given,
+            inputs=[*given.inputs, *(urls[number - 1] for number in named)],
+            outputs=[*given.outputs, *self._saves],
+        )
+
     def _uses_files(self) -> bool:
         return bool(self._files or self._copies or any(map(jobs_named_in, self._scripts)))
 
-    def _submission(self) -> JobSubmission:
+    def _submission(self, urls: Sequence[DataPath] = ()) -> JobSubmission:
         """Raises ValueError when it has no command."""
         if not (self._scripts or self._words):
             raise ValueError(f"{self} has no command. Give it one with command().")
@@ -161,6 +195,7 @@ class Job:
         ]
         opening = [f'mkdir -p -- "${{{FOLDER_VARIABLE}}}/{self._place}"'] if self._uses_files() else []
         fields = dict(self._fields)
+        fields["data"] = self._data(urls, fields.get("data"))
         shell = SHELL_OF_IMAGE if fields.get("image") else SHELL
         scripts = [with_paths(each, self._batch._file) for each in self._scripts]
         words = self._words or [*shell, "\n".join((*opening, *scripts, *copies))]

@@ -20,6 +20,11 @@ def new_salt() -> int:
     return secrets.randbelow(SALTS)
 
 
+def new_mark() -> str:
+    """Tells apart what has the same name by chance; no secret."""
+    return secrets.token_hex(4)
+
+
 def derived_token(secret: str, purpose: str) -> str:
     """A token that this installation can make again and nobody else can guess."""
     return hmac.new(secret.encode(), purpose.encode(), hashlib.sha256).hexdigest()
@@ -28,3 +33,8 @@ def derived_token(secret: str, purpose: str) -> str:
 def hash_token(token: str) -> str:
     """How tokens are stored. They are random and long, so a plain hash is enough."""
     return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
+
+
+def callback_secret(secret: str, user: str) -> bytes:
+    """By which messages about the batches of a user are signed."""
+    return hmac.new(secret.encode(), f"callbacks/{user}".encode(), hashlib.sha256).digest()

@@ -12,6 +12,8 @@ from herder.control.kernel.driver_calls import PLACES
 from herder.decide.placement.ageing import Ageing
 from herder.model.fleet.creation import CreationLimits
 from herder.model.stored.retention import Retention
+from herder.model.work.callbacks import CallbackRules
+from herder.settings.sections.object_stores import ObjectStore
 from herder.settings.sections.server import MetricSource
 
 
@@ -59,6 +61,8 @@ class CoreSettings:
     """And at most so much of it, the newest: as much as the log of a few busy days. 0: none is recorded."""
     retention: Retention = field(default_factory=Retention)
     """How long what has ended is kept."""
+    callbacks: CallbackRules = field(default_factory=CallbackRules)
+    """Where messages about ended batches may go, and how long they are tried."""
     jobs_queued_max: int = 20_000_000
     """Above so many jobs that have not ended, submissions are refused: 8 bytes each stay in memory, more of those with parents."""
     queued_jobs_per_user: int = QUEUED_JOBS_PER_USER
@@ -72,3 +76,5 @@ class CoreSettings:
     """By cluster: how old its picture may be."""
     metric_sources: tuple[MetricSource, ...] = ()
     """Where custom metrics are asked for. Only the server's own files name them: they hold addresses and secrets."""
+    object_stores: tuple[ObjectStore, ...] = ()
+    """For which URLs of jobs' data the server signs; with the names of its secrets, so its own files only name them."""

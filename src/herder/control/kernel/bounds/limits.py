@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from herder.control.kernel.bounds.errors import Invalid, TooLarge
+from herder.wire.data import URL_BYTES
 from herder.wire.file_names import FILE_NAME_BYTES
 
 #: Jobs in one call. Ten thousand rows are one commit of about 50 ms.
@@ -25,7 +26,10 @@ SLEEP_MS_MAX = 366 * 86_400_000
 WORDS = 10_000
 ENV_COUNT = 1_000
 ENV_NAME_BYTES = 256
+DATA_COUNT = 100
 INPUTS_COUNT = 100
+#: Modules that a warm interpreter imports.
+PRELOAD_COUNT = 50
 INPUT_NAME_BYTES = 256
 SELECTOR_COUNT = 50
 TOLERATIONS_COUNT = 50
@@ -76,6 +80,9 @@ TABLE: tuple[tuple[str, str, int], ...] = (
     ("env: a name", f"{ENV_NAME_BYTES} bytes, not empty, without =", 422),
     ("inputs: files", f"{INPUTS_COUNT:,}", 422),
     ("inputs: a name", f"{INPUT_NAME_BYTES} bytes, {FILE_NAME_BYTES} bytes between two slashes", 422),
+    ("warm_python: modules", f"{PRELOAD_COUNT}", 422),
+    ("data: inputs, outputs by URL", f"{DATA_COUNT} each", 422),
+    ("data: a URL, a path", f"{URL_BYTES:,}, {INPUT_NAME_BYTES} bytes", 422),
     ("selector: labels", f"{SELECTOR_COUNT}", 422),
     ("tolerations", f"{TOLERATIONS_COUNT}", 422),
     ("affinity: expressions", f"{EXPRESSIONS_COUNT}", 422),

@@ -125,11 +125,8 @@ def state_is(label: str) -> list[Any]:
     if state is JobState.PENDING:
         return [t.jobs.c.state == int(JobState.READY), t.NOT_SUCCEEDED, opened]
     if state is JobState.READY:
-        return [
-            t.jobs.c.state == int(JobState.READY),
-            t.NOT_SUCCEEDED,
-            (t.batches.c.state.is_(None)) | ((t.batches.c.state == "running") & (t.batches.c.hold == 0)),
-        ]
+        runs = (t.batches.c.state == "running") & (t.batches.c.hold == 0)
+        return [t.jobs.c.state == int(state), t.NOT_SUCCEEDED, t.batches.c.state.is_(None) | runs]
     if state is JobState.HELD:
         by_batch = (t.jobs.c.state == int(JobState.READY)) & (t.batches.c.hold != 0)
         by_batch &= t.batches.c.state == "running"

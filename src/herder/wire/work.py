@@ -53,6 +53,10 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     """Runs in a container of this image; `command` may be empty then: what the image starts."""
     container: ContainerOptions | None = None
     timeout_s: float | None = None
+    queue_timeout_s: float | None = None
+    """It fails when no worker has started it so long after it became ready."""
+    deadline: str = ""
+    """It is cancelled when it has not ended by then: a time ("2026-12-01T06:00:00+01:00"), or from the submission on ("+2h")."""
     retries: int = 0
     attempts_max: int = 20
     parents: list[str | int] = []
@@ -160,6 +164,8 @@ class JobView(msgspec.Struct, kw_only=True):
     resources: dict[str, int] = {}
     retry_at: str | None = None
     """A worker failed it: it is not tried again before this time."""
+    deadline: str | None = None
+    """When it is cancelled if it has not ended."""
 
 
 class JobDetail(JobView, kw_only=True):

@@ -80,6 +80,13 @@ _PROJECT = Annotated[
 _LIMIT = Annotated[
     str | None, typer.Option("--timeout", metavar="TIME", help="Stop an attempt after this time: 10m.")
 ]
+_QUEUE_LIMIT = Annotated[
+    str | None, typer.Option("--queue-timeout", metavar="TIME", help="Fail if not started after this time.")
+]
+_DEADLINE = Annotated[
+    str | None,
+    typer.Option("--deadline", metavar="TIME", help="Cancel if not ended by then: +2h, or a time."),
+]
 _RETRIES = Annotated[
     int, typer.Option("--retries", min=0, help="Further attempts after failures of the job itself.")
 ]
@@ -131,6 +138,8 @@ def submit(
     project: _PROJECT = None,
     priority: _PRIORITY = "0",
     timeout: _LIMIT = None,
+    queue_timeout: _QUEUE_LIMIT = None,
+    deadline: _DEADLINE = None,
     retries: _RETRIES = 0,
     cwd: _CWD = None,
     image: _IMAGE = "",
@@ -162,6 +171,8 @@ def submit(
         "project": project,
         "priority": _priority(priority),
         "timeout": timeout,
+        "queue_timeout": queue_timeout,
+        "deadline": deadline or "",
         "retries": retries,
         "select": _pairs(select, "--select"),
         "tolerate": list(tolerate or ()),

@@ -104,6 +104,8 @@ def job(view: JobDetail, now_s: float) -> Details:
         ("Took", between(view.started_at, view.ended_at, now_s)),
         ("Attempts", counted(view.attempts, "attempt")),
     ]
+    if view.deadline is not None:
+        rows.append(("Deadline", view.deadline))
     if view.retry_at is not None:
         rows.append(("Next attempt", f"not before {view.retry_at}"))
     if view.cause or view.message:

@@ -8,6 +8,7 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from herder.control.access.access_check import check
+from herder.control.jobs.time_limits import check_timeouts, deadline_ms
 from herder.control.kernel.bounds.errors import Invalid, Overloaded
 from herder.control.kernel.bounds.limits import (
     EXPRESSION_VALUES,
@@ -22,6 +23,7 @@ from herder.control.kernel.bounds.limits import (
 from herder.decide.eligibility.admission import refusal
 from herder.decide.eligibility.affinity import fault
 from herder.decide.eligibility.matching import CONTAINERS
+from herder.engine.jobs.classes import remember_class
 from herder.model.fleet.pool import CpuLimit, TaintEffect, Toleration
 from herder.model.ids import ClassId, UserName
 from herder.model.permissions import Action, Kind, Principal, Role, Thing
@@ -50,11 +52,12 @@ GPUS_MAX = 1024
 
 def class_of(core: "Core", user: UserName, project: str, job: JobSubmission, where: str) -> ClassId:
     """The class of a job; a new one is checked against the pools. Raises Invalid that names the field."""
-    raw = _raw(user, project, job, where)
+    deadline = deadline_ms(job, where, core.clock.now_ms()) if job.deadline else None
+    raw = _raw(user, project, job, where, deadline)
     found = core.raw_classes.get(raw)
     if found is not None:
         return found
-    job_class = _checked(core, user, project, job, where)
+    job_class = _checked(core, user, project, job, where, deadline)
     class_id = core.state.class_ids.get(job_class)
     if class_id is None:
         _refuse_classes_more(core, 1)
@@ -74,15 +77,16 @@ def try_class(
     tried: dict[Hashable, JobClass],
 ) -> None:
     """The checks of `class_of` for a dry run, which keeps nothing. `tried`: the call's own. Raises Refused."""
-    raw = _raw(user, project, job, where)
+    deadline = deadline_ms(job, where, core.clock.now_ms()) if job.deadline else None
+    raw = _raw(user, project, job, where, deadline)
     if raw in tried or raw in core.raw_classes:
         return
-    tried[raw] = job_class = _checked(core, user, project, job, where)
+    tried[raw] = job_class = _checked(core, user, project, job, where, deadline)
     if job_class not in core.state.class_ids:
         _refuse_classes_more(core, len(set(tried.values()) - core.state.class_ids.keys()))
 
 
-def _raw(user: UserName, project: str, job: JobSubmission, where: str) -> Hashable:
+def _raw(user: UserName, project: str, job: JobSubmission, where: str, deadline: int | None) -> Hashable:
     """The form in which the job names its class."""
     if job.project is not None and job.project != project:
         raise Invalid(
@@ -103,6 +107,8 @@ def _raw(user: UserName, project: str, job: JobSubmission, where: str) -> Hashab
         job.priority,
         CONTAINER if job.image else job.runtime,
         job.timeout_s,
+        job.queue_timeout_s,
+        deadline,
         job.retries,
         job.attempts_max,
         job.always_run,
@@ -114,14 +120,18 @@ def _raw(user: UserName, project: str, job: JobSubmission, where: str) -> Hashab
     )
 
 
-def _checked(core: "Core", user: UserName, project: str, job: JobSubmission, where: str) -> JobClass:
-    job_class = _parse(core, user, project, job, where)
+def _checked(
+    core: "Core", user: UserName, project: str, job: JobSubmission, where: str, deadline: int | None
+) -> JobClass:
+    job_class = _parse(core, user, project, job, where, deadline)
     _refuse_one_project_more(core, user, project, where)
     _refuse_impossible(core, job_class, where)
     return job_class
 
 
-def _parse(core: "Core", user: UserName, project: str, job: JobSubmission, where: str) -> JobClass:
+def _parse(
+    core: "Core", user: UserName, project: str, job: JobSubmission, where: str, deadline: int | None
+) -> JobClass:
     _check_lengths(job, where)
     if job.runtime not in RUNTIMES:
         names = ", ".join(sorted(RUNTIMES))
@@ -132,8 +142,7 @@ def _parse(core: "Core", user: UserName, project: str, job: JobSubmission, where
     priority = _priority(core, job.priority, f"{where}priority")
     _between(job.retries, 0, 1000, f"{where}retries")
     _between(job.attempts_max, 1, 1000, f"{where}attempts_max")
-    if job.timeout_s is not None and not 0.001 <= job.timeout_s <= 366 * 86400:
-        raise Invalid("The timeout must be at least 1 ms and at most 366 days.", field=f"{where}timeout_s")
+    check_timeouts(job, where)
     return JobClass(
         user=user,
         project=project,
@@ -142,6 +151,8 @@ def _parse(core: "Core", user: UserName, project: str, job: JobSubmission, where
         priority=priority,
         runtime=CONTAINER if contained else job.runtime,
         timeout_s=job.timeout_s,
+        queue_timeout_s=job.queue_timeout_s,
+        deadline_ms=deadline,
         retry=RetryPolicy(retries=job.retries, attempts_max=job.attempts_max),
         selector=tuple(sorted(job.selector.items())),
         tolerations=tuple(_toleration(each, f"{where}tolerations") for each in job.tolerations),
@@ -373,7 +384,7 @@ def _remember(core: "Core", job_class: JobClass) -> ClassId:
     state.projects.setdefault(job_class.user, set()).add(job_class.project)
     class_id = ClassId(state.next_class)
     state.next_class += 1
-    state.classes[class_id] = job_class
+    remember_class(state, class_id, job_class)
     state.class_ids[job_class] = class_id
     changes = Changes()
     changes.put(

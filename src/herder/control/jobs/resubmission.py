@@ -62,6 +62,7 @@ def _submission(job_class: JobClass, payload: JobPayload, key: str | None) -> Jo
         image=payload.image,
         container=payload.container,
         timeout_s=job_class.timeout_s,
+        queue_timeout_s=job_class.queue_timeout_s,
         retries=job_class.retry.retries,
         attempts_max=job_class.retry.attempts_max,
         selector=dict(job_class.selector),

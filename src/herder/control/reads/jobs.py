@@ -210,6 +210,7 @@ def view_of(core: Core, row: Row[Any]) -> JobView:
         started_at=iso_or_none(row.started_at_ms),
         ended_at=iso_or_none(row.ended_at_ms),
         retry_at=iso_or_none(row.not_before_ms) if row.state == JobState.READY else None,
+        deadline=iso_or_none(job_class.deadline_ms),
     )
 
 

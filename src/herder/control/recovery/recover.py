@@ -26,7 +26,7 @@ from herder.control.recovery.resources import known_resources
 from herder.engine.attempts.attempt import ENDED_BY_ITSELF
 from herder.engine.clock_step import begin_anew, latest_ms, went_back
 from herder.engine.jobs import backoff
-from herder.engine.jobs.classes import CLASSES_MAX
+from herder.engine.jobs.classes import CLASSES_MAX, remember_class
 from herder.engine.memory import worker_node, worker_repair
 from herder.engine.memory.forgotten_time import take_numbers
 from herder.engine.memory.state import (
@@ -138,7 +138,7 @@ def _classes(connection: Connection, state: EngineState) -> None:
     )
     for row in connection.execute(query):
         job_class = decode_class(row.spec, state.resources)
-        state.classes[ClassId(row.id)] = job_class
+        remember_class(state, ClassId(row.id), job_class)
         state.class_ids[job_class] = ClassId(row.id)
         state.projects.setdefault(job_class.user, set()).add(job_class.project)
 

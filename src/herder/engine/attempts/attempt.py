@@ -303,7 +303,9 @@ def _next_for_job(
     if final is AttemptState.SUCCEEDED:
         new = JobState.SUCCEEDED
     elif attempt.cancelling or (batch is not None and batch.cancelled and not job_class.always_run):
-        new, cause = JobState.CANCELLED, Cause.CANCELLED
+        new = JobState.CANCELLED
+        overdue = job_class.deadline_ms is not None and now_ms >= job_class.deadline_ms
+        cause = Cause.DEADLINE if overdue else Cause.CANCELLED
     else:
         failures += 0 if cause in NOT_THE_JOBS_FAULT else 1
         preempted += final is AttemptState.CANCELLED and cause is Cause.PREEMPTED

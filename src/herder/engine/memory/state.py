@@ -263,6 +263,10 @@ class EngineState:
     sharing: Sharing = NO_SHARING
     classes: dict[ClassId, JobClass] = field(default_factory=dict)
     class_ids: dict[JobClass, ClassId] = field(default_factory=dict)
+    timed: set[ClassId] = field(default_factory=set)
+    """Classes that have a deadline, as long as it has not passed, or a queue time-out."""
+    overdue: set[ClassId] = field(default_factory=set)
+    """Classes whose deadline has passed, and whose jobs were cancelled."""
     classes_looked_at: int = 0
     """How many there were when it was last looked which can be forgotten: see `engine/jobs/classes.py`."""
     projects: dict[UserName, set[str]] = field(default_factory=dict)

@@ -7,7 +7,7 @@ it replies. Those that are `async` look something up or commit by themselves. No
 from herder.control.access import sessions, users
 from herder.control.access.access_check import OF_KIND, check
 from herder.control.drivers import driver_actions, sweep_decisions
-from herder.control.jobs import callbacks, cancellation, deleting, holding, retrying, submission
+from herder.control.jobs import callbacks, cancellation, deleting, holding, retrying, schedules, submission
 from herder.control.jobs.resubmission import submission_of
 from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import derived_token
@@ -19,6 +19,7 @@ from herder.engine.memory.state import BatchLife
 from herder.model.ids import BatchId, ClassId, JobId
 from herder.model.permissions import Action, Kind, Principal
 from herder.model.stored.changes import Changes
+from herder.model.stored.records import ScheduleRecord
 from herder.model.values.phrases import counted
 from herder.wire.drivers import DriverAction, SweepAnswer, SweepDecision
 from herder.wire.people import (
@@ -31,6 +32,7 @@ from herder.wire.people import (
     UserView,
 )
 from herder.wire.resources import ApplyAnswer, ApplyRequest, Result, ScaleAnswer, ScaleRequest, WorkerAction
+from herder.wire.schedules import ScheduleCreate
 from herder.wire.work import BatchCreate, JobsAdd, JobsAdded, JobSubmission
 
 #: What can be done to a worker.
@@ -256,6 +258,21 @@ class Commands:
             self._core, who, BatchId(batch), found, changes, now_ms, message=message, dry_run=dry_run
         )
         return Result(object=f"batch/{batch}", text=text, dry_run=dry_run)
+
+    def create_schedule(
+        self, who: Principal, body: ScheduleCreate, changes: Changes, now_ms: int
+    ) -> ScheduleRecord:
+        return schedules.create(self._core, who, body, changes, now_ms)
+
+    def change_schedule(self, who: Principal, name: str, verb: str, changes: Changes, now_ms: int) -> Result:
+        """`verb`: pause, resume, run or delete."""
+        change = {
+            "pause": schedules.pause,
+            "resume": schedules.resume,
+            "run": schedules.run,
+            "delete": schedules.delete,
+        }
+        return Result(object=f"schedule/{name}", text=change[verb](self._core, who, name, changes, now_ms))
 
     # --- the fleet
 

@@ -84,6 +84,13 @@ class Directory:
         self.made[digest] = made_from, who
         return who
 
+    def person(self, name: UserName) -> Principal | None:
+        """A user as such, with all their rights; None: there is none of this name."""
+        user = self.users.get(name)
+        return (
+            None if user is None else Principal(name, ROLES[user.role], self.members.get(name, NO_PROJECTS))
+        )
+
     def add_user(self, changes: Changes, name: str, role: Role, weight: int, now_ms: int) -> UserRecord:
         """Make a user, or change one."""
         known = self.users.get(UserName(name))

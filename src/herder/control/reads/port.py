@@ -32,6 +32,7 @@ from herder.control.reads.ended_jobs import wait_ended
 from herder.control.reads.explanations import explain, pods
 from herder.control.reads.followed_output import Again, Followers
 from herder.control.reads.metrics import metrics_text
+from herder.control.reads.schedules import ScheduleReads
 from herder.control.reads.search.jobs import list_jobs
 from herder.control.reads.worker_health import worker_health_view
 from herder.engine.memory.invariants import violations
@@ -81,7 +82,7 @@ class Figures(NamedTuple):
     price_pico_per_hour: int
 
 
-class Reads(BatchReads):
+class Reads(BatchReads, ScheduleReads):
     def __init__(self, core: Core) -> None:
         super().__init__(core)
         self._followers = Followers()

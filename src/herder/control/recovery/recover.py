@@ -43,7 +43,7 @@ from herder.model.fleet.worker import WorkerSpec, WorkerState
 from herder.model.ids import BatchId, ClassId, JobId, PlanNumber, PoolName, UserName, WorkerName
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.stored.changes import Changes
-from herder.model.stored.records import SessionRecord, TokenRecord, UserRecord
+from herder.model.stored.records import ScheduleRecord, SessionRecord, TokenRecord, UserRecord
 from herder.model.values.money import PicoUsd
 from herder.model.values.resources import PLAIN, Dimensions
 from herder.model.work.job import AttemptState, Cause, JobState
@@ -77,6 +77,7 @@ def recover(
     _classes(connection, state)
     _projects(connection, state)
     _batches(connection, state)
+    _schedules(connection, state)
     _workers(connection, state, directory)
     recover_history(connection, state, now_ms)
     read_totals(connection, state)
@@ -117,6 +118,11 @@ def _directory(connection: Connection, state: EngineState) -> Directory:
     for row in connection.execute(select(t.sessions).where(t.sessions.c.hash != "")):
         directory.sessions[row.hash] = SessionRecord(*row)
     return directory
+
+
+def _schedules(connection: Connection, state: EngineState) -> None:
+    for row in connection.execute(select(t.schedules).where(t.schedules.c.deleted == 0)):
+        state.schedules[row.name] = ScheduleRecord(*row)
 
 
 def _pools(connection: Connection, state: EngineState) -> None:

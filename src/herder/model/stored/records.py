@@ -273,6 +273,29 @@ class TokenRecord(NamedTuple):
     join_uses_left: int | None = None
 
 
+class ScheduleRecord(NamedTuple):
+    """A batch that is submitted at the times of a cron expression (`control/jobs/schedules.py`)."""
+
+    name: str
+    user: str
+    project: str
+    cron: str
+    timezone: str
+    concurrency: str
+    catch_up_ms: int
+    paused: int
+    spec: str
+    """What is submitted: `wire.work.BatchCreate` as JSON."""
+    created_at_ms: int
+    handled_ms: int
+    """Up to here its times are dealt with."""
+    last_run_ms: int | None
+    last_batch: int | None
+    last_text: str
+    """What became of the last run, as a sentence."""
+    deleted: int = 0
+
+
 class SessionRecord(NamedTuple):
     """A signed-in browser. Each token has a fixed number of places for them; an empty hash is a free place."""
 
@@ -302,6 +325,7 @@ Record = (
     | UserRecord
     | TokenRecord
     | SessionRecord
+    | ScheduleRecord
     | BunchRecord
     | CallbackRecord
     | TotalRecord
@@ -327,6 +351,7 @@ KEYS: dict[type, int] = {
     UserRecord: 1,
     TokenRecord: 1,
     SessionRecord: 2,
+    ScheduleRecord: 1,
     BunchRecord: 1,
     CallbackRecord: 1,
     TotalRecord: 1,

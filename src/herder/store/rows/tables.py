@@ -19,6 +19,7 @@ from herder.model.stored.records import (
     ObservationRecord,
     PlanRecord,
     PoolRecord,
+    ScheduleRecord,
     SessionRecord,
     TokenRecord,
     TotalRecord,
@@ -27,7 +28,7 @@ from herder.model.stored.records import (
     WorkerRecord,
 )
 from herder.model.work.job import JobState
-from herder.store.rows import callback_table, columns
+from herder.store.rows import callback_table, columns, schedule_table
 
 metadata = columns.metadata
 _int, _text, _owner = columns.number, columns.words, columns.later
@@ -183,7 +184,7 @@ bunches = Table(
 Index("bunches_by_batch", bunches.c.batch_id)
 _by_request(bunches)
 
-callbacks = callback_table.callbacks
+callbacks, schedules = callback_table.callbacks, schedule_table.schedules
 
 usage = Table(
     "usage",
@@ -388,5 +389,6 @@ TABLE_OF: dict[type, Table] = {
     UserRecord: users,
     TokenRecord: tokens,
     SessionRecord: sessions,
+    ScheduleRecord: schedules,
     MetaRecord: meta,
 }

@@ -160,8 +160,7 @@ def submit(
         "command": words,
         "name": name,
         "env": _pairs(env, "--env"),
-        "cpu": cpu,
-        "cpu_limit": cpu_limit.value if cpu_limit else "",
+        **_cpu(cpu, cpu_limit),
         "memory": memory,
         "disk": disk,
         "gpu": _gpus(gpu),
@@ -170,9 +169,7 @@ def submit(
         "pool": pool,
         "project": project,
         "priority": _priority(priority),
-        "timeout": timeout,
-        "queue_timeout": queue_timeout,
-        "deadline": deadline or "",
+        **_limits(timeout, queue_timeout, deadline),
         "retries": retries,
         "select": _pairs(select, "--select"),
         "tolerate": list(tolerate or ()),
@@ -182,6 +179,14 @@ def submit(
         **_contained(image, pull),
     }
     _send(session(ctx), given, wait=wait, follow=follow, dry_run=dry_run)
+
+
+def _limits(timeout: str | None, queue_timeout: str | None, deadline: str | None) -> dict[str, Any]:
+    return {"timeout": timeout, "queue_timeout": queue_timeout, "deadline": deadline or ""}
+
+
+def _cpu(cpu: str, limit: CpuLimit | None) -> dict[str, Any]:
+    return {"cpu": cpu, "cpu_limit": limit.value if limit else ""}
 
 
 def _priority(text: str) -> int | str:

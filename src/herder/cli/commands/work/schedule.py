@@ -15,9 +15,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the schedule.
 
 def build() -> typer.Typer:
     app = noun("Schedules: batches that are submitted at given times.", example="herder schedule list")
-    create_example = (
-        'herder schedule create nightly --cron "0 2 * * *" --time-zone Europe/Berlin --file jobs.yaml'
-    )
+    create_example = 'herder schedule create nightly --cron "0 2 * * *" --file jobs.yaml'
     command(app, "create", example=create_example)(create)
     command(app, "list", example="herder schedule list")(show_all)
     command(app, "get", example="herder schedule get nightly")(get)

@@ -90,7 +90,7 @@ def test_the_command_line(
     )
     (line,) = herder("list").splitlines()[1:]
     assert line.split()[:2] == ["nightly", "active"]
-    assert herder("run", "nightly").startswith("Schedule nightly was run by admin: batch ")
+    assert herder("run", "nightly").endswith(" of schedule nightly was submitted.\n")
     assert herder("pause", "nightly") == "Schedule nightly was paused by admin.\n"
     assert herder("pause", "nightly") == "Schedule nightly is already paused.\n"
     seen = json.loads(herder("get", "nightly", "-o", "json"))

@@ -7,6 +7,7 @@ from herder.client.pages import whole
 from herder.client.transport import Transport
 from herder.wire.resources import Result
 from herder.wire.schedules import ScheduleCreate, ScheduleView
+from herder.wire.work import JobsAdded
 
 
 class Schedules:
@@ -30,9 +31,9 @@ class Schedules:
         """What was missed meanwhile is not made up for."""
         return self._change(name, "resume")
 
-    def run(self, name: str) -> Result:
+    def run(self, name: str) -> JobsAdded:
         """Submits its batch now."""
-        return self._change(name, "run")
+        return self._http.write("POST", f"/schedules/{segment(name)}/run", JobsAdded)
 
     def delete(self, name: str) -> Result:
         """Its batches are kept."""

@@ -265,14 +265,12 @@ class Commands:
         return schedules.create(self._core, who, body, changes, now_ms)
 
     def change_schedule(self, who: Principal, name: str, verb: str, changes: Changes, now_ms: int) -> Result:
-        """`verb`: pause, resume, run or delete."""
-        change = {
-            "pause": schedules.pause,
-            "resume": schedules.resume,
-            "run": schedules.run,
-            "delete": schedules.delete,
-        }
-        return Result(object=f"schedule/{name}", text=change[verb](self._core, who, name, changes, now_ms))
+        """`verb`: pause, resume or delete."""
+        change = {"pause": schedules.pause, "resume": schedules.resume, "delete": schedules.delete}[verb]
+        return Result(object=f"schedule/{name}", text=change(self._core, who, name, changes, now_ms))
+
+    def run_schedule(self, who: Principal, name: str, changes: Changes, now_ms: int) -> JobsAdded:
+        return schedules.run(self._core, who, name, changes, now_ms)
 
     # --- the fleet
 

@@ -9,6 +9,7 @@ from herder.api.http.route_table import Repeat, RouteTable, Write
 from herder.model.permissions import Action, Kind, Principal
 from herder.wire.resources import Page, Result
 from herder.wire.schedules import ScheduleCreate, ScheduleView
+from herder.wire.work import JobsAdded
 
 _SEE, _CREATE, _CHANGE = (Action.SEE, Kind.BATCH), (Action.CREATE, Kind.BATCH), (Action.CHANGE, Kind.BATCH)
 
@@ -61,9 +62,9 @@ def _add_changes(front: RouteTable) -> None:
         """Resume a schedule that is paused."""
         return change(write, "resume")
 
-    def run_schedule(write: Write) -> Result:
+    def run_schedule(write: Write) -> JobsAdded:
         """Submit the batch of a schedule now."""
-        return change(write, "run")
+        return commands.run_schedule(write.who, _name(write.request), write.changes, write.now_ms)
 
     def delete_schedule(write: Write) -> Result:
         """Delete a schedule; its batches are kept."""
@@ -72,7 +73,8 @@ def _add_changes(front: RouteTable) -> None:
     def change(write: Write, verb: str) -> Result:
         return commands.change_schedule(write.who, _name(write.request), verb, write.changes, write.now_ms)
 
-    for verb, run in (("pause", pause_schedule), ("resume", resume_schedule), ("run", run_schedule)):
+    front.write("POST", "/schedules/{schedule}/run", run_schedule, None, JobsAdded, _CHANGE)
+    for verb, run in (("pause", pause_schedule), ("resume", resume_schedule)):
         front.write("POST", f"/schedules/{{schedule}}/{verb}", run, None, Result, _CHANGE)
     front.write("DELETE", "/schedules/{schedule}", delete_schedule, None, Result, _CHANGE)
 

@@ -21,7 +21,7 @@ from herder.model.stored.records import ScheduleRecord
 from herder.model.values.times import iso
 from herder.settings.syntax.cron import around, fault
 from herder.wire.schedules import ScheduleCreate
-from herder.wire.work import BatchCreate
+from herder.wire.work import BatchCreate, JobsAdded
 
 #: Of one user; each stays in memory with its batch.
 SCHEDULES_EACH = 100
@@ -129,14 +129,14 @@ def delete(core: Core, who: Principal, name: str, changes: Changes, now_ms: int)
     return text
 
 
-def run(core: Core, who: Principal, name: str, changes: Changes, now_ms: int) -> str:
+def run(core: Core, who: Principal, name: str, changes: Changes, now_ms: int) -> JobsAdded:
     """Now, whatever its times and its concurrency are. The batch is the owner's."""
     record = own(core, who, name)
     batch = create_batch(core, _owner(core, record), _batch(record, now_ms), changes, now_ms)
     text = f"Schedule {name} was run by {who.user}: batch {batch.id}."
     _put(core, changes, record._replace(last_run_ms=now_ms, last_batch=batch.id, last_text=text))
     _tell(core, changes, record, "schedule.run", text, now_ms, who.actor)
-    return text
+    return JobsAdded(batch=batch.id, first_job=core.state.next_job - batch.jobs, count=batch.jobs)
 
 
 def _owner(core: Core, record: ScheduleRecord) -> Principal:

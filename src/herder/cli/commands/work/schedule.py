@@ -109,7 +109,7 @@ def run(ctx: typer.Context, name: Name) -> None:
     """Submit the batch of a schedule now, whatever its times are."""
     say = session(ctx)
     done = say.client.schedules.run(name)
-    say.done(done.text, done, name)
+    say.done(f"Batch {done.batch} of schedule {name} was submitted.", done, done.batch or name)
 
 
 def delete(ctx: typer.Context, name: Name, yes: Yes = False) -> None:

@@ -20,6 +20,7 @@ from herder.api.routes import (
     events,
     fleet,
     people,
+    schedules,
     secrets,
     work,
     worker,
@@ -38,6 +39,7 @@ def front_of(core: Core) -> RouteTable:
     front = RouteTable(core, Commands(core), Reads(core))
     work.add(front)
     callbacks.add(front)
+    schedules.add(front)
     fleet.add(front)
     people.add(front)
     secrets.add(front)

@@ -29,6 +29,7 @@ from herder.control.loops import (
     lifecycle,
     readings,
     scale,
+    schedules,
     sweep,
 )
 from herder.control.pools import sharing
@@ -82,6 +83,7 @@ LOOPS: dict[str, Callable[[Core], Awaitable[None]]] = {
     "bootstraps": bootstraps.run,
     "callbacks": callbacks.run,
     "intakes": intakes.run,
+    "schedules": schedules.run,
 }
 #: How long the first commit may take: a store that cannot be written is said to be so.
 FIRST_WRITES_S = 10.0

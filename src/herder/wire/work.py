@@ -62,6 +62,10 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     secrets: list[SecretUse] = []
     """Secrets that each attempt gets: [{name: db, env: DB_PASSWORD}, {name: key, file: keys/id}]."""
     timeout_s: float | None = None
+    queue_timeout_s: float | None = None
+    """It fails when no worker has started it so long after it became ready."""
+    deadline: str = ""
+    """It is cancelled when it has not ended by then: a time ("2026-12-01T06:00:00+01:00"), or from the submission on ("+2h")."""
     retries: int = 0
     attempts_max: int = 20
     parents: list[str | int] = []
@@ -206,6 +210,8 @@ class JobView(msgspec.Struct, kw_only=True):
     group: str = ""
     """The path of its job group; empty: it is in none."""
     attributes: dict[str, str] = {}
+    deadline: str | None = None
+    """When it is cancelled if it has not ended."""
 
 
 class JobDetail(JobView, kw_only=True):

@@ -93,6 +93,13 @@ _PROJECT = Annotated[
 _LIMIT = Annotated[
     str | None, typer.Option("--timeout", metavar="TIME", help="Stop an attempt after this time: 10m.")
 ]
+_QUEUE_LIMIT = Annotated[
+    str | None, typer.Option("--queue-timeout", metavar="TIME", help="Fail if not started after this time.")
+]
+_DEADLINE = Annotated[
+    str | None,
+    typer.Option("--deadline", metavar="TIME", help="Cancel if not ended by then: +2h, or a time."),
+]
 _RETRIES = Annotated[
     int, typer.Option("--retries", min=0, help="Further attempts after failures of the job itself.")
 ]
@@ -162,6 +169,8 @@ def submit(
     priority: _PRIORITY = "0",
     of_type: _TYPE = "",
     timeout: _LIMIT = None,
+    queue_timeout: _QUEUE_LIMIT = None,
+    deadline: _DEADLINE = None,
     retries: _RETRIES = 0,
     cwd: _CWD = None,
     image: _IMAGE = "",
@@ -185,8 +194,7 @@ def submit(
         "command": _command(words, of_type, image),
         "name": name,
         **_all_pairs(env=env, resource=resource, select=select, attribute=attribute),
-        "cpu": cpu,
-        "cpu_limit": cpu_limit.value if cpu_limit else "",
+        **_cpu(cpu, cpu_limit),
         "memory": memory,
         "disk": disk,
         "gpu": _gpus(gpu),
@@ -194,7 +202,7 @@ def submit(
         "pool": pool,
         "project": project,
         "priority": _priority(priority),
-        "timeout": timeout,
+        **_limits(timeout, queue_timeout, deadline),
         "retries": retries,
         "tolerate": list(tolerate or ()),
         "cwd": cwd or "",
@@ -209,6 +217,14 @@ def _command(words: list[str] | None, of_type: str, image: str) -> list[str]:
     if not (words or of_type or image):
         raise usage("The command is missing.", hint="Write it after two dashes: -- echo hello")
     return words or []
+
+
+def _limits(timeout: str | None, queue_timeout: str | None, deadline: str | None) -> dict[str, Any]:
+    return {"timeout": timeout, "queue_timeout": queue_timeout, "deadline": deadline or ""}
+
+
+def _cpu(cpu: str, limit: CpuLimit | None) -> dict[str, Any]:
+    return {"cpu": cpu, "cpu_limit": limit.value if limit else ""}
 
 
 def _priority(text: str) -> int | str:

@@ -113,6 +113,8 @@ def job(view: JobDetail, now_s: float) -> Details:
     rows.extend((f"  {key}", value) for key, value in view.attributes.items())
     if view.type:
         rows.append(("Type", view.type))
+    if view.deadline is not None:
+        rows.append(("Deadline", view.deadline))
     if view.retry_at is not None:
         rows.append(("Next attempt", f"not before {view.retry_at}"))
     if view.cause or view.message:

@@ -70,6 +70,7 @@ def _submission(job_class: JobClass, payload: JobPayload, key: str | None) -> Jo
         warm_python=payload.warm_python,
         secrets=payload.secrets,
         timeout_s=job_class.timeout_s,
+        queue_timeout_s=job_class.queue_timeout_s,
         retries=job_class.retry.retries,
         attempts_max=job_class.retry.attempts_max,
         selector=dict(job_class.selector),

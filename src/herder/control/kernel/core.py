@@ -40,7 +40,8 @@ from herder.model.fleet.driver import Driver
 from herder.model.fleet.driver_capabilities import Closes, rungs_of, steps_of
 from herder.model.ids import ClassId
 from herder.model.stored.changes import Changes
-from herder.model.stored.records import CallbackRecord, EventRecord
+from herder.model.stored.records import EventRecord
+from herder.model.stored.service_records import CallbackRecord
 from herder.model.values.phrases import clause
 from herder.ports.bootstrap import Bootstrap
 from herder.ports.callbacks import Sender

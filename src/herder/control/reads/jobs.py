@@ -241,6 +241,7 @@ def view_of(core: Core, row: Row[Any], marks: Marks) -> JobView:
         retry_at=iso_or_none(row.not_before_ms) if row.state == JobState.READY else None,
         group=mark.group,
         attributes=mark.attributes,
+        deadline=iso_or_none(job_class.deadline_ms),
     )
 
 

@@ -38,7 +38,7 @@ from herder.engine.memory.state import EngineState
 from herder.ledger.totals import Totals
 from herder.model.fleet.driver import Driver
 from herder.model.fleet.driver_capabilities import Closes, rungs_of, steps_of
-from herder.model.ids import ClassId
+from herder.model.ids import BatchId, ClassId
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import EventRecord
 from herder.model.stored.service_records import CallbackRecord
@@ -294,8 +294,8 @@ class Core:
             self._announce(list(events.values()))
         if self.state.fresh_demand or changes.jobs_new or events:
             self.demand_changed.set()
-        for batch, at_ms in changes.sweeps.items():
-            self.sweep(batch, at_ms)
+        if changes.sweeps:
+            self._sweep_all(changes)
 
     def _announce(self, records: list[Any]) -> None:
         for record in records:
@@ -304,14 +304,19 @@ class Core:
                 batch = int(record.object.partition("/")[2])
                 self.payloads.forget(batch)
                 self.batches_ended.notify(batch)
-            elif record.kind == "batch.cancelled":
-                self.jobs_ended.notify_all()  # some of its jobs have ended without a word of their own
             elif record.kind.startswith("worker."):
                 self.workers_changed.set()
 
+    def _sweep_all(self, changes: Changes) -> None:
+        for batch, at_ms in changes.sweeps.items():
+            self.sweep(batch, at_ms)
+        self.jobs_ended.notify_all()  # some of their jobs have ended without a word of their own
+
     def sweep(self, batch: int, at_ms: int) -> None:
-        """Mark the queued jobs of a cancelled batch one bounded piece at a time, between other commits."""
-        self.payloads.drop(batch)
+        """Mark the queued jobs of a cancelled batch, or of cancelled groups, one bounded piece at a time, between other commits."""
+        life = self.state.batches.get(BatchId(batch))
+        if life is None or life.cancelled:  # else only groups of it were cancelled
+            self.payloads.drop(batch)
         keep = [class_id for class_id, job_class in self.state.classes.items() if job_class.always_run]
 
         self._in_pieces(partial(sweep_batch, batch=batch, at_ms=at_ms, keep_classes=keep), batch)

@@ -40,9 +40,15 @@ Opens = Callable[[IntakeSettings], IntakeQueue]
 
 async def run(core: Core) -> None:
     """Ends at once where there are none."""
-    async with asyncio.TaskGroup() as tasks:
-        for settings in core.settings.intakes:
-            tasks.create_task(serve(core, settings, open_queue), name=f"intake-{settings.name}")
+    tasks = {asyncio.create_task(serve(core, each, open_queue)) for each in core.settings.intakes}
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        # A library may answer a cancellation with an error of its own, after which the intake would try again for ever.
+        while tasks := {each for each in tasks if not each.done()}:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=LOOK_S)
 
 
 def open_queue(settings: IntakeSettings) -> IntakeQueue:

@@ -100,7 +100,7 @@ INTAKE_FIELDS: tuple[Field, ...] = (
         "lease",
         "lease_s",
         _read_lease,
-        "After this time a record that was claimed and is no job yet is claimed again.",
+        "A record that was claimed is claimed again after this time if it has not become a job.",
         format_duration,
         DURATION,
     ),

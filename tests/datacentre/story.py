@@ -1,6 +1,7 @@
 """Hours of a datacentre in the simulated world: pods come and go, everything goes wrong, then it is calm, and nothing may be left over.
 
-`run(seed)` is one world. `python -m tests.datacentre.story FIRST LAST` runs many and prints what each has found.
+`run(seed)` is one world. `python -m tests.datacentre.story FIRST LAST` runs many and prints what each has found;
+`python -m tests.datacentre.story deaths` lets a server die once at each kind of effect.
 """
 
 import asyncio
@@ -8,8 +9,11 @@ import contextlib
 import logging
 import sys
 import time
+from collections import Counter
 from dataclasses import replace
 
+from herder.memberships.kubernetes import MEMBERSHIP
+from herder.model.fleet.cluster import POOL_LABEL
 from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.pool import (
     PoolSize,
@@ -21,8 +25,6 @@ from herder.model.fleet.pool import (
     WorkerLifetime,
 )
 from herder.model.fleet.repair import Condition, RepairPolicy, RepairRule, Rung
-from herder.memberships.kubernetes import MEMBERSHIP
-from herder.model.fleet.cluster import POOL_LABEL
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import PoolName
 from herder.model.values.money import PicoUsd
@@ -38,7 +40,9 @@ TICK_S = 30.0
 BOUND_WITHIN_S, AS_WANTED_WITHIN_S, GONE_WITHIN_S = 3 * 3600.0, 3 * 3600.0, 3 * 3600.0
 PODS = "/api/v1/namespaces/default/pods"
 BUDGETS = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
-TEMPLATE = Template(name="medium", allocatable=Resources(1900, 3584, 20_480), price_pico_per_hour=PicoUsd(240_000_000_000))
+TEMPLATE = Template(
+    name="medium", allocatable=Resources(1900, 3584, 20_480), price_pico_per_hour=PicoUsd(240_000_000_000)
+)
 REPAIR = RepairPolicy(
     rules=(
         RepairRule(condition=Condition.NOT_READY, after_s=60, rung=Rung.RESTART_SERVICE),
@@ -62,9 +66,7 @@ SETTINGS = {
     "observations_bytes_max": 0,
 }
 #: Of everything that `World` itself draws: calls of the driver as a whole, the store, the server.
-FAULTS = replace(
-    CALM, calls=0.03, store_slow=0.002, store_twice=0.02, crash_at_effect=0.0005
-)
+FAULTS = replace(CALM, calls=0.03, store_slow=0.002, store_twice=0.02, crash_at_effect=0.0005)
 
 
 def _pool(name: str, size: PoolSize, **life: float) -> PoolSpec:
@@ -142,21 +144,23 @@ def _pod(name: str, app: str, pool: str) -> dict[str, object]:
         "spec": {
             "containers": [{"name": "c", "image": "example.com/app:1", "resources": requests}],
             "nodeSelector": {POOL_LABEL: pool},
-            "tolerations": [{"key": "workload-type", "operator": "Equal", "value": pool, "effect": "NoSchedule"}],
+            "tolerations": [
+                {"key": "workload-type", "operator": "Equal", "value": pool, "effect": "NoSchedule"}
+            ],
         },
     }
 
 
 class Story:
-    def __init__(self, world: DatacentreWorld, per_hour: float) -> None:
-        self.world = world
+    def __init__(self, world: DatacentreWorld, per_hour: float, hours: float = HOURS) -> None:
+        self.world, self._hours = world, hours
         self.mishaps, self.apps = Mishaps(world, per_hour), Apps(world)
 
     async def run(self) -> None:
         world = self.world
         apps, mishaps = (asyncio.ensure_future(each.run()) for each in (self.apps, self.mishaps))
         try:
-            await asyncio.sleep(HOURS * 3600)
+            await asyncio.sleep(self._hours * 3600)
         finally:
             for task in (apps, mishaps):
                 task.cancel()
@@ -182,13 +186,18 @@ class Story:
         assert callable(holds)
         end_s = self.world.loop.time() + within_s
         while not holds():
-            assert self.world.loop.time() < end_s, f"Not within {within_s / 3600:g} h: {what}; {self.world.left()}"
+            assert self.world.loop.time() < end_s, (
+                f"Not within {within_s / 3600:g} h: {what}; {self.world.left()}"
+            )
             self.apps.keep()
             await asyncio.sleep(TICK_S)
 
     def _bound(self) -> bool:
         """All pods, but those of pools that have their maximum."""
-        state, waiting = self.world.core.state, [each for each in self.world.pods().values() if not each["spec"].get("nodeName")]
+        state, waiting = (
+            self.world.core.state,
+            [each for each in self.world.pods().values() if not each["spec"].get("nodeName")],
+        )
         many = {name: sum(each.spec.pool == name for each in state.workers.values()) for name in state.pools}
         room = {str(name) for name, pool in state.pools.items() if many[name] < pool.size.max_workers}
         return not any(each["spec"]["nodeSelector"][POOL_LABEL] in room for each in waiting)
@@ -206,7 +215,12 @@ class Story:
 
 def world_of(seed: int, odds: Trouble = FAULTS, request_faults: float = 0.01) -> DatacentreWorld:
     world = DatacentreWorld(
-        seed, pools=POOLS, odds=odds, core_settings=SETTINGS, request_faults=request_faults, pools_of_files=False
+        seed,
+        pools=POOLS,
+        odds=odds,
+        core_settings=SETTINGS,
+        request_faults=request_faults,
+        pools_of_files=False,
     )
     deaths = world.dice.of("deaths")
     world.dies = lambda _what: (
@@ -217,15 +231,28 @@ def world_of(seed: int, odds: Trouble = FAULTS, request_faults: float = 0.01) ->
     return world
 
 
-def run(seed: int, *, per_hour: float = 1.0, calm: bool = False) -> DatacentreWorld:
-    world = world_of(seed, CALM if calm else FAULTS, 0.0 if calm else 0.01)
-    told = Story(world, 0.0 if calm else per_hour)
+def run(seed: int, *, per_hour: float = 1.0) -> DatacentreWorld:
+    world = world_of(seed)
+    told = Story(world, per_hour)
     world.run(lambda _world: told.run())
     return world
 
 
+def run_calm(at: str = "", hours: float = 1.0) -> tuple[DatacentreWorld, Counter[str]]:
+    """Without faults. The server dies at the first effect with this name. The second value: how often each effect happened."""
+    world, found = world_of(1, CALM, 0.0), Counter[str]()
+
+    def dies(what: str) -> bool:
+        found[what] += 1
+        return what == at and found[what] == 1
+
+    world.dies = dies
+    told = Story(world, 0.0, hours)
+    world.run(lambda _world: told.run())
+    return world, found
+
+
 def main(first: int, last: int) -> int:
-    logging.disable()
     failed = 0
     for seed in range(first, last + 1):
         began = time.process_time()
@@ -244,5 +271,22 @@ def main(first: int, last: int) -> int:
     return failed
 
 
+def deaths() -> int:
+    _, points = run_calm()
+    failed = 0
+    for point in sorted(points):
+        try:
+            world, _ = run_calm(point)
+            assert world.stats["crashes"] == 1, "it did not die"
+        except Exception as error:  # noqa: BLE001 - each is printed, and counted
+            failed += 1
+            print(f"FAILED at {point}: {type(error).__name__} {error}", flush=True)
+    print(
+        f"{len(points)} kinds of effects, {points.total()} effects: a server died at the first of each kind. {failed} failed."
+    )
+    return failed
+
+
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), int(sys.argv[2])))
+    logging.getLogger("herder").setLevel(logging.CRITICAL + 1)
+    sys.exit(deaths() if sys.argv[1] == "deaths" else main(int(sys.argv[1]), int(sys.argv[2])))

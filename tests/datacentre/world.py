@@ -233,7 +233,9 @@ class _ProxmoxWire(httpx.BaseTransport):
             raise ServerDied(what)
         if fault is Fault.ANSWER_LOST:
             raise httpx.ReadError("the answer was lost", request=request)
-        if fault is Fault.CUT_OFF:  # the node that was asked through another one did it, and its answer did not come back
+        if (
+            fault is Fault.CUT_OFF
+        ):  # the node that was asked through another one did it, and its answer did not come back
             broken = {"reason_phrase": b"Broken pipe"}
             return httpx.Response(596, json={"data": None}, extensions=broken, request=request)
         return answer
@@ -314,4 +316,3 @@ class _Api(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         return await KubernetesTransport(self._world.kubernetes).handle_async_request(request)
-

@@ -8,7 +8,7 @@ from herder.engine.memory.state import EngineState, WorkerLife
 from herder.engine.memory.worker_repair import Step
 from herder.engine.workers.worker import history_of
 from herder.model.fleet.pool import PoolSpec
-from herder.model.fleet.repair import RESTARTS, Rung
+from herder.model.fleet.repair import RESTARTS, Condition, Outcome, Rung
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import WorkerName
 from herder.model.values.phrases import agree, counted
@@ -90,3 +90,10 @@ def _leaves(worker: WorkerLife) -> bool:
     """Whether it leaves for another reason than its repair. Then it no longer counts as part of the pool."""
     repair = worker.health.repair
     return worker.state.leaving and not (repair is not None and repair.rung is Rung.REPLACE)
+
+
+def count(state: EngineState, worker: WorkerLife, condition: Condition, rung: Rung, outcome: Outcome) -> None:
+    """Of the pools that exist, so that the metrics are bounded."""
+    state.repairs[worker.spec.pool, condition, rung, outcome] += 1
+    for key in [each for each in state.repairs if each[0] not in state.pools]:
+        del state.repairs[key]

@@ -21,3 +21,10 @@ def may_act(worker: WorkerLife, *, late: bool, forced: bool) -> bool:
         return not worker.live
     answers = node.seen is not None and node.seen.ready is True
     return not worker.occupied or (late and (forced or not answers))
+
+
+def is_over(worker: WorkerLife) -> None:
+    """Its rung was carried out or given up: new pods may come, so that nothing is known to be empty any more, unless a drain goes on."""
+    node = worker.node
+    if node is not None and worker.drain is None and not worker.state.leaving:
+        node.begin_emptying()

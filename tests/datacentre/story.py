@@ -173,6 +173,7 @@ class Story:
         await self._until(self._bound, BOUND_WITHIN_S, "every pod that its pool has room for runs")
         self.apps.end()
         await self._until(self._as_wanted, AS_WANTED_WITHIN_S, "the fleet is what its pools want")
+        world.without_pools()
         for pool in POOLS:
             await world.people.call("root", "DELETE", f"/pools/{pool.name}")
         await self._until(lambda: not world.left_over(), GONE_WITHIN_S, "nothing is left over")

@@ -26,7 +26,7 @@ from herder.ports.cluster import ClusterContext
 from herder.remote.kubernetes.connection import Connection
 from herder.remote.kubernetes.credentials import Access, GivenToken
 from herder.remote.proxmox import ProxmoxClient
-from herder.remote.talos.methods import Method, Reply, Request
+from herder.remote.talos.methods import ADMIN, Method, Reply, Request
 from herder.remote.talos.talosconfig import Identity
 from herder.simulate.chaos import World
 from herder.simulate.chaos.actors.server import INSTALLATION, Server
@@ -65,9 +65,16 @@ TASKS = ("qmclone", "qmstart", "qmstop", "qmdestroy", "qmconfig", "resize")
 
 class DatacentreWorld(World):
     def __init__(
-        self, seed: int = 1, *, pools: tuple[PoolSpec, ...], request_faults: float = 0.0, **more: Any
+        self,
+        seed: int = 1,
+        *,
+        pools: tuple[PoolSpec, ...],
+        request_faults: float = 0.0,
+        talos: Mapping[str, str] | None = None,
+        **more: Any,
     ) -> None:
-        """`request_faults`: the odds of a fault for each request to Proxmox, Talos or Kubernetes."""
+        """`request_faults`: the odds of a fault for each request to Proxmox, Talos or Kubernetes. `talos`: settings of the bootstrap."""
+        self.talos = dict(talos or {})
         self.centre = Datacentre(now_ms=EPOCH_MS)
         self.request_faults = request_faults
         self.doubled: list[str] = []
@@ -115,11 +122,11 @@ class DatacentreWorld(World):
         folder, address = Path(self._files.name), self.centre.control_plane_address
         talosconfig, base = folder / "talosconfig", folder / "worker.yaml"
         if not base.exists():
-            talosconfig.write_text(self.centre.authority.talosconfig((address,)))
+            talosconfig.write_text(self.centre.authority.talosconfig((address,), roles=(ADMIN,)))
             base.write_text(self.centre.authority.worker_base(f"https://{address}:6443"))
         return {
             BOOTSTRAP: make(
-                TalosSettings(base_config=str(base), talosconfig=str(talosconfig)),
+                TalosSettings(base_config=str(base), talosconfig=str(talosconfig), **self.talos),  # type: ignore[arg-type]
                 BootstrapContext(name=BOOTSTRAP, installation=INSTALLATION, clock=self.clock),
                 wire=_TalosWire(self, HOST.get()),
                 environment={},
@@ -172,6 +179,10 @@ class DatacentreWorld(World):
 
     # --- people
 
+    def without_pools(self) -> None:
+        """A server that starts from now on applies none: they are to be deleted."""
+        self._pools = ()
+
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Kubernetes, as a person. While the API is away, the answer is 503."""
         try:
@@ -212,12 +223,17 @@ class DatacentreWorld(World):
         return f"{super().left()}, {self.left_over()}"
 
 
+def _plain(what: str) -> str:
+    """Without the name of an image."""
+    return f"{what.split(maxsplit=1)[0]} iso" if what.endswith(".iso") else what
+
+
 class _ProxmoxWire(httpx.BaseTransport):
     def __init__(self, world: DatacentreWorld, host: str, cluster: httpx.BaseTransport) -> None:
         self._world, self._host, self._cluster = world, host, cluster
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        world, what = self._world, f"proxmox {label(request.method, request.url.path)}"
+        world, what = self._world, f"proxmox {_plain(label(request.method, request.url.path))}"
         if not world.effect(self._host, f"before {what}"):
             raise ServerDied(what)
         fault = world.dice.fault("proxmox", what, world.request_faults, PROXMOX_FAULTS)

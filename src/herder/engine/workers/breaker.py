@@ -6,6 +6,7 @@ and restarting or replacing all of them would take away the rest of the pool.
 
 from herder.engine.memory.state import EngineState, WorkerLife
 from herder.engine.memory.worker_repair import Step
+from herder.engine.workers import upgrades
 from herder.engine.workers.worker import history_of
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.repair import RESTARTS, Condition, Outcome, Rung
@@ -33,12 +34,14 @@ def held(state: EngineState, worker: WorkerLife, pool: PoolSpec, rung: Rung, now
     stays = f"Worker {name} is not repaired ({rung})"
     if worker.spec.pool not in state.pools:
         return f"{stays}, because its pool {worker.spec.pool} was deleted."
-    if rung is Rung.REPLACE and pool.frozen:
+    if rung in (Rung.UPGRADE, Rung.REPLACE) and pool.frozen:
         return f"{stays}, because pool {pool.name} is frozen."
     if driver in state.frozen_drivers and (rung is Rung.REPLACE or rung in RESTARTS):
         return f"{stays}, because driver {driver} is frozen."
     if not rung.disrupts:
         return ""
+    if rung is Rung.UPGRADE and (waits := upgrades.held(state, worker, pool, now_ms)):
+        return waits
     found, most = under_repair(state, pool, now_ms) - {name}, limit(state, pool)
     if len(found) < most:
         return ""

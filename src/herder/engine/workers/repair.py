@@ -10,7 +10,7 @@ from herder.engine.attempts.attempt import lose
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import EngineState, WorkerLife
 from herder.engine.memory.worker_repair import RepairLife, Step
-from herder.engine.workers import breaker
+from herder.engine.workers import breaker, upgrades
 from herder.engine.workers.bootstraps import nothing_can, rungs_of
 from herder.engine.workers.drain_texts import ALARM_EVERY_MS, on_blocked
 from herder.engine.workers.ladder import NextRung, active, next_rungs
@@ -190,7 +190,8 @@ def _begin(
 
 def _due(state: EngineState, changes: Changes, worker: WorkerLife, repair: RepairLife) -> None:
     repair.step = Step.DUE
-    repair.rejoins = repair.rung in RESTARTS and worker.spec.membership.lives_by is LivesBy.EXCHANGE
+    by_exchange = worker.spec.membership.lives_by is LivesBy.EXCHANGE
+    repair.rejoins = repair.rung is Rung.UPGRADE or (repair.rung in RESTARTS and by_exchange)
     state.dirty_workers[worker.spec.name] = worker
     changes.wake.add(worker.spec.name)
 
@@ -262,7 +263,9 @@ def _verify(
 ) -> None:
     """Its tries are forgotten when it has been well for the cooldown."""
     acted_ms, seen_ms = repair.acted_at_ms or repair.since_ms, worker.last_seen_at_ms or 0
-    if repair.rejoins and seen_ms - acted_ms > STILL_THERE_MS:
+    if upgrades.awaited(worker):
+        upgrades.follow(state, worker, now_ms)
+    elif repair.rejoins and seen_ms - acted_ms > STILL_THERE_MS:
         repair.rejoins = False
         repair.result += f" It was still heard from {STILL_THERE_MS // 1000} s later."
         state.dirty_workers[worker.spec.name] = worker

@@ -111,6 +111,12 @@ class Apps:
             self.keep()
             await asyncio.sleep(TICK_S)
 
+    def begin(self, pool: str, replicas: int) -> None:
+        """One app for good."""
+        self._made += 1
+        self._apps[f"app{self._made}"] = (pool, replicas, float("inf"))
+        self.keep()
+
     def _begin(self) -> None:
         self._made += 1
         name, replicas = f"app{self._made}", self._draw.randint(1, 4)

@@ -120,7 +120,7 @@ DEFAULT_RULES: tuple[RepairRule, ...] = (
     *_counted(Condition.KUBELET_CRASH_LOOP, (3, Rung.RESTART_SERVICE), (5, Rung.REBOOT), (7, Rung.REPLACE)),
     *_counted(Condition.RUNTIME_CRASH, (3, Rung.REBOOT), (6, Rung.REPLACE)),
     *_counted(Condition.FAILED_ATTEMPTS, (1, Rung.REPLACE)),
-    *_lasting(Condition.OUTDATED, (0, Rung.UPGRADE), (3600, Rung.REPLACE)),
+    *_lasting(Condition.OUTDATED, (5, Rung.UPGRADE), (3600, Rung.REPLACE)),
     *_lasting(Condition.CLOCK_SKEW, (600, Rung.ESCALATE)),
 )
 

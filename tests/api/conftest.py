@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from herder.model.values.resources import PLAIN, Dimensions
+from herder.model.work.callbacks import CallbackRules
 from herder.server.connections import HttpLimits
 from herder.server.options import ServerOptions
 from herder.server.runtime import Running, serve
@@ -44,6 +45,7 @@ class Server:
     metric_sources: tuple[MetricSource, ...] = ()
     resources: Dimensions = PLAIN
     users: tuple[UserSettings, ...] = ()
+    callbacks = CallbackRules()
     sweep_period_s = 5.0
     limits = HttpLimits()
 
@@ -70,6 +72,7 @@ class Server:
                 metric_sources=self.metric_sources,
                 resources=self.resources,
                 users=self.users,
+                callbacks=self.callbacks,
                 sweep_period_s=self.sweep_period_s,
                 http=self.limits,
             )

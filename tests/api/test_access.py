@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,9 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("post", "/batches/{batch}/cancel"): ("user", CHANGE),
     ("get", "/batches/{batch}/wait"): ("viewer", SEE),
     **{("post", f"/batches/{{batch}}/{verb}"): ("user", CHANGE) for verb in ("hold", "release", "retry", "close")},
+    ("get", "/callbacks"): ("viewer", ALL),
+    ("get", "/callbacks/secret"): ("user", USERS),
+    ("post", "/callbacks/{batch}/retry"): ("user", CHANGE),
     ("get", "/jobs"): ("viewer", ALL),
     ("post", "/jobs"): ("user", USERS),
     ("get", "/jobs/{job}"): ("viewer", SEE),
@@ -126,6 +130,8 @@ def concrete(path: str, owner: httpx.Client | None = None) -> str:
     """With what belongs to `owner`, made anew; without one with what is not there."""
     if path == "/jobs/ended":
         path += "?timeout_s=0&jobs={job}"
+    if owner is not None and path.startswith("/callbacks/"):
+        path = path.replace("{batch}", str(called_back(owner)))
     if owner is not None and "{batch}" in path:
         path = path.replace(
             "{batch}", str(owner.post("/batches", json={"project": "alpha", "jobs": [NOOP]}).json()["id"])
@@ -151,6 +157,18 @@ def concrete(path: str, owner: httpx.Client | None = None) -> str:
     ):
         path = path.replace(f"{{{name}}}", value)
     return path
+
+
+def called_back(owner: httpx.Client) -> int:
+    """A batch whose callback could not be delivered: there is no such host."""
+    more = {"commit": True, "callback": "https://nowhere.invalid/"}
+    batch = int(owner.post("/batches", json={"project": "alpha", "jobs": [NOOP], **more}).json()["id"])
+    owner.post(f"/batches/{batch}/cancel", json={}).raise_for_status()
+    for _ in range(1000):
+        if owner.get(f"/batches/{batch}").json()["callback"]["tries"]:
+            return batch
+        time.sleep(0.02)
+    raise AssertionError("it was not tried")
 
 
 def test_the_document_names_every_route(api: httpx.Client, server: Server) -> None:

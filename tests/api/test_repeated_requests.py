@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,18 @@ def ended_batch(server: Server) -> int:
     return batch
 
 
+def called_back(server: Server) -> int:
+    """One whose callback was not delivered: a host that does not exist."""
+    body = {"jobs": [JOB], "commit": True, "callback": "https://nowhere.invalid/"}
+    batch = int(server.http.post("/batches", json=body).json()["id"])
+    server.http.post(f"/batches/{batch}/cancel", json={}).raise_for_status()
+    for _ in range(1000):
+        if server.http.get(f"/batches/{batch}").json()["callback"]["tries"]:
+            return batch
+        time.sleep(0.02)
+    raise AssertionError("it was not tried")
+
+
 def standing_worker(server: Server) -> str:
     return str(server.http.post("/pools/std/scale", json={"workers": 1, "ttl_s": 3600}).json()["workers"][0])
 
@@ -139,6 +152,10 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
     "a held job": ("POST /jobs/{job}/hold", lambda s: (f"/jobs/{waiting_job(s)}/hold", {})),
     "a released job": ("POST /jobs/{job}/release", lambda s: (held(s, "jobs", waiting_job(s)), {})),
     "a batch again": ("POST /batches/{batch}/retry", lambda s: (f"/batches/{failed_batch(s)}/retry", None)),
+    "a callback again": (
+        "POST /callbacks/{batch}/retry",
+        lambda s: (f"/callbacks/{called_back(s)}/retry", None),
+    ),
     "a deleted batch": ("DELETE /batches/{batch}", lambda s: (f"/batches/{ended_batch(s)}", None)),
     "a closed batch": ("POST /batches/{batch}/close", lambda s: (f"/batches/{kept_open(s)}/close", None)),
     "a job again": (

@@ -38,6 +38,7 @@ def test_the_commands_are_those_of_the_specification() -> None:
         "worker remove", "worker console", "worker health",
         "batch submit", "batch list", "batch get", "batch wait", "batch cancel",
         "batch hold", "batch release", "batch retry", "batch delete", "batch add", "batch close", "job hold", "job release",
+        "callback list", "callback retry", "callback secret",
         "job submit", "job list", "job get", "job logs", "job wait", "job explain", "job cancel", "job retry",
         "plan list", "plan get", "why worker", "why pool", "why job", "why pod",
         "whoami", "token create", "token list", "token revoke", "user list", "user create", "user set", "user delete",

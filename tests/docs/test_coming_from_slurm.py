@@ -1,104 +1,24 @@
 """Every command of Herder on the page is run on one real server; options and variables of the tables exist. Numbers stand for jobs and
 batches that the test creates, as the page says."""
 
-import io
 import json
-import os
 import re
-import shlex
 from collections.abc import Iterator
-from contextlib import redirect_stdout
-from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.main import get_command
 
-from herder.app import whole_app
-from herder.cli.shell.main import run
-from tests.acceptance.conftest import Installation
+from tests.docs.command_tables import APP, Place, commands, rows
 from tests.docs.page import DOCS
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(240)]
 PAGE = (DOCS / "how-to" / "coming-from-slurm.md").read_text()
-ROWS = [
-    [cell.strip() for cell in line.removeprefix("|").removesuffix("|").split(" | ")]
-    for line in PAGE.splitlines()
-    if line.startswith("| `")
-]
-COMMANDS = [row[1].strip("`") for row in ROWS if row[1].startswith("`herder ")]
+ROWS = rows(PAGE)
 #: Rows that wait for parts that do not exist yet: one that has come must leave this list.
 PLANNED = {"sbatch --hold job.sh", "sshare"}
-CONFIG = """
-templates:
-  small: {cpu: 2, memory: 512Mi, price_per_hour: "0.01"}
-pools:
-  std: {driver: local, templates: [small], min_workers: 1, max_workers: 1}
-  late: {driver: local, templates: [small], max_workers: 1, default_eligible: false}
-"""
-APP = whole_app()
-SCRIPT = "#!/bin/sh\nenv | grep '^HERDER_' | sort\n"
 #: What is added to a row so that the others still have a worker.
-ADDED = {"herder worker drain std-7-1 --message disk --yes": ["--dry-run"]}
-
-
-class Place(Installation):
-    """`std` runs jobs; `late` is frozen, so that its jobs wait."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, None)
-        self.config.write_text(CONFIG)
-        (folder / "job.sh").write_text(SCRIPT)
-        (folder / "job.sh").chmod(0o755)
-        (folder / "commands.txt").write_text("echo one\necho two\n")
-        (folder / "jobs.yaml").write_text(
-            "jobs:\n  - {name: a, command: [echo, a]}\n  - {name: b, parents: [a], command: [echo, b]}\n"
-        )
-        self.start()
-        self.command("pool", "freeze", "late")
-        self.until(
-            lambda: bool(self.command("worker", "list", "--state", "ready", "-o", "name")), 60, "a worker"
-        )
-
-    def command(self, *words: str) -> str:
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as out:
-            for name in [name for name in os.environ if name.startswith("HERDER_")]:
-                patch.delenv(name)
-            for name in ("HERDER_DATA_DIR", "XDG_CONFIG_HOME"):
-                patch.setenv(name, self.env[name])
-            patch.chdir(self.folder)
-            code = run(APP, list(words))
-        assert code == 0, (words, out.getvalue())
-        return out.getvalue()
-
-    def batch(self, *more: str) -> str:
-        return self.command("batch", "submit", "--lines", "commands.txt", *more, "-o", "name").strip()
-
-    def ended_batch(self) -> str:
-        number = self.batch()
-        self.command("batch", "wait", number)
-        return number
-
-    def stands_for(self, word: str) -> str:
-        """A number of the page, or the name of the worker, as it is here."""
-        match word:
-            case "17":
-                waiting = self.command("job", "submit", "--pool", "late", "-o", "name", "--", "true")
-                return waiting.strip()
-            case "18":
-                return self.command(
-                    "job", "list", "--batch", self.ended_batch(), "--limit", "1", "-o", "name"
-                ).strip()
-            case "3":
-                return self.batch("--default", "pool=late")
-            case "4":
-                return self.ended_batch()
-            case "5":
-                return self.batch("--default", "pool=late", "--keep-open")
-            case "std-7-1":
-                return self.command("worker", "list", "--state", "ready", "-o", "name").split()[0]
-            case _:
-                return word
+ADDED = {"herder worker drain std-7-1 --message disk --yes": ("--dry-run",)}
 
 
 @pytest.fixture(scope="module")
@@ -111,11 +31,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         made.close()
 
 
-@pytest.mark.parametrize("command", list(dict.fromkeys(COMMANDS)))
+@pytest.mark.parametrize("command", commands(PAGE))
 def test_a_row_works(place: Place, command: str) -> None:
-    words = shlex.split(command)[1:]
-    cut = words.index("--") if "--" in words else len(words)
-    place.command(*(place.stands_for(word) for word in words[:cut]), *ADDED.get(command, []), *words[cut:])
+    place.run_row(command, ADDED.get(command, ()))
 
 
 def test_variables_of_the_page_are_in_the_environment_of_a_job(place: Place) -> None:

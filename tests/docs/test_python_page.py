@@ -1,9 +1,6 @@
 """The programs of the page on Python are run as they stand, each as a script of its own, against a real server with local workers."""
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +8,10 @@ import pytest
 
 from tests.acceptance.conftest import Installation
 from tests.client.running import started
-from tests.docs.page import DOCS
+from tests.docs.page import DOCS, run_program
 
 PROGRAMS = re.findall(r"```python\n(.*?)```", (DOCS / "how-to" / "python.md").read_text(), re.DOTALL)
-SHOWN = [r"job \d+ gives \d+\n\d+\n", r"\d+ succeeded \{'counted': 3\}\n", ""]
+SHOWN = [r"job \d+ gives \d+\n\d+\n", r"\d+ succeeded \{'counted': 3\}\n"]
 
 
 @pytest.fixture(scope="module")
@@ -30,16 +27,5 @@ def test_each_program_of_the_page_is_tried() -> None:
 
 @pytest.mark.parametrize("place", range(len(SHOWN)))
 def test_a_program_of_the_page_runs(place: int, server: Installation, tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(PROGRAMS[place].replace("/tmp/herder-docs-hello.txt", str(tmp_path / "hello.txt")))
-    done = subprocess.run(
-        [sys.executable, str(script)],
-        env={**os.environ, **server.env},
-        capture_output=True,
-        text=True,
-        timeout=55,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert re.fullmatch(SHOWN[place], done.stdout), done.stdout
-    assert place != 2 or (tmp_path / "hello.txt").read_text() == "hello\n"
+    said = run_program(PROGRAMS[place], tmp_path, server.env)
+    assert re.fullmatch(SHOWN[place], said), said

@@ -1,6 +1,7 @@
 """All mutants, in the order of the table that `make mutants` prints."""
 
 from tests.mutants.guards.attempts import ATTEMPTS
+from tests.mutants.guards.callbacks import CALLBACKS
 from tests.mutants.guards.clusters import CLUSTERS
 from tests.mutants.guards.creations import CREATIONS
 from tests.mutants.guards.holding import HOLDING
@@ -15,6 +16,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *RECOVERY,
     *ATTEMPTS,
     *HOLDING,
+    *CALLBACKS,
     *MACHINES,
     *CREATIONS,
     *NOTICES,

@@ -1,4 +1,4 @@
-"""Every numeric setting of pools, drivers, sweep and retention is refused below its minimum and above its maximum, with line, key and remedy."""
+"""Every numeric setting of pools, drivers, sweep, retention and callbacks is refused below its minimum and above its maximum, with line, key and remedy."""
 
 import json
 
@@ -19,6 +19,7 @@ from herder.settings import (
 from herder.settings.lint import lint
 from herder.settings.load import load_texts
 from herder.settings.sections.bounds import BOUNDS, INNER
+from herder.settings.sections.callbacks import CALLBACK_FIELDS
 from herder.settings.sections.creations import DRIVER_FIELDS
 from herder.settings.sections.fields import Field
 from herder.settings.sections.pool_fields import POOL_FIELDS
@@ -121,12 +122,13 @@ RETENTION = [
     ("observations_size", "-1Mi", "1025Ti"),
     ("store_size", "63Mi", "1025Ti"),
 ]
+CALLBACKS = [("timeout", "0s", "61s"), ("give_up", "0s", "31d")]
 #: Settings that are no numbers of their own.
 WITHOUT = {
     "membership", "description", "driver", "schedules", "cpu_pressure", "memory_pressure", "metrics", "consolidation",
     "preempts_spot", "disruption_budget", "maintenance_windows", "replace_drifted", "on_blocked", "step_timeouts", "repair",
     "repair_breaker", "labels", "taints", "containers", "cpu_limit", "default_eligible", "frozen", "driver_options",
-    "cluster", "bootstrap", "grows_after", "one_job_per_worker",
+    "cluster", "bootstrap", "grows_after", "one_job_per_worker", "allow",
 }  # fmt: skip
 
 
@@ -172,7 +174,13 @@ def test_each_number_of_a_driver(key: str, value: str) -> None:
 
 @pytest.mark.parametrize(
     ("section", "key", "value"),
-    either([*(("sweep", *row) for row in SWEEP), *(("retention", *row) for row in RETENTION)]),  # type: ignore[arg-type]
+    either(
+        [
+            *(("sweep", *row) for row in SWEEP),
+            *(("retention", *row) for row in RETENTION),
+            *(("callbacks", *row) for row in CALLBACKS),
+        ]
+    ),  # type: ignore[arg-type]
 )
 def test_each_number_of_the_upkeep(section: str, key: str, value: str) -> None:
     expect(f"{section}:\n  {key}: {value}\n", f"{section}.{key}", 2)
@@ -180,7 +188,13 @@ def test_each_number_of_the_upkeep(section: str, key: str, value: str) -> None:
 
 @pytest.mark.parametrize(
     ("fields", "rows"),
-    [(POOL_FIELDS, POOL), (DRIVER_FIELDS, DRIVER), (SWEEP_FIELDS, SWEEP), (RETENTION_FIELDS, RETENTION)],
+    [
+        (POOL_FIELDS, POOL),
+        (DRIVER_FIELDS, DRIVER),
+        (SWEEP_FIELDS, SWEEP),
+        (RETENTION_FIELDS, RETENTION),
+        (CALLBACK_FIELDS, CALLBACKS),
+    ],
 )
 def test_no_setting_is_missing_from_these_tables(
     fields: tuple[Field, ...], rows: list[tuple[str, ...]]

@@ -55,6 +55,7 @@ from herder.model.stored.incarnation import Incarnation
 from herder.model.stored.records import ObservationRecord
 from herder.model.values.money import PicoUsd
 from herder.model.values.resources import Resources
+from herder.notify.addresses import Allowed, BadTarget, checked
 from herder.ports.store import StoreDown
 from herder.remote.prometheus import NoValue
 from herder.server.admin import found_violations
@@ -227,6 +228,8 @@ CASES = (
     Case(BrokenRecord, lambda: list(play([ObservationRecord(plan=4, follows=3, at_ms=0, size=0, body="")])),
          "The observation of plan 4 builds on that of plan 3, which is missing."),
     Case(DependencyError, lambda: _refuse_cycle({0: [1], 1: [0]}, {0: "a", 1: "b"}), "Jobs depend on each other in a cycle: a ← b ← a."),
+    Case(BadTarget, lambda: checked("https://169.254.169.254/", Allowed(())), "169.254.169.254 is not a public address.",
+         "Name a public server, or ask an administrator to add the address to `callbacks.allow`."),
     Case(UnknownDriver, lambda: load("locl"), "There is no driver 'locl'. Did you mean 'local'? Possible values are kubernetes-jobs, local, mcp, pretend, proxmox."),
     Case(BadSettings, lambda: read_settings("local", load("local").settings_type, {"kill_wait_s": "x"}), "Driver 'local': kill_wait_s: it must be a number, not text."),
     Case(UnknownBootstrap, lambda: load_bootstrap("nope"), "There is no bootstrap 'nope'. Possible values are talos."),

@@ -11,7 +11,7 @@ from herder.api.http.hot_routes import HotRoutes
 from herder.api.http.openapi import document
 from herder.api.http.replies import problem, reply
 from herder.api.http.route_table import RouteTable
-from herder.api.routes import bootstraps, clusters, drivers, events, fleet, people, work, worker
+from herder.api.routes import bootstraps, callbacks, clusters, drivers, events, fleet, people, work, worker
 from herder.control.commands import Commands
 from herder.control.kernel.bounds.errors import NotKnown, NotReady, Refused
 from herder.control.kernel.core import Core
@@ -25,6 +25,7 @@ def front_of(core: Core) -> RouteTable:
     """All routes of the API, and what OpenAPI needs to know of them. Nothing of `core` is used before a call comes."""
     front = RouteTable(core, Commands(core), Reads(core))
     work.add(front)
+    callbacks.add(front)
     fleet.add(front)
     people.add(front)
     drivers.add(front)

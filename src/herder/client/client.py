@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from herder.client.bootstraps import Bootstraps
+from herder.client.callbacks import Callbacks
 from herder.client.clusters import Clusters
 from herder.client.drivers import Drivers
 from herder.client.events import Events
@@ -43,6 +44,7 @@ class HerderClient:
     ) -> None:
         self.http = Transport(url, token, timeout_s=timeout_s, retries=retries, transport=transport)
         self.batches = Batches(self.http)
+        self.callbacks = Callbacks(self.http)
         self.jobs = Jobs(self.http)
         self.pools = Pools(self.http)
         self.workers = Workers(self.http)

@@ -7,7 +7,7 @@ it replies. Those that are `async` look something up or commit by themselves. No
 from herder.control.access import sessions, users
 from herder.control.access.access_check import OF_KIND, check
 from herder.control.drivers import driver_actions, sweep_decisions
-from herder.control.jobs import cancellation, deleting, holding, retrying, submission
+from herder.control.jobs import callbacks, cancellation, deleting, holding, retrying, submission
 from herder.control.jobs.resubmission import submission_of
 from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import derived_token
@@ -225,6 +225,17 @@ class Commands:
     ) -> Result:
         text = retrying.retry_failed(self._core, who, found, changes, now_ms, dry_run=dry_run)
         return Result(object=f"batch/{found.row.id}", text=text, dry_run=dry_run)
+
+    async def find_callback(self, who: Principal, batch: int) -> callbacks.Sent:
+        """Before the callback of a batch is sent again. Raises Refused."""
+        check(who, Action.CHANGE, OF_KIND[Kind.BATCH])
+        view = await batch_view(self._core, who, batch)
+        check(who, Action.CHANGE, submission.batch_thing(batch, view.user, view.project))
+        return await callbacks.find(self._core, batch)
+
+    def retry_callback(self, who: Principal, found: callbacks.Sent, changes: Changes, now_ms: int) -> Result:
+        text = callbacks.retry(self._core, who, found, changes, now_ms)
+        return Result(object=f"batch/{found.row.batch_id}", text=text)
 
     async def find_stored(self, who: Principal, batch: int) -> deleting.Stored | None:
         """Before a batch is deleted. Raises Refused."""

@@ -145,6 +145,7 @@ def options_of(
         sweep=settings.sweep,
         sweep_period_s=settings.sweep.period_s,
         retention=settings.retention,
+        callbacks=settings.callbacks,
     )
 
 

@@ -165,6 +165,7 @@ def core_settings(options: ServerOptions, installation: str, secret: str, url: s
         queued_bytes_per_user=options.queued_bytes_per_user or QUEUED_BYTES_PER_USER,
         log_bytes_per_attempt=options.log_bytes_per_attempt or LOG_BYTES_PER_ATTEMPT,
         retention=options.retention.store,
+        callbacks=options.callbacks,
         observations_kept_s=options.retention.observations_s,
         observations_bytes_max=options.retention.observations_mib * 2**20,
         sweep_delay_s=options.sweep.delay_s,

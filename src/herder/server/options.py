@@ -10,6 +10,7 @@ from herder.model.fleet.bootstrap import BootstrapSettings
 from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.pool import PoolSpec
 from herder.model.values.resources import PLAIN, Dimensions
+from herder.model.work.callbacks import CallbackRules
 from herder.server.connections import HttpLimits
 from herder.settings.sections.server import DEFAULT_PORT, DriverSettings, MetricSource, UserSettings
 from herder.settings.sections.upkeep import RetentionSettings, SweepSettings
@@ -66,6 +67,7 @@ class ServerOptions:
     sweep_period_s: float = 5.0
     self_delete_after_s: float = 600.0
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    callbacks: CallbackRules = field(default_factory=CallbackRules)
     sweep: SweepSettings = field(default_factory=SweepSettings)
     """All but its period, which `sweep_period_s` is."""
 

@@ -20,6 +20,7 @@ from herder.control.kernel.clock import SystemClock
 from herder.control.kernel.core import Core
 from herder.control.loops import (
     bootstraps,
+    callbacks,
     clusters,
     housekeeping,
     interruptions,
@@ -78,6 +79,7 @@ LOOPS: dict[str, Callable[[Core], Awaitable[None]]] = {
     "interruptions": interruptions.run,
     "clusters": clusters.run,
     "bootstraps": bootstraps.run,
+    "callbacks": callbacks.run,
 }
 #: How long the first commit may take: a store that cannot be written is said to be so.
 FIRST_WRITES_S = 10.0

@@ -12,9 +12,11 @@ from herder.model.fleet.bootstrap import BootstrapSettings
 from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.pool import PoolSpec, Template
 from herder.model.values.resources import PLAIN, Dimensions
+from herder.model.work.callbacks import CallbackRules
 from herder.settings.sections import bootstraps as bootstraps_section
 from herder.settings.sections import clusters as clusters_section
 from herder.settings.sections.bounds import faults_of
+from herder.settings.sections.callbacks import CALLBACKS, read_callbacks
 from herder.settings.sections.pools import read_pool, read_template
 from herder.settings.sections.presets import TEMPLATES
 from herder.settings.sections.server import (
@@ -59,8 +61,9 @@ TOP_KEYS = (
     "server",
     SWEEP,
     RETENTION,
+    CALLBACKS,
 )
-SINGLE_KEYS = (SECTION, "server", "fair_share", SWEEP, RETENTION)
+SINGLE_KEYS = (SECTION, "server", "fair_share", SWEEP, RETENTION, CALLBACKS)
 """Sections that are not lists of named things: each stands in one file only."""
 SUFFIXES = (".yaml", ".yml", ".json")
 FILE_BYTES_MAX = 4 * 2**20
@@ -85,6 +88,7 @@ class Settings:
     server: ServerSettings = field(default_factory=ServerSettings)
     sweep: SweepSettings = field(default_factory=SweepSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    callbacks: CallbackRules = field(default_factory=CallbackRules)
     sharing: SharingSettings = field(default_factory=SharingSettings)
     sharing_sections: tuple[str, ...] = ()
     """Those of them that stand in the files, be they empty."""
@@ -181,6 +185,7 @@ def _assemble(found: Reading, sections: Mapping[str, list[Value]], files: list[s
         server=read_server(found, server) if server is not None else ServerSettings(),
         sweep=read_sweep(found, singles[SWEEP]),
         retention=read_retention(found, singles[RETENTION]),
+        callbacks=read_callbacks(found, singles[CALLBACKS]),
         sharing=read_sharing(found, fair_share, rows["priority_classes"], rows["projects"], rows["users"]),
         sharing_sections=tuple(key for key in SECTIONS if sections[key]),
         files=tuple(files),

@@ -8,7 +8,9 @@ from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.creation import DEFAULT_LIMITS
 from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import PoolName
+from herder.model.work.callbacks import CallbackRules
 from herder.model.work.sharing import Preemption
+from herder.settings.sections.callbacks import CALLBACK_FIELDS
 from herder.settings.sections.clusters import CLUSTER_FIELDS
 from herder.settings.sections.creations import DRIVER_FIELDS
 from herder.settings.sections.fields import Field
@@ -70,6 +72,9 @@ def reference() -> str:
         "## `retention:`",
         "How long rows of the store are kept, and how many. Read when the server starts; [what is kept](retention.md).",
         _table(RETENTION_FIELDS, lambda field: _default(field.of(RetentionSettings()), field)),
+        "## `callbacks:`",
+        "Where messages about ended batches may go. Read when the server starts; [callbacks](../how-to/callbacks.md).",
+        _table(CALLBACK_FIELDS, lambda field: _default(field.of(CallbackRules()), field)),
         "## Built-in templates",
         _rows(["name", *(field.key for field in TEMPLATE_FIELDS)], _templates()),
         "## Presets",

@@ -6,6 +6,7 @@ from herder.model.values.addresses import shown_address
 from herder.settings.load import Settings, without_name
 from herder.settings.sections.bootstraps import SECTION as SECTION_OF_BOOTSTRAPS
 from herder.settings.sections.bootstraps import write_bootstrap
+from herder.settings.sections.callbacks import CALLBACK_FIELDS, CALLBACKS
 from herder.settings.sections.clusters import SECTION as SECTION_OF_CLUSTERS
 from herder.settings.sections.clusters import write_cluster
 from herder.settings.sections.creations import write_limits
@@ -67,6 +68,7 @@ def expanded(settings: Settings) -> dict[str, Any]:
         },
         SWEEP: to_plain(settings.sweep, SWEEP_FIELDS),
         RETENTION: to_plain(settings.retention, RETENTION_FIELDS),
+        CALLBACKS: to_plain(settings.callbacks, CALLBACK_FIELDS),
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from herder.wire.callbacks import CallbackView
 from herder.wire.exchange import ContainerOptions
 
 
@@ -73,6 +74,8 @@ class BatchCreate(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
     """At most so many of its jobs are queued or run at once; the others wait for their turn."""
     keep_open: bool = False
     """Jobs may be added also after the commit, and the batch does not end before it is closed."""
+    callback: str = ""
+    """A URL that is called with a signed message when the batch has ended."""
     jobs: list[JobSubmission] = []
     """Up to 10,000 jobs may travel along; with `commit` the whole batch is one call."""
     commit: bool = False
@@ -112,6 +115,8 @@ class BatchView(msgspec.Struct, kw_only=True):
     parallel_max: int | None = None
     accepts_jobs: bool = False
     """Jobs can be added: it is not committed, or was created with `keep_open` and is not closed."""
+    callback: CallbackView | None = None
+    """The message about its end; in lists always None."""
 
 
 class AttemptView(msgspec.Struct, kw_only=True):

@@ -43,7 +43,7 @@ def build_app(
     from herder.cli.commands.fleet import apply, bootstrap, cluster, config, driver, pool, worker
     from herder.cli.commands.observe import events, pack, plan, status, why
     from herder.cli.commands.people import project, token, user, whoami
-    from herder.cli.commands.work import batch, job
+    from herder.cli.commands.work import batch, callback, job
 
     app = typer.Typer(
         cls=RootGroup,
@@ -59,6 +59,7 @@ def build_app(
     for name, build in (
         ("batch", partial(batch.build, workflow_tasks)),
         ("bootstrap", bootstrap.build),
+        ("callback", callback.build),
         ("cluster", partial(cluster.build, jobs_manifests)),
         ("config", partial(config.build, driver_faults, bootstrap_faults)),
         ("driver", driver.build),

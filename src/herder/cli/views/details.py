@@ -6,6 +6,7 @@ from typing import Any
 
 from herder.cli.output.humanize import age, between, shape, usd
 from herder.cli.output.printer import Details
+from herder.cli.views.callbacks import callback_text
 from herder.cli.views.health import health_text
 from herder.cli.views.tables import ATTEMPTS, TEMPLATES, pool_status, worker_status
 from herder.model.values.phrases import counted, ended_with
@@ -84,6 +85,8 @@ def batch(view: BatchView, now_s: float) -> Details:
         ("Took", between(view.committed_at, view.ended_at, now_s)),
         ("Cost", usd(view.cost_usd)),
     ]
+    if view.callback is not None:
+        rows.append(("Callback", callback_text(view.callback)))
     rows.extend((f"  {key}", value) for key, value in view.attributes.items())
     return Details(rows=rows, tables=[])
 

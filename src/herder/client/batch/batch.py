@@ -39,8 +39,11 @@ class Batch:
     `folder`: an absolute path that all workers see, for the files that jobs hand on; with a server on this machine a folder is made where
     none is given, and removed after the run. `default_cpu`, `default_memory`, `default_storage`, `default_timeout` (seconds) `default_pool`
     and `default_image` are for jobs that do not say otherwise. `client` makes a connection; the default finds the server as the command line
-    does. `cancel_after_n_failures` cancels what has not started after so many failed jobs.
+    does. `cancel_after_n_failures` cancels what has not started after so many failed jobs. `callback`: a URL that the server calls with a
+    signed message when the batch has ended.
     """
+
+    _job_type = Job
 
     def __init__(
         self,
@@ -56,13 +59,14 @@ class Batch:
         default_pool: str | None = None,
         default_image: str | None = None,
         folder: str | Path | None = None,
+        callback: str = "",
         client: Callable[[], HerderClient] = connect,
     ) -> None:
         self.name = name or ""
         self.jobs: list[Job] = []
         self._project = project
         self._attributes = dict(attributes or {})
-        self._cancel_after = cancel_after_n_failures
+        self._cancel_after, self._callback = cancel_after_n_failures, callback
         said = {
             "cpu": default_cpu,
             "memory": default_memory,
@@ -84,7 +88,7 @@ class Batch:
         """A job of this batch; it runs what its `command` says."""
         if attributes:
             raise TypeError("Jobs have no attributes yet. Give the attributes to the batch.")
-        job = Job(self, len(self.jobs), name, self._defaults)
+        job = self._job_type(self, len(self.jobs), name, self._defaults)
         self.jobs.append(job)
         return job
 
@@ -105,17 +109,12 @@ class Batch:
         """Copies what a job wrote to a path that its worker sees, at the end of that job; a group with `dest` as its name."""
         if isinstance(resource, InputFile):
             raise TypeError("write_output takes a file that a job writes, not an input.")
-        text = str(dest)
-        if "://" in text:
-            raise ValueError(
-                f"{text} is a URL. Outputs by URL are planned; give a path that all workers see."
-            )
-        target = str(Path(text).absolute())
+        target = self._target(dest)
         if isinstance(resource, ResourceGroup):
             for each in resource.files().values():
                 self.write_output(each, target + each.name.removeprefix(resource.root))
             return
-        self.jobs[resource.job]._copy(f'"{resource.path}"', shlex.quote(target))
+        self.jobs[resource.job]._copy(f'"{resource}"', shlex.quote(target))
 
     def run(
         self,
@@ -132,13 +131,7 @@ class Batch:
             self._try()
             return None
         found = self.submit()
-        if not wait:
-            return found
-        view = found.wait(timeout_s, progress=progress)
-        if view.state != "succeeded":
-            raise BatchFailedError(found, view)
-        found.remove_files()
-        return found
+        return self._ended(found, timeout_s, progress) if wait else found
 
     def submit(self) -> SubmittedBatch:
         """Submits the batch, once, and returns at once."""
@@ -156,6 +149,25 @@ class Batch:
 
     # --- inside
 
+    def _target(self, dest: str | Path) -> str:
+        text = str(dest)
+        if "://" in text:
+            raise ValueError(
+                f"{text} is a URL. Outputs by URL are planned; give a path that all workers see."
+            )
+        return str(Path(text).absolute())
+
+    def _ended(self, found: SubmittedBatch, timeout_s: float | None, progress: bool | None) -> SubmittedBatch:
+        view = found.wait(timeout_s, progress=progress)
+        if view.state != "succeeded":
+            raise BatchFailedError(found, view)
+        found.remove_files()
+        return found
+
+    def _file(self, job: int, name: str) -> ResourceFile:
+        found = self.jobs[job]._files.get(name)
+        return found if isinstance(found, ResourceFile) else ResourceFile(job, name)
+
     def _try(self) -> None:
         with self._client() as client:
             jobs, folder = self._made(client)
@@ -171,6 +183,7 @@ class Batch:
             project=self._project,
             attributes=self._attributes,
             cancel_after_failures=self._cancel_after,
+            callback=self._callback,
         )
 
     def _made(self, client: HerderClient) -> tuple[list[JobSubmission], Path | None]:

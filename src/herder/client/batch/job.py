@@ -6,7 +6,13 @@ Made by `Batch.new_job`. A name that is no setting (`job.ofile`) is a file that 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from herder.client.batch.resources import FOLDER_VARIABLE, ResourceFile, ResourceGroup, jobs_named_in
+from herder.client.batch.resources import (
+    FOLDER_VARIABLE,
+    ResourceFile,
+    ResourceGroup,
+    jobs_named_in,
+    with_paths,
+)
 from herder.model.values.resources import parse_cpu
 from herder.wire.work import Expression, JobSubmission
 
@@ -118,7 +124,9 @@ class Job:
     def declare_resource_group(self, **groups: Mapping[str, str]) -> Self:
         """`ofile={'bed': '{root}.bed', 'bim': '{root}.bim'}`: files that a program writes under the name `job.ofile`."""
         for name, files in groups.items():
-            self._files[name] = ResourceGroup(self._place, name, files)
+            group = self._files[name] = ResourceGroup(self._place, name, files)
+            for each in group.files().values():
+                self._files.setdefault(each.name, each)
         return self
 
     def __getattr__(self, name: str) -> ResourceFile | ResourceGroup:
@@ -148,13 +156,14 @@ class Job:
         if not (self._scripts or self._words):
             raise ValueError(f"{self} has no command. Give it one with command().")
         copies = [
-            f'mkdir -p -- "$(dirname -- {to})"\ncp -r -- {path} {to}.$$.part\nmv -fT -- {to}.$$.part {to}'
-            for path, to in self._copies
+            f'mkdir -p -- "$(dirname -- {to})"\ncp -r -- {file} {to}.$$.part\nmv -fT -- {to}.$$.part {to}'
+            for file, to in ((with_paths(each, self._batch._file), to) for each, to in self._copies)
         ]
         opening = [f'mkdir -p -- "${{{FOLDER_VARIABLE}}}/{self._place}"'] if self._uses_files() else []
         fields = dict(self._fields)
         shell = SHELL_OF_IMAGE if fields.get("image") else SHELL
-        words = self._words or [*shell, "\n".join((*opening, *self._scripts, *copies))]
+        scripts = [with_paths(each, self._batch._file) for each in self._scripts]
+        words = self._words or [*shell, "\n".join((*opening, *scripts, *copies))]
         if fields.get("memory") in MEMORY_PER_CORE_MIB:
             cores_milli = parse_cpu(fields.get("cpu", 1))
             fields["memory"] = max(1, MEMORY_PER_CORE_MIB[fields["memory"]] * cores_milli // 1000)

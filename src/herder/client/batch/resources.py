@@ -1,24 +1,28 @@
 """The files of a batch: inputs, and what jobs write for one another. In a command each is its path.
 
-Made by `job` and `batch`. The files of jobs lie in a folder of the batch that all workers see, under `$HERDER_BATCH_FOLDER`.
+Made by `job` and `batch`. The files of jobs lie in a folder of the batch that all workers see, under `$HERDER_BATCH_FOLDER`. Files are
+strings, as programs join and format them; since an ending may be added later, the string of a job's file is a mark for its path, which
+`with_paths` puts in when the batch is sent.
 """
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 FOLDER_VARIABLE = "HERDER_BATCH_FOLDER"
 _OF_JOB = re.compile(r"\$\{" + FOLDER_VARIABLE + r"\}/(\d+)/")
+_MARK = re.compile(r"\$\{" + FOLDER_VARIABLE + r"\}/(\d+)/:([^:/]+):")
 
 
-class InputFile:
-    """A file that was there before the batch. `str` is its path, quoted for a shell."""
+class InputFile(str):
+    """A file that was there before the batch. As a string it is its path, quoted for a shell."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    path: str
 
-    def __str__(self) -> str:
-        return shlex.quote(self.path)
+    def __new__(cls, path: str) -> "InputFile":
+        made = super().__new__(cls, shlex.quote(path))
+        made.path = path
+        return made
 
     def __repr__(self) -> str:
         return f"InputFile({self.path!r})"
@@ -29,6 +33,9 @@ class InputGroup:
 
     def __init__(self, files: Mapping[str, InputFile]) -> None:
         self._files = dict(files)
+
+    def files(self) -> dict[str, InputFile]:
+        return dict(self._files)
 
     def __getattr__(self, name: str) -> InputFile:
         if name.startswith("_") or name not in self._files:
@@ -47,25 +54,28 @@ class InputGroup:
         return shlex.quote(common.rstrip("."))
 
 
-class ResourceFile:
-    """A file that a job writes. `str` is its path in a command of this or another job, which then depends on this one."""
+class ResourceFile(str):
+    """A file that a job writes. As a string it stands for its path in a command of this or another job, which then depends on this one."""
 
-    def __init__(self, job: int, name: str, ending: str = "") -> None:
-        self.job = job
-        self.name = name
-        self.ending = ending
+    job: int
+    name: str
+    ending: str
+
+    def __new__(cls, job: int, name: str) -> "ResourceFile":
+        if not name or ":" in name or "/" in name:
+            raise ValueError(f"{name!r} cannot name a file of a job. Use a name without ':' and '/'.")
+        made = super().__new__(cls, f"${{{FOLDER_VARIABLE}}}/{job}/:{name}:")
+        made.job, made.name, made.ending = job, name, ""
+        return made
 
     def add_extension(self, ending: str) -> "ResourceFile":
-        """Before the first use: the file is called so at its end, for programs that look at it."""
+        """The file is called so at its end, for programs that look at it."""
         self.ending = ending
         return self
 
     @property
     def path(self) -> str:
         return f"${{{FOLDER_VARIABLE}}}/{self.job}/{self.name}{self.ending}"
-
-    def __str__(self) -> str:
-        return self.path
 
     def __repr__(self) -> str:
         return f"ResourceFile({self.path!r})"
@@ -97,9 +107,14 @@ class ResourceGroup:
         return self._files[name]
 
     def __str__(self) -> str:
-        return ResourceFile(self._job, self._name).path
+        return f"${{{FOLDER_VARIABLE}}}/{self._job}/{self._name}"
 
 
 def jobs_named_in(command: str) -> set[int]:
     """The places of the jobs whose files the command names."""
     return {int(found) for found in _OF_JOB.findall(command)}
+
+
+def with_paths(command: str, file_of: Callable[[int, str], ResourceFile]) -> str:
+    """The command with paths in place of the marks of files; `file_of`: the file of a job by the job's place and the file's name."""
+    return _MARK.sub(lambda found: file_of(int(found[1]), found[2]).path, command)

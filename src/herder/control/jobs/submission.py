@@ -8,6 +8,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from herder.control.access.access_check import OF_KIND, check, not_known
+from herder.control.jobs.callbacks import check_url
 from herder.control.jobs.classes import check_priority, class_of, requirements_bytes, try_class
 from herder.control.jobs.payload import payload_of
 from herder.control.kernel.bounds.errors import Conflict, Invalid, Overloaded, TooLarge
@@ -82,6 +83,7 @@ def create(core: Core, who: Principal, request: BatchCreate, changes: Changes, n
         now_ms=now_ms,
         parallel_max=request.parallel_max,
         accepts=request.keep_open,
+        callback=request.callback,
     )
     _take(core, changes, batch, accepted, parents, now_ms)
     if request.commit:
@@ -110,6 +112,8 @@ def _check_batch(
         )
     if request.parallel_max is not None and not 1 <= request.parallel_max <= PARALLEL_MAX:
         raise Invalid(f"parallel_max must be between 1 and {PARALLEL_MAX:,}.", field="parallel_max")
+    if request.callback:
+        check_url(core, request.callback)
     if (request.earlier_jobs or request.earlier_keys) and not dry_run:
         raise Invalid("earlier_jobs and earlier_keys are only allowed in a dry run.", field="earlier_jobs")
     draft = _draft(core, who, request)

@@ -24,6 +24,7 @@ from herder.control.kernel.driver_notes import DriverNotes
 from herder.control.kernel.jobs.backlog import Backlog
 from herder.control.kernel.jobs.payload_cache import Payloads
 from herder.control.kernel.jobs.usage_ledger import book
+from herder.control.kernel.outbox import Outbox
 from herder.control.kernel.partial_change import mark
 from herder.control.kernel.planner.planning_thread import Planning
 from herder.control.kernel.settings import CoreSettings
@@ -38,9 +39,10 @@ from herder.model.fleet.driver import Driver
 from herder.model.fleet.driver_capabilities import Closes, rungs_of, steps_of
 from herder.model.ids import ClassId
 from herder.model.stored.changes import Changes
-from herder.model.stored.records import EventRecord
+from herder.model.stored.records import CallbackRecord, EventRecord
 from herder.model.values.phrases import clause
 from herder.ports.bootstrap import Bootstrap
+from herder.ports.callbacks import Sender
 from herder.ports.calls import Calls
 from herder.ports.clock import Clock
 from herder.ports.cluster import Cluster
@@ -106,6 +108,7 @@ class Core:
         leadership: Leadership | None = None,
         clusters: Mapping[str, Cluster] | None = None,
         bootstraps: Mapping[str, Bootstrap] | None = None,
+        sender: Sender | None = None,
     ) -> None:
         self.leadership: Leadership = Alone() if leadership is None else leadership
         self.clock = SteadyClock(SystemClock() if clock is None else clock)
@@ -115,9 +118,8 @@ class Core:
         """By driver: which one it is; for people."""
         self.driver_notes: dict[str, DriverNotes] = {}
         """By driver: its last known condition; in memory only."""
-        self.transport = transport
+        self.transport, self.settings = transport, settings
         """How sources of metrics are asked; None: through sockets."""
-        self.settings = settings
         self.state, self.ledger, self.store, self.directory = state, ledger, store, directory
         self.unknown_agents = UnknownAgents()
         self.bootstraps, self.bootstrap_notes = dict(bootstraps or {}), {}
@@ -134,7 +136,7 @@ class Core:
             state, jobs_max=settings.queued_jobs_per_user, bytes_max=settings.queued_bytes_per_user
         )
         self.recorder = Recorder() if settings.observations_bytes_max else None
-        self.events = EventBus()
+        self.events, self.outbox = EventBus(), Outbox(sender)
         self.demand_changed, self.workers_changed = asyncio.Event(), asyncio.Event()
         #: By job, by batch, and by job.
         self.jobs_ended, self.batches_ended, self.output_came = Waiters(), Waiters(), Waiters()
@@ -282,6 +284,8 @@ class Core:
         for job in changes.ended_jobs:
             self.payloads.take(job)  # of one that never started
             self.jobs_ended.notify(job)
+        if CallbackRecord in changes.rows:
+            self.outbox.due.set()
         events = changes.rows.get(EventRecord)
         if events:
             self._announce(list(events.values()))

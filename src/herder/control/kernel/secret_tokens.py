@@ -28,3 +28,8 @@ def derived_token(secret: str, purpose: str) -> str:
 def hash_token(token: str) -> str:
     """How tokens are stored. They are random and long, so a plain hash is enough."""
     return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
+
+
+def callback_secret(secret: str, user: str) -> bytes:
+    """By which messages about the batches of a user are signed."""
+    return hmac.new(secret.encode(), f"callbacks/{user}".encode(), hashlib.sha256).digest()

@@ -12,6 +12,7 @@ from herder.control.kernel.driver_calls import PLACES
 from herder.decide.placement.ageing import Ageing
 from herder.model.fleet.creation import CreationLimits
 from herder.model.stored.retention import Retention
+from herder.model.work.callbacks import CallbackRules
 from herder.settings.sections.server import MetricSource
 
 
@@ -59,6 +60,8 @@ class CoreSettings:
     """And at most so much of it, the newest: as much as the log of a few busy days. 0: none is recorded."""
     retention: Retention = field(default_factory=Retention)
     """How long what has ended is kept."""
+    callbacks: CallbackRules = field(default_factory=CallbackRules)
+    """Where messages about ended batches may go, and how long they are tried."""
     jobs_queued_max: int = 20_000_000
     """Above so many jobs that have not ended, submissions are refused: 8 bytes each stay in memory, more of those with parents."""
     queued_jobs_per_user: int = QUEUED_JOBS_PER_USER

@@ -12,6 +12,7 @@ from herder.control.access.access_check import check, not_known
 from herder.control.jobs.submission import batch_thing, job_thing
 from herder.control.kernel.bounds.errors import Conflict, Invalid, NotKnown
 from herder.control.kernel.core import Core
+from herder.control.reads.callbacks import waits
 from herder.control.reads.visibility import PAGE_MAX, in_view, jobs_of_batch, newest_jobs
 from herder.engine.memory.state import BatchLife
 from herder.model.ids import BatchId, ClassId
@@ -275,7 +276,7 @@ async def batch_view(core: Core, who: Principal, batch: int) -> BatchView:
     if row is None or row.state == DELETED:
         raise not_known(Kind.BATCH, batch)
     check(who, Action.SEE, batch_thing(batch, row.user, row.project))
-    return batch_row_view(row)
+    return msgspec.structs.replace(batch_row_view(row), callback=waits(row.id, row.callback))
 
 
 def live_batch(core: Core, life: BatchLife) -> BatchView:
@@ -295,6 +296,7 @@ def live_batch(core: Core, life: BatchLife) -> BatchView:
         held=life.keeping is not None and life.keeping.hold,
         parallel_max=None if life.keeping is None else life.keeping.parallel_max,
         accepts_jobs=life.accepts or life.state == "open",
+        callback=waits(life.id, life.callback),
     )
 
 

@@ -5,7 +5,7 @@ face looks past it into `Core`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -14,23 +14,30 @@ from herder.control.access.access_check import FLEET, OF_KIND, check
 from herder.control.drivers.bootstraps import consoles
 from herder.control.kernel.bounds.errors import NotKnown, NotReady, Refused
 from herder.control.kernel.core import Core
-from herder.control.kernel.waiting.waiters import Waiters
 from herder.control.planning.observation import observe_now
-from herder.control.reads import clusters, drivers, events, fleet, jobs, repeated_requests, sharing, sweeps
+from herder.control.reads import (
+    clusters,
+    drivers,
+    events,
+    fleet,
+    jobs,
+    repeated_requests,
+    sharing,
+    sweeps,
+)
+from herder.control.reads.batch_reads import BatchReads
 from herder.control.reads.bootstraps import bootstrap_page, check_bootstrap
 from herder.control.reads.driver_checks import check_driver
 from herder.control.reads.ended_jobs import wait_ended
 from herder.control.reads.explanations import explain, pods
 from herder.control.reads.followed_output import Again, Followers
 from herder.control.reads.metrics import metrics_text
-from herder.control.reads.search.batches import BatchFilter, list_batches
 from herder.control.reads.search.jobs import list_jobs
 from herder.control.reads.worker_health import worker_health_view
 from herder.engine.memory.invariants import violations
-from herder.engine.memory.state import BatchLife
 from herder.model.fleet.driver import DriverError
 from herder.model.fleet.worker import WorkerState
-from herder.model.ids import BatchId, WorkerName
+from herder.model.ids import WorkerName
 from herder.model.permissions import Action, Kind, Principal, Thing
 from herder.model.stored.records import EventRecord
 from herder.model.values.phrases import sentence
@@ -53,7 +60,7 @@ from herder.wire.resources import (
     Status,
     WorkerView,
 )
-from herder.wire.work import BatchView, EndedJob, JobDetail, JobView
+from herder.wire.work import EndedJob, JobDetail, JobView
 
 #: A store that has not written for longer than this is not ready.
 READY_S = 5.0
@@ -74,9 +81,9 @@ class Figures(NamedTuple):
     price_pico_per_hour: int
 
 
-class Reads:
+class Reads(BatchReads):
     def __init__(self, core: Core) -> None:
-        self._core = core
+        super().__init__(core)
         self._followers = Followers()
 
     def now_ms(self) -> int:
@@ -278,25 +285,6 @@ class Reads:
 
     # --- work
 
-    async def batches(self, who: Principal, wanted: BatchFilter) -> Page:
-        check(who, Action.SEE, OF_KIND[Kind.BATCH])
-        return await list_batches(self._core, who, wanted)
-
-    def live_batch(self, life: BatchLife) -> BatchView:
-        """One that was just made or committed."""
-        return jobs.live_batch(self._core, life)
-
-    async def batch(self, who: Principal, number: int) -> BatchView:
-        return await jobs.batch_view(self._core, who, number)
-
-    async def wait_batch(self, again: Again, number: int, seconds: float) -> BatchView:
-        view = await self.batch(again(), number)
-        if view.ended_at is None:
-            batches = self._core.state.batches
-            await _wait(self._core.batches_ended, number, seconds, lambda: BatchId(number) not in batches)
-            view = await self.batch(again(), number)
-        return view
-
     async def jobs(self, who: Principal, wanted: jobs.JobFilter) -> Page:
         check(who, Action.SEE, OF_KIND[Kind.JOB])
         return await list_jobs(self._core, who, wanted)
@@ -392,9 +380,3 @@ class Reads:
                 yield view
             if page.next is None:
                 return
-
-
-async def _wait(waiters: Waiters, key: int, seconds: float, over: Callable[[], bool]) -> None:
-    with waiters.wait(key) as waiting:
-        if not over():
-            await asyncio.wait({waiting}, timeout=seconds)

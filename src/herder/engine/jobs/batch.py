@@ -42,6 +42,7 @@ def create_batch(
     now_ms: int,
     parallel_max: int | None = None,
     accepts: bool = False,
+    callback: str = "",
 ) -> BatchLife:
     batch = BatchLife(
         id=BatchId(state.next_batch),
@@ -53,6 +54,7 @@ def create_batch(
         created_at_ms=now_ms,
         cancel_after_failures=cancel_after_failures,
         accepts=accepts,
+        callback=callback,
         keeping=None if parallel_max is None else Keeping(parallel_max=parallel_max),
     )
     state.next_batch += 1

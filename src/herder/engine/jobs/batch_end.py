@@ -1,6 +1,7 @@
 """The end of a batch: when its last job has ended, or when it is cancelled, by a user or after too many failures."""
 
 from herder.engine.jobs.backoff import withdraw_delayed_batch
+from herder.engine.jobs.callbacks import call_back
 from herder.engine.jobs.job import count_move, let_run, tell_children
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import BatchLife, EngineState
@@ -54,6 +55,8 @@ def close_if_done(state: EngineState, changes: Changes, batch: BatchLife, now_ms
         owner=batch.user,
         project=batch.project,
     )
+    if batch.callback:
+        call_back(changes, batch, now_ms)
 
 
 def cancel_batch(

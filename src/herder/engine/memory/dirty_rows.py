@@ -48,6 +48,7 @@ def batch_record(batch: BatchLife) -> BatchRecord:
         accepts=int(batch.accepts),
         hold=int(batch.keeping is not None and batch.keeping.hold),
         parallel_max=None if batch.keeping is None else batch.keeping.parallel_max,
+        callback=batch.callback,
     )
 
 

@@ -131,6 +131,8 @@ class BatchLife:
     """Of one that runs and accepts jobs, by position: see `engine/jobs/outcomes.py`."""
     keeping: Keeping | None = None
     """Of a batch that was held, or of which only so many jobs may run at once."""
+    callback: str = ""
+    """The URL that is called at its end; empty: none."""
     request: str | None = None
     """The request that made it, as USER/KEY, when it had a key; `fingerprint`: what was asked for."""
     fingerprint: str | None = None

@@ -16,6 +16,8 @@ EVENT_KINDS = frozenset(
         "bootstrap.accepted",
         "bootstrap.fault",
         "bootstrap.refused",
+        "callback.failed",
+        "callback.retried",
         "cluster.seen",
         "cluster.stale",
         "driver.fault",

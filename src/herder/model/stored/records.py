@@ -92,6 +92,8 @@ class BatchRecord(NamedTuple):
     parallel_max: int | None = None
     accepts: int = 0
     """Jobs may be added until it is closed."""
+    callback: str = ""
+    """The URL that is called at its end; empty: none."""
 
 
 class BunchRecord(NamedTuple):
@@ -102,6 +104,37 @@ class BunchRecord(NamedTuple):
     jobs: int
     request: str | None
     fingerprint: str | None
+
+
+class CallbackRecord(NamedTuple):
+    """A message about the end of a batch, to be sent to a URL (see `engine/jobs/callbacks.py`)."""
+
+    id: str
+    """The same in each try, so that a receiver knows what it has already."""
+    object: str
+    """What has ended: `batch/17`."""
+    batch_id: int
+    """With which it is deleted."""
+    user: str
+    project: str
+    url: str
+    host: str
+    """Of the URL, in small letters."""
+    body: str
+    state: str
+    """due, delivered or failed."""
+    tries: int
+    since_ms: int
+    """From when on its tries are counted."""
+    next_at_ms: int | None
+    """When it is to be sent; None: no more."""
+    created_at_ms: int
+    ended_at_ms: int | None
+    """When it was delivered or given up."""
+    status: int | None
+    """HTTP status of the last answer; None: there was none."""
+    error: str
+    """Why the last try failed."""
 
 
 class UsageRecord(NamedTuple):
@@ -270,6 +303,7 @@ Record = (
     | TokenRecord
     | SessionRecord
     | BunchRecord
+    | CallbackRecord
     | TotalRecord
     | MetaRecord
     | JobParent
@@ -294,6 +328,7 @@ KEYS: dict[type, int] = {
     TokenRecord: 1,
     SessionRecord: 2,
     BunchRecord: 1,
+    CallbackRecord: 1,
     TotalRecord: 1,
     MetaRecord: 1,
 }

@@ -13,9 +13,12 @@ _ENDS = (".", "!", "?", "…")
 
 
 def counted(count: int, noun: str) -> str:
-    """`1 worker`, `2 batches`, `1,200 jobs`."""
-    plural = noun + ("es" if noun.endswith(("ch", "s", "sh")) else "s")
-    return f"{count:,} {noun if count == 1 else plural}"
+    """`1 worker`, `2 batches`, `3 tries`, `1,200 jobs`."""
+    if count == 1:
+        return f"1 {noun}"
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{count:,} {noun[:-1]}ies"
+    return f"{count:,} {noun}" + ("es" if noun.endswith(("ch", "s", "sh")) else "s")
 
 
 def agree(count: int, one: str, several: str) -> str:

@@ -45,7 +45,7 @@ class RetentionSettings:
     observations_mib: int = 256
 
 
-def _between(low_s: float, high_s: float) -> Callable[[Reading, Value], float]:
+def between_durations(low_s: float, high_s: float) -> Callable[[Reading, Value], float]:
     def read(found: Reading, value: Value) -> float:
         seconds = validation.duration(found, value)
         if not low_s <= seconds <= high_s:
@@ -75,7 +75,7 @@ def _number(low: int, high: int) -> Callable[[Reading, Value], int]:
 
 
 def _ms(low_s: float = 1.0) -> Callable[[Reading, Value], int]:
-    read = _between(low_s, _YEARS_S)
+    read = between_durations(low_s, _YEARS_S)
     return lambda found, value: round(read(found, value) * 1000)
 
 
@@ -112,7 +112,7 @@ def _duration(key: str, attribute: str, low_s: float, high_s: float, doc: str) -
     return Field(
         key=key,
         attribute=attribute,
-        read=_between(low_s, high_s),
+        read=between_durations(low_s, high_s),
         write=format_duration,
         schema=DURATION,
         doc=doc,
@@ -180,17 +180,17 @@ RETENTION_FIELDS: tuple[Field, ...] = (
 
 
 def read_sweep(found: Reading, value: Value | None) -> SweepSettings:
-    return replace(SweepSettings(), **_read(found, value, SWEEP_FIELDS))
+    return replace(SweepSettings(), **read_fields(found, value, SWEEP_FIELDS))
 
 
 def read_retention(found: Reading, value: Value | None) -> RetentionSettings:
-    values = _read(found, value, RETENTION_FIELDS)
+    values = read_fields(found, value, RETENTION_FIELDS)
     of_store = {key.removeprefix("store."): each for key, each in values.items() if key.startswith("store.")}
     others = {key: each for key, each in values.items() if not key.startswith("store.")}
     return replace(RetentionSettings(), store=replace(Retention(), **of_store), **others)
 
 
-def _read(found: Reading, value: Value | None, fields: tuple[Field, ...]) -> dict[str, Any]:
+def read_fields(found: Reading, value: Value | None, fields: tuple[Field, ...]) -> dict[str, Any]:
     """By attribute."""
     if value is None:
         return {}

@@ -24,6 +24,7 @@ from herder.model.fleet.pool import (
 from herder.model.ids import PoolName
 from herder.model.values.money import PICO_PER_USD, PicoUsd
 from herder.model.values.resources import Resources
+from herder.model.work.callbacks import CallbackRules
 
 GIB = 1024
 #: dead_after of all pools: three heartbeats of a minute.
@@ -145,5 +146,7 @@ CORE_SETTINGS = {
     "readings_period_s": 60.0,
     "sweep_period_s": 30.0,
     "observations_bytes_max": 0,
+    # Clocks are set by hours: no message is given up for that.
+    "callbacks": CallbackRules(give_up_s=3650 * 86_400.0),
     "creation_limits": LIMITS,
 }

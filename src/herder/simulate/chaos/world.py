@@ -32,6 +32,7 @@ from herder.simulate.chaos.actors.agents import Machines
 from herder.simulate.chaos.actors.cluster import PlayedCluster
 from herder.simulate.chaos.actors.people import People
 from herder.simulate.chaos.actors.pod_agents import PodAgents
+from herder.simulate.chaos.actors.receivers import Receivers
 from herder.simulate.chaos.actors.server import INSTALLATION, Server, Surroundings
 from herder.simulate.chaos.faults.dice import Dice
 from herder.simulate.chaos.faults.kinds import CALM, Trouble
@@ -101,6 +102,7 @@ class World:
         self.pod_agents = None if self.kube is None else PodAgents(self.kube, self.machines)
         self._job_drivers = dict(job_drivers or {})
         self.people = People(self.wire, self.dice, TOKENS)
+        self.receivers = Receivers(self.dice, self.trace)
         self._set_up(core_settings or {}, transport)
         self._pools, self._sharing = pools, sharing or {}
         self.prices = PriceList(tuple(pool for pool in pools if pool.driver == "cloud"))
@@ -137,6 +139,7 @@ class World:
             written=self._told,
             core_settings=core_settings,
             transport=transport,
+            sender=self.receivers,
         )
         self._calls = VirtualCalls(self.clock, self.dice, self.trace, self.machines.compare)
         """Before the first server starts: takes the orders of a test."""

@@ -3,12 +3,13 @@
 Integers are 64-bit. Amounts that are summed over many rows are text (see `model/values/money.py`); one attempt or worker fits 64 bits.
 """
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, literal_column, text
+from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, literal_column, text
 
 from herder.model.stored.records import (
     AttemptRecord,
     BatchRecord,
     BunchRecord,
+    CallbackRecord,
     EventRecord,
     JobClassRecord,
     JobNew,
@@ -26,22 +27,10 @@ from herder.model.stored.records import (
     WorkerRecord,
 )
 from herder.model.work.job import JobState
+from herder.store.rows import callback_table, columns
 
-metadata = MetaData()
-
-
-def _int(name: str, *, key: bool = False, null: bool = False) -> Column[int]:
-    return Column(name, BigInteger, primary_key=key, nullable=null, autoincrement=False)
-
-
-def _text(name: str, *, key: bool = False, null: bool = False) -> Column[str]:
-    return Column(name, Text, primary_key=key, nullable=null)
-
-
-def _owner(name: str) -> Column[str]:
-    """Added to tables that had rows already."""
-    return Column(name, Text, nullable=False, server_default=text("''"))
-
+metadata = columns.metadata
+_int, _text, _owner = columns.number, columns.words, columns.later
 
 #: Jobs and batches that name no project are of this one.
 DEFAULT_PROJECT = "default"
@@ -170,6 +159,7 @@ batches = Table(
     Column("hold", BigInteger, nullable=False, server_default=text("0")),
     _int("parallel_max", null=True),
     Column("accepts", BigInteger, nullable=False, server_default=text("0")),
+    _owner("callback"),
 )
 _by_request(batches)
 Index("batches_by_user", batches.c.user, batches.c.id)
@@ -192,6 +182,8 @@ bunches = Table(
 )
 Index("bunches_by_batch", bunches.c.batch_id)
 _by_request(bunches)
+
+callbacks = callback_table.callbacks
 
 usage = Table(
     "usage",
@@ -384,6 +376,7 @@ TABLE_OF: dict[type, Table] = {
     AttemptRecord: attempts,
     BatchRecord: batches,
     BunchRecord: bunches,
+    CallbackRecord: callbacks,
     UsageRecord: usage,
     TotalRecord: totals,
     WorkerRecord: workers,

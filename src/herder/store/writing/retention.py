@@ -167,6 +167,7 @@ def forget_batches(
         with_jobs = select(t.jobs.c.batch_id).where(t.jobs.c.batch_id.in_(old)).distinct()
         gone = sorted(set(old) - set(connection.execute(with_jobs).scalars()))
         connection.execute(delete(t.bunches).where(t.bunches.c.batch_id.in_(gone)))
+        connection.execute(delete(t.callbacks).where(t.callbacks.c.batch_id.in_(gone)))
         connection.execute(delete(t.batches).where(b.id.in_(gone)))
     if not rows or rows[-1].created_at_ms >= before_ms:
         return None
@@ -187,6 +188,7 @@ def forget_batch(connection: Connection, batch: int, piece: int = DELETED_PIECE)
     if len(jobs) == piece:
         return True
     connection.execute(delete(t.bunches).where(t.bunches.c.batch_id == batch))
+    connection.execute(delete(t.callbacks).where(t.callbacks.c.batch_id == batch))
     connection.execute(delete(t.batches).where(t.batches.c.id == batch))
     return False
 

@@ -94,6 +94,11 @@ KeepOpen = Annotated[
     typer.Option("--keep-open", help="Accept more jobs (herder batch add) until herder batch close."),
 ]
 
+Callback = Annotated[
+    str | None,
+    typer.Option("--callback", metavar="URL", help="URL that is called when the batch has ended."),
+]
+
 
 def _add_submit(app: typer.Typer, workflow_tasks: "ReadTasks | None") -> None:
     @command(app, "submit", example=SUBMIT)
@@ -120,6 +125,7 @@ def _add_submit(app: typer.Typer, workflow_tasks: "ReadTasks | None") -> None:
             typer.Option("--project", help="Project of the batch, instead of the one in the file."),
         ] = None,
         keep_open: KeepOpen = False,
+        callback: Callback = None,
         follow: Annotated[bool, typer.Option("--wait", help="Wait until all jobs have ended.")] = False,
         timeout: Timeout = None,
         dry_run: DryRun = False,
@@ -145,6 +151,7 @@ def _add_submit(app: typer.Typer, workflow_tasks: "ReadTasks | None") -> None:
         found.batch.name = name or found.batch.name
         found.batch.project = project or found.batch.project
         found.batch.keep_open = keep_open or found.batch.keep_open
+        found.batch.callback = callback or found.batch.callback
         _submit(say, found, flow, follow=follow, limit_s=limit, dry_run=dry_run)
 
 

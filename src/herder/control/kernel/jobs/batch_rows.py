@@ -31,6 +31,7 @@ def life_of_row(row: Any) -> BatchLife:
         counts={_NUMBERS[name]: count for name, count in json.loads(row.counts).items()},
         accepts=bool(row.accepts) and row.ended_at_ms is None,
         keeping=Keeping(hold=bool(row.hold), parallel_max=row.parallel_max) if kept else None,
+        callback=row.callback,
         request=row.request,
         fingerprint=row.fingerprint,
     )

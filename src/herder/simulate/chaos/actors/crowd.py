@@ -151,8 +151,10 @@ class Crowd:
         for place, job in enumerate(jobs):
             if place and draw.random() < 0.4:
                 job["parents"] = [draw.randrange(place)]
-        more = {"cancel_after_failures": 3} if draw.random() < 0.2 else {}
+        more: dict[str, Any] = {"cancel_after_failures": 3} if draw.random() < 0.2 else {}
         more |= limit_of(self._world)
+        if self._world.dice.of("callbacks").random() < 0.5:
+            more["callback"] = f"https://{user}.example.org/hook"
         number = await self._tried("batch", self._world.people.batch(user, jobs, **more))
         if number is not None:
             self._batches = [*self._batches[-20:], (user, number)]

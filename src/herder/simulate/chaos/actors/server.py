@@ -26,6 +26,7 @@ from herder.model.ids import UserName
 from herder.model.permissions import Role
 from herder.model.stored.changes import Changes
 from herder.ports.bootstrap import Bootstrap
+from herder.ports.callbacks import Sender
 from herder.ports.cluster import Cluster
 from herder.server.runtime import LOOPS
 from herder.simulate.chaos.faults.dice import Dice
@@ -62,6 +63,7 @@ class Surroundings:
     """Called with each commit when it is durable."""
     core_settings: Mapping[str, Any] = field(default_factory=dict)
     transport: httpx.AsyncBaseTransport | None = None
+    sender: Sender | None = None
 
 
 class Server:
@@ -112,6 +114,7 @@ class Server:
             clock=clock,
             calls=self.calls,
             transport=around.transport,
+            sender=around.sender,
             clusters=around.clusters(),
             bootstraps=around.bootstraps(),
         )

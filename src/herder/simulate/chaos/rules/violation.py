@@ -21,6 +21,7 @@ RULES = frozenset(
         "nothing accepted is lost",
         "nothing is accepted twice",
         "each accepted job ends",
+        "the end of a batch is announced",
         "a closed row stays closed",
         "a terminating worker does not return",
         "a pool never exceeds its maximum",

@@ -1,0 +1,1 @@
+"""Messages to people's own servers: where they may go, how they are signed and sent."""

@@ -80,7 +80,7 @@ async def test_an_image_that_talos_refuses(cluster: Cluster) -> None:
         words="error validating installer image: not found",
     )
     cluster.machines.faults.append(fault)
-    with pytest.raises(InvalidRequest, match="refuses the call Upgrade. error validating installer image"):
+    with pytest.raises(InvalidRequest, match=r"refuses the call Upgrade\. error validating installer image"):
         await bootstrap.repair(TARGET, Rung.UPGRADE)
     assert cluster.worker.version == OLD
 

@@ -2,6 +2,7 @@
 
 from herder.engine.memory.state import EngineState, WorkerLife, pool_of
 from herder.model.fleet.drain import OnBlocked
+from herder.model.fleet.node import Blocked
 from herder.model.values.phrases import agree, counted, sentences, stopped
 from herder.model.values.times import span
 
@@ -27,10 +28,16 @@ def progress(state: EngineState, worker: WorkerLife, now_ms: int, until_ms: int 
 
 def _blockers(worker: WorkerLife) -> str:
     blocked = () if worker.node is None else worker.node.blocked
-    said = [f"Pod {each.pod}: {stopped(each.text)}" for each in blocked[:PODS_NAMED_MAX]]
+    said = [blocked_text(each) for each in blocked[:PODS_NAMED_MAX]]
     if len(blocked) > PODS_NAMED_MAX:
         said.append(f"{len(blocked) - PODS_NAMED_MAX:,} more cannot be evicted now.")
     return " ".join(said)
+
+
+def blocked_text(blocked: Blocked) -> str:
+    """Most causes name the pod themselves."""
+    text = stopped(blocked.text)
+    return text if text.startswith(f"Pod {blocked.pod} ") else f"Pod {blocked.pod}: {text}"
 
 
 def _unseen(state: EngineState, worker: WorkerLife) -> str:

@@ -3,6 +3,7 @@
 from herder.engine.memory.state import EngineState, WorkerLife, pool_of
 from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.node import Blocked
+from herder.model.fleet.pool import PoolSpec
 from herder.model.values.phrases import agree, counted, sentences, stopped
 from herder.model.values.times import span
 
@@ -58,6 +59,15 @@ def _remedy(state: EngineState, worker: WorkerLife) -> str:
     )
     verb = "drain" if drain.keep else "remove"
     return f"{waits}To delete them against their budgets, run `herder worker {verb} {name} --force`"
+
+
+def unseen_text(state: EngineState, pool: PoolSpec) -> str:
+    """Why a pool creates and removes nothing because its cluster is not seen, in sentences; empty: it is seen, or the pool has none."""
+    if not pool.cluster:
+        return ""
+    cluster = state.clusters.get(pool.cluster)
+    stale = "This server does not follow it yet." if cluster is None else cluster.stale
+    return stale_text(pool.cluster, stale) if stale else ""
 
 
 def stale_text(cluster: str, why: str) -> str:

@@ -138,6 +138,10 @@ def test_waiting_leaves_nothing_behind(api: httpx.Client, server: Server, refuse
     api.post(f"/batches/{batch['id']}/cancel", json={})
 
 
+def warm(*command: str, **options: Any) -> dict[str, Any]:
+    return {"runtime": "process", "command": command, "warm_python": options}
+
+
 @pytest.mark.parametrize(
     ("job", "field", "says"),
     [
@@ -165,6 +169,14 @@ def test_waiting_leaves_nothing_behind(api: httpx.Client, server: Server, refuse
         ({"tolerations": [{"key": "x", "operator": "Exists", "value": "y"}]}, "tolerations", "no value"),
         ({"runtime": "process"}, "command", "no command"),
         ({"command": ["a\x00b"]}, "command", "NUL"),
+        (warm("python3"), "command", "a Python and a script"),
+        (warm("python3", "-c", "1"), "command", "a Python and a script"),
+        ({**warm("python3", "a.py"), "runtime": "noop"}, "warm_python", "Only a job of the runtime process"),
+        ({**warm("python3", "a.py"), "image": "debian:12"}, "warm_python", "Only a job of the runtime"),
+        (warm("python3", "a.py", preload=["os", "a b"]), "warm_python.preload", "'a b' is not the name of"),
+        (warm("python3", "a.py", preload=["x"] * 51), "warm_python.preload", "the maximum is 50"),
+        (warm("python3", "a.py", preload=["x" * 254]), "warm_python.preload", "the maximum is 253"),
+        ({"warm_python": {"fork": True}}, "warm_python", "no field 'fork'"),
         ({"stdin": "x" * 300_000}, "command", "the maximum is 262,144"),
         ({"parents": ["nobody"]}, "parents", "not a job of this batch"),
         ({"parents": [7]}, "parents", "outside the batch"),

@@ -63,7 +63,8 @@ def application(core: Core, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
     app.add_exception_handler(HTTPException, _not_routed)
     app.add_exception_handler(StoreDown, _store_down)
     hot = {("POST", route.path): route.endpoint for route in worker_routes}
-    hot["POST", f"{PREFIX}/jobs"] = front.endpoints["POST", "/jobs"]
+    for method, path in (("POST", "/jobs"), ("GET", "/jobs/ended")):
+        hot[method, PREFIX + path] = front.endpoints[method, path]
     return HotRoutes(app, hot)
 
 

@@ -66,5 +66,6 @@ BY_STATUS: dict[int, type[ClientError]] = {
     409: ConflictError,
     412: ConflictError,
     413: InvalidError,
+    416: InvalidError,
     422: InvalidError,
 }

@@ -219,10 +219,10 @@ class Jobs:
         }
         return self._http.get("/jobs/ended", EndedJobs, query, held_s=timeout_s).ended
 
-    def follow(self, job: int) -> Iterator[tuple[int, str]]:
-        """(attempt, piece of its output) from the last attempt on until the job has ended, over all attempts that come."""
-        view = self.get(job)
-        number, offset = max(1, view.attempts), 0
+    def follow(self, job: int, *, attempt: int | None = None, offset: int = 0) -> Iterator[tuple[int, str]]:
+        """(attempt, piece of its output) from an attempt (default: the last) and a byte of it on until the job has ended, over all attempts
+        that come."""
+        number = attempt or max(1, self.get(job).attempts)
         while True:
             for piece in self.logs(job, attempt=number, follow=True, offset=offset):
                 offset += len(piece.encode())
@@ -236,6 +236,35 @@ class Jobs:
                 return
             else:
                 clock.sleep_s(LOG_AGAIN_S)  # the server ended the stream because it stops
+
+    def output(
+        self, job: int, *, attempt: int | None = None, tail: int | None = None, search: str | None = None
+    ) -> tuple[int, str]:
+        """Its last lines, or the lines that contain a text; and the byte at which they begin (0 for a search)."""
+        query = {"attempt": attempt, "tail": tail, "search": search}
+        failures = 0
+        while True:
+            try:
+                with self._http.stream(f"/jobs/{job}/logs", query, idle_s=LOG_IDLE_S) as response:
+                    text = response.read().decode(errors="replace")
+                    return int(response.headers.get("herder-offset", "0")), text
+            except UnreachableError as error:
+                failures += 1
+                self._pause(error, failures)
+
+    def output_range(self, job: int, wanted: str, *, attempt: int | None = None) -> bytes:
+        """Bytes of the output by a range as in HTTP: `0-999`, `5000-`, `-500` for the last ones."""
+        headers = {"Range": f"bytes={wanted}"}
+        failures = 0
+        while True:
+            try:
+                with self._http.stream(
+                    f"/jobs/{job}/logs", {"attempt": attempt}, headers, idle_s=LOG_IDLE_S
+                ) as response:
+                    return response.read()
+            except UnreachableError as error:
+                failures += 1
+                self._pause(error, failures)
 
     def logs(
         self, job: int, *, attempt: int | None = None, follow: bool = False, offset: int = 0
@@ -255,10 +284,14 @@ class Jobs:
             except UnreachableError as error:
                 lived = clock.monotonic_s() - began > LOG_LIVED_S
                 failures = 1 if lived else failures + 1
-                if failures > RETRIES and not self._http.goes_on:
-                    raise
-                self._http.tell_again(error, failures)
-                clock.sleep_s(clock.spread(0.25 * 2 ** min(failures, RETRIES)))
+                self._pause(error, failures)
+
+    def _pause(self, error: UnreachableError, failures: int) -> None:
+        """Before the next try; raises the error after the last."""
+        if failures > RETRIES and not self._http.goes_on:
+            raise error
+        self._http.tell_again(error, failures)
+        clock.sleep_s(clock.spread(0.25 * 2 ** min(failures, RETRIES)))
 
 
 def _ranges(numbers: Sequence[int]) -> Iterator[str]:

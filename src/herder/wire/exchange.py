@@ -199,6 +199,14 @@ class ContainerOptions(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_
     mounts: list[Mount] = []
 
 
+class WarmPython(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The command is `PYTHON SCRIPT [ARGUMENTS]`, and may run in a fork of an interpreter that its worker keeps for its user. A worker that
+    has none starts the command as any other."""
+
+    preload: list[str] = []
+    """Modules that the interpreter has imported before it forks."""
+
+
 class JobPayload(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What a runtime needs: the part of a job that scheduling never looks at."""
 
@@ -214,6 +222,9 @@ class JobPayload(msgspec.Struct, kw_only=True, omit_defaults=True):
     image: str = ""
     """For the `container` runtime: NAME[:TAG] or NAME@DIGEST."""
     container: ContainerOptions | None = None
+    warm_python: WarmPython | None = None
+    user: str = ""
+    """Only with `warm_python`: whose interpreter it is."""
 
     def options(self) -> ContainerOptions:
         return self.container or ContainerOptions()

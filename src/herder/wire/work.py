@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from herder.wire.callbacks import CallbackView
-from herder.wire.exchange import ContainerOptions
+from herder.wire.exchange import ContainerOptions, WarmPython
 
 
 class Expression(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -52,6 +52,8 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     image: str = ""
     """Runs in a container of this image; `command` may be empty then: what the image starts."""
     container: ContainerOptions | None = None
+    warm_python: WarmPython | None = None
+    """Run the command, `PYTHON SCRIPT [ARGUMENTS]`, in a fork of an interpreter that its worker keeps for the user."""
     timeout_s: float | None = None
     retries: int = 0
     attempts_max: int = 20

@@ -118,6 +118,14 @@ class AgentSettings:
     """Folders of this machine that a job in a container may mount, with all below them. None, since a mount of / is the machine."""
     container_host_network: bool = False
     """Off, because what listens on loopback and the metadata address of a cloud trust whoever reaches them."""
+    warm_python: bool = True
+    """Keep interpreters whose forks run the Python jobs that ask for it."""
+    warm_most: int = 8
+    """Interpreters at a time, each of about 15 MiB and what it imports."""
+    warm_idle_s: float = 300.0
+    """One that was not used for so long ends; one that could not be started is tried again after it."""
+    warm_wait_s: float = 30.0
+    """Longest wait for a fork; then the attempt starts a Python of its own."""
     log_every_s: float = 1.0
     log_most_bytes: int = 2**20
     """Output kept per attempt, head and tail together; the rest is counted and left out. The server's answer to activation says another."""

@@ -9,8 +9,10 @@ import errno
 import logging
 import os
 import signal
-import subprocess
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
@@ -25,7 +27,10 @@ from herder.agent.processes.scratch import Scratch, make_work_folder
 from herder.agent.processes.spawn import base_environment, spawn, text_as_file
 from herder.agent.processes.watch import Watch
 from herder.agent.runtimes import Report, Running, Verdict, ended_now
-from herder.agent.runtimes.process_attempt import ProcessAttempt
+from herder.agent.runtimes.process_attempt import Leader, ProcessAttempt
+from herder.agent.runtimes.warm_attempt import WarmAttempt
+from herder.agent.warm.template import Child
+from herder.agent.warm.templates import Templates
 from herder.model.values.phrases import clause
 from herder.model.work.job import Cause
 from herder.wire import startup
@@ -50,6 +55,17 @@ _MACHINES_FAULT = frozenset(
 )
 
 
+class _Begun(NamedTuple):
+    """What an attempt has before its process."""
+
+    assignment: Assignment
+    payload: JobPayload
+    scratch: Scratch
+    cores: tuple[int, ...]
+    cgroup: Cgroup | None
+    started_at_ms: int
+
+
 class ProcessRuntime:
     def __init__(self, settings: AgentSettings, report: Report) -> None:
         if not hasattr(os, "pidfd_open"):
@@ -61,10 +77,10 @@ class ProcessRuntime:
         self.loop = asyncio.get_running_loop()
         self._identity = identity_of(settings)
         self._cgroups = find_place(settings.cgroup_folder) if settings.cgroups else None
-        self._environment = base_environment() | {
-            startup.WORKER: settings.worker,
-            startup.INSTALLATION: settings.installation,
-        }
+        base = base_environment()
+        self._marks = {startup.WORKER: settings.worker, startup.INSTALLATION: settings.installation}
+        self._environment = base | self._marks
+        self._templates = Templates(settings, base, self._identity)
         self._lingering: set[Scratch | Cgroup] = set()
         deadline.discard(settings.folder)  # of a process before this one
         self._nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -83,19 +99,15 @@ class ProcessRuntime:
             )
         cgroup = self._cgroup(assignment)
         cores = self.cores.take(assignment.cpu_milli) if self.settings.pin_cpus and cgroup is None else ()
-        process: subprocess.Popen[bytes] | None = None
+        begun = _Begun(assignment, payload, scratch, cores, cgroup, now_ms)
         try:
             if not payload.command:
                 raise ValueError("the job has no command")
-            checkpoint_signal = deadline.signal_asked(payload.env)
             scratch.prepare(payload.inputs, inputs)
-            process = self._spawn(assignment, payload, scratch, cores)
-            return ProcessAttempt(
-                self, assignment, scratch, process, cores, cgroup, now_ms, checkpoint_signal
-            )
         except Exception as error:  # noqa: BLE001 - all that was begun is undone, and the attempt is told as failed
-            self._undo(assignment, scratch, process, cores, cgroup)
-            return _start_failed(assignment, error, had_started=process is not None)
+            self._undo(begun, None)
+            return _start_failed(assignment, error, had_started=False)
+        return self._launch(begun, None) if payload.warm_python is None else self._warm(begun)
 
     def tell_deadline(self, left_s: float) -> None:
         """Raises OSError of the file; who asked for a signal gets it in any case."""
@@ -106,6 +118,7 @@ class ProcessRuntime:
 
     async def close(self) -> None:
         deadline.discard(self.settings.folder)
+        await self._templates.close()
         self.watch.close()
         for _ in range(_REMOVE_TRIES):
             if not self.watch.sweep():
@@ -130,6 +143,66 @@ class ProcessRuntime:
                 self.loop.call_later(_REMOVE_AGAIN_S, self.remove, left, tries - 1)
 
     # --- inside
+
+    def _launch(self, begun: _Begun, child: Child | None) -> Finished | Running:
+        """`child`: what runs it; None: a new process."""
+        process: Leader | None = child
+        try:
+            checkpoint_signal = deadline.signal_asked(begun.payload.env)
+            if child is not None and begun.cores:
+                os.sched_setaffinity(child.pid, begun.cores)
+            process = child or self._spawn(begun)
+            attempt = ProcessAttempt(
+                self,
+                begun.assignment,
+                begun.scratch,
+                process,
+                begun.cores,
+                begun.cgroup,
+                begun.started_at_ms,
+                checkpoint_signal,
+                forked=child is not None,
+            )
+        except Exception as error:  # noqa: BLE001 - all that was begun is undone, and the attempt is told as failed
+            self._undo(begun, process)
+            return _start_failed(begun.assignment, error, had_started=process is not None)
+        if child is not None:
+            try:
+                self._tell(begun, child)
+            except Exception as error:  # noqa: BLE001 - its end is reported with what went wrong
+                attempt.failed(error)
+        return attempt
+
+    def _warm(self, begun: _Begun) -> Finished | Running:
+        key = self._templates.key_of(begun.payload)
+        if key is None:
+            return self._launch(begun, None)
+        child = self._templates.spare(key)
+        if child is not None:
+            return self._launch(begun, child)
+        attempt = WarmAttempt(
+            self, begun.started_at_ms, partial(self._launch, begun), partial(self._never_started, begun)
+        )
+        self._templates.wait(key, attempt.take)
+        return attempt
+
+    def _never_started(self, begun: _Begun, verdict: Verdict) -> Finished:
+        self._undo(begun, None)
+        return ended_now(begun.assignment, verdict, clock.now_ms())
+
+    def _tell(self, begun: _Begun, child: Child) -> None:
+        """Raises OSError or ValueError."""
+        environment = self._environment_of(begun)
+        order = {
+            "argv": begun.payload.command[1:],
+            "folder": _folder(begun.payload, begun.scratch),
+            "env": environment,
+            "marks": "".join(
+                f"{name}={environment[name]}\0" for name in (*self._marks, startup.JOB_ID, startup.ATTEMPT)
+            ),
+        }
+        with self._stdin(begun.payload) as stdin:
+            child.begin(order, stdin, begun.scratch.output)
 
     def _scratch(self, assignment: Assignment) -> Scratch:
         """The work folder is made again when it is gone."""
@@ -163,54 +236,52 @@ class ProcessRuntime:
     def _give_back(self, cgroup: Cgroup) -> bool:
         return self._cgroups is None or self._cgroups.give_back(cgroup)
 
-    def _undo(
-        self,
-        assignment: Assignment,
-        scratch: Scratch,
-        process: "subprocess.Popen[bytes] | None",
-        cores: tuple[int, ...],
-        cgroup: Cgroup | None,
-    ) -> None:
+    def _undo(self, begun: _Begun, process: Leader | None) -> None:
         if process is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.kill()
             process.wait()
-        self.cores.release(cores, assignment.cpu_milli)
-        if cgroup is not None:
-            cgroup.kill()
-            self.remove(cgroup)
-        scratch.close()
-        self.remove(scratch)
+        self.cores.release(begun.cores, begun.assignment.cpu_milli)
+        if begun.cgroup is not None:
+            begun.cgroup.kill()
+            self.remove(begun.cgroup)
+        begun.scratch.close()
+        self.remove(begun.scratch)
 
-    def _spawn(
-        self, assignment: Assignment, payload: JobPayload, scratch: Scratch, cores: tuple[int, ...]
-    ) -> "subprocess.Popen[bytes]":
-        environment = {
+    def _environment_of(self, begun: _Begun) -> dict[str, str]:
+        assignment, payload, scratch = begun.assignment, begun.payload, begun.scratch
+        return {
             **self._environment,
             **({"HOME": scratch.folder, "USER": self._identity.name} if self._identity else {}),
             "TMPDIR": scratch.folder,
             **payload.env,
-            startup.WORKER: self.settings.worker,
-            startup.INSTALLATION: self.settings.installation,
+            **self._marks,
             startup.JOB_ID: str(assignment.job),
             startup.ATTEMPT: str(assignment.attempt),
             startup.SCRATCH: scratch.folder,
             startup.RESULT: scratch.result_path,
             startup.DEADLINE_FILE: str(self.settings.folder / deadline.FILE),
         }
-        stdin = text_as_file(payload.stdin) if payload.stdin else self._nothing
-        try:
+
+    def _spawn(self, begun: _Begun) -> Leader:
+        with self._stdin(begun.payload) as stdin:
             return spawn(
-                payload.command,
-                environment=environment,
-                folder=_folder(payload, scratch),
+                begun.payload.command,
+                environment=self._environment_of(begun),
+                folder=_folder(begun.payload, begun.scratch),
                 stdin=stdin,
-                output=scratch.output,
-                cores=cores,
+                output=begun.scratch.output,
+                cores=begun.cores,
                 all_cores=self.cores.all,
                 identity=self._identity,
             )
+
+    @contextmanager
+    def _stdin(self, payload: JobPayload) -> Iterator[int]:
+        stdin = text_as_file(payload.stdin) if payload.stdin else self._nothing
+        try:
+            yield stdin
         finally:
             if stdin != self._nothing:
                 os.close(stdin)

@@ -9,7 +9,6 @@ import logging
 import os
 import resource
 import signal
-import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
@@ -32,6 +31,19 @@ _LOG = logging.getLogger(__name__)
 _KILL_AGAIN_S = 0.2
 
 
+class Leader(Protocol):
+    """The first process of an attempt: one that was started, or forked from a warm interpreter."""
+
+    pid: int
+    returncode: int | None
+
+    def poll(self) -> int | None: ...
+
+    def kill(self) -> None: ...
+
+    def wait(self) -> int: ...
+
+
 class Machine(Protocol):
     """What attempts on one machine share. Implemented by the process runtime."""
 
@@ -51,13 +63,15 @@ class ProcessAttempt:
         runtime: Machine,
         assignment: Assignment,
         scratch: Scratch,
-        process: "subprocess.Popen[bytes]",
+        process: Leader,
         cores: tuple[int, ...],
         cgroup: Cgroup | None,
         started_at_ms: int,
         checkpoint_signal: int = 0,
+        *,
+        forked: bool = False,
     ) -> None:
-        """Raises OSError when the process cannot be followed; then the caller ends it."""
+        """Raises OSError when the process cannot be followed; then the caller ends it. `forked`: its memory began with its own fork."""
         self.job = assignment.job
         self.attempt = assignment.attempt
         self.started_at_ms = started_at_ms
@@ -69,6 +83,7 @@ class ProcessAttempt:
         self._cores = cores
         self._cgroup = cgroup
         self._output = Output(self.job, self.attempt, scratch.output, runtime.settings.log_most_bytes)
+        self._forked = forked
         self._limit_kib = assignment.memory_mib * 1024
         self._peak_kib = 0
         self._verdict: Verdict | None = None
@@ -244,7 +259,7 @@ class ProcessAttempt:
         self._runtime.remove(self._scratch)
 
     def _finished(self, code: int, use: resource.struct_rusage, ended_at_ms: int) -> Finished:
-        held_kib = max(self._peak_kib, own_peak_kib(use.ru_maxrss, spawning_peak_kib()))
+        held_kib = max(self._peak_kib, self._own_peak_kib(use.ru_maxrss))
         peak_kib = self._final_peak_kib(held_kib)
         result, complaint = self._scratch.result()
         end = self._judged(code, peak_kib, held_kib)
@@ -277,6 +292,9 @@ class ProcessAttempt:
             cause=said.cause.value,
             message=said.message,
         )
+
+    def _own_peak_kib(self, told_kib: int) -> int:
+        return told_kib if self._forked else own_peak_kib(told_kib, spawning_peak_kib())
 
     def _final_peak_kib(self, held_kib: int) -> int:
         """0: not known (without a cgroup, shorter than a sample and smaller than the agent)."""

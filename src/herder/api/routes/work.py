@@ -4,12 +4,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import Request
-from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from herder.api.http.bodies import SUBMISSION_BYTES_MAX
-from herder.api.http.replies import bearer, flag, held_s, is_number, number, page_size
+from herder.api.http.replies import held_s, is_number, number, page_size
 from herder.api.http.route_table import DRY_RUN, Repeat, RouteTable, Write
-from herder.api.routes import ended_jobs
+from herder.api.routes import ended_jobs, output
 from herder.control.kernel.bounds.errors import Invalid
 from herder.control.reads.jobs import PAGE, JobFilter
 from herder.control.reads.search.batches import BatchFilter
@@ -324,19 +323,8 @@ def _add_job_questions(front: RouteTable) -> None:
         """Why a job is in the state it is in."""
         return await reads.explain(who, _id(request, "job"))
 
-    async def logs(request: Request, who: Principal) -> PlainTextResponse | StreamingResponse:
-        """The output of a job; with follow=true until the job has ended."""
-        job, attempt = _id(request, "job"), number(request, "attempt")
-        offset = number(request, "offset", 0) or 0
-        if not flag(request, "follow"):
-            return PlainTextResponse(await reads.log(who, job, attempt, offset))
-        pieces = await reads.follow_log(
-            lambda: front.commands.principal(bearer(request)), job, attempt, offset
-        )
-        return StreamingResponse(pieces, media_type="text/plain; charset=utf-8")
-
     front.read("/jobs/{job}/explain", explain, Explanation, _SEE_JOB)
-    front.read("/jobs/{job}/logs", logs, "text/plain", _SEE_JOB, query=("attempt", "offset", "follow"))
+    output.add(front)
 
 
 def _id(request: Request, name: str) -> int:

@@ -199,7 +199,8 @@ def _read(say: Session, given: dict[str, Any]) -> "JobSubmission":
 
 def _send(say: Session, given: dict[str, Any], *, wait: bool, follow: bool, dry_run: bool) -> None:
     from herder.cli.output.waits import wait_for_job
-    from herder.cli.views.job_ends import print_logs, tell_end
+    from herder.cli.views.job_ends import tell_end
+    from herder.cli.views.job_output import Part, print_logs
 
     job = _read(say, given)
     if dry_run:
@@ -214,7 +215,7 @@ def _send(say: Session, given: dict[str, Any], *, wait: bool, follow: bool, dry_
     say.say(f"Job {number} was submitted.")
     with detaching(f"job {number}", f"herder job wait {number}"), say.patient():
         if follow:
-            print_logs(say, number, None, follow=True)
+            print_logs(say, number, Part(follow=True))
         view = wait_for_job(say, number, None)
     tell_end(say, view, quiet=follow)
     if view.state != "succeeded":

@@ -16,6 +16,8 @@ CALL_CHARACTERS_MAX = 250_000
 """Of one pickled call; the server takes 256 KiB of files for a job."""
 VERSION = ".".join(map(str, sys.version_info[:2]))
 FILE, PROGRAM = "call.txt", "call.py"
+MODULES = ("base64", "cloudpickle", "json", "pickle", "threading", "traceback", "typing", "zlib")
+"""What `remote_call` needs: imported by a warm interpreter before it forks."""
 Row = tuple[tuple[Any, ...], dict[str, Any]]
 """The arguments of one call."""
 

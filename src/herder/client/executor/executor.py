@@ -6,7 +6,7 @@ Used by people's own programs. It never runs a call in this process.
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor as BaseExecutor
 from concurrent.futures import Future
 from functools import partial
@@ -22,6 +22,7 @@ from herder.client.connection import connect
 from herder.client.executor import calls
 from herder.client.executor.receiving import Receiver
 from herder.client.executor.sending import Sender, Sent
+from herder.wire.exchange import WarmPython
 from herder.wire.work import BatchCreate, JobSubmission
 
 P = ParamSpec("P")
@@ -66,7 +67,8 @@ class Executor(BaseExecutor):
     `cpu` in cores ("500m", 2), `memory` and `disk` with a unit, `gpu` whole or a share; `timeout_s` of each call's run, `retries` after a
     failure. `pool`, `project`, `env`, `selector` as in `herder job submit`; any other field of the API's JobSubmission may be named too.
     `python`: the program that runs the calls, of the same version as this one (default: this one's path on a local server, which is
-    `sys.executable`). `client`: makes a connection; the default finds the server as the command line does.
+    `sys.executable`). `warm`: each call runs in a fork of an interpreter that its worker keeps for the user; without it each one starts
+    its own. `preload`: modules that this interpreter imports before it forks. `client`: makes a connection; the default finds the server as the command line does.
 
     Functions of `__main__` and lambdas travel by value; those of modules by name, so the worker must have the module, unless
     `cloudpickle.register_pickle_by_value` was called with it. A pickled call has at most 250,000 characters, a pickled result 1,000,000.
@@ -87,6 +89,8 @@ class Executor(BaseExecutor):
         selector: Mapping[str, str] = _NOTHING,
         name: str = "executor",
         python: str = "",
+        warm: bool = True,
+        preload: Sequence[str] = (),
         client: Callable[[], HerderClient] = connect,
         **fields: Any,
     ) -> None:
@@ -103,10 +107,13 @@ class Executor(BaseExecutor):
             retries=retries,
             env=dict(env),
             selector=dict(selector),
+            warm_python=WarmPython(preload=[*calls.MODULES, *preload]) if warm else None,
             **fields,
         )
         self._receiver = Receiver(client)
-        self._sender = Sender(client, BatchCreate(name=name, project=project), self._receiver.add)
+        self._sender = Sender(
+            client, BatchCreate(name=name, project=project), self._receiver.add, self._receiver.finish
+        )
         self._open: set[JobFuture[Any]] = set()
         self._lock = threading.Lock()
         self._closed = False
@@ -144,8 +151,8 @@ class Executor(BaseExecutor):
         if cancel_futures:
             for each in still:
                 each.cancel()
+        self._sender.close(wait=wait)
         if wait:
-            self._sender.close()
             self._receiver.close()
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> bool | None:

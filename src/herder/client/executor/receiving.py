@@ -40,16 +40,25 @@ class Receiver:
                 self._threads[-1].start()
             self._changed.notify()
 
-    def close(self) -> None:
-        """Ends the threads when no job is waited for any more."""
+    def finish(self) -> None:
+        """The threads end when no job is waited for any more."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        for each in self._threads:
+
+    def close(self) -> None:
+        """Returns when they have ended."""
+        self.finish()
+        for each in list(self._threads):
             each.join()
 
     def _run(self) -> None:
-        with self.connect() as client:
+        try:
+            client = self.connect()
+        except Exception as error:  # noqa: BLE001 - no thread is left to see it: it is the outcome of the calls
+            self._cannot_receive(error)
+            return
+        with client:
             while mine := self._take():
                 left = mine
                 try:
@@ -60,6 +69,17 @@ class Receiver:
                     left = {}
                 finally:
                     self._give_back(left)
+
+    def _cannot_receive(self, error: Exception) -> None:
+        """This thread ends. What waits is for another thread, if there is one."""
+        with self._changed:
+            self._threads.remove(threading.current_thread())
+            lost = {} if self._threads else self._waiting
+            if lost:
+                self._waiting = {}
+            self._changed.notify_all()
+        for each in lost.values():
+            end(each.future, None, error)
 
     def _take(self) -> dict[int, Sent]:
         """What this thread waits for next; empty when all is over."""

@@ -44,6 +44,8 @@ class Sender:
     batch: BatchCreate
     arrived: Callable[[list[Sent]], None]
     """Called with the calls that the server has taken."""
+    closed: Callable[[], None] = lambda: None
+    """Called when nothing more will be sent."""
     _queue: "queue.SimpleQueue[Sent | int | None]" = field(default_factory=queue.SimpleQueue)
     _thread: threading.Thread | None = None
     _ahead: "list[Sent | int | None]" = field(default_factory=list)
@@ -52,10 +54,13 @@ class Sender:
     def cancel(self, job: int) -> None:
         self.send(job)
 
-    def close(self) -> None:
-        """Sends what waits, and returns when it is sent."""
-        if self._thread is not None:
-            self._queue.put(None)
+    def close(self, *, wait: bool = True) -> None:
+        """Sends what waits; with `wait` it returns when that is sent."""
+        if self._thread is None:
+            self.closed()
+            return
+        self._queue.put(None)
+        if wait:
             self._thread.join()
 
     def send(self, item: "Sent | int") -> None:
@@ -66,15 +71,28 @@ class Sender:
             self._thread.start()
 
     def _run(self) -> None:
-        with self.connect() as client:
-            while True:
-                item = self._ahead.pop() if self._ahead else self._queue.get()
-                if item is None:
+        try:
+            while (item := self._next()) is not None:
+                try:
+                    with self.connect() as client:
+                        self._serve(client, item)
                     return
-                if isinstance(item, int):
-                    _cancel(client, item)
-                else:
-                    self._submit(client, self._together(item))
+                except Exception as error:  # noqa: BLE001 - no thread is left to see it: it is the outcome of the call
+                    if isinstance(item, Sent):
+                        end(item.future, None, error)
+        finally:
+            self.closed()
+
+    def _serve(self, client: HerderClient, item: "Sent | int | None") -> None:
+        while item is not None:
+            if isinstance(item, int):
+                _cancel(client, item)
+            else:
+                self._submit(client, self._together(item))
+            item = self._next()
+
+    def _next(self) -> "Sent | int | None":
+        return self._ahead.pop() if self._ahead else self._queue.get()
 
     def _together(self, first: Sent) -> list[Sent]:
         """`first` and what waits behind it, as far as one batch takes it."""
@@ -97,7 +115,8 @@ class Sender:
     def _submit(self, client: HerderClient, calls: list[Sent]) -> None:
         while calls := [each for each in calls if not each.future.cancelled()]:
             try:
-                first = self._first_job(client, [each.submission for each in calls])
+                with client.http.patient():
+                    first = self._first_job(client, [each.submission for each in calls])
             except Exception as error:  # noqa: BLE001 - it is the outcome of the calls that it is about
                 refused = _refused(error, calls)
                 for each in refused:
@@ -116,7 +135,12 @@ class Sender:
         if len(jobs) == 1:
             return client.jobs.submit(jobs[0]).first_job
         made = client.batches.create(msgspec.structs.replace(self.batch, jobs=jobs, commit=True))
-        return next(client.jobs.list(batch=made.id, limit=1)).id
+        try:
+            return next(client.jobs.list(batch=made.id, limit=1)).id
+        except Exception:
+            # Nobody would get the outcome of its jobs.
+            client.batches.cancel(made.id, "The numbers of its jobs could not be read.")
+            raise
 
 
 def _refused(error: Exception, calls: list[Sent]) -> list[Sent]:

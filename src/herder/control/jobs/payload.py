@@ -13,13 +13,15 @@ from herder.control.kernel.bounds.limits import (
     INPUT_NAME_BYTES,
     INPUTS_COUNT,
     PAYLOAD_BYTES,
+    PRELOAD_COUNT,
     SLEEP_MS_MAX,
     WORDS,
     check_count,
     check_env,
+    check_word,
 )
 from herder.model.work.job import CONTAINER
-from herder.wire.exchange import ContainerOptions, JobPayload
+from herder.wire.exchange import ContainerOptions, JobPayload, WarmPython
 from herder.wire.file_names import file_and_folder, parts_of
 from herder.wire.work import JobSubmission
 
@@ -31,7 +33,7 @@ _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*")
 _encode = msgspec.json.Encoder().encode
 
 
-def payload_of(job: JobSubmission, where: str) -> str:
+def payload_of(job: JobSubmission, where: str, user: str) -> str:
     if job.image or job.runtime == CONTAINER or job.container is not None:
         _check_container(job, where)
     elif job.runtime == "process" and not (job.command and job.command[0]):
@@ -40,6 +42,8 @@ def payload_of(job: JobSubmission, where: str) -> str:
         )
     if job.env:
         check_env(job.env, len(job.env), f"{where}env")
+    if job.warm_python is not None:
+        _check_warm_python(job, job.warm_python, f"{where}warm_python")
     if job.inputs or job.cwd or job.sleep_ms or len(job.command) > WORDS:
         _check_rare(job, where)
     payload = JobPayload(
@@ -51,6 +55,8 @@ def payload_of(job: JobSubmission, where: str) -> str:
         sleep_ms=job.sleep_ms,
         image=job.image,
         container=job.container,
+        warm_python=job.warm_python,
+        user=user if job.warm_python is not None else "",
     )
     data = _encode(payload)
     if len(data) > PAYLOAD_BYTES:
@@ -129,6 +135,30 @@ def _check_container(job: JobSubmission, where: str) -> None:
                 hint="A workdir is an absolute path; a user is NAME or UID:GID.",
             )
     check_count(len(options.entrypoint or ()), WORDS, f"{where}container.entrypoint")
+
+
+def _check_warm_python(job: JobSubmission, options: WarmPython, field: str) -> None:
+    if job.image or job.runtime != "process":
+        raise Invalid(
+            "Only a job of the runtime process can run in a warm interpreter.",
+            field=field,
+            hint="Remove warm_python.",
+        )
+    if len(job.command) < 2 or job.command[1].startswith("-"):
+        raise Invalid(
+            "The command of a job with warm_python must be a Python and a script, without options between them.",
+            field=f"{field[: -len('warm_python')]}command",
+            hint='Write for example ["python3", "call.py"], with call.py among the inputs.',
+        )
+    check_count(len(options.preload), PRELOAD_COUNT, f"{field}.preload")
+    for name in options.preload:
+        check_word(name, f"{field}.preload")
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise Invalid(
+                f"{name[:50]!r} is not the name of a Python module.",
+                field=f"{field}.preload",
+                hint="Write names such as numpy or concurrent.futures.",
+            )
 
 
 def _check_mounted(path: str, field: str) -> None:

@@ -61,6 +61,7 @@ def _submission(job_class: JobClass, payload: JobPayload, key: str | None) -> Jo
         runtime=job_class.runtime,
         image=payload.image,
         container=payload.container,
+        warm_python=payload.warm_python,
         timeout_s=job_class.timeout_s,
         retries=job_class.retry.retries,
         attempts_max=job_class.retry.attempts_max,

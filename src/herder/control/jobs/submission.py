@@ -334,7 +334,7 @@ def _check_jobs(
             accepted.class_ids.append(class_of(core, user, project, job, where))
             if len(core.state.classes) > classes:
                 accepted.size += requirements_bytes(job)
-        payload = payload_of(job, where)
+        payload = payload_of(job, where, user)
         accepted.payloads.append(payload)
         accepted.size += len(payload)
         accepted.keys.append(job.key)

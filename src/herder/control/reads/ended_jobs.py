@@ -4,13 +4,14 @@ Called by the port of reads. Bounded in jobs and in bytes of results: what does 
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, bindparam, func, select
 
 from herder.control.access.access_check import check, not_known
 from herder.control.jobs.submission import job_thing
@@ -28,10 +29,29 @@ JOBS_MAX = 1_000
 RESULT_CHARACTERS_MAX = 4 * 2**20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ended:
-    view: EndedJob
-    characters: int
+_last = and_(t.attempts.c.job_id == t.jobs.c.id, t.attempts.c.attempt == t.jobs.c.attempts)
+#: Built once: that takes longer than to run them.
+_ROWS = (
+    select(
+        *(column for column in t.jobs.c if column.name != "payload"),
+        t.attempts.c.exit_code,
+        t.attempts.c.message,
+        func.coalesce(func.length(t.attempts.c.result), 0).label("characters"),
+        t.batches.c.state.label("batch_state"),
+        t.batches.c.hold.label("batch_hold"),
+        t.batches.c.committed_at_ms.is_not(None).label("batch_committed"),
+        t.job_classes.c.spec.label("class_spec"),
+    )
+    .join(t.job_classes, t.job_classes.c.id == t.jobs.c.class_id)
+    .outerjoin(t.attempts, _last)
+    .outerjoin(t.batches, t.batches.c.id == t.jobs.c.batch_id)
+    .where(t.jobs.c.id.in_(bindparam("jobs", expanding=True)))
+)
+_RESULTS = (
+    select(t.jobs.c.id, t.attempts.c.result)
+    .join(t.attempts, _last)
+    .where(t.jobs.c.id.in_(bindparam("jobs", expanding=True)))
+)
 
 
 async def wait_ended(
@@ -46,42 +66,24 @@ async def wait_ended(
         )
     with ExitStack() as waits:
         # The wait begins before the look, so that the end of a job cannot be missed between them.
-        waiting = [waits.enter_context(core.jobs_ended.wait(job)) for job in jobs]
+        waiting = {waits.enter_context(core.jobs_ended.wait(job)): job for job in jobs}
         found = await _ended(core, again(), jobs)
         if not found and waiting and seconds > 0:
-            await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            found = await _ended(core, again(), jobs)
+            done, _ = await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            found = await _ended(core, again(), [waiting[each] for each in done])
     return found
 
 
 async def _ended(core: Core, who: Principal, jobs: Sequence[int]) -> list[EndedJob]:
-    last = and_(t.attempts.c.job_id == t.jobs.c.id, t.attempts.c.attempt == t.jobs.c.attempts)
-    query = (
-        select(
-            *(column for column in t.jobs.c if column.name != "payload"),
-            t.attempts.c.exit_code,
-            t.attempts.c.message,
-            func.coalesce(func.length(t.attempts.c.result), 0).label("characters"),
-            t.batches.c.state.label("batch_state"),
-            t.batches.c.hold.label("batch_hold"),
-            t.batches.c.committed_at_ms.is_not(None).label("batch_committed"),
-            t.job_classes.c.spec.label("class_spec"),
-        )
-        .join(t.job_classes, t.job_classes.c.id == t.jobs.c.class_id)
-        .outerjoin(t.attempts, last)
-        .outerjoin(t.batches, t.batches.c.id == t.jobs.c.batch_id)
-        .where(t.jobs.c.id.in_(jobs))
-        .order_by(t.jobs.c.id)
-    )
-    rows = {row.id: row for row in await core.read(lambda connection: connection.execute(query).all())}
-    ended: list[_Ended] = []
+    rows, results = await core.read(partial(_read, jobs=jobs)) if jobs else ({}, {})
+    ended = []
     for job in sorted(jobs):
         row = rows.get(job)
         if row is None:
             raise not_known(Kind.JOB, job)
         check(who, Action.SEE, job_thing(row.id, row.user, row.project))
         state = effective_state(core, row)
-        if state.ended:
+        if state.ended and (job in results or not row.characters):
             view = EndedJob(
                 id=row.id,
                 key=row.key,
@@ -90,29 +92,27 @@ async def _ended(core: Core, who: Principal, jobs: Sequence[int]) -> list[EndedJ
                 cause=row.cause,
                 message=row.message or "",
                 attempts=tries(row.attempts),
+                result=results.get(job),
             )
-            ended.append(_Ended(view=view, characters=row.characters))
-    return await _with_results(core, list(_that_fit(ended)))
+            ended.append(view)
+    return ended
 
 
-def _that_fit(ended: Iterable[_Ended]) -> Iterable[_Ended]:
-    left = RESULT_CHARACTERS_MAX
-    for place, each in enumerate(ended):
-        left -= each.characters
-        if left < 0 and place:
-            return
-        yield each
+def _read(connection: Connection, jobs: Sequence[int]) -> tuple[dict[int, Any], dict[int, msgspec.Raw]]:
+    """The rows of these jobs, and the results that one answer holds."""
+    rows = {row.id: row for row in connection.execute(_ROWS, {"jobs": jobs})}
+    fit = _that_fit([(job, rows[job].characters) for job in sorted(rows) if rows[job].characters])
+    if not fit:
+        return rows, {}
+    found = connection.execute(_RESULTS, {"jobs": fit})
+    return rows, {job: msgspec.Raw(result.encode()) for job, result in found}
 
 
-async def _with_results(core: Core, ended: Sequence[_Ended]) -> list[EndedJob]:
-    wanted = [each.view.id for each in ended if each.characters]
-    if not wanted:
-        return [each.view for each in ended]
-
-    def read(connection: Connection) -> dict[int, Any]:
-        last = and_(t.attempts.c.job_id == t.jobs.c.id, t.attempts.c.attempt == t.jobs.c.attempts)
-        query = select(t.jobs.c.id, t.attempts.c.result).join(t.attempts, last).where(t.jobs.c.id.in_(wanted))
-        return {job: msgspec.Raw(result.encode()) for job, result in connection.execute(query) if result}
-
-    results = await core.read(read)
-    return [msgspec.structs.replace(each.view, result=results.get(each.view.id)) for each in ended]
+def _that_fit(sizes: Sequence[tuple[int, int]]) -> list[int]:
+    """At least the first one."""
+    sums = accumulate(characters for _, characters in sizes)
+    return [
+        job
+        for place, ((job, _), total) in enumerate(zip(sizes, sums, strict=True))
+        if not place or total <= RESULT_CHARACTERS_MAX
+    ]

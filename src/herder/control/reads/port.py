@@ -30,7 +30,7 @@ from herder.control.reads.bootstraps import bootstrap_page, check_bootstrap
 from herder.control.reads.driver_checks import check_driver
 from herder.control.reads.ended_jobs import wait_ended
 from herder.control.reads.explanations import explain, pods
-from herder.control.reads.followed_output import Again, Followers
+from herder.control.reads.followed_output import Again, Followers, How
 from herder.control.reads.metrics import metrics_text
 from herder.control.reads.search.jobs import list_jobs
 from herder.control.reads.worker_health import worker_health_view
@@ -312,10 +312,10 @@ class Reads(BatchReads):
         return (await jobs.output_of(self._core, who, number, attempt, offset, follow=False)).text
 
     async def follow_log(
-        self, again: Again, number: int, attempt: int | None, offset: int
+        self, again: Again, number: int, attempt: int | None, offset: int, how: How
     ) -> AsyncIterator[str]:
         """The output until its attempt, or without one the job, has ended. Raises Refused, also when too many are followed; later, it ends the stream."""
-        return await self._followers.follow(self._core, again, number, attempt, offset)
+        return await self._followers.follow(self._core, again, number, attempt, offset, how)
 
     # --- events
 

@@ -1,9 +1,11 @@
-"""`herder job`: list, follow, cancel, retry and explain jobs. `cli/input/job_submit.py` has `job submit`."""
+"""`herder job`: list, cancel, retry and explain jobs. `cli/input` has `job submit` and `job logs`."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from herder.cli.input.job_logs import EXAMPLE as LOGS_EXAMPLE
+from herder.cli.input.job_logs import logs
 from herder.cli.input.job_submit import EXAMPLE, submit
 from herder.cli.input.selection import (
     OPEN_STATES,
@@ -26,7 +28,7 @@ from herder.cli.shell.exit_codes import Code
 from herder.cli.shell.options import UNCHANGED, DryRun, Limit, Message, Search, Timeout, Watch, Yes, seconds
 from herder.cli.shell.session import Session, Told, detaching, session
 from herder.cli.views import details
-from herder.cli.views.job_ends import print_logs, tell_end
+from herder.cli.views.job_ends import tell_end
 from herder.cli.views.tables import JOBS
 from herder.model.values.phrases import counted
 
@@ -49,9 +51,7 @@ def build() -> typer.Typer:
         example="herder job list --state failed\nherder job list --name report\nherder job list 'state:failed duration>5m'",
     )(show_all)
     command(app, "get", example="herder job get 17")(get)
-    command(app, "logs", example="herder job logs 17 --follow\nherder job logs --batch 3 --state failed")(
-        logs
-    )
+    command(app, "logs", example=LOGS_EXAMPLE)(logs)
     command(app, "wait", example="herder job wait 17 18 --timeout 10m")(wait)
     command(app, "explain", example="herder job explain 17")(explain)
     command(app, "cancel", example="herder job cancel 17 --yes\nherder job cancel --name report --dry-run")(
@@ -99,44 +99,6 @@ def get(ctx: typer.Context, job: JobArgument) -> None:
     say = session(ctx)
     found = say.client.jobs.get(job)
     say.printer.one(JOBS, found, details.job(found, say.printer.now_s))
-
-
-def logs(
-    ctx: typer.Context,
-    jobs: Jobs = None,
-    attempt: Annotated[
-        int | None, typer.Option("--attempt", min=1, help="Number of the attempt; default: the last.")
-    ] = None,
-    follow: Annotated[
-        bool, typer.Option("--follow", help="Keep printing until the job has ended, later attempts included.")
-    ] = False,
-    batch: OfBatch = None,
-    state: InState = None,
-    user: OfUser = None,
-    pool: OfPool = None,
-    name: WithName = None,
-) -> None:
-    """Print the output of a job; of several jobs one after the other.
-
-    It is an error if the job has not started yet or never ran: there is no output.
-    """
-    say = session(ctx)
-    wanted = Filter(batch=batch, state=state, user=user, pool=pool, name=name)
-    chosen = selected(say, jobs, wanted)
-    if len(chosen) == 1:
-        with detaching(f"job {chosen[0]}", f"herder job logs {chosen[0]} --follow"):
-            print_logs(say, chosen[0], attempt, follow=follow)
-        return
-    failures = Failures(say, len(chosen))
-    unended = False
-    for number in chosen:
-        if unended:
-            say.out.write("\n")
-        unended = False
-        say.printer.line(f"==> job {number} <==")
-        with detaching(f"job {number}", f"herder job logs {number} --follow"), failures.each():
-            unended = print_logs(say, number, attempt, follow=follow)
-    failures.exit()
 
 
 def wait(

@@ -26,6 +26,8 @@ WORDS = 10_000
 ENV_COUNT = 1_000
 ENV_NAME_BYTES = 256
 INPUTS_COUNT = 100
+#: Modules that a warm interpreter imports.
+PRELOAD_COUNT = 50
 INPUT_NAME_BYTES = 256
 SELECTOR_COUNT = 50
 TOLERATIONS_COUNT = 50
@@ -76,6 +78,7 @@ TABLE: tuple[tuple[str, str, int], ...] = (
     ("env: a name", f"{ENV_NAME_BYTES} bytes, not empty, without =", 422),
     ("inputs: files", f"{INPUTS_COUNT:,}", 422),
     ("inputs: a name", f"{INPUT_NAME_BYTES} bytes, {FILE_NAME_BYTES} bytes between two slashes", 422),
+    ("warm_python: modules", f"{PRELOAD_COUNT}", 422),
     ("selector: labels", f"{SELECTOR_COUNT}", 422),
     ("tolerations", f"{TOLERATIONS_COUNT}", 422),
     ("affinity: expressions", f"{EXPRESSIONS_COUNT}", 422),

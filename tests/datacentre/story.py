@@ -238,9 +238,9 @@ def world_of(seed: int, odds: Trouble = FAULTS, request_faults: float = 0.01) ->
     return world
 
 
-def run(seed: int, *, per_hour: float = 1.0) -> DatacentreWorld:
+def run(seed: int, *, per_hour: float = 1.0, hours: float = HOURS) -> DatacentreWorld:
     world = world_of(seed)
-    told = Story(world, per_hour)
+    told = Story(world, per_hour, hours)
     world.run(lambda _world: told.run())
     return world
 

@@ -81,19 +81,19 @@ def test_the_world_notices_a_node_that_counts_as_emptied(monkeypatch: pytest.Mon
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("seed", seeds())
 def test_faults_and_deaths_leave_nothing_behind(seed: int) -> None:
-    world = run(seed)
+    world = run(seed, per_hour=2.0, hours=1.0)
     assert world.stats["crashes"] > 0
     assert len(world.dice.counts) > 15, "so many kinds of faults"
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("what", DEATHS)
 def test_a_server_that_dies_there_leaves_nothing(what: str) -> None:
-    world, _ = run_calm(what)
+    world, _ = run_calm(what, hours=0.5)
     assert world.stats["crashes"] == 1
 
 

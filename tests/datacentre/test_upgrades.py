@@ -177,7 +177,8 @@ def test_a_server_that_dies_at_a_commit_goes_on(part: int) -> None:
     assert world.stats["crashes"] == 1
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.slow
+@pytest.mark.timeout(120)
 def test_it_waits_for_a_maintenance_window() -> None:
     window = TimeWindow(cron="0 0 * * *", duration_s=3_600.0)  # the world begins at 22:13
     pool = replace(POOL, upkeep=Upkeep(maintenance_windows=(window,)))
@@ -193,7 +194,8 @@ def test_it_waits_for_a_maintenance_window() -> None:
     run(World(pool), story)
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.slow
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("how", [AfterUpgrade.OLD, AfterUpgrade.NEVER])
 def test_a_machine_that_does_not_come_back_with_it_is_replaced(how: AfterUpgrade) -> None:
     async def story(world: World) -> None:

@@ -24,6 +24,7 @@ def pool(view: PoolView, now_s: float) -> Details:
     rows = [
         ("Name", view.name),
         ("Status", pool_status(view)),
+        *([("Cluster", view.unseen)] if view.unseen else []),
         ("Driver", view.driver),
         (
             "Workers",

@@ -16,6 +16,8 @@ from herder.cli.views.plans import action_line, action_row, reason_text
 def pool_status(pool: Any) -> str:
     if pool.frozen:
         return "frozen"
+    if pool.unseen:
+        return "unseen"
     if pool.in_flight:
         return "growing"
     if pool.draining:

@@ -16,7 +16,7 @@ from herder.decide.scaling.triggers.pending_pods import pods_since
 from herder.engine.memory.state import EngineState, LiveAttempt, WorkerLife
 from herder.engine.workers.drain_texts import until_ms
 from herder.engine.workers.expiry import extension_limit
-from herder.engine.workers.node_texts import stale_text
+from herder.engine.workers.node_texts import unseen_text
 from herder.engine.workers.nodes import cordoned_by_others, not_considered, pods_waiting
 from herder.engine.workers.pod_counts import pods_counted
 from herder.engine.workers.worker import history_of
@@ -114,11 +114,8 @@ def _shown(state: EngineState, pool: PoolSpec) -> PoolSpec:
     frozen = state.frozen_drivers.get(pool.driver)
     if frozen is not None:
         return replace(pool, frozen=True, driver_frozen=frozen.reason)
-    if not pool.cluster:
-        return pool
-    cluster = state.clusters.get(pool.cluster)
-    stale = "This server does not follow it yet." if cluster is None else cluster.stale
-    return replace(pool, frozen=True, unseen=stale_text(pool.cluster, stale)) if stale else pool
+    unseen = unseen_text(state, pool)
+    return replace(pool, frozen=True, unseen=unseen) if unseen else pool
 
 
 def pods(state: EngineState) -> tuple[ShapeGroup, ...]:

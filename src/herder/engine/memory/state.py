@@ -27,6 +27,7 @@ from herder.model.fleet.offer import OfferKey, OfferMemory
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.pressure import WorkerUse
 from herder.model.fleet.repair import Condition, Outcome, Rung
+from herder.model.fleet.upkeep import Opening
 from herder.model.fleet.worker import WorkerSpec, WorkerState
 from herder.model.ids import BatchId, ClassId, JobId, PoolName, UserName, WorkerName
 from herder.model.planning.observed import ObservedWorker, QueuedClass
@@ -276,6 +277,8 @@ class EngineState:
     """By pool, the sentence of the newest of them. In memory only."""
     clusters: dict[str, ClusterLife] = field(default_factory=dict)
     """By name, those that this server follows (`engine/workers/nodes.py`). In memory only."""
+    openings: dict[PoolName, tuple[Opening, ...]] = field(default_factory=dict)
+    """Of the windows of pools whose workers are upgraded in place; in memory only (`control/loops/bootstraps.py`)."""
     frozen_drivers: dict[str, FrozenDriver] = field(default_factory=dict)
     """Drivers that are not called until a person decides (`engine/workers/drivers.py`)."""
     interruptions: dict[tuple[PoolName, NoticeSource], int] = field(default_factory=dict)

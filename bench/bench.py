@@ -21,6 +21,7 @@ MEASUREMENTS = {
     "single-submits": "single_submits",
     "noop-jobs": "noop_jobs",
     "graphs": "graphs",
+    "users": "users",
     "process-jobs": "process_jobs",
     "python-client": "python_client",
     "submit-to-start": "submit_to_start",

@@ -40,6 +40,8 @@ TARGETS: dict[tuple[str, str], Target] = {
     ("noop-jobs", "rate"): _rate(2_000, 6_000),
     ("noop-jobs", "CPU, all processes"): Target(floor=500, goal=200),
     ("graphs", "rate"): _rate(5_000, 5_000),
+    ("users", "furthest from the mean"): Target(floor=1, goal=1),
+    ("users", "rate against one user"): _rate(0.9, 1.0),
     ("process-jobs", "rate"): _rate(300, 600),
     ("python-client", "call p50"): Target(floor=20, goal=20),
     ("python-client", "batch"): Target(floor=15, goal=15),

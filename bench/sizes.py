@@ -17,6 +17,8 @@ class Sizes:
     single_jobs: int = 9_600
     noop_jobs: int = 30_000
     graph_jobs: int = 100_000
+    users: int = 20
+    users_jobs: int = 100_000
     process_jobs: int = 1_500
     python_calls: int = 200
     client_jobs: int = 1_000_000
@@ -51,6 +53,7 @@ QUICK = Sizes(
     single_jobs=3_200,
     noop_jobs=10_000,
     graph_jobs=10_000,
+    users_jobs=20_000,
     process_jobs=400,
     python_calls=50,
     client_jobs=100_000,

@@ -33,6 +33,7 @@ MEASUREMENTS = {
     "recovery": "recovery",
     "reconnect": "reconnect",
     "cluster": "cluster",
+    "data": "data",
 }
 
 

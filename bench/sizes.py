@@ -43,6 +43,7 @@ class Sizes:
     cluster_pods: int = 100_000
     cluster_changes_per_s: int = 200
     cluster_watch_s: float = 30.0
+    data_mib: int = 2_048
 
 
 FULL = Sizes()
@@ -67,4 +68,5 @@ QUICK = Sizes(
     cluster_nodes=1_000,
     cluster_pods=10_000,
     cluster_watch_s=10.0,
+    data_mib=256,
 )

@@ -5,7 +5,6 @@ what to write instead, never passed over.
 """
 
 import re
-import shlex
 import webbrowser
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -178,7 +177,7 @@ class Batch(_Batch):
                 self.write_output(each, f"{dest}.{name}")
         elif isinstance(resource, InputFile):
             job = self.new_job(name=f"write {Path(dest).name}").command("true")
-            job._copy(str(resource), shlex.quote(self._target(dest)))
+            job._deliver(str(resource), self._target(dest))
         else:
             super().write_output(resource, dest)
 

@@ -20,6 +20,7 @@ from herder.wire.exchange import (
     Finished,
     Refusal,
 )
+from herder.wire.secrets import SecretsAnswer
 
 Key = tuple[int, int]
 
@@ -69,8 +70,14 @@ class FakeServer:
         """What was told of the time that is left."""
         self.deadline_ms: int | None = None
         self.inputs: dict[Key, bytes] = {}
+        self.secrets: dict[Key, SecretsAnswer] = {}
+        self.secret_faults: list[int] = []
+        """Statuses of the next answers to those who ask for secrets."""
+        self.secrets_asked = 0
         self.input_faults: list[int] = []
         """Answers to the next downloads: a status, 0 for a cut half-way, -1 for none at all."""
+        self.data: Callable[[str, bytes], tuple[int, bytes]] = lambda _path, _body: (404, b"{}")
+        """Answers what a worker asks about the data of a job."""
         self.refuse = False
         self.drain = False
         self.stop = False
@@ -122,6 +129,7 @@ class FakeServer:
             timeout_ms=fields.pop("timeout_ms", None),
             cpu_hard=fields.pop("cpu_hard", False),
             fetch=fields.pop("fetch", False),
+            secrets=fields.pop("secret", False),
             payload=msgspec.Raw(msgspec.json.encode(fields)),
             **sizes,
         )
@@ -177,9 +185,13 @@ class FakeServer:
         body = await reader.readexactly(int(fields.get("content-length", 0)))
         self.tokens_seen.append(fields.get("authorization", ""))
         path = head[0].split()[1]
+        if path.endswith("/secrets"):
+            return await self._secrets(path, writer)
         if path.endswith("/inputs"):
             return await self._inputs(path, writer)
-        if path.endswith("/activate"):
+        if path.endswith("/data"):
+            status, answer = self.data(path, body)
+        elif path.endswith("/activate"):
             status, answer = self._activate(body)
         else:
             status, answer = await self._exchange(body)
@@ -189,6 +201,18 @@ class FakeServer:
             f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(answer)}\r\n\r\n".encode()
             + answer
         )
+        await writer.drain()
+        return True
+
+    async def _secrets(self, path: str, writer: asyncio.StreamWriter) -> bool:
+        job, attempt = path.split("/")[-3:-1]
+        fault = self.secret_faults.pop(0) if self.secret_faults else 200
+        self.secrets_asked += 1
+        found = self.secrets.get((int(job), int(attempt)))
+        status, content = (fault, b"{}") if fault != 200 else (200, msgspec.json.encode(found))
+        if found is None:
+            status, content = 404, b'{"detail":"not held"}'
+        writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: {len(content)}\r\n\r\n".encode() + content)
         await writer.drain()
         return True
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from herder.agent.containers.engine import Engine
+from herder.wire.secrets import Delivered, SecretsAnswer
 from tests.agent.conftest import StartAgent
 from tests.agent.fake_server import FakeServer
 from tests.support.container_engine import IMAGE, Podman, lacking, podman
@@ -63,6 +64,25 @@ async def test_its_output_and_its_result_come_back(server: FakeServer) -> None:
     )
     assert server.logs.get(key, "") == "out\nerr\nhello\n/herder/scratch\nb c 7\n"
     assert end.ended_at_ms > end.started_at_ms
+
+
+@pytest.mark.usefixtures("agent")
+async def test_secrets_are_variables_and_files_of_the_container(server: FakeServer) -> None:
+    values = [
+        Delivered(name="db", value=b"a password", env="DB"),
+        Delivered(name="key", value=b"of gold", file="keys/id"),
+    ]
+    keys = []
+    for number, user in ((1, ""), (2, "1000:1000")):
+        server.secrets[number, 1] = SecretsAnswer(values=values)
+        script = 'echo "$HERDER_SECRETS"; stat -c %a $HERDER_SECRETS/keys/id; [ "$DB $(cat $HERDER_SECRETS/keys/id)" = "a password of gold" ] && echo $DB'
+        keys.append(job(server, number, "sh", "-c", script, container={"user": user}, secret=True))
+    before = set(Path("/dev/shm").glob("herder-secrets-*/*"))
+    for key, mode in zip(keys, ("444", "400"), strict=True):
+        end = await server.end_of(key, 30)
+        assert (end.state, end.message) == ("succeeded", ""), server.logs.get(key)
+        assert server.logs[key] == f"/herder/secrets\n{mode}\n**********\n"
+    await until(lambda: set(Path("/dev/shm").glob("herder-secrets-*/*")) <= before)
 
 
 @pytest.mark.usefixtures("agent")
@@ -220,3 +240,29 @@ async def test_a_container_outlives_a_restart_of_its_engine(
     end = await server.end_of(key, 40)
     assert (end.state, bytes(end.result)) == ("succeeded", b"7"), end
     assert engine.containers() == []
+
+
+async def test_data_by_url_comes_into_the_container_and_out_of_it(
+    server: FakeServer, start_agent: StartAgent, engine: Podman, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / "x").write_text("x of a file\n")
+    start_agent(container_engine=engine.address, data_folders=(str(store),))
+    data = {
+        "mark": "m",
+        "inputs": [{"url": f"file://{store}/x", "path": "in/x"}],
+        "outputs": [{"path": "out/*", "url": f"file://{store}/res/"}],
+    }
+    script = "mkdir out; cat in/x > out/y; id -u >> out/y"
+    how: dict[str, Any] = {"memory_mib": 64, "image": IMAGE, "container": {"user": "1234"}}
+    key = server.assign(1, runtime="container", data=data, command=["sh", "-c", script], **how)
+    end = await server.end_of(key, 30)
+    assert (end.state, end.message, end.bytes_in, end.bytes_out) == ("succeeded", "", 12, 17)
+    assert (store / "res/y").read_text() == "x of a file\n1234\n"
+    inputs = {"mark": "m", "inputs": [{"url": "http://169.254.169.254/latest", "path": "x"}]}
+    key = server.assign(2, runtime="container", data=inputs, command=["true"], **how)
+    refused = await server.end_of(key, 30)
+    assert (refused.state, refused.cause) == ("failed", "start_failed")
+    assert "uses data of 169.254.169.254, which this worker does not allow" in refused.message
+    await until(lambda: not [*(tmp_path / "work").iterdir()])

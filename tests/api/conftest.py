@@ -16,6 +16,7 @@ from herder.model.work.callbacks import CallbackRules
 from herder.server.connections import HttpLimits
 from herder.server.options import ServerOptions
 from herder.server.runtime import Running, serve
+from herder.settings.sections.object_stores import ObjectStore
 from herder.settings.sections.server import DriverSettings, MetricSource, UserSettings
 from herder.wire.exchange import ActivateAnswer, ExchangeAnswer, ExchangeRequest, Finished
 
@@ -43,6 +44,7 @@ class Server:
 
     drivers: tuple[DriverSettings, ...] = (DriverSettings(name="pretend", kind="pretend"),)
     metric_sources: tuple[MetricSource, ...] = ()
+    object_stores: tuple[ObjectStore, ...] = ()
     resources: Dimensions = PLAIN
     users: tuple[UserSettings, ...] = ()
     callbacks = CallbackRules()
@@ -70,6 +72,7 @@ class Server:
                 poll_s=2.0,
                 drivers=self.drivers,
                 metric_sources=self.metric_sources,
+                object_stores=self.object_stores,
                 resources=self.resources,
                 users=self.users,
                 callbacks=self.callbacks,

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,9 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("post", "/batches/{batch}/commit"): ("user", CHANGE),
     ("post", "/batches/{batch}/cancel"): ("user", CHANGE),
     ("get", "/batches/{batch}/wait"): ("viewer", SEE),
+    ("get", "/batches/{batch}/groups"): ("viewer", SEE),
+    ("get", "/batches/{batch}/groups/{path}"): ("viewer", SEE),
+    ("post", "/batches/{batch}/groups/{path}/cancel"): ("user", CHANGE),
     **{("post", f"/batches/{{batch}}/{verb}"): ("user", CHANGE) for verb in ("hold", "release", "retry", "close")},
     ("get", "/callbacks"): ("viewer", ALL),
     ("get", "/callbacks/secret"): ("user", USERS),
@@ -100,6 +104,11 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("post", "/users"): ("administrator", ADMINISTRATORS),
     ("post", "/users/{user}"): ("administrator", ADMINISTRATORS),
     ("delete", "/users/{user}"): ("administrator", ADMINISTRATORS),
+    ("get", "/secrets"): ("viewer", ALL),
+    ("post", "/secrets"): ("user", USERS),
+    ("get", "/secrets/{secret}"): ("viewer", {**SEE, "operator": 404}),
+    ("post", "/secrets/{secret}"): ("user", {**CHANGE, "operator": 404, "administrator": 403}),
+    ("delete", "/secrets/{secret}"): ("user", {**CHANGE, "operator": 404}),
     ("get", "/tokens"): ("viewer", ALL),
     ("post", "/tokens"): ("viewer", {**dict.fromkeys(CALLERS, 403), "owner": 200, "administrator": 200}),
     ("delete", "/tokens/{token}"): ("viewer", {**dict.fromkeys(CALLERS, 404), "owner": 200, "administrator": 200}),
@@ -112,7 +121,10 @@ BODIES: dict[str, Any] = {
     "/users": {"name": "not a name"},
     "/users/{user}": {},
     "/tokens": {"user": "owner"},
+    "/secrets": {"name": "not a name", "value": "x"},
+    "/secrets/{secret}": {"value": "x"},
 }
+NUMBERS = count()
 NOOP = {"runtime": "noop", "cpu": 8, "pool": "big", "env": {"SECRET": "owners own"}}
 
 
@@ -141,8 +153,14 @@ def concrete(path: str, owner: httpx.Client | None = None) -> str:
         path = path.replace("{job}", str(job))
     if owner is not None and "{token}" in path:
         path = path.replace("{token}", owner.post("/tokens", json={}).json()["id"])
+    if owner is not None and "{secret}" in path:
+        made = {"name": f"s{next(NUMBERS)}", "value": "x", "project": "alpha"}
+        name = owner.post("/secrets", json=made).raise_for_status().json()["name"]
+        path = path.replace("{secret}", f"{name}?project=alpha")
     for name, value in (
+        ("secret", "nobody"),
         ("batch", "77777"),
+        ("path", "none"),
         ("job", "77777"),
         ("pool", "none"),
         ("worker", "none"),

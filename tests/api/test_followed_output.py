@@ -18,7 +18,7 @@ from herder.control.kernel.bounds.errors import Overloaded
 from herder.control.kernel.planner import planning_thread
 from herder.control.reads import followed_output
 from herder.control.reads.followed_output import Followers
-from herder.control.reads.jobs import Output
+from herder.control.reads.output import Output
 from herder.model.ids import UserName
 from herder.model.permissions import Principal, Role
 from herder.wire.exchange import Finished, LogChunk

@@ -42,6 +42,10 @@ def open_batch(server: Server) -> int:
     return int(server.http.post("/batches", json={"jobs": [JOB]}).json()["id"])
 
 
+def grouped_batch(server: Server) -> int:
+    return int(server.http.post("/batches", json={"jobs": [{**JOB, "group": "a/b"}]}).json()["id"])
+
+
 def ended_job(server: Server) -> int:
     job = int(server.http.post("/jobs", json=JOB).json()["first_job"])
     server.http.post(f"/jobs/{job}/cancel", json={}).raise_for_status()
@@ -98,6 +102,11 @@ def user(server: Server) -> str:
     return "eve"
 
 
+def secret(server: Server) -> str:
+    server.http.post("/secrets", json={"name": "db", "value": "x"}).raise_for_status()
+    return "db"
+
+
 def token_id(server: Server) -> str:
     return str(server.http.post("/tokens", json={"user": user(server)}).raise_for_status().json()["id"])
 
@@ -143,10 +152,20 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
     ),
     "a commit": ("POST /batches/{batch}/commit", lambda s: (f"/batches/{open_batch(s)}/commit", None)),
     "a cancelled batch": ("POST /batches/{batch}/cancel", lambda s: (f"/batches/{open_batch(s)}/cancel", {})),
+    "a cancelled group": (
+        "POST /batches/{batch}/groups/{path}/cancel",
+        lambda s: (f"/batches/{grouped_batch(s)}/groups/a/b/cancel", {}),
+    ),
     "a cancelled job": (
         "POST /jobs/{job}/cancel",
         lambda s: (f"/jobs/{s.http.post('/jobs', json=JOB).json()['first_job']}/cancel", {}),
     ),
+    "a secret": ("POST /secrets", lambda s: ("/secrets", {"name": "db", "value": "x"})),
+    "a new value of a secret": (
+        "POST /secrets/{secret}",
+        lambda s: (f"/secrets/{secret(s)}", {"value": "y"}),
+    ),
+    "a deleted secret": ("DELETE /secrets/{secret}", lambda s: (f"/secrets/{secret(s)}", None)),
     "a held batch": ("POST /batches/{batch}/hold", lambda s: (f"/batches/{open_batch(s)}/hold", {})),
     "a released batch": ("POST /batches/{batch}/release", lambda s: (held(s, "batches", open_batch(s)), {})),
     "a held job": ("POST /jobs/{job}/hold", lambda s: (f"/jobs/{waiting_job(s)}/hold", {})),

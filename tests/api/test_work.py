@@ -14,9 +14,9 @@ from tests.api.conftest import PlayedWorker, Refusal, Server
 NOOP = {"runtime": "noop"}
 
 
-def batch_of(api: httpx.Client, *jobs: dict[str, Any], commit: bool = True) -> dict[str, Any]:
+def batch_of(api: httpx.Client, *jobs: dict[str, Any], commit: bool = True, **more: Any) -> dict[str, Any]:
     answer = api.post(
-        "/batches", json={"name": "b", "jobs": [{**NOOP, **job} for job in jobs], "commit": commit}
+        "/batches", json={"name": "b", "jobs": [{**NOOP, **job} for job in jobs], "commit": commit, **more}
     )
     assert answer.status_code == 200, answer.text
     return dict(answer.json())

@@ -44,6 +44,7 @@ TINY = Sizes(
     cluster_nodes=20,
     cluster_pods=300,
     cluster_watch_s=2.0,
+    data_mib=8,
 )
 
 

@@ -36,12 +36,12 @@ def test_the_commands_are_those_of_the_specification() -> None:
         "driver list", "driver get", "driver check", "driver freeze", "driver unfreeze", "driver forget",
         "worker list", "worker get", "worker add", "worker cordon", "worker uncordon", "worker drain", "worker extend",
         "worker remove", "worker console", "worker health",
-        "batch submit", "batch list", "batch get", "batch wait", "batch cancel",
+        "batch submit", "batch list", "batch get", "batch wait", "batch cancel", "batch groups",
         "batch hold", "batch release", "batch retry", "batch delete", "batch add", "batch close", "job hold", "job release",
         "callback list", "callback retry", "callback secret",
         "job submit", "job list", "job get", "job logs", "job wait", "job explain", "job cancel", "job retry",
         "plan list", "plan get", "why worker", "why pool", "why job", "why pod",
-        "whoami", "token create", "token list", "token revoke", "user list", "user create", "user set", "user delete",
+        "whoami", *(f"secret {verb}" for verb in ("create", "list", "get", "rotate", "delete")), "token create", "token list", "token revoke", "user list", "user create", "user set", "user delete",
     }  # fmt: skip
 
 

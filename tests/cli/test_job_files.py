@@ -185,3 +185,56 @@ def test_what_is_wrong_with_a_file_of_a_job_is_a_sentence(herder: Herder, tmp_pa
     said = herder("batch", "submit", str(path)).err
     assert "missing: No such file or directory. " in said
     assert ".." not in said
+
+
+def test_data_by_url_is_written_beside_the_files_that_are_sent(
+    api: FakeApi, herder: Herder, tmp_path: Path
+) -> None:
+    (tmp_path / "data.csv").write_text("1,2\n")
+    text = """
+    - command: [x]
+      input: [data.csv, "s3://b/x=data/x", "https://h/a%20b.txt", "gs://b/d/*.txt", "az://c/folder/=in/"]
+      save: ["out/*.txt=s3://b/res/", "log=file:///logs/{job}"]
+      always_copy_output: true
+    """
+    (tmp_path / "jobs.yaml").write_text(text)
+    assert herder("batch", "submit", "jobs.yaml").code == 0
+    (job,) = sent(api)
+    assert job["inputs"] == {"data.csv": "1,2\n"}
+    assert job["data"] == {
+        "inputs": [
+            {"url": "s3://b/x", "path": "data/x"},
+            {"url": "https://h/a%20b.txt", "path": "a b.txt"},
+            {"url": "gs://b/d/*.txt", "path": "./"},
+            {"url": "az://c/folder/", "path": "in/"},
+        ],
+        "outputs": [
+            {"url": "s3://b/res/", "path": "out/*.txt"},
+            {"url": "file:///logs/{job}", "path": "log"},
+        ],
+        "always_copy_output": True,
+    }
+
+
+def test_an_output_without_its_url_is_refused(api: FakeApi, herder: Herder) -> None:
+    done = herder("job", "submit", "--save", "out.txt", "--", "true")
+    assert done.code == Code.USAGE
+    assert "'out.txt' is not an output; write PATH=URL" in done.err
+    assert api.bodies("/api/v1/jobs") == []
+
+
+def test_groups_and_attributes_of_a_file(herder: Herder, api: FakeApi, tmp_path: Path) -> None:
+    (tmp_path / "j.yaml").write_text(
+        "groups: [{path: a, cancel_after_failures: 2}]\n"
+        "attributes: {team: x}\n"
+        "defaults: {group: a, attribute: {lane: '4', run: r}}\n"
+        "jobs: [{command: [b], group: a/b, attribute: {run: s}}, {command: [c]}]\n"
+    )
+    assert herder("batch", "submit", "j.yaml", "--attribute", "when=now").code == 0
+    body = api.bodies("/api/v1/batches")[-1]
+    assert body["attributes"] == {"team": "x", "when": "now"}
+    assert body["groups"] == [{"path": "a", "cancel_after_failures": 2}]
+    assert [(job["group"], job["attributes"]) for job in body["jobs"]] == [
+        ("a/b", {"lane": "4", "run": "s"}),
+        ("a", {"lane": "4", "run": "r"}),
+    ]

@@ -13,6 +13,7 @@ from herder.client.batch import BatchFailedError, Job, ResourceFile, SubmittedBa
 from herder.client.batch.submissions import Submissions
 from tests.acceptance.conftest import Installation
 from tests.client.running import started
+from tests.support.object_server import Web
 
 Connect = Callable[[], HerderClient]
 
@@ -208,8 +209,6 @@ def test_a_file_of_another_job_makes_a_dependency() -> None:
         (lambda batch: batch.new_job().command(["cat", str(batch.new_job().out)]), "as one string"),
         (lambda batch: batch.new_job().depends_on(Batch().new_job()), "another batch"),
         (lambda batch: (job := batch.new_job()).depends_on(job), "depend on itself"),
-        (lambda batch: batch.read_input("gs://bucket/x"), "planned"),
-        (lambda batch: batch.write_output(batch.new_job().x, "s3://bucket/x"), "planned"),
         (lambda batch: batch.new_job().set(memmory=1), "'memmory' is not a field of a job"),
         (lambda batch: Batch(folder="here"), "absolute path"),
     ],
@@ -258,3 +257,55 @@ def test_an_amount_that_cannot_be_read_is_refused_before_anything_is_sent() -> N
     batch.new_job().command("true").cpu("two")
     with pytest.raises(ValueError, match="two"):
         batch.submit()
+
+
+def test_inputs_and_outputs_by_url(new: Callable[..., Batch]) -> None:
+    web = Web()
+    try:
+        web.files["/in/names%20of%20people.txt"] = b"Alice\nBob\n"
+        batch = new()
+        names = batch.read_input(f"{web.url}/in/names%20of%20people.txt")
+        one = batch.new_job(name="one").command(f"sort -r {names} > $PWD/sorted")
+        one.command(f"cp $PWD/sorted {one.ofile}")
+        batch.write_output(one.ofile, f"{web.url}/out/sorted.txt")
+        batch.new_job(name="two").command("test ! -e herder-inputs")
+        run = done(batch)
+        assert web.files["/out/sorted.txt"] == b"Bob\nAlice\n"
+        assert [asked[0] for asked in web.requests] == ["GET", "PUT"]
+        run.remove_files()
+    finally:
+        web.close()
+
+
+def test_urls_that_cannot_be_are_refused_at_once(new: Callable[..., Batch]) -> None:
+    batch = new()
+    with pytest.raises(ValueError, match="is not a URL of data"):
+        batch.read_input("ftp://host/x")
+    with pytest.raises(ValueError, match="names several files"):
+        batch.read_input("s3://data/*.txt")
+    with pytest.raises(ValueError, match="is not a URL of data"):
+        batch.write_output(batch.new_job().ofile, "ftp://host/x")
+
+
+def test_jobs_are_in_groups_with_attributes_and_one_group_is_cancelled(new: Callable[..., Batch]) -> None:
+    batch = new("groups", attributes={"team": "x"})
+    align = batch.group("align", cancel_after_n_failures=5)
+    align.group("one").new_job("quick", attributes={"sample": "17"}).command("true")
+    assert batch.group("align").path == align.path
+    slow = align.group("two").new_job("slow").command("sleep 300")
+    batch.new_job("after").command("true").depends_on(slow)
+    submitted = batch.submit()
+    assert {path: each.jobs for path, each in submitted.groups().items()} == {
+        "align": 2,
+        "align/one": 1,
+        "align/two": 1,
+    }
+    assert [(job.key, job.attributes) for job in submitted.jobs(group="align/one")] == [
+        ("quick", {"sample": "17"})
+    ]
+    submitted.cancel("too slow", group="align/two")
+    view = submitted.wait(60)
+    assert view.counts == {"succeeded": 1, "cancelled": 1, "skipped": 1}
+    assert submitted.groups()["align/two"].state == "cancelled"
+    with pytest.raises(ValueError, match="other settings"):
+        batch.group("align", cancel_after_n_failures=6)

@@ -168,7 +168,7 @@ def test_units_and_defaults_are_those_of_hail() -> None:
         (lambda b: hb.BatchPoolExecutor, "no 'BatchPoolExecutor'. Use herder.Executor"),
         (lambda b: hb.nothing, "no 'nothing'. It has Batch, "),
         (lambda b: b.new_job()["a:b"], "cannot name a file"),
-        (lambda b: b.read_input("gs://bucket/x"), "gs://bucket/x is a URL"),
+        (lambda b: b.read_input("gs://bucket/x/*"), "gs://bucket/x/\\* names several files"),
     ],
 )
 def test_what_has_no_equal_says_what_to_write(wrong: Callable[[hb.Batch], object], says: str) -> None:

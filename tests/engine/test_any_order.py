@@ -12,8 +12,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from herder.engine.attempts import attempt as attempts
 from herder.engine.attempts.attempt import preempt
-from herder.engine.jobs import batch, batch_end, holding, job, retry
+from herder.engine.jobs import batch, batch_end, groups, holding, job, retry
+from herder.engine.jobs.groups import NewGroup
 from herder.engine.jobs.transitions import MOVES
+from herder.engine.memory.groups import Group, Runs
 from herder.engine.memory.invariants import violations
 from herder.engine.memory.state import BatchLife, EngineState, WorkerLife
 from herder.engine.workers import drains
@@ -33,19 +35,27 @@ CLASSES = [
     job_class("cyd", Resources(100, 64, 0), always_run=True, retry=RetryPolicy(retries=1, attempts_max=3)),
 ]
 REASON = Reason(kind=ReasonKind.BY_HAND, text="test", evidence=(("test", 1),))
+#: Empty: no group.
+PATHS = ("", "", "a", "a/b", "a/c", "d")
 pick = st.integers(0, 10**6)
 job_classes = st.sampled_from(CLASSES)
 
-MOVED_BY = (job, batch, batch_end, attempts, holding, retry)
+MOVED_BY = (job, batch, batch_end, attempts, groups, holding, retry)
 LEGAL = {(before, after) for before, after, _ in MOVES}
 _count_move = job.count_move
 
 
 def _legal(
-    state: EngineState, batch: BatchLife | None, old: JobState | None, new: JobState, count: int = 1
+    state: EngineState,
+    batch: BatchLife | None,
+    old: JobState | None,
+    new: JobState,
+    count: int = 1,
+    *,
+    jobs: int | Runs | None,
 ) -> None:
     assert count == 0 or (old, new) in LEGAL, (old, new)
-    _count_move(state, batch, old, new, count)
+    _count_move(state, batch, old, new, count, jobs=jobs)
 
 
 class Engine(RuleBasedStateMachine):
@@ -104,7 +114,34 @@ class Engine(RuleBasedStateMachine):
             above = [*range(before + index)]
             if above and data.draw(st.booleans()):
                 references[index] = data.draw(st.lists(st.sampled_from(above), min_size=1, max_size=3))
-        self.world.add(batch, wanted, references)
+        paths = [path for path in PATHS if path == "" or not self._is_cancelled(batch, path)]
+        of = data.draw(st.lists(st.sampled_from(paths), min_size=len(wanted), max_size=len(wanted)))
+        new = []
+        if "a" not in of and "a" in paths and batch.groups is None and data.draw(st.booleans()):
+            new = [NewGroup(path="a", cancel_after_failures=1)]
+        self.world.add(batch, wanted, references, groups=of, new_groups=new)
+
+    def _is_cancelled(self, batch: BatchLife, path: str) -> bool:
+        """A group, or one above it."""
+        known = {} if batch.groups is None else batch.groups.by_path
+        parts = path.split("/")
+        above = [known.get("/".join(parts[:count])) for count in range(1, len(parts) + 1)]
+        return any(each is not None and each.cancelled for each in above)
+
+    def _groups(self) -> list[tuple[BatchLife, Group]]:
+        return [
+            (batch, group)
+            for batch in self.world.state.batches.values()
+            if batch.groups is not None and not batch.cancelled
+            for group in batch.groups.by_path.values()
+            if not group.cancelled
+        ]
+
+    @precondition(lambda self: self._groups())
+    @rule(which=pick)
+    def cancel_group(self, which: int) -> None:
+        batch, group = self._one(self._groups(), which)
+        self.world.cancel_group(batch, group.path)
 
     @precondition(lambda self: any(each.accepts for each in self._accepting()))
     @rule(which=pick)

@@ -5,6 +5,7 @@
 server are values that a test delivers, loses, repeats or reorders.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -24,7 +25,8 @@ from herder.control.recovery.recover import recover
 from herder.engine.attempts.attempt import ended
 from herder.engine.jobs import holding
 from herder.engine.jobs.batch import add_jobs, close_batch, commit_batch, create_batch, resolve
-from herder.engine.jobs.batch_end import cancel_batch
+from herder.engine.jobs.batch_end import cancel_batch, close_if_done
+from herder.engine.jobs.groups import JobRun, NewGroup, cancel_group, mark_jobs
 from herder.engine.jobs.retry import retry
 from herder.engine.memory.dirty_rows import flush
 from herder.engine.memory.invariants import violations
@@ -269,12 +271,16 @@ class World:
         classes: Sequence[JobClass],
         references: dict[int, Sequence[str | int]] | None = None,
         keys: Sequence[str | None] | None = None,
+        groups: Sequence[str] = (),
+        new_groups: Sequence[NewGroup] = (),
     ) -> list[JobId]:
-        """`references`: by place in this call, keys or positions in the batch."""
+        """`references`: by place in this call, keys or positions in the batch. `groups`: of each job, empty for none."""
         count, names = len(classes), keys or [None] * len(classes)
         places = {key: place for place, key in enumerate(names) if key is not None}
         parents = resolve(batch, self.state.next_job, count, places, references or {})
         ids = [self.class_id(each) for each in classes]
+        runs = [JobRun(place=place, count=1, group=path) for place, path in enumerate(groups) if path]
+        mark_jobs(self.state, self.changes, batch, new_groups, runs)
         first = add_jobs(self.state, self.changes, batch, ids, names, ["{}"] * count, parents, self.now_ms)
         return self._accept(first, count)
 
@@ -286,6 +292,19 @@ class World:
 
     def cancel_batch(self, batch: BatchLife) -> None:
         cancel_batch(self.state, self.changes, batch, self.now_ms, actor="user/ann", why="")
+
+    def cancel_group(self, batch: BatchLife, path: str) -> None:
+        assert batch.groups is not None
+        group = batch.groups.by_path[path]
+        cancel_group(self.state, self.changes, batch, group, self.now_ms, actor="user/ann", why="")
+        close_if_done(self.state, self.changes, batch, self.now_ms)
+
+    def group_counts(self, batch: int, path: str) -> dict[str, int]:
+        """As stored."""
+        g = tables.job_groups.c
+        query = tables.job_groups.select().where(g.batch_id == batch, g.path == path)
+        with self.engine.connect() as connection:
+            return dict(json.loads(connection.execute(query).one().counts))
 
     def cancel_job(self, job: int) -> str:
         row = self.job(job)

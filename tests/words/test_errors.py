@@ -15,7 +15,15 @@ import herder
 from herder.cli.input.job_rows import RowFault
 from herder.model.fleet import driver
 from herder.remote.prometheus import NoValue
-from tests.words import cluster_cases, container_cases, error_cases, python_client_cases, talos_cases
+from tests.words import (
+    cluster_cases,
+    container_cases,
+    data_cases,
+    error_cases,
+    python_client_cases,
+    secret_cases,
+    talos_cases,
+)
 from tests.words.error_cases import Case
 from tests.words.literals import SOURCE, calls, texts
 from tests.words.rules import faults
@@ -26,6 +34,8 @@ CASES = (
     *talos_cases.CASES,
     *python_client_cases.CASES,
     *container_cases.CASES,
+    *data_cases.CASES,
+    *secret_cases.CASES,
 )
 #: Where people may meet errors. The simulator's own are for those who write policies, those of `testing` for those who write tests.
 PACKAGES_LEFT_OUT = ("herder.simulate", "herder.testing")
@@ -33,7 +43,9 @@ PACKAGES_LEFT_OUT = ("herder.simulate", "herder.testing")
 INTERNAL = {
     "herder.server.http_protocol._BoundBroken",
     "herder.agent.containers.engine.EngineDown",
+    "herder.agent.data.transfers.Stopped",
     "herder.agent.containers.engine.EngineRefused",
+    "herder.secrets.sealing.SealError",
     "herder.settings.syntax.json_text._Twice",
     "herder.settings.syntax.json_text._NoNumber",
     "herder.store.opening.file.InUse",

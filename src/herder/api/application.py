@@ -11,7 +11,18 @@ from herder.api.http.hot_routes import HotRoutes
 from herder.api.http.openapi import document
 from herder.api.http.replies import problem, reply
 from herder.api.http.route_table import RouteTable
-from herder.api.routes import bootstraps, callbacks, clusters, drivers, events, fleet, people, work, worker
+from herder.api.routes import (
+    bootstraps,
+    callbacks,
+    clusters,
+    drivers,
+    events,
+    fleet,
+    people,
+    secrets,
+    work,
+    worker,
+)
 from herder.control.commands import Commands
 from herder.control.kernel.bounds.errors import NotKnown, NotReady, Refused
 from herder.control.kernel.core import Core
@@ -28,6 +39,7 @@ def front_of(core: Core) -> RouteTable:
     callbacks.add(front)
     fleet.add(front)
     people.add(front)
+    secrets.add(front)
     drivers.add(front)
     clusters.add(front)
     bootstraps.add(front)
@@ -46,7 +58,13 @@ def application(core: Core, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
     app = FastAPI(title="Herder", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     worker_routes = worker.routes(core, PREFIX)
     app.router.routes.extend(
-        [*worker_routes, worker.inputs_route(core, PREFIX), worker.join_route(core, PREFIX)]
+        [
+            *worker_routes,
+            worker.inputs_route(core, PREFIX),
+            worker.data_route(core, PREFIX),
+            worker.secrets_route(core, PREFIX),
+            worker.join_route(core, PREFIX),
+        ]
     )
     front = front_of(core)
     front.mount(app, PREFIX)

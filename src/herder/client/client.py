@@ -12,6 +12,7 @@ from herder.client.events import Events
 from herder.client.fleet import Plans, Pools, Workers, segment
 from herder.client.http_library import httpx
 from herder.client.pages import whole
+from herder.client.secrets import Secrets
 from herder.client.transport import RETRIES, TIMEOUT_S, Transport
 from herder.client.work import Batches, Jobs
 from herder.wire.people import (
@@ -52,6 +53,7 @@ class HerderClient:
         self.drivers = Drivers(self.http)
         self.clusters, self.bootstraps = Clusters(self.http), Bootstraps(self.http)
         self.events = Events(self.http)
+        self.secrets = Secrets(self.http)
 
     def __repr__(self) -> str:
         return f"HerderClient({self.http.url!r})"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import TypeVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -19,6 +20,8 @@ from herder.wire.work import (
     BatchView,
     EndedJob,
     EndedJobs,
+    GroupCreate,
+    GroupView,
     JobDetail,
     JobsAdd,
     JobsAdded,
@@ -48,9 +51,12 @@ class Batches:
     def create(self, batch: BatchCreate) -> BatchView:
         return self._http.write("POST", "/batches", BatchView, batch)
 
-    def add_jobs(self, batch: int, jobs: Sequence[JobSubmission]) -> JobsAdded:
-        """Up to `BUNCH_MAX` jobs to a batch that accepts jobs."""
-        return self._http.write("POST", f"/batches/{batch}/jobs", JobsAdded, JobsAdd(jobs=list(jobs)))
+    def add_jobs(
+        self, batch: int, jobs: Sequence[JobSubmission], groups: Sequence[GroupCreate] = ()
+    ) -> JobsAdded:
+        """Up to `BUNCH_MAX` jobs to a batch that accepts jobs. `groups`: new ones that have settings."""
+        body = JobsAdd(jobs=[*jobs], groups=[*groups])
+        return self._http.write("POST", f"/batches/{batch}/jobs", JobsAdded, body)
 
     def commit(self, batch: int) -> BatchView:
         return self._http.write("POST", f"/batches/{batch}/commit", BatchView)
@@ -107,6 +113,19 @@ class Batches:
     def cancel(self, batch: int, message: str = "", *, dry_run: bool = False) -> Result:
         path = f"/batches/{batch}/cancel"
         return self._http.write("POST", path, Result, message_body(message), DRY_RUN if dry_run else None)
+
+    def groups(self, batch: int) -> Iterator[GroupView]:
+        """Each after the one above it."""
+        return pages(self._http, f"/batches/{batch}/groups", GroupView)
+
+    def group(self, batch: int, path: str) -> GroupView:
+        return self._http.get(f"/batches/{batch}/groups/{quote(path)}", GroupView)
+
+    def cancel_group(self, batch: int, path: str, message: str = "", *, dry_run: bool = False) -> Result:
+        """With the groups below it."""
+        query = DRY_RUN if dry_run else None
+        where = f"/batches/{batch}/groups/{quote(path)}/cancel"
+        return self._http.write("POST", where, Result, message_body(message), query)
 
     def close(self, batch: int) -> Result:
         """No job can be added from now on; it ends when its jobs have ended."""
@@ -172,10 +191,12 @@ class Jobs:
         user: str | None = None,
         pool: str | None = None,
         name: str | None = None,
+        group: str | None = None,
         limit: int | None = None,
     ) -> Iterator[JobView]:
-        """`search`: such as `state:failed duration>5m`."""
+        """`search`: such as `state:failed duration>5m`. `group`: of the batch, with those below it."""
         query = {"q": search, "batch": batch, "state": state, "user": user, "pool": pool, "name": name}
+        query["group"] = group
         return pages(self._http, "/jobs", JobView, query, limit=limit)
 
     def cancel(self, job: int, message: str = "", *, dry_run: bool = False) -> Result:

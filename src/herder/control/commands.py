@@ -4,15 +4,16 @@ Each method takes who asks, checks access inside, fills `changes` and answers; i
 it replies. Those that are `async` look something up or commit by themselves. No face looks past it into `Core`.
 """
 
-from herder.control.access import sessions, users
+from herder.control.access import secrets, sessions, users
 from herder.control.access.access_check import OF_KIND, check
 from herder.control.drivers import driver_actions, sweep_decisions
-from herder.control.jobs import callbacks, cancellation, deleting, holding, retrying, submission
+from herder.control.jobs import callbacks, cancellation, deleting, groups, holding, retrying, submission
 from herder.control.jobs.resubmission import submission_of
 from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import derived_token
 from herder.control.pools import pool_actions
-from herder.control.reads.jobs import batch_view, effective_state, job_row
+from herder.control.reads.jobs import batch_view, effective_state, job_row, job_with_marks
+from herder.control.reads.marks import NO_MARK
 from herder.control.workers import joining, worker_actions
 from herder.engine.jobs.batch_end import cancel_batch
 from herder.engine.memory.state import BatchLife
@@ -31,6 +32,7 @@ from herder.wire.people import (
     UserView,
 )
 from herder.wire.resources import ApplyAnswer, ApplyRequest, Result, ScaleAnswer, ScaleRequest, WorkerAction
+from herder.wire.secrets import SecretCreate, SecretValue, SecretView
 from herder.wire.work import BatchCreate, JobsAdd, JobsAdded, JobSubmission
 
 #: What can be done to a worker.
@@ -70,6 +72,10 @@ class Commands:
         """What a form carries so that no other site can send it: made from a cookie that only this browser holds."""
         return derived_token(self._core.settings.secret, f"form/{cookie}")
 
+    def fingerprint_secret(self) -> str:
+        """With which fingerprints of confidential requests are made: what is stored of a request must not help to guess its body."""
+        return derived_token(self._core.settings.secret, "fingerprint")
+
     # --- people
 
     def create_user(self, who: Principal, body: UserCreate, changes: Changes, now_ms: int) -> UserView:
@@ -82,6 +88,8 @@ class Commands:
         self, who: Principal, name: str, changes: Changes, now_ms: int, *, cancel_jobs: bool, dry_run: bool
     ) -> Result:
         done = users.delete_user(self._core, who, name, changes, now_ms, dry_run=dry_run)
+        if not dry_run:
+            secrets.delete_all_of(self._core, name, changes, now_ms, who.actor)
         if not cancel_jobs:
             return done
         core = self._core
@@ -125,6 +133,36 @@ class Commands:
     def revoke_token(self, who: Principal, token: str, changes: Changes, now_ms: int) -> Result:
         return users.revoke_token(self._core, who, token, changes, now_ms)
 
+    def create_secret(self, who: Principal, body: SecretCreate, changes: Changes, now_ms: int) -> SecretView:
+        return secrets.create(self._core, who, body, changes, now_ms)
+
+    def set_secret(
+        self,
+        who: Principal,
+        name: str,
+        body: SecretValue,
+        changes: Changes,
+        now_ms: int,
+        *,
+        project: str | None,
+    ) -> SecretView:
+        key = secrets.key_of(who, name, project=project, user=None)
+        return secrets.set_value(self._core, who, key, body, changes, now_ms)
+
+    def delete_secret(
+        self,
+        who: Principal,
+        name: str,
+        changes: Changes,
+        now_ms: int,
+        *,
+        project: str | None,
+        user: str | None,
+        dry_run: bool,
+    ) -> Result:
+        key = secrets.key_of(who, name, project=project, user=user)
+        return secrets.delete(self._core, who, key, changes, now_ms, dry_run=dry_run)
+
     # --- work
 
     def create_batch(self, who: Principal, body: BatchCreate, changes: Changes, now_ms: int) -> BatchLife:
@@ -137,7 +175,7 @@ class Commands:
             await batch_view(self._core, who, batch)
 
     def add_jobs(self, who: Principal, batch: int, body: JobsAdd, changes: Changes, now_ms: int) -> JobsAdded:
-        return submission.add(self._core, who, batch, body.jobs, changes, now_ms)
+        return submission.add(self._core, who, batch, body, changes, now_ms)
 
     def commit_batch(self, who: Principal, batch: int, changes: Changes, now_ms: int) -> BatchLife:
         return submission.commit(self._core, who, batch, changes, now_ms)
@@ -152,12 +190,26 @@ class Commands:
         text = submission.cancel(self._core, who, batch, changes, now_ms, message=message, dry_run=dry_run)
         return Result(object=f"batch/{batch}", text=text, dry_run=dry_run)
 
+    def cancel_group(
+        self,
+        who: Principal,
+        batch: int,
+        path: str,
+        changes: Changes,
+        now_ms: int,
+        *,
+        message: str,
+        dry_run: bool,
+    ) -> Result:
+        text = groups.cancel(self._core, who, batch, path, changes, now_ms, message=message, dry_run=dry_run)
+        return Result(object=f"batch/{batch}", text=text, dry_run=dry_run)
+
     def try_batch(self, who: Principal, body: BatchCreate) -> Result:
         """The dry run of `create_batch`: the same refusals, and nothing is kept. So are the two below."""
         return submission.try_create(self._core, who, body)
 
     def try_jobs(self, who: Principal, batch: int, body: JobsAdd) -> Result:
-        return submission.try_add(self._core, who, batch, body.jobs)
+        return submission.try_add(self._core, who, batch, body)
 
     def try_job(self, who: Principal, body: JobSubmission) -> Result:
         return submission.try_submit(self._core, who, body)
@@ -168,9 +220,11 @@ class Commands:
     async def job_again(self, who: Principal, job: int) -> JobSubmission:
         """One that has ended, to be submitted again. Raises Refused."""
         check(who, Action.CREATE, OF_KIND[Kind.JOB])
-        row = await job_row(self._core, who, job)
+        row, marks = await job_with_marks(self._core, who, job)
         check(who, Action.CHANGE, submission.job_thing(row.id, row.user, row.project))
-        return submission_of(self._core, row, effective_state(self._core, row))
+        again = submission_of(self._core, row, effective_state(self._core, row))
+        again.attributes = marks.get(row.range, NO_MARK).attributes
+        return again
 
     async def find_job(self, who: Principal, job: int) -> tuple[JobId, ClassId, BatchId | None]:
         """Before a job is cancelled: its class and batch, which never change. Raises NotKnown."""

@@ -75,6 +75,8 @@ class Kind(StrEnum):
     EVENT = "event"
     USER = "user"
     TOKEN = "token"
+    SECRET = "secret"
+    """Nobody reads its value; to see it is to see that it exists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +126,10 @@ LEAST: Mapping[tuple[Action, Kind], Role] = MappingProxyType(
         (Action.SEE, Kind.TOKEN): Role.VIEWER,
         (Action.CREATE, Kind.TOKEN): Role.VIEWER,
         (Action.REMOVE, Kind.TOKEN): Role.VIEWER,
+        (Action.SEE, Kind.SECRET): Role.VIEWER,
+        (Action.CREATE, Kind.SECRET): Role.USER,
+        (Action.CHANGE, Kind.SECRET): Role.USER,
+        (Action.REMOVE, Kind.SECRET): Role.USER,
     }
 )
 #: From this role on one sees, and may change, what belongs to others.
@@ -134,6 +140,7 @@ _OF_OTHERS: Mapping[Kind, Role] = MappingProxyType(
         Kind.EVENT: Role.OPERATOR,
         Kind.USER: Role.OPERATOR,
         Kind.TOKEN: Role.ADMINISTRATOR,
+        Kind.SECRET: Role.ADMINISTRATOR,
     }
 )
 _WORK = (Kind.JOB, Kind.BATCH)
@@ -176,6 +183,8 @@ def _of_owner(who: Principal, action: Action, thing: Thing) -> Verdict:
         return Verdict.REFUSED if action is Action.CREATE else Verdict.UNKNOWN
     if thing.kind in _WORK and action is Action.CHANGE and not _may_change(who, thing):
         return Verdict.REFUSED
+    if thing.kind is Kind.SECRET and not _may_keep(who, action, thing):
+        return Verdict.REFUSED
     return Verdict.ALLOWED
 
 
@@ -198,3 +207,12 @@ def _may_submit(who: Principal, thing: Thing) -> bool:
     if not thing.members_only or who.role >= _OF_OTHERS[thing.kind]:
         return True
     return who.projects.get(thing.project, Role.VIEWER) >= Role.USER
+
+
+def _may_keep(who: Principal, action: Action, thing: Thing) -> bool:
+    """A secret: its owner and members of its project with the role user set and use it; administrators can only remove it."""
+    if action is Action.SEE or who.user == thing.owner:
+        return True
+    if action is Action.REMOVE and who.role >= _OF_OTHERS[Kind.SECRET]:
+        return True
+    return bool(thing.project) and who.projects.get(thing.project, Role.VIEWER) >= Role.USER

@@ -22,6 +22,8 @@ from herder.control.kernel.clock import now_ms
 from herder.control.kernel.secret_tokens import new_salt
 from herder.model.values.phrases import clause, counted
 from herder.model.values.times import iso
+from herder.secrets.key_file import KEY_FILE
+from herder.server.admin_secrets import rotate_secrets_key
 from herder.server.admin_sweep import sweep
 from herder.server.data_options import DataDir, Store
 
@@ -68,6 +70,9 @@ def build() -> typer.Typer:
     command(admin, "restore", example=_RESTORE_EXAMPLE)(restore)
     command(admin, "mark-restored", example=_MARK_EXAMPLE)(mark_restored)
     command(admin, "sweep", example=_SWEEP_EXAMPLE)(sweep)
+    command(admin, "rotate-secrets-key", example="herder admin rotate-secrets-key --forget-old")(
+        rotate_secrets_key
+    )
     return admin
 
 
@@ -116,7 +121,7 @@ def backup(ctx: typer.Context, file: File, data_dir: DataDir = None, store: Stor
     """Write a backup of the store to a new file, also while the server runs.
 
     The backup is one moment of the store. It is checked before the command ends, only its owner can read it, and an existing file is never
-    overwritten. Keep secret.key of the data folder and herder.yaml too: they are not in the backup.
+    overwritten. Keep secret.key and secrets.key of the data folder and herder.yaml too: they are not in the backup.
     """
     from herder.server.place import SECRET
     from herder.store.backup.taking import take_backup
@@ -127,7 +132,7 @@ def backup(ctx: typer.Context, file: File, data_dir: DataDir = None, store: Stor
         path = _sqlite_store(folder, store, must_exist=True)
         with _telling(say, "Backup") as tell:
             found = take_backup(path, file.expanduser(), now_ms(), tell)
-    secret = folder / SECRET
+    keys = (folder / SECRET, folder / KEY_FILE)
     view = BackupView(
         file=str(file),
         bytes=found.bytes,
@@ -135,11 +140,11 @@ def backup(ctx: typer.Context, file: File, data_dir: DataDir = None, store: Stor
         jobs=found.jobs,
         unended_jobs=found.unended_jobs,
         workers=found.workers,
-        keep_also=[str(secret)] if secret.exists() else [],
+        keep_also=[str(each) for each in keys if each.exists()],
     )
     jobs = f"{counted(found.jobs, 'job')}, {found.unended_jobs:,} of them not ended, and {counted(found.workers, 'worker')}"
     say.done(f"Backup {file} was written and checked: {found.bytes:,} bytes with {jobs}.", view, str(file))
-    say.say(f"Keep {secret} and herder.yaml too; they are not in the backup.")
+    say.say(f"Keep {keys[0]} and herder.yaml too, and {keys[1]} apart from them; they are not in the backup.")
 
 
 def restore(
@@ -231,6 +236,10 @@ def _tell_restored(say: Session, file: Path, folder: Path, done: "Restored") -> 
         say.say(
             f"{folder / SECRET} is missing: copy it here before the server starts, or workers that were created after the backup "
             "cannot be adopted."
+        )
+    if not (folder / KEY_FILE).exists():
+        say.say(
+            f"{folder / KEY_FILE} is missing: without it, secrets cannot be used until they are set again."
         )
     say.say("Start the server, then run: herder admin sweep")
 

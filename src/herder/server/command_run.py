@@ -10,6 +10,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,6 +108,8 @@ def options_of(
     tls_key: Path | None,
     insecure: bool,
     public_url: str | None,
+    *,
+    secrets_key_file: Path | None = None,
 ) -> ServerOptions:
     """Flags win over the file, the file over the defaults."""
     settings = _read(config) if config else Settings()
@@ -116,12 +119,10 @@ def options_of(
     if not any(driver.name == "local" for driver in drivers):
         drivers = (*drivers, DriverSettings(name="local", kind="local"))
     shared = sharing_to_plain(settings.sharing)
-
-    def again() -> ServerOptions:
-        return options_of(data_dir, config, host, port, store, tls_cert, tls_key, insecure, public_url)
+    flags = (data_dir, config, host, port, store, tls_cert, tls_key, insecure, public_url)
 
     return ServerOptions(
-        again=again if config else None,
+        again=partial(options_of, *flags, secrets_key_file=secrets_key_file) if config else None,
         data_dir=folder,
         host=host or said.host,
         port=port if port is not None else said.port,
@@ -130,12 +131,14 @@ def options_of(
         tls_cert=tls_cert,
         tls_key=tls_key,
         insecure=insecure,
+        secrets_key_file=secrets_key_file,
         resources=settings.resources,
         pools=settings.pools or None,
         users=settings.users,
         sharing={section: shared[section] for section in settings.sharing_sections},
         drivers=drivers,
         metric_sources=settings.metric_sources,
+        object_stores=settings.object_stores,
         clusters=settings.clusters,
         bootstraps=settings.bootstraps,
         queued_jobs_per_user=said.queued_jobs_per_user,

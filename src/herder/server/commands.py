@@ -10,7 +10,7 @@ from herder.cli.shell.commands import command
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.model.values.phrases import clause
 from herder.server import admin
-from herder.server.data_options import DataDir, Store
+from herder.server.data_options import DataDir, SecretsKeyFile, Store
 
 if TYPE_CHECKING:
     from herder.agent.environment.settings import AgentSettings
@@ -57,6 +57,8 @@ def up(
     tls_key: TlsKey = None,
     insecure: Insecure = False,
     public_url: PublicUrl = None,
+    *,
+    secrets_key_file: SecretsKeyFile = None,
 ) -> None:
     """Run a server on this machine, with workers as local processes.
 
@@ -66,7 +68,18 @@ def up(
     from herder.cli.shell.machine import this_machine
     from herder.server.command_run import options_of, run_here
 
-    options = options_of(data_dir, config, host, port, store, tls_cert, tls_key, insecure, public_url)
+    options = options_of(
+        data_dir,
+        config,
+        host,
+        port,
+        store,
+        tls_cert,
+        tls_key,
+        insecure,
+        public_url,
+        secrets_key_file=secrets_key_file,
+    )
     run_here(options, this_machine())
 
 
@@ -80,6 +93,8 @@ def server(
     tls_key: TlsKey = None,
     insecure: Insecure = False,
     public_url: PublicUrl = None,
+    *,
+    secrets_key_file: SecretsKeyFile = None,
 ) -> None:
     """Run a server for workers on other machines.
 
@@ -88,7 +103,19 @@ def server(
     """
     from herder.server.command_run import options_of, run_told
 
-    run_told(options_of(data_dir, config, host, port, store, tls_cert, tls_key, insecure, public_url))
+    options = options_of(
+        data_dir,
+        config,
+        host,
+        port,
+        store,
+        tls_cert,
+        tls_key,
+        insecure,
+        public_url,
+        secrets_key_file=secrets_key_file,
+    )
+    run_told(options)
 
 
 def agent(

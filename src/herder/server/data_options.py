@@ -18,3 +18,12 @@ Store = Annotated[
         help="Database URL (default: SQLite in the data folder).",
     ),
 ]
+SecretsKeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--secrets-key-file",
+        metavar="FILE",
+        envvar="HERDER_SECRETS_KEY_FILE",
+        help="Keys of secrets (default: secrets.key in the data folder).",
+    ),
+]

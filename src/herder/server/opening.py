@@ -39,6 +39,7 @@ from herder.model.stored.changes import Changes
 from herder.model.stored.records import MetaRecord
 from herder.model.values.addresses import shown_address
 from herder.model.values.phrases import agree, clause, counted
+from herder.secrets.sealing import KeyRing
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
 from herder.server.place import Place, secret_file
 from herder.server.store_mark import compare
@@ -151,8 +152,11 @@ def _taken_over(
     return leader, found, known, never_had_pools
 
 
-def core_settings(options: ServerOptions, installation: str, secret: str, url: str) -> CoreSettings:
+def core_settings(
+    options: ServerOptions, installation: str, secret: str, url: str, keys: KeyRing | None = None
+) -> CoreSettings:
     return CoreSettings(
+        secret_keys=keys,
         server_url=options.public_url or url,
         installation=installation,
         secret=secret,
@@ -160,6 +164,7 @@ def core_settings(options: ServerOptions, installation: str, secret: str, url: s
         sweep_period_s=options.sweep_period_s,
         self_delete_after_s=options.self_delete_after_s,
         metric_sources=options.metric_sources,
+        object_stores=options.object_stores,
         stale_after_s={each.name: each.stale_after_s for each in options.clusters},
         queued_jobs_per_user=options.queued_jobs_per_user or QUEUED_JOBS_PER_USER,
         queued_bytes_per_user=options.queued_bytes_per_user or QUEUED_BYTES_PER_USER,

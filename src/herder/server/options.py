@@ -12,6 +12,7 @@ from herder.model.fleet.pool import PoolSpec
 from herder.model.values.resources import PLAIN, Dimensions
 from herder.model.work.callbacks import CallbackRules
 from herder.server.connections import HttpLimits
+from herder.settings.sections.object_stores import ObjectStore
 from herder.settings.sections.server import DEFAULT_PORT, DriverSettings, MetricSource, UserSettings
 from herder.settings.sections.upkeep import RetentionSettings, SweepSettings
 
@@ -40,6 +41,8 @@ class ServerOptions:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     insecure: bool = False
+    secrets_key_file: Path | None = None
+    """The keys of secrets of users and projects; None: `secrets.key` in the data folder."""
     resources: Dimensions = PLAIN
     """Which there are, beyond those of every server."""
     pools: tuple[PoolSpec, ...] | None = None
@@ -52,6 +55,7 @@ class ServerOptions:
         default_factory=lambda: (DriverSettings(name="local", kind="local"),)
     )
     metric_sources: tuple[MetricSource, ...] = ()
+    object_stores: tuple[ObjectStore, ...] = ()
     clusters: tuple[ClusterSettings, ...] = ()
     bootstraps: tuple[BootstrapSettings, ...] = ()
     queued_jobs_per_user: int | None = None

@@ -16,6 +16,8 @@ from sqlalchemy.exc import DBAPIError
 
 from herder.control.kernel.secret_tokens import hash_token, new_token
 from herder.model.values.addresses import shown_address
+from herder.secrets.key_file import KEY_FILE, KeyFileError, read_keys, read_or_make
+from herder.secrets.sealing import KeyRing
 from herder.server.options import ServerOptions, StartError
 from herder.store.opening.database import (
     FileLock,
@@ -30,6 +32,7 @@ from herder.store.opening.database import (
 )
 from herder.store.opening.file import StoreFile
 from herder.store.opening.lease import APPLICATION
+from herder.store.rows.secrets_table import secrets
 from herder.store.rows.tables import meta
 
 log = logging.getLogger(__name__)
@@ -37,6 +40,8 @@ log = logging.getLogger(__name__)
 SECRET = "secret.key"
 #: The key of `meta` under which the secret's fingerprint is kept, on PostgreSQL.
 FINGERPRINT = "secret"
+#: And under which the id of the current key of secrets is kept.
+KEY_ID = "secrets_key"
 _FIRST_FINGERPRINT = text("INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO NOTHING")
 
 
@@ -50,6 +55,8 @@ class Place:
     sockets: Sockets | None
     """Of a PostgreSQL store, which other servers may open, too."""
     secret: str
+    secret_keys: KeyRing | None
+    """What secrets of users and projects are encrypted with; None: this server lacks the key that the others have."""
     instance: str
     """Of this run of the process, as the sessions of the database are named."""
 
@@ -71,9 +78,12 @@ def open_place(options: ServerOptions, stack: ExitStack) -> Place:
         else:
             migrate(database)
             secret = secret_file(folder / SECRET)
+        keys = secret_keys(options.secrets_key_file or folder / KEY_FILE, database, shared=shared)
     except StoreError as error:
         raise StartError(str(error), error.hint) from None
-    return Place(database=database, file=file, sockets=sockets, secret=secret, instance=instance)
+    return Place(
+        database=database, file=file, sockets=sockets, secret=secret, secret_keys=keys, instance=instance
+    )
 
 
 def server_identity(folder: Path) -> str:
@@ -110,6 +120,43 @@ def shared_secret(path: Path, database: Engine) -> str:
             f"Copy {SECRET} of the data folder of another of its servers to {path}, with mode 0600.",
         )
     return secret
+
+
+def secret_keys(path: Path, database: Engine, *, shared: bool) -> KeyRing | None:
+    """The keys of the secrets of users and projects. Of several servers all need the current one, which the store knows by its id: a
+    server that lacks it starts only while there are no secrets, and then keeps none (None). Raises StartError and StoreError."""
+    try:
+        if not shared:
+            return read_or_make(path)
+        with database.begin() as connection:
+            query = select(meta.c.value).where(meta.c.key == KEY_ID)
+            known = connection.execute(query).scalar()
+            if known is None:
+                connection.execute(
+                    _FIRST_FINGERPRINT, {"key": KEY_ID, "value": read_or_make(path).current.id}
+                )
+                known = str(connection.execute(query).scalar_one())
+            ring = read_keys(path) if path.exists() else None
+            used = connection.execute(select(secrets.c.name).where(secrets.c.sealed != "").limit(1)).first()
+    except KeyFileError as error:
+        raise StartError(str(error), error.hint) from None
+    except DBAPIError as error:
+        raise unusable(database, error) from None
+    if ring is not None and ring.has(known):
+        return ring
+    lacks = _lacks_key(path, database, known)
+    if used is not None:
+        raise lacks
+    log.warning("%s No user can create secrets at this server. %s", lacks, lacks.hint)
+    return None
+
+
+def _lacks_key(path: Path, database: Engine, known: str) -> StartError:
+    return StartError(
+        f"This server does not have the key {known} of the secrets in {_named(database)}.",
+        f"Copy {KEY_FILE} of the data folder of another of its servers to {path}, with mode 0600. If the key is lost, run "
+        "`herder admin rotate-secrets-key --drop-unreadable`; the secrets must then be set again.",
+    )
 
 
 def _named(database: Engine) -> str:

@@ -135,7 +135,7 @@ async def _lead(seat: Seat, started: Callable[[Running], None] | None, term: Ter
     server = HttpServer(options, seat.listener.dup(), term.before)
     holds = None if term.candidate is None else term.candidate.holds
     core = Core(
-        settings=core_settings(options, opened.installation, place.secret, seat.url),
+        settings=core_settings(options, opened.installation, place.secret, seat.url, place.secret_keys),
         state=opened.state,
         ledger=opened.ledger,
         store=SqlStore(place.database, server.fatal, opened.leader, place.file, holds),

@@ -15,6 +15,8 @@ from herder.settings.sections.clusters import CLUSTER_FIELDS
 from herder.settings.sections.clusters import SECTION as CLUSTERS
 from herder.settings.sections.creations import DRIVER_FIELDS
 from herder.settings.sections.fields import Field
+from herder.settings.sections.object_stores import SECTION as OBJECT_STORES
+from herder.settings.sections.object_stores import object_store_schema
 from herder.settings.sections.pool_fields import POOL_FIELDS
 from herder.settings.sections.presets import PRESETS
 from herder.settings.sections.server import CONNECTION_KEYS
@@ -72,6 +74,7 @@ def json_schema() -> dict[str, Any]:
             "metric_sources": _named(_source()),
             CLUSTERS: _named(_object(_properties(CLUSTER_FIELDS))),
             BOOTSTRAPS: _named(bootstrap_schema()),
+            OBJECT_STORES: _named(object_store_schema()),
         },
         "$defs": {
             "pool": _pool(),

@@ -15,6 +15,7 @@ from herder.model.values.resources import PLAIN, Dimensions
 from herder.model.work.callbacks import CallbackRules
 from herder.settings.sections import bootstraps as bootstraps_section
 from herder.settings.sections import clusters as clusters_section
+from herder.settings.sections import object_stores as object_stores_section
 from herder.settings.sections.bounds import faults_of
 from herder.settings.sections.callbacks import CALLBACKS, read_callbacks
 from herder.settings.sections.pools import read_pool, read_template
@@ -58,6 +59,7 @@ TOP_KEYS = (
     "metric_sources",
     clusters_section.SECTION,
     bootstraps_section.SECTION,
+    object_stores_section.SECTION,
     "server",
     SWEEP,
     RETENTION,
@@ -85,6 +87,7 @@ class Settings:
     metric_sources: tuple[MetricSource, ...] = ()
     clusters: tuple[ClusterSettings, ...] = ()
     bootstraps: tuple[BootstrapSettings, ...] = ()
+    object_stores: tuple[object_stores_section.ObjectStore, ...] = ()
     server: ServerSettings = field(default_factory=ServerSettings)
     sweep: SweepSettings = field(default_factory=SweepSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
@@ -181,6 +184,10 @@ def _assemble(found: Reading, sections: Mapping[str, list[Value]], files: list[s
         bootstraps=tuple(
             bootstraps_section.read_bootstrap(found, entry, table)
             for entry, table in rows[bootstraps_section.SECTION]
+        ),
+        object_stores=tuple(
+            object_stores_section.read_object_store(found, entry, table)
+            for entry, table in rows[object_stores_section.SECTION]
         ),
         server=read_server(found, server) if server is not None else ServerSettings(),
         sweep=read_sweep(found, singles[SWEEP]),

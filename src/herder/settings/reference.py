@@ -14,6 +14,7 @@ from herder.settings.sections.callbacks import CALLBACK_FIELDS
 from herder.settings.sections.clusters import CLUSTER_FIELDS
 from herder.settings.sections.creations import DRIVER_FIELDS
 from herder.settings.sections.fields import Field
+from herder.settings.sections.object_stores import documented
 from herder.settings.sections.pool_fields import POOL_FIELDS
 from herder.settings.sections.pools import template_to_plain
 from herder.settings.sections.presets import PRESETS, TEMPLATES
@@ -52,6 +53,9 @@ def reference() -> str:
         "## Each of `bootstraps:`",
         "What makes machines join. Read when the server starts; a pool whose workers are nodes names it with `bootstrap`. `kind` is which kind "
         "it is (default: its name); the settings of the kind are written beside it. They name the files in which secrets are.",
+        "## Each of `object_stores:`",
+        "For which URLs of inputs and outputs the server signs. Read when the server starts; [data of jobs](../how-to/data.md) shows how to use it.",
+        _rows(["setting", "meaning"], [[f"`{key}`", doc] for key, doc in documented().items()]),
         "## A template",
         _table(TEMPLATE_FIELDS, lambda field: ""),
         "## How the fleet is shared",

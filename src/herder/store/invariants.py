@@ -5,7 +5,7 @@ One snapshot, read only. The same for the engine's memory stands in `engine/memo
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from sqlalchemy import Connection, Row, func, select
 
@@ -13,6 +13,7 @@ from herder.ledger.costs import cost
 from herder.model.fleet.worker import WorkerState
 from herder.model.values.resources import stored_amounts
 from herder.model.work.job import AttemptState, JobState
+from herder.store.group_invariants import group_violations, jobs_of_groups
 from herder.store.rows import tables as t
 from herder.store.rows.usage_rows import ended_attempts, ended_worker_cost
 from herder.store.writing.retention import (
@@ -28,14 +29,17 @@ from herder.store.writing.retention import (
 NAMED = 20
 
 
-def violations(connection: Connection) -> list[str]:
-    """Every broken rule as a sentence; empty when all is well. `connection` is fresh: no statement was run on it yet."""
+def violations(connection: Connection, *, groups: bool = True) -> list[str]:
+    """Every broken rule as a sentence; empty when all is well. `connection` is fresh: no statement was run on it yet. `groups`: with those of
+    job groups."""
     # Without a word, each query would see the rows of another moment, and a busy server would look broken.
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     else:
         connection.exec_driver_sql("BEGIN")
+    checks: tuple[Callable[[Connection], Iterator[str]], ...]
     checks = (_attempts, _jobs_and_attempts, _workers, _batches, _usage, _observations, _totals)
+    checks += (group_violations,) if groups else ()
     return [sentence for check in checks for sentence in check(connection)]
 
 
@@ -127,10 +131,14 @@ def _batches(connection: Connection) -> Iterator[str]:
     for usage in ended_attempts(connection, j.batch_id.is_not(None)):
         costs[usage.batch or 0] += cost(usage)
     before_ms = forgotten_before_ms(connection)
+    groups = jobs_of_groups(connection)
     for batch in connection.execute(select(t.batches)):
         if batch.state == DELETED or (batch.ended_at_ms is not None and batch.ended_at_ms < before_ms):
             continue  # its jobs are being forgotten
         found = rows.get(batch.id, Counter())
+        for label, count in groups.unmarked.get(batch.id, {}).items():
+            found[label] -= count
+            found["cancelled"] += count
         told = "pending" if batch.state == "open" else "held" if batch.hold else "ready"
         found[told] = found.pop("ready", 0) + found[told]  # the rows say ready
         said = Counter(json.loads(batch.counts))
@@ -204,7 +212,7 @@ def _totals(connection: Connection) -> Iterator[str]:
 
 
 def _unmarked(connection: Connection) -> int:
-    """Jobs of cancelled batches whose rows do not say so yet."""
+    """Jobs of cancelled batches and groups whose rows do not say so yet."""
     j, b = t.jobs.c, t.batches.c
     over = (b.state == "cancelled") | b.ended_at_ms.is_not(None)
     live = b.ended_at_ms.is_(None)
@@ -215,8 +223,11 @@ def _unmarked(connection: Connection) -> int:
         .where(j.state.in_([JobState.PENDING, JobState.BLOCKED, JobState.READY, JobState.HELD]), over)
         .group_by(t.job_classes.c.id, t.job_classes.c.spec, live)
     )
-    return sum(
+    of_batches: int = sum(
         count
         for spec, still_live, count in connection.execute(query)
         if not (still_live and json.loads(spec).get("always_run", False))
     )
+    groups = jobs_of_groups(connection)
+    going_on = connection.execute(select(b.id).where(b.id.in_(list(groups.unmarked)), ~over)).scalars()
+    return of_batches + sum(map(groups.unmarked_jobs, going_on))

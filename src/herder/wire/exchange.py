@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from herder.wire.data import JobData
+
 Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 """What a database holds as an integer: a worker that says more is refused, and cannot stop the server with it."""
 
@@ -81,6 +83,9 @@ class Finished(msgspec.Struct, kw_only=True, array_like=True):
     """JSON; null = there is none. (Not `Raw | None`: msgspec then refuses everything but null.)"""
     cpu_ms: Whole = 0
     memory_peak_mib: Whole = 0
+    bytes_in: Whole = 0
+    bytes_out: Whole = 0
+    """Of inputs and outputs by URL."""
 
 
 class LogChunk(msgspec.Struct, kw_only=True, array_like=True):
@@ -141,6 +146,8 @@ class Assignment(msgspec.Struct, kw_only=True, array_like=True):
     """CPU is a cap: never more than `cpu_milli`. Else it is a weight, and what is idle may be used."""
     fetch: bool = False
     """Its parents' results are too large to travel along: GET `/attempts/JOB/ATTEMPT/inputs` gives `parents.json`."""
+    secrets: bool = False
+    """It uses secrets, which never travel in an exchange: GET `/attempts/JOB/ATTEMPT/secrets` gives their values."""
 
 
 #: The input that holds the results of a job's parents.
@@ -207,9 +214,21 @@ class WarmPython(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknow
     """Modules that the interpreter has imported before it forks."""
 
 
+class SecretUse(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A secret that each attempt of a job gets: as a variable, or as a file below `$HERDER_SECRETS`."""
+
+    name: str
+    env: str = ""
+    file: str = ""
+    scope: Literal["", "user", "project"] = ""
+    """Whose it is. Empty: the user's, else that of the job's project; the server writes down which."""
+
+
 class JobPayload(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What a runtime needs: the part of a job that scheduling never looks at."""
 
+    data: JobData | None = None
+    """Inputs and outputs by URL. The first field, by which they are found (`wire.data.has_data`)."""
     command: list[str] = []
     env: dict[str, str] = {}
     stdin: str = ""
@@ -225,6 +244,8 @@ class JobPayload(msgspec.Struct, kw_only=True, omit_defaults=True):
     warm_python: WarmPython | None = None
     user: str = ""
     """Only with `warm_python`: whose interpreter it is."""
+    secrets: list[SecretUse] = []
+    """Their names; the values are fetched by the attempt alone."""
 
     def options(self) -> ContainerOptions:
         return self.container or ContainerOptions()

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import msgspec
 
 from herder.wire.callbacks import CallbackView
-from herder.wire.exchange import ContainerOptions, WarmPython
+from herder.wire.data import JobData
+from herder.wire.exchange import ContainerOptions, SecretUse, WarmPython
 
 
 class Expression(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -30,6 +31,8 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     stdin: str = ""
     inputs: dict[str, str] = {}
     """Files that it finds where it runs: name → text. One that begins with `#!` can be started."""
+    data: JobData | None = None
+    """Inputs and outputs by URL."""
     cwd: str = ""
     """An absolute path of a folder that is there on its worker's machine, to run in; its scratch folder if empty."""
     cpu: str | int | float = "100m"
@@ -54,6 +57,8 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     container: ContainerOptions | None = None
     warm_python: WarmPython | None = None
     """Run the command, `PYTHON SCRIPT [ARGUMENTS]`, in a fork of an interpreter that its worker keeps for the user."""
+    secrets: list[SecretUse] = []
+    """Secrets that each attempt gets: [{name: db, env: DB_PASSWORD}, {name: key, file: keys/id}]."""
     timeout_s: float | None = None
     retries: int = 0
     attempts_max: int = 20
@@ -65,6 +70,20 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     affinity: list["Expression"] = []
     """What labels of a worker must be, beyond the selector: all of these hold."""
     sleep_ms: int = 0
+    group: str = ""
+    """Of the batch: `align`, or `align/sample-1` for one below it. A group that there is not yet is made."""
+    attributes: dict[str, str] = {}
+    """What people want to find it by; the job does not see them."""
+
+
+class GroupCreate(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A job group with settings. Groups without are made by the first job that names them."""
+
+    path: str
+    """Names with slashes between them; a group above that there is not yet is made."""
+    attributes: dict[str, str] = {}
+    cancel_after_failures: int | None = None
+    """The group is cancelled when so many of its jobs have failed, those of the groups below counted."""
 
 
 class BatchCreate(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -76,6 +95,7 @@ class BatchCreate(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
     """At most so many of its jobs are queued or run at once; the others wait for their turn."""
     keep_open: bool = False
     """Jobs may be added also after the commit, and the batch does not end before it is closed."""
+    groups: list[GroupCreate] = []
     callback: str = ""
     """A URL that is called with a signed message when the batch has ended."""
     jobs: list[JobSubmission] = []
@@ -87,8 +107,9 @@ class BatchCreate(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
     """And where those of them stand that this call names."""
 
 
-class JobsAdd(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class JobsAdd(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     jobs: list[JobSubmission]
+    groups: list[GroupCreate] = []
 
 
 class JobsAdded(msgspec.Struct, kw_only=True):
@@ -121,6 +142,19 @@ class BatchView(msgspec.Struct, kw_only=True):
     """The message about its end; in lists always None."""
 
 
+class GroupView(msgspec.Struct, kw_only=True):
+    """A job group; what is said includes the groups below it."""
+
+    batch: int
+    path: str
+    state: Literal["open", "running", "succeeded", "failed", "cancelled"]
+    jobs: int
+    counts: dict[str, int]
+    """By job state."""
+    attributes: dict[str, str]
+    cancel_after_failures: int | None
+
+
 class AttemptView(msgspec.Struct, kw_only=True):
     attempt: int
     worker: str
@@ -135,6 +169,9 @@ class AttemptView(msgspec.Struct, kw_only=True):
     memory_peak_mib: int | None
     """None: not known (a short attempt that used less than the agent itself)."""
     cost_usd: str
+    bytes_in: int = 0
+    bytes_out: int = 0
+    """Of inputs and outputs by URL."""
 
 
 class JobView(msgspec.Struct, kw_only=True):
@@ -162,6 +199,9 @@ class JobView(msgspec.Struct, kw_only=True):
     resources: dict[str, int] = {}
     retry_at: str | None = None
     """A worker failed it: it is not tried again before this time."""
+    group: str = ""
+    """The path of its job group; empty: it is in none."""
+    attributes: dict[str, str] = {}
 
 
 class JobDetail(JobView, kw_only=True):

@@ -1,4 +1,4 @@
-"""Mutants of holds, limits of batches and retries."""
+"""Mutants of holds, limits of batches, groups and retries."""
 
 from typing import Any
 
@@ -23,7 +23,35 @@ def _no_limit(_let_run: Any) -> Any:
     return let_all_run
 
 
+def _own_only(_upwards: Any) -> Any:
+    """Of a group its jobs alone, once they have come."""
+
+    def upwards(group: Any) -> Any:
+        if group is not None:
+            yield group
+
+    return upwards
+
+
+def _nothing_withdrawn(_withdraw: Any) -> Any:
+    return lambda state, batch, group, inside: ([], [])
+
+
 HOLDING = (
+    Mutant(
+        guard="counts of the groups above",
+        removes="A job is counted in its group, and in none above it.",
+        rules=("counts of groups are those of their jobs",),
+        look=LOOK,
+        replaced=(replaced("herder.engine.memory.groups:upwards", _own_only),),
+    ),
+    Mutant(
+        guard="cancel of a group",
+        removes="The queued jobs of a cancelled group stay where they are.",
+        rules=("jobs of cancelled groups do not start",),
+        look=LOOK,
+        replaced=(replaced("herder.engine.jobs.groups:_withdraw", _nothing_withdrawn),),
+    ),
     Mutant(
         guard="held batches keep what is tried again",
         removes="A job of a held batch whose attempt ends is queued again.",

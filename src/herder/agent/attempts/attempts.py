@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 from msgspec import structs
 
-from herder.agent.attempts.fetching import FetchInputs
+from herder.agent.attempts.fetching import Fetched, FetchInputs
 from herder.agent.attempts.outbox import Key, Outbox
+from herder.agent.data.attempt import AttemptsData
 from herder.agent.environment.settings import AgentSettings
 from herder.agent.machine.health import Health
 from herder.agent.machine.ports import AgentPorts
@@ -34,13 +35,16 @@ from herder.agent.runtimes import (
 from herder.model.values.phrases import clause
 from herder.model.values.resources import Resources
 from herder.model.work.job import Cause
+from herder.wire.data import has_data
 from herder.wire.exchange import Assignment, Finished, LogChunk
 
 _LOG = logging.getLogger(__name__)
 #: A deadline that is earlier by less says nothing new.
 _EARLIER_S = 1.0
 _DRAINED = Verdict("failed", Cause.DRAINED, "The worker was stopping before this attempt started.")
+_NOT_COPIED = Verdict("failed", Cause.DRAINED, "The worker was stopping before the outputs were copied.")
 _CANCELLED = Verdict("cancelled", Cause.CANCELLED, "")
+NOTHING = Fetched(None)
 
 
 @dataclass(slots=True)
@@ -62,6 +66,7 @@ class Attempts(Report):
     ) -> None:
         self._ports = ports
         self._fetching = FetchInputs(settings, ports)
+        self._data = AttemptsData(settings, ports)
         self._health = health
         self._settings = settings
         self._outbox = outbox
@@ -155,6 +160,7 @@ class Attempts(Report):
 
     async def close(self) -> None:
         await self._fetching.close()
+        await self._data.close()
         for name, runtime in self._runtimes.items():
             try:
                 await runtime.close()
@@ -165,6 +171,17 @@ class Attempts(Report):
 
     def ended(self, finished: Finished) -> None:
         key = (finished.job, finished.attempt)
+        if self._data.knows(key):
+            finished = self._judged(finished)
+            self._held[key].running = sending = self._data.send(finished, self._closed)
+            if self._stopping:
+                sending.stop(_NOT_COPIED)
+            return
+        self._closed(self._judged(finished))
+
+    def _closed(self, finished: Finished) -> None:
+        """Its outputs are where they belong."""
+        key = (finished.job, finished.attempt)
         held = self._held.pop(key, None)
         if held is None:
             _LOG.error("Job %s, attempt %s ended twice; the first end counts.", *key)
@@ -172,7 +189,7 @@ class Attempts(Report):
         self._free = self._free.plus(_ask(held.assignment))
         self._slots_free += 1
         if not self._silent:
-            self._outbox.add_finished(self._judged(finished))
+            self._outbox.add_finished(finished)
         self._one_has_ended()
         self._start_waiting()
 
@@ -229,13 +246,15 @@ class Attempts(Report):
             self._start((held.assignment.job, held.assignment.attempt), held)
 
     def _start(self, key: Key, held: _Held) -> None:
-        if held.assignment.fetch:
-            held.running = self._fetching.begin(
-                held.assignment, lambda outcome: self._fetched(key, held, outcome)
-            )
+        if has_data(held.assignment.payload):
+            held.running = self._data.bring(held.assignment, lambda why: self._brought(key, held, why))
             self._take_place(key, held)
             return
-        outcome = self._outcome(held.assignment, None)
+        if held.assignment.fetch or held.assignment.secrets:
+            self._fetch(key, held)
+            self._take_place(key, held)
+            return
+        outcome = self._outcome(held.assignment, NOTHING)
         if isinstance(outcome, Finished):
             self._held.pop(key, None)
             self._outbox.add_finished(outcome)
@@ -244,13 +263,26 @@ class Attempts(Report):
         self._take_place(key, held)
         self._runs(key, held, outcome)
 
-    def _fetched(self, key: Key, held: _Held, inputs: str | Verdict) -> None:
-        """`inputs`: the path of the file, or why there is none."""
-        if isinstance(inputs, Verdict):
-            self.ended(ended_now(held.assignment, inputs, self._ports.clock.now_ms()))
+    def _brought(self, key: Key, held: _Held, why: Verdict | None) -> None:
+        """`why`: its inputs are not there."""
+        if why is None and (held.assignment.fetch or held.assignment.secrets):
+            self._fetch(key, held)
+        else:
+            self._fetched(key, held, why or NOTHING)
+
+    def _fetch(self, key: Key, held: _Held) -> None:
+        held.running = self._fetching.begin(
+            held.assignment, lambda outcome: self._fetched(key, held, outcome)
+        )
+
+    def _fetched(self, key: Key, held: _Held, fetched: Fetched | Verdict) -> None:
+        """`fetched`: what came, or why nothing did."""
+        if isinstance(fetched, Verdict):
+            self.ended(ended_now(held.assignment, fetched, self._ports.clock.now_ms()))
             return
-        outcome = self._outcome(held.assignment, inputs)
-        self._fetching.discard(inputs)
+        outcome = self._outcome(held.assignment, fetched)
+        if fetched.inputs is not None:
+            self._fetching.discard(fetched.inputs)
         if isinstance(outcome, Finished):
             self.ended(outcome)
         else:
@@ -265,8 +297,8 @@ class Attempts(Report):
         held.running = running
         asyncio.get_running_loop().call_later(self._settings.started_delay_s, self._note_start, key, running)
 
-    def _outcome(self, assignment: Assignment, inputs: str | None) -> Finished | Running:
-        outcome = self._start_in_runtime(assignment, inputs)
+    def _outcome(self, assignment: Assignment, fetched: Fetched) -> Finished | Running:
+        outcome = self._start_in_runtime(assignment, fetched)
         if (
             self._health is not None
             and isinstance(outcome, Finished)
@@ -275,10 +307,10 @@ class Attempts(Report):
             self._health.start_failed()
         return outcome
 
-    def _start_in_runtime(self, assignment: Assignment, inputs: str | None) -> Finished | Running:
+    def _start_in_runtime(self, assignment: Assignment, fetched: Fetched) -> Finished | Running:
         try:
             runtime = self._runtimes.get(assignment.runtime) or self._open(assignment.runtime)
-            return runtime.start(assignment, inputs)
+            return runtime.start(assignment, *fetched)
         except UnknownRuntime as error:
             return ended_now(
                 assignment,

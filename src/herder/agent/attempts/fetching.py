@@ -1,6 +1,7 @@
-"""Downloads the results of an attempt's parents into a file before the attempt starts, when they are too large for an exchange.
+"""Downloads what an attempt needs beyond its assignment: results of its parents that are too large for an exchange, into a file, and its
+secrets, which are in no exchange and on no disk.
 
-Used by `attempts`: it begins a download for an assignment and is told the path, or why there is none. A few run at a time, each is
+Used by `attempts`: it begins a download for an assignment and is told what came, or why nothing did. A few run at a time, each is
 tried again while the server cannot be reached, and nothing of a file is ever whole in memory.
 """
 
@@ -8,8 +9,12 @@ import asyncio
 import errno
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+import msgspec
 
 from herder.agent.environment.clock import BackOff
 from herder.agent.environment.connection import Rejected, Unreachable
@@ -20,10 +25,19 @@ from herder.agent.runtimes import Verdict, fault
 from herder.model.values.phrases import clause
 from herder.model.work.job import Cause
 from herder.wire.exchange import Assignment
+from herder.wire.secrets import Delivered, SecretsAnswer
 
 _LOG = logging.getLogger(__name__)
+T = TypeVar("T")
 
-Done = Callable[[str | Verdict], None]
+
+class Fetched(NamedTuple):
+    inputs: str | None
+    """The path of the file."""
+    secrets: Sequence[Delivered] = ()
+
+
+Done = Callable[[Fetched | Verdict], None]
 
 
 class Fetching:
@@ -40,7 +54,7 @@ class Fetching:
         # Never from inside `stop`: who stops many attempts is walking over them.
         asyncio.get_running_loop().call_soon(self.end, verdict)
 
-    def end(self, outcome: str | Verdict) -> bool:
+    def end(self, outcome: Fetched | Verdict) -> bool:
         """The first word counts."""
         done, self._done = self._done, None
         if done is None:
@@ -75,10 +89,10 @@ class FetchInputs:
 
     async def _run(self, assignment: Assignment, fetching: Fetching) -> None:
         path = f"{self._settings.folder}/{assignment.job}-{assignment.attempt}.inputs"
-        outcome: str | Verdict
+        outcome: Fetched | Verdict
         try:
             async with self._places:
-                outcome = await self._tried(assignment, path)
+                outcome = await self._all(assignment, path)
         except asyncio.CancelledError:
             self.discard(path)
             raise
@@ -90,27 +104,60 @@ class FetchInputs:
         if not fetching.end(outcome):
             self.discard(path)
 
-    async def _tried(self, assignment: Assignment, path: str) -> str | Verdict:
+    async def _all(self, assignment: Assignment, path: str) -> Fetched | Verdict:
+        fetched = Fetched(None)
+        if assignment.secrets:
+            values = await self._tried(assignment, "The secrets", partial(self._secrets_of, assignment))
+            if isinstance(values, Verdict):
+                return values
+            fetched = Fetched(None, values)
+        if assignment.fetch:
+            into_file = partial(self._into_file, assignment, path)
+            inputs = await self._tried(assignment, "The results of the parents", into_file)
+            if isinstance(inputs, Verdict):
+                return inputs
+            fetched = fetched._replace(inputs=inputs)
+        return fetched
+
+    async def _tried(
+        self, assignment: Assignment, what: str, download: Callable[[], Awaitable[T | Verdict]]
+    ) -> T | Verdict:
         back_off = BackOff(self._settings.retry_first_s, self._settings.retry_most_s, self._ports.chance)
         for left in reversed(range(self._settings.fetch_tries)):
             try:
-                await self._into_file(assignment, path)
+                return await download()
             except Unreachable as error:
                 if not left:
-                    return _not_fetched(str(error))
+                    return _not_fetched(what, str(error))
                 _LOG.warning(
-                    "The inputs of job %s cannot be downloaded yet: %s.", assignment.job, clause(error)
+                    "%s of job %s cannot be downloaded yet: %s.", what, assignment.job, clause(error)
                 )
                 await asyncio.sleep(back_off.next_s())
             except Rejected as error:
-                return _not_fetched(str(error))
+                return _not_fetched(what, str(error))
             except OSError as error:
-                return _not_fetched(f"{error.strerror or errno.errorcode.get(error.errno or 0, 'no file')}")
-            else:
-                return path
-        return _not_fetched("all tries failed")
+                text = error.strerror or errno.errorcode.get(error.errno or 0, "no file")
+                return _not_fetched(what, text)
+        return _not_fetched(what, "all tries failed")
 
-    async def _into_file(self, assignment: Assignment, path: str) -> None:
+    async def _secrets_of(self, assignment: Assignment) -> Sequence[Delivered] | Verdict:
+        """Through memory only: an answer that stood in a file might stay on the disk."""
+        descriptor = os.memfd_create("secrets", os.MFD_CLOEXEC)
+        try:
+            path = f"/attempts/{assignment.job}/{assignment.attempt}/secrets"
+            await self._ports.network.fetch(path, descriptor)
+            content = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+        finally:
+            os.close(descriptor)
+        try:
+            answer = msgspec.json.decode(content, type=SecretsAnswer)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            raise Unreachable("The answer of the server is incomplete.") from None
+        if answer.missing:
+            return Verdict("failed", Cause.START_FAILED, answer.missing)
+        return answer.values
+
+    async def _into_file(self, assignment: Assignment, path: str) -> str:
         make_work_folder(self._settings)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(path, flags, 0o600)
@@ -120,9 +167,8 @@ class FetchInputs:
             )
         finally:
             os.close(descriptor)
+        return path
 
 
-def _not_fetched(why: str) -> Verdict:
-    return Verdict(
-        "failed", Cause.INFRASTRUCTURE, f"The results of the parents could not be downloaded: {clause(why)}."
-    )
+def _not_fetched(what: str, why: str) -> Verdict:
+    return Verdict("failed", Cause.INFRASTRUCTURE, f"{what} could not be downloaded: {clause(why)}.")

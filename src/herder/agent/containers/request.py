@@ -1,14 +1,17 @@
 """The container of one attempt as the engine's API wants it, from the job and its assignment. Pure; used by the container runtime."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from herder.agent.processes.secret_files import variables_of
 from herder.wire import startup
 from herder.wire.exchange import Assignment, JobPayload
+from herder.wire.secrets import Delivered
 
 SCRATCH = "/herder/scratch"
 """Where a job finds its folder: its input files, and the place to work in unless it says another."""
 RESULT_FOLDER = "/herder/result"
+SECRETS_FOLDER = "/herder/secrets"
 LABEL_INSTALLATION = "dev.herder.installation"
 LABEL_WORKER = "dev.herder.worker"
 LABEL_JOB = "dev.herder.job"
@@ -33,8 +36,10 @@ def container_of(
     result: str,
     labels: Mapping[str, str],
     names: Mapping[str, str],
+    secrets: Sequence[Delivered] = (),
+    secrets_folder: str = "",
 ) -> dict[str, Any]:
-    """`scratch` and `result`: folders of this machine. `names`: variables of every attempt of this worker."""
+    """`scratch`, `result` and `secrets_folder`: folders of this machine. `names`: variables of every attempt of this worker."""
     options = payload.options()
     given = {
         **names,
@@ -44,7 +49,8 @@ def container_of(
         startup.RESULT: f"{RESULT_FOLDER}/result.json",
         "TMPDIR": "/tmp",
     }
-    environment = {**given, **payload.env}
+    own = variables_of(secrets, SECRETS_FOLDER if secrets_folder else "")
+    environment = {**given, **payload.env, **own}
     body: dict[str, Any] = {
         "Image": payload.image,
         "Env": [f"{name}={value}" for name, value in environment.items()],
@@ -52,7 +58,7 @@ def container_of(
         "Labels": {**labels, LABEL_JOB: str(assignment.job), LABEL_ATTEMPT: str(assignment.attempt)},
         "AttachStdout": True,
         "AttachStderr": True,
-        "HostConfig": _host(assignment, payload, scratch, result),
+        "HostConfig": _host(assignment, payload, scratch, result, secrets_folder),
     }
     if payload.command:
         body["Cmd"] = payload.command
@@ -63,9 +69,13 @@ def container_of(
     return body
 
 
-def _host(assignment: Assignment, payload: JobPayload, scratch: str, result: str) -> dict[str, Any]:
+def _host(
+    assignment: Assignment, payload: JobPayload, scratch: str, result: str, secrets_folder: str
+) -> dict[str, Any]:
     options = payload.options()
     mounts = [f"{each.source}:{each.target}:{'ro' if each.read_only else 'rw'}" for each in options.mounts]
+    if secrets_folder:
+        mounts.append(f"{secrets_folder}:{SECRETS_FOLDER}:ro")
     found: dict[str, Any] = {
         "Binds": [f"{scratch}:{SCRATCH}:rw", f"{result}:{RESULT_FOLDER}:rw", *mounts],
         "NetworkMode": options.network,

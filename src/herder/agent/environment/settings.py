@@ -126,6 +126,20 @@ class AgentSettings:
     """One that was not used for so long ends; one that could not be started is tried again after it."""
     warm_wait_s: float = 30.0
     """Longest wait for a fork; then the attempt starts a Python of its own."""
+    data_folders: tuple[str, ...] = ()
+    """Folders of this machine whose files jobs may read and write with file:// URLs, with all below them; the agent's rights count."""
+    data_hosts: tuple[str, ...] = ()
+    """Hosts whose web addresses a job in a container may use as data; * is any. None, since the agent reaches what such a job may not:
+    loopback, and the metadata address of a cloud. Other jobs reach them anyhow."""
+    data_credentials: str = ""
+    """worker: object stores are reached with the credentials of this machine. Empty: through URLs that the server signs."""
+    data_parallel: int = 4
+    """Files copied at a time by all attempts."""
+    data_tries: int = 8
+    """In a row without a byte copied; with the pauses below an outage of half a minute is waited for."""
+    data_retry_first_s: float = 0.5
+    data_retry_most_s: float = 10.0
+
     log_every_s: float = 1.0
     log_most_bytes: int = 2**20
     """Output kept per attempt, head and tail together; the rest is counted and left out. The server's answer to activation says another."""
@@ -165,7 +179,17 @@ def from_environment(environ: MutableMapping[str, str]) -> AgentSettings:
         container_mounts=_folders(environ, startup.CONTAINER_MOUNTS),
         container_host_network=environ.get(startup.CONTAINER_HOST_NETWORK, "").lower()
         in ("1", "on", "yes", "true"),
+        data_folders=_folders(environ, startup.DATA_FOLDERS),
+        data_hosts=tuple(environ.get(startup.DATA_HOSTS, "").replace(",", " ").split()),
+        data_credentials=_credentials(environ),
     )
+
+
+def _credentials(environ: MutableMapping[str, str]) -> str:
+    found = environ.get(startup.DATA_CREDENTIALS, "")
+    if found not in ("", "server", "worker"):
+        raise SettingsError(f"{startup.DATA_CREDENTIALS} is {found!r}. Write worker or server.")
+    return found if found == "worker" else ""
 
 
 def _folders(environ: MutableMapping[str, str], name: str) -> tuple[str, ...]:

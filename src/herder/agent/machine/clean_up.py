@@ -12,7 +12,7 @@ from contextlib import suppress
 from herder.agent.environment.settings import AgentSettings
 from herder.model.values.phrases import counted
 
-_OURS = re.compile(r"(\d+)-(\d+)(\.out|\.json|\.d|\.inputs)?")
+_OURS = re.compile(r"(\d+)-(\d+)(\.out|\.json|\.d|\.inputs|\.data)?")
 _MIB = 2**20
 
 

@@ -9,6 +9,7 @@ the file is given back, so that a chatty job cannot fill the disk.
 import codecs
 import os
 
+from herder.agent.processes.redaction import Redaction
 from herder.wire.exchange import LogChunk
 
 _PIECE = 64 * 1024
@@ -32,11 +33,20 @@ class Output:
         "_over",
         "_pending",
         "_read",
+        "_redaction",
         "_tail",
     )
 
-    def __init__(self, job: int, attempt: int, descriptor: int, most_bytes: int) -> None:
-        """`descriptor`: the file, open for reading and appending; the caller closes it."""
+    def __init__(
+        self,
+        job: int,
+        attempt: int,
+        descriptor: int,
+        most_bytes: int,
+        redaction: Redaction | None = None,
+    ) -> None:
+        """`descriptor`: the file, open for reading and appending; the caller closes it. `redaction`: of an attempt that has secrets."""
+        self._redaction = redaction
         self._job = job
         self._attempt = attempt
         self._descriptor = descriptor
@@ -61,7 +71,7 @@ class Output:
             if not piece:
                 break
             self._read += len(piece)
-            self._add(chunks, self._decoder.decode(piece))
+            self._add(chunks, self._decoder.decode(self._cleaned(piece)))
         if self._read >= self._head:
             self._look_beyond(chunks)
         if final:
@@ -72,6 +82,8 @@ class Output:
         size = os.fstat(self._descriptor).st_size
         if not self._over and self._given_back + size - self._read > self._tail:
             self._over = True
+            if self._redaction is not None:
+                self._add(chunks, self._decoder.decode(self._redaction.drop()))
             self._pending = len(self._decoder.getstate()[0])
             self._decoder.reset()
             text = f"the output is longer than {self._head + self._tail} bytes: of what follows, the last {self._tail} bytes are kept"
@@ -100,8 +112,12 @@ class Output:
             about = "about " if self._given_back else ""
             self._add(chunks, f"[herder: {about}{left_out} bytes of output were omitted here]\n")
         for at in range(0, len(tail), _PIECE):
-            self._add(chunks, self._decoder.decode(tail[at : at + _PIECE]))
-        self._add(chunks, self._decoder.decode(b"", final=True))
+            self._add(chunks, self._decoder.decode(self._cleaned(tail[at : at + _PIECE])))
+        rest = b"" if self._redaction is None else self._redaction.clean(b"", final=True)
+        self._add(chunks, self._decoder.decode(rest, final=True))
+
+    def _cleaned(self, piece: bytes) -> bytes:
+        return piece if self._redaction is None else self._redaction.clean(piece)
 
     def _add(self, chunks: list[LogChunk], text: str) -> None:
         text = text.replace("\0", "")

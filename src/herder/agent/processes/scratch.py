@@ -9,6 +9,7 @@ import errno
 import os
 import shutil
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,10 +17,12 @@ import msgspec
 
 from herder.agent.environment.settings import AgentSettings
 from herder.agent.processes.run_as import Identity
+from herder.agent.processes.secret_files import SecretPlace, owner_of
 from herder.model.values.phrases import clause
 from herder.wire.exchange import NO_RESULT, PARENTS_FILE
 from herder.wire.file_names import parts_of
 from herder.wire.nesting import LEVELS_MAX, nested_too_deeply
+from herder.wire.secrets import Delivered
 
 
 class BadInput(ValueError):
@@ -37,8 +40,24 @@ def make_work_folder(settings: AgentSettings) -> None:
         folder.chmod(0o711)
 
 
+def staged_folder(root: Path, job: int, attempt: int) -> str:
+    """Where inputs by URL wait for their attempt's folder."""
+    return f"{root}/{job}-{attempt}.data"
+
+
 class Scratch:
-    __slots__ = ("_identity", "_result_folder", "_result_most", "_shared", "folder", "output", "result_path")
+    __slots__ = (
+        "_identity",
+        "_keep",
+        "_result_folder",
+        "_result_most",
+        "_secret_place",
+        "_shared",
+        "folder",
+        "output",
+        "result_path",
+        "secrets_folder",
+    )
 
     def __init__(
         self,
@@ -49,16 +68,22 @@ class Scratch:
         identity: Identity | None = None,
         *,
         shared: bool = False,
+        keep: bool = False,
     ) -> None:
         """Raises OSError. `output` is open for reading and appending until `close`. `shared`: a container gets it, with the result in a
-        folder of its own and whatever user its image has."""
+        folder of its own and whatever user its image has. `keep`: its inputs may have been staged, and its folder is left to who copies its
+        outputs."""
         base = f"{root}/{job}-{attempt}"
         self.folder = base
         self._identity = identity
         self._shared = shared
+        self._keep = keep
         self._result_folder = base + ".d" if identity is not None or shared else None
         self.result_path = f"{self._result_folder}/result.json" if self._result_folder else base + ".json"
         self._result_most = result_most_bytes
+        self._secret_place: SecretPlace | None = None
+        self.secrets_folder = ""
+        """Of an attempt that has secrets as files."""
         os.mkdir(base, 0o700)
         try:
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -69,6 +94,9 @@ class Scratch:
 
     def prepare(self, inputs: dict[str, str], parents_path: str | None) -> None:
         """Everything that the attempt finds there. Raises BadInput or OSError."""
+        if self._keep:
+            with suppress(FileNotFoundError):  # no inputs by URL
+                os.rename(self.folder + ".data", self.folder)
         self._write_inputs(inputs)
         if parents_path is not None:
             os.rename(parents_path, os.path.join(self.folder, PARENTS_FILE))
@@ -82,6 +110,18 @@ class Scratch:
         for folder, names, files in os.walk(self.folder):
             for path in (folder, *(os.path.join(folder, name) for name in (*names, *files))):
                 os.chown(path, self._identity.uid, self._identity.gid, follow_symlinks=False)
+
+    def put_secrets(
+        self, place: SecretPlace, job: int, attempt: int, values: Sequence[Delivered], user: str = ""
+    ) -> None:
+        """Files elsewhere, which are removed with this folder. `user`: of a container. Raises OSError."""
+        files = [each for each in values if each.file]
+        if not files:
+            return
+        who = self._identity
+        owner = owner_of(user) if who is None else (who.uid, who.gid)
+        self.secrets_folder = place.write(job, attempt, files, owner, shared=self._shared)
+        self._secret_place = place
 
     def _open_to_all(self, result_folder: str) -> None:
         """Inside the work folder, through which nobody else may pass."""
@@ -144,17 +184,24 @@ class Scratch:
 
     def remove(self) -> bool:
         """Whether it is gone: a process that dies at this moment may still write. May be called again."""
+        if self._secret_place is not None and not self._secret_place.remove(self.secrets_folder):
+            return False
         for path in (self.folder + ".out", self._result_folder or self.result_path):
             with suppress(OSError):
                 _unlink(path)
-        try:
-            os.rmdir(self.folder)  # nearly always empty
-        except FileNotFoundError:
-            return True
-        except OSError:
-            shutil.rmtree(self.folder, onerror=_make_writable)
-            return not os.path.lexists(self.folder)
+        return self._keep or remove_folder(self.folder)
+
+
+def remove_folder(folder: str) -> bool:
+    """Whether it is gone, with all that a job may have put into it."""
+    try:
+        os.rmdir(folder)  # nearly always empty
+    except FileNotFoundError:
         return True
+    except OSError:
+        shutil.rmtree(folder, onerror=_make_writable)
+        return not os.path.lexists(folder)
+    return True
 
 
 def _read_regular(path: str, most_bytes: int, owner: int | None) -> bytes | None:

@@ -4,7 +4,7 @@ A runtime gets an `Assignment` and either ends it at once (returns `Finished`) o
 `report.ended` exactly once later, from the event loop. It never talks to the server and never raises for what a job does.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -12,6 +12,7 @@ from herder.agent.environment.settings import AgentSettings
 from herder.model.values.phrases import clause
 from herder.model.work.job import Cause
 from herder.wire.exchange import Assignment, Finished, LogChunk
+from herder.wire.secrets import Delivered
 
 
 class Verdict(NamedTuple):
@@ -78,8 +79,11 @@ class TellsTroubles(Protocol):
 
 
 class Runtime(Protocol):
-    def start(self, assignment: Assignment, inputs: str | None = None) -> Finished | Running:
-        """`inputs`: the path of a file that becomes the attempt's `parents.json`; it may be moved."""
+    def start(
+        self, assignment: Assignment, inputs: str | None = None, secrets: Sequence[Delivered] = ()
+    ) -> Finished | Running:
+        """`inputs`: the path of a file that becomes the attempt's `parents.json`; it may be moved. `secrets`: what it alone gets; they are in
+        no message and no log."""
 
     async def close(self) -> None:
         """After the last attempt has ended: leave nothing behind."""

@@ -7,6 +7,7 @@ infrastructure, and the worker takes nothing new until it answers again.
 import asyncio
 import logging
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 
 import msgspec
@@ -24,12 +25,14 @@ from herder.agent.containers.images import Images
 from herder.agent.environment import clock
 from herder.agent.environment.settings import AgentSettings
 from herder.agent.processes.scratch import Scratch, make_work_folder
+from herder.agent.processes.secret_files import SecretPlace
 from herder.agent.runtimes import Report, Running, RuntimeLacking, Verdict, ended_now
 from herder.agent.runtimes.container_attempt import ContainerAttempt
 from herder.model.values.phrases import clause, sentence
 from herder.model.work.job import Cause
 from herder.wire import startup
 from herder.wire.exchange import Assignment, Finished, JobPayload
+from herder.wire.secrets import Delivered
 
 _LOG = logging.getLogger(__name__)
 _PAYLOAD = msgspec.json.Decoder(JobPayload)
@@ -67,9 +70,12 @@ class ContainerRuntime:
         self._probe: asyncio.Task[None] | None = None
         self._attempts: dict[tuple[int, int], ContainerAttempt] = {}
         self._lingering: set[Scratch] = set()
+        self._secrets = SecretPlace(settings.folder)
         self._leftovers = self.loop.create_task(self._remove_leftovers())
 
-    def start(self, assignment: Assignment, inputs: str | None = None) -> Finished | Running:
+    def start(
+        self, assignment: Assignment, inputs: str | None = None, secrets: Sequence[Delivered] = ()
+    ) -> Finished | Running:
         now_ms = clock.now_ms()
         try:
             payload = _PAYLOAD.decode(assignment.payload)
@@ -80,12 +86,12 @@ class ContainerRuntime:
         if refused:
             return ended_now(assignment, Verdict("failed", Cause.START_FAILED, refused), now_ms)
         try:
-            scratch = self._scratch(assignment, payload, inputs)
+            scratch = self._scratch(assignment, payload, inputs, secrets)
         except (OSError, ValueError) as error:
             cause = Cause.INFRASTRUCTURE if isinstance(error, OSError) else Cause.START_FAILED
             text = f"The scratch folder cannot be made: {clause(error)}."
             return ended_now(assignment, Verdict("failed", cause, text), now_ms)
-        made = ContainerAttempt(self, assignment, payload, scratch, now_ms)
+        made = ContainerAttempt(self, assignment, payload, scratch, now_ms, secrets)
         self._attempts[assignment.job, assignment.attempt] = made
         return made
 
@@ -130,6 +136,7 @@ class ContainerRuntime:
         for scratch in list(self._lingering):
             with suppress(OSError):
                 scratch.remove()
+        self._secrets.close()
 
     # --- inside
 
@@ -149,7 +156,9 @@ class ContainerRuntime:
                 return f"The job mounts {mount.source}, which this worker does not allow. Allowed folders: {allowed} (HERDER_CONTAINER_MOUNTS)."
         return ""
 
-    def _scratch(self, assignment: Assignment, payload: JobPayload, inputs: str | None) -> Scratch:
+    def _scratch(
+        self, assignment: Assignment, payload: JobPayload, inputs: str | None, secrets: Sequence[Delivered]
+    ) -> Scratch:
         make_work_folder(self.settings)
         scratch = Scratch(
             self.settings.folder,
@@ -157,9 +166,12 @@ class ContainerRuntime:
             assignment.attempt,
             self.settings.result_most_bytes,
             shared=True,
+            keep=payload.data is not None,
         )
         try:
             scratch.prepare(payload.inputs, inputs)
+            user = payload.options().user
+            scratch.put_secrets(self._secrets, assignment.job, assignment.attempt, secrets, user)
         except BaseException:
             scratch.close()
             scratch.remove()

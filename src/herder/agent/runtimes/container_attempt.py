@@ -7,6 +7,7 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -20,11 +21,13 @@ from herder.agent.environment import clock
 from herder.agent.environment.settings import AgentSettings
 from herder.agent.processes.outcome import judge
 from herder.agent.processes.output import Output
+from herder.agent.processes.redaction import Redaction
 from herder.agent.processes.scratch import Scratch
 from herder.agent.runtimes import Report, Verdict, fault
 from herder.model.values.phrases import sentence
 from herder.model.work.job import Cause
 from herder.wire.exchange import Assignment, Finished, JobPayload
+from herder.wire.secrets import Delivered
 
 _LOG = logging.getLogger(__name__)
 SAMPLE_S = 1.0
@@ -67,6 +70,7 @@ class ContainerAttempt:
         payload: JobPayload,
         scratch: Scratch,
         started_at_ms: int,
+        secrets: Sequence[Delivered] = (),
     ) -> None:
         self.job = assignment.job
         self.attempt = assignment.attempt
@@ -76,7 +80,11 @@ class ContainerAttempt:
         self._assignment = assignment
         self._payload = payload
         self._scratch = scratch
-        self._output = Output(self.job, self.attempt, scratch.output, runtime.settings.log_most_bytes)
+        redaction = Redaction(each.value for each in secrets) if secrets else None
+        self._output = Output(
+            self.job, self.attempt, scratch.output, runtime.settings.log_most_bytes, redaction
+        )
+        self._secrets = secrets
         self._measured = Measured()
         self._verdict: Verdict | None = None
         self._container = ""
@@ -139,7 +147,10 @@ class ContainerAttempt:
             result=os.path.dirname(self._scratch.result_path),
             labels=self._runtime.labels,
             names=self._runtime.names,
+            secrets=self._secrets,
+            secrets_folder=self._scratch.secrets_folder,
         )
+        self._secrets = ()
         name = request.name_of(settings.installation, settings.worker, self._assignment)
         self._container = name  # known before the call, so that one that was made all the same is found
         self._container = await engine.create(name, body)

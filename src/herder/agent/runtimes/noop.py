@@ -4,6 +4,7 @@ It is the yardstick for what Herder itself costs per job, so its path is kept sh
 """
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 
@@ -13,6 +14,7 @@ from herder.agent.runtimes import Report, Running, Verdict
 from herder.model.values.phrases import clause
 from herder.model.work.job import Cause
 from herder.wire.exchange import Assignment, Finished
+from herder.wire.secrets import Delivered
 
 
 class _Payload(msgspec.Struct):
@@ -29,7 +31,9 @@ class NoopRuntime:
     def __init__(self, settings: AgentSettings, report: Report) -> None:
         self._report = report
 
-    def start(self, assignment: Assignment, inputs: str | None = None) -> Finished | Running:
+    def start(
+        self, assignment: Assignment, inputs: str | None = None, secrets: Sequence[Delivered] = ()
+    ) -> Finished | Running:
         now_ms = clock.now_ms()
         try:
             sleep_ms = _DECODER.decode(assignment.payload).sleep_ms

@@ -9,7 +9,7 @@ import errno
 import logging
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import NamedTuple
@@ -22,8 +22,10 @@ from herder.agent.processes import deadline
 from herder.agent.processes.cgroup import Cgroup, Limits
 from herder.agent.processes.cgroup_place import find_place
 from herder.agent.processes.cores import Cores
+from herder.agent.processes.redaction import Redaction
 from herder.agent.processes.run_as import identity_of
 from herder.agent.processes.scratch import Scratch, make_work_folder
+from herder.agent.processes.secret_files import SecretPlace, variables_of
 from herder.agent.processes.spawn import base_environment, spawn, text_as_file
 from herder.agent.processes.watch import Watch
 from herder.agent.runtimes import Report, Running, Verdict, ended_now
@@ -35,6 +37,7 @@ from herder.model.values.phrases import clause
 from herder.model.work.job import Cause
 from herder.wire import startup
 from herder.wire.exchange import Assignment, Finished, JobPayload
+from herder.wire.secrets import Delivered
 
 _LOG = logging.getLogger(__name__)
 _PAYLOAD = msgspec.json.Decoder(JobPayload)
@@ -64,6 +67,7 @@ class _Begun(NamedTuple):
     cores: tuple[int, ...]
     cgroup: Cgroup | None
     started_at_ms: int
+    secrets: Sequence[Delivered]
 
 
 class ProcessRuntime:
@@ -82,28 +86,33 @@ class ProcessRuntime:
         self._environment = base | self._marks
         self._templates = Templates(settings, base, self._identity)
         self._lingering: set[Scratch | Cgroup] = set()
+        self._secrets = SecretPlace(settings.folder, self._identity)
         deadline.discard(settings.folder)  # of a process before this one
         self._nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
-    def start(self, assignment: Assignment, inputs: str | None = None) -> Finished | Running:
+    def start(
+        self, assignment: Assignment, inputs: str | None = None, secrets: Sequence[Delivered] = ()
+    ) -> Finished | Running:
         now_ms = clock.now_ms()
         try:
             payload = _PAYLOAD.decode(assignment.payload)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             return _not_started(assignment, Cause.START_FAILED, f"the payload cannot be read: {error}")
         try:
-            scratch = self._scratch(assignment)
+            scratch = self._scratch(assignment, keep=payload.data is not None)
         except OSError as error:
             return _not_started(
                 assignment, Cause.INFRASTRUCTURE, f"the scratch folder cannot be created: {_text_of(error)}"
             )
         cgroup = self._cgroup(assignment)
         cores = self.cores.take(assignment.cpu_milli) if self.settings.pin_cpus and cgroup is None else ()
-        begun = _Begun(assignment, payload, scratch, cores, cgroup, now_ms)
+        begun = _Begun(assignment, payload, scratch, cores, cgroup, now_ms, secrets)
         try:
             if not payload.command:
                 raise ValueError("the job has no command")
             scratch.prepare(payload.inputs, inputs)
+            if secrets:
+                scratch.put_secrets(self._secrets, assignment.job, assignment.attempt, secrets)
         except Exception as error:  # noqa: BLE001 - all that was begun is undone, and the attempt is told as failed
             self._undo(begun, None)
             return _start_failed(assignment, error, had_started=False)
@@ -126,6 +135,7 @@ class ProcessRuntime:
             await asyncio.sleep(0.02)
         for left in self._lingering:
             left.remove()
+        self._secrets.close()
         if self._cgroups is not None:
             self._cgroups.close()
         os.close(self._nothing)
@@ -161,6 +171,7 @@ class ProcessRuntime:
                 begun.cgroup,
                 begun.started_at_ms,
                 checkpoint_signal,
+                Redaction(each.value for each in begun.secrets) if begun.secrets else None,
                 forked=child is not None,
             )
         except Exception as error:  # noqa: BLE001 - all that was begun is undone, and the attempt is told as failed
@@ -204,7 +215,7 @@ class ProcessRuntime:
         with self._stdin(begun.payload) as stdin:
             child.begin(order, stdin, begun.scratch.output)
 
-    def _scratch(self, assignment: Assignment) -> Scratch:
+    def _scratch(self, assignment: Assignment, *, keep: bool) -> Scratch:
         """The work folder is made again when it is gone."""
         settings = self.settings
         for last in (False, True):
@@ -215,6 +226,7 @@ class ProcessRuntime:
                     assignment.attempt,
                     settings.result_most_bytes,
                     self._identity,
+                    keep=keep,
                 )
             except (FileNotFoundError, NotADirectoryError):
                 if last:
@@ -256,6 +268,7 @@ class ProcessRuntime:
             **({"HOME": scratch.folder, "USER": self._identity.name} if self._identity else {}),
             "TMPDIR": scratch.folder,
             **payload.env,
+            **variables_of(begun.secrets, scratch.secrets_folder),
             **self._marks,
             startup.JOB_ID: str(assignment.job),
             startup.ATTEMPT: str(assignment.attempt),

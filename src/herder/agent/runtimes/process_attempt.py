@@ -20,6 +20,7 @@ from herder.agent.processes.cgroup import Cgroup
 from herder.agent.processes.cores import Cores
 from herder.agent.processes.outcome import Judgement, judge, memory_text, own_peak_kib
 from herder.agent.processes.output import Output
+from herder.agent.processes.redaction import Redaction
 from herder.agent.processes.scratch import Scratch
 from herder.agent.processes.spawn import limit_data, spawning_peak_kib
 from herder.agent.processes.watch import Watch
@@ -68,6 +69,7 @@ class ProcessAttempt:
         cgroup: Cgroup | None,
         started_at_ms: int,
         checkpoint_signal: int = 0,
+        redaction: Redaction | None = None,
         *,
         forked: bool = False,
     ) -> None:
@@ -82,7 +84,9 @@ class ProcessAttempt:
         self._process = process
         self._cores = cores
         self._cgroup = cgroup
-        self._output = Output(self.job, self.attempt, scratch.output, runtime.settings.log_most_bytes)
+        self._output = Output(
+            self.job, self.attempt, scratch.output, runtime.settings.log_most_bytes, redaction
+        )
         self._forked = forked
         self._limit_kib = assignment.memory_mib * 1024
         self._peak_kib = 0

@@ -87,6 +87,7 @@ class _Route:
     again: Again
     makes_batch: bool
     bytes_max: int
+    confidential: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,11 +160,13 @@ class RouteTable:
         again: Again | None = None,
         makes_batch: bool = False,
         bytes_max: int = BODY_BYTES_MAX,
+        confidential: bool = False,
     ) -> None:
         """A change. `run` is synchronous and all or nothing; the answer leaves when the commit holds.
 
         `before` may look things up that never change; `then` turns what `run` answered into the body. `again` answers a request that
-        is repeated, from what it made the first time; only writes that answer `Result` or `JobsAdded` can do without.
+        is repeated, from what it made the first time; only writes that answer `Result` or `JobsAdded` can do without. `confidential`: nothing that is stored of the request may tell what its
+        body is.
         """
         if again is None and answer not in (Result, JobsAdded):
             raise TypeError(f"{method} {path} needs `again`, to answer a repeated request")
@@ -177,6 +180,7 @@ class RouteTable:
             again=again or _plain_again,
             makes_batch=makes_batch,
             bytes_max=bytes_max,
+            confidential=confidential,
         )
 
         async def endpoint(request: Request) -> Response:
@@ -223,7 +227,10 @@ class RouteTable:
             return self._try(request, who, sent.decoded(route.body), route)
         key, asked = request.headers.get("idempotency-key"), ""
         if key:
-            asked = fingerprint_of(f"{request.method} {request.url.path}?{request.url.query}", sent.data)
+            secret = self.commands.fingerprint_secret() if route.confidential else ""
+            asked = fingerprint_of(
+                f"{request.method} {request.url.path}?{request.url.query}", sent.data, secret
+            )
         body = sent.decoded(route.body)
         if key:
             made = await self.requests.find(self.core, who.user, key, asked)
@@ -269,7 +276,7 @@ class RouteTable:
         self.operations.append(
             Operation(
                 method=method.lower(),
-                path=path,
+                path=path.replace(":path}", "}"),
                 summary=summary,
                 body=body,
                 answer=answer,

@@ -6,10 +6,9 @@ from typing import Any
 from fastapi import Request
 
 from herder.api.http.bodies import SUBMISSION_BYTES_MAX
-from herder.api.http.replies import held_s, is_number, number, page_size
+from herder.api.http.replies import held_s, number, page_size, path_number
 from herder.api.http.route_table import DRY_RUN, Repeat, RouteTable, Write
-from herder.api.routes import ended_jobs, output
-from herder.control.kernel.bounds.errors import Invalid
+from herder.api.routes import ended_jobs, groups, output
 from herder.control.reads.jobs import PAGE, JobFilter
 from herder.control.reads.search.batches import BatchFilter
 from herder.model.permissions import Action, Kind, Principal
@@ -19,7 +18,7 @@ from herder.wire.work import BatchCreate, BatchView, JobDetail, JobsAdd, JobsAdd
 _SEE_BATCH, _SEE_JOB = (Action.SEE, Kind.BATCH), (Action.SEE, Kind.JOB)
 _CHANGE_BATCH, _CHANGE_JOB = (Action.CHANGE, Kind.BATCH), (Action.CHANGE, Kind.JOB)
 _PAGES = ("after", "limit")
-_JOB_FILTER = ("batch", "state", "user", "pool", "name", "q", *_PAGES)
+_JOB_FILTER = ("batch", "state", "user", "pool", "name", "group", "q", *_PAGES)
 
 
 def add(front: RouteTable) -> None:
@@ -28,6 +27,7 @@ def add(front: RouteTable) -> None:
     _add_batch_holds(front)
     _add_batch_deletion(front)
     _add_batch_reads(front)
+    groups.add(front)
     _add_job_writes(front)
     _add_job_holds(front)
     ended_jobs.add(front)  # before the reads, whose path of one job would take its name
@@ -37,7 +37,7 @@ def add(front: RouteTable) -> None:
 
 def _finds_batch(front: RouteTable) -> Callable[[Request, Principal], Awaitable[None]]:
     async def find(request: Request, who: Principal) -> None:
-        await front.commands.find_batch(who, _id(request, "batch"))
+        await front.commands.find_batch(who, path_number(request, "batch"))
 
     return find
 
@@ -53,7 +53,7 @@ def _add_batch_writes(front: RouteTable) -> None:
 
     def add_jobs(write: Write) -> JobsAdded | Result:
         """Add up to 10,000 jobs to a batch that accepts jobs."""
-        batch = _id(write.request, "batch")
+        batch = path_number(write.request, "batch")
         if write.dry_run:
             return commands.try_jobs(write.who, batch, write.body)
         return commands.add_jobs(write.who, batch, write.body, write.changes, write.now_ms)
@@ -93,16 +93,18 @@ def _add_batch_states(front: RouteTable) -> None:
 
     def commit_batch(write: Write) -> Any:
         """Start a batch."""
-        return commands.commit_batch(write.who, _id(write.request, "batch"), write.changes, write.now_ms)
+        return commands.commit_batch(
+            write.who, path_number(write.request, "batch"), write.changes, write.now_ms
+        )
 
     def cancel_batch(write: Write) -> Result:
         """Cancel all jobs of a batch that have not ended."""
-        batch = _id(write.request, "batch")
+        batch = path_number(write.request, "batch")
         said, dry = write.body.message, write.dry_run
         return commands.cancel_batch(write.who, batch, write.changes, write.now_ms, message=said, dry_run=dry)
 
     async def same_batch(repeat: Repeat) -> BatchView:
-        return await front.reads.batch(repeat.who, _id(repeat.request, "batch"))
+        return await front.reads.batch(repeat.who, path_number(repeat.request, "batch"))
 
     front.write(
         "POST",
@@ -139,19 +141,21 @@ def _add_batch_holds(front: RouteTable) -> None:
         return change(write, hold=False)
 
     def change(write: Write, *, hold: bool) -> Result:
-        batch, said = _id(write.request, "batch"), write.body.message
+        batch, said = path_number(write.request, "batch"), write.body.message
         return commands.hold_batch(write.who, batch, write.changes, write.now_ms, message=said, hold=hold)
 
     def close_batch(write: Write) -> Result:
         """Accept no more jobs in a batch that was created with keep_open."""
-        return commands.close_batch(write.who, _id(write.request, "batch"), write.changes, write.now_ms)
+        return commands.close_batch(
+            write.who, path_number(write.request, "batch"), write.changes, write.now_ms
+        )
 
     front.write("POST", "/batches/{batch}/close", close_batch, None, Result, _CHANGE_BATCH, before=find)
     for verb, run in (("hold", hold_batch), ("release", release_batch)):
         front.write("POST", f"/batches/{{batch}}/{verb}", run, Message, Result, _CHANGE_BATCH, before=find)
 
     async def find_ended(request: Request, who: Principal) -> None:
-        request.state.ended = await commands.find_ended(who, _id(request, "batch"))
+        request.state.ended = await commands.find_ended(who, path_number(request, "batch"))
 
     def retry_batch(write: Write) -> Result:
         """Retry the failed jobs of a batch, and those that were skipped because of them."""
@@ -174,11 +178,11 @@ def _add_batch_deletion(front: RouteTable) -> None:
     commands = front.commands
 
     async def find(request: Request, who: Principal) -> None:
-        request.state.stored = await commands.find_stored(who, _id(request, "batch"))
+        request.state.stored = await commands.find_stored(who, path_number(request, "batch"))
 
     def delete_batch(write: Write) -> Result:
         """Delete a batch that has ended, with its jobs, their attempts and their output."""
-        batch, found = _id(write.request, "batch"), write.request.state.stored
+        batch, found = path_number(write.request, "batch"), write.request.state.stored
         said = write.request.query_params.get("message", "")
         return commands.delete_batch(
             write.who, batch, found, write.changes, write.now_ms, message=said, dry_run=write.dry_run
@@ -213,11 +217,11 @@ def _add_batch_reads(front: RouteTable) -> None:
 
     async def get_batch(request: Request, who: Principal) -> BatchView:
         """One batch."""
-        return await reads.batch(who, _id(request, "batch"))
+        return await reads.batch(who, path_number(request, "batch"))
 
     async def wait_batch(request: Request, who: Principal) -> BatchView:
         """One batch, as soon as it has ended or the time is over."""
-        return await reads.wait_batch(front.again(request), _id(request, "batch"), held_s(request))
+        return await reads.wait_batch(front.again(request), path_number(request, "batch"), held_s(request))
 
     front.read("/batches", list_batches, Page, _SEE_BATCH, query=("user", "state", "q", *_PAGES))
     front.read("/batches/{batch}", get_batch, BatchView, _SEE_BATCH)
@@ -234,7 +238,7 @@ def _add_job_writes(front: RouteTable) -> None:
         return commands.submit_job(write.who, write.body, write.changes, write.now_ms)
 
     async def find(request: Request, who: Principal) -> None:
-        request.state.job = await commands.find_job(who, _id(request, "job"))
+        request.state.job = await commands.find_job(who, path_number(request, "job"))
 
     def cancel(write: Write) -> Result:
         """Cancel one job."""
@@ -244,7 +248,7 @@ def _add_job_writes(front: RouteTable) -> None:
         )
 
     async def find_again(request: Request, who: Principal) -> None:
-        request.state.again = await commands.job_again(who, _id(request, "job"))
+        request.state.again = await commands.job_again(who, path_number(request, "job"))
 
     def retry(write: Write) -> JobsAdded | Result:
         """Submit a job that has ended again, as a new job."""
@@ -267,7 +271,7 @@ def _add_job_holds(front: RouteTable) -> None:
     commands = front.commands
 
     async def find(request: Request, who: Principal) -> None:
-        request.state.job = await commands.find_job(who, _id(request, "job"))
+        request.state.job = await commands.find_job(who, path_number(request, "job"))
 
     def hold(write: Write) -> Result:
         """Hold one job that has not started."""
@@ -297,6 +301,7 @@ def _add_job_reads(front: RouteTable) -> None:
             user=query.get("user"),
             pool=query.get("pool"),
             name=query.get("name"),
+            group=query.get("group"),
             query=query.get("q"),
             after=number(request, "after"),
             limit=page_size(request, PAGE),
@@ -305,11 +310,11 @@ def _add_job_reads(front: RouteTable) -> None:
 
     async def get_job(request: Request, who: Principal) -> JobDetail:
         """One job with its attempts, its command and its result."""
-        return await reads.job(who, _id(request, "job"))
+        return await reads.job(who, path_number(request, "job"))
 
     async def wait_job(request: Request, who: Principal) -> JobView:
         """One job, as soon as it has ended or the time is over."""
-        return await reads.wait_job(front.again(request), _id(request, "job"), held_s(request))
+        return await reads.wait_job(front.again(request), path_number(request, "job"), held_s(request))
 
     front.read("/jobs", list_jobs, Page, _SEE_JOB, query=_JOB_FILTER)
     front.read("/jobs/{job}", get_job, JobDetail, _SEE_JOB)
@@ -321,14 +326,7 @@ def _add_job_questions(front: RouteTable) -> None:
 
     async def explain(request: Request, who: Principal) -> Explanation:
         """Why a job is in the state it is in."""
-        return await reads.explain(who, _id(request, "job"))
+        return await reads.explain(who, path_number(request, "job"))
 
     front.read("/jobs/{job}/explain", explain, Explanation, _SEE_JOB)
     output.add(front)
-
-
-def _id(request: Request, name: str) -> int:
-    text = request.path_params[name]
-    if not is_number(text):
-        raise Invalid(f"{text!r} is not the number of a {name}.", field=name)
-    return int(text)

@@ -13,9 +13,12 @@ from herder.api.http.replies import bearer, decode, path_number, problem
 from herder.control.access.known_caller import trust
 from herder.control.kernel.bounds.errors import NotReady, Refused
 from herder.control.kernel.core import Core
+from herder.control.workers.data import data_of
 from herder.control.workers.exchange import activate, exchange, inputs_of, invited, worker_of
 from herder.control.workers.joining import guest, join
+from herder.control.workers.secrets import secrets_of
 from herder.ports.store import StoreDown
+from herder.wire.data import DataRequest
 from herder.wire.exchange import ActivateRequest, ExchangeRequest, JoinRequest
 from herder.wire.reporting import read_report
 
@@ -89,6 +92,43 @@ def inputs_route(core: Core, prefix: str) -> Route:
         return StreamingResponse(pieces, media_type="application/json")
 
     return Route(f"{prefix}/worker/attempts/{{job}}/{{attempt}}/inputs", inputs, methods=["GET"])
+
+
+def data_route(core: Core, prefix: str) -> Route:
+    """Signed URLs for inputs and outputs, and the manifest of outputs."""
+
+    async def data(request: Request) -> Response:
+        try:
+            worker = worker_of(core, bearer(request))
+            trust(request.scope, f"worker/{worker.spec.name}")
+            job, attempt = path_number(request, "job"), path_number(request, "attempt")
+            asked = decode(await read_body(request, EXCHANGE_BYTES_MAX), DataRequest)
+            give_back(request)  # a store may take its time
+            answer = await data_of(core, worker, job, attempt, asked)
+        except Refused as refused:
+            return problem(refused)
+        except StoreDown as error:
+            return problem(NotReady(str(error)))
+        return Response(_encode(answer), media_type="application/json")
+
+    return Route(f"{prefix}/worker/attempts/{{job}}/{{attempt}}/data", data, methods=["POST"])
+
+
+def secrets_route(core: Core, prefix: str) -> Route:
+    """What must not travel in an exchange: asked for once by each attempt that uses secrets."""
+
+    async def secrets(request: Request) -> Response:
+        try:
+            worker = worker_of(core, bearer(request))
+            job, attempt = path_number(request, "job"), path_number(request, "attempt")
+            answer = await secrets_of(core, worker, job, attempt)
+        except Refused as refused:
+            return problem(refused)
+        except StoreDown as error:
+            return problem(NotReady(str(error)))
+        return Response(_encode(answer), media_type="application/json", headers={"cache-control": "no-store"})
+
+    return Route(f"{prefix}/worker/attempts/{{job}}/{{attempt}}/secrets", secrets, methods=["GET"])
 
 
 def _report(body: bytes | bytearray) -> tuple[ExchangeRequest, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from herder.cli.input.attached_files import Inputs, local_program
+from herder.cli.input.data_paths import data_of, is_url
 from herder.model.values.resources import parse_cpu, parse_mib
 from herder.settings.syntax.durations import parse_duration
 from herder.settings.syntax.numbers import NUMBER_MAX
@@ -28,13 +29,17 @@ API_NAMES = {
     "select": "selector",
     "tolerate": "tolerations",
     "resource": "resources",
+    "attribute": "attributes",
     "input": "inputs",
+    "secret": "secrets",
 }
 _WRITTEN = {api: name for name, api in API_NAMES.items()}
 #: Of these a job adds to what `defaults` says, name by name.
-MERGED = ("env", "select", "resource")
-NAMES = tuple(_WRITTEN.get(name, name) for name in JobSubmission.__struct_fields__)
-_TRANSLATED = frozenset({*API_NAMES, *_WRITTEN, "stdin", "cwd"})
+MERGED = ("env", "select", "resource", "attribute")
+#: Together they are the field `data` of the API, as are inputs that are URLs.
+_OF_DATA = ("save", "always_copy_output")
+NAMES = (*(_WRITTEN.get(name, name) for name in JobSubmission.__struct_fields__), *_OF_DATA)
+_TRANSLATED = frozenset({*API_NAMES, *_WRITTEN, *_OF_DATA, "stdin", "cwd"})
 #: Characters of a wrong value that are shown.
 VALUE_SHOWN_MAX = 50
 #: Above this a whole number is no count of anything.
@@ -101,12 +106,15 @@ def priority_of(text: str) -> int | str:
 
 def written(field: str) -> str:
     """The server's name of a field, as people write it."""
+    if field.startswith(("data.inputs", "data.outputs")):
+        return "input" if field.startswith("data.inputs") else "save"
     first, dot, rest = field.partition(".")
     return _WRITTEN.get(first, first) + dot + rest
 
 
 def _translated(row: dict[str, Any], inputs: Inputs) -> dict[str, Any]:
     plain: dict[str, Any] = {}
+    row = _with_data(row)
     for name, value in row.items():
         if name in _WRITTEN:
             raise RowFault(
@@ -116,6 +124,22 @@ def _translated(row: dict[str, Any], inputs: Inputs) -> dict[str, Any]:
     return plain
 
 
+def _with_data(row: dict[str, Any]) -> dict[str, Any]:
+    """With the inputs that are URLs, and the outputs, where the API has them."""
+    given = row.get("input")
+    several = given if isinstance(given, list) else [given]
+    urls = [each for each in several if isinstance(each, str) and is_url(each)]
+    if not urls and not any(row.get(name) for name in _OF_DATA):
+        return {name: value for name, value in row.items() if name not in _OF_DATA}
+    rest = {name: value for name, value in row.items() if name not in (*_OF_DATA, "input")}
+    try:
+        data = data_of(urls, row.get("save"), row.get("always_copy_output"), row.get("data"))
+    except ValueError as error:
+        raise RowFault(f"save: {error}") from None
+    files = [each for each in several if each is not None and each not in urls]
+    return {**rest, **({"input": files} if files else {}), "data": data}
+
+
 def _value(name: str, value: Any, inputs: Inputs) -> Any:
     if value is None or value == "":
         return value
@@ -123,6 +147,8 @@ def _value(name: str, value: Any, inputs: Inputs) -> Any:
         return _seconds(value)
     if name == "tolerate":
         return [_toleration(each) for each in value] if isinstance(value, list) else value
+    if name == "secret":
+        return [_secret(each) for each in value] if isinstance(value, list) else value
     if name == "input":
         return inputs.read(value) if isinstance(value, list | str) else value
     if name == "stdin":
@@ -150,6 +176,22 @@ def _toleration(given: Any) -> Any:
         return given
     key, equals, value = given.partition("=")
     return {"key": key, "value": value} if equals else {"key": key}
+
+
+_SECRET = re.compile(r"(?:(user|project)/)?([^/=:]+)=(env|file):(.+)", re.DOTALL)
+
+
+def _secret(given: Any) -> Any:
+    """`NAME=env:VARIABLE` or `NAME=file:PATH`, with `project/` or `user/` before the name where it matters; a mapping as it is."""
+    if not isinstance(given, str):
+        return given
+    found = _SECRET.fullmatch(given)
+    if found is None:
+        raise RowFault(
+            f"secret: {given[:VALUE_SHOWN_MAX]!r} is not NAME=env:VARIABLE or NAME=file:PATH; write for example db=env:DB_PASSWORD"
+        )
+    scope, name, kind, target = found.groups()
+    return {"name": name, kind: target, **({"scope": scope} if scope else {})}
 
 
 def _refuse_numbers(row: dict[str, Any]) -> None:

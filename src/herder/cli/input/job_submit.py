@@ -31,6 +31,7 @@ EXAMPLE = """herder job submit -- echo hello
 herder job submit ./report.sh 2026
 herder job submit --input data.csv -- sort data.csv
 herder job submit --cpu 2 --memory 4Gi --cwd . --wait -- make report
+herder job submit --input s3://b/x=in --save out=s3://b/y -- cp in out
 herder job submit --image debian:12 -- cat /etc/os-release"""
 
 _WORDS = Annotated[
@@ -65,6 +66,18 @@ _POOL = Annotated[
 _ENV = Annotated[
     list[str] | None, typer.Option("--env", "-e", metavar="K=V", help="Environment variable. Repeatable.")
 ]
+_ATTRIBUTE = Annotated[
+    list[str] | None,
+    typer.Option("--attribute", metavar="K=V", help="Attribute of the job, for searches. Repeatable."),
+]
+_SECRET = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--secret",
+        metavar="NAME=env:VAR",
+        help="Secret as a variable; NAME=file:PATH as a file below $HERDER_SECRETS. Repeatable.",
+    ),
+]
 _SELECT = Annotated[
     list[str] | None,
     typer.Option("--select", metavar="LABEL=V", help="Only on workers with this label. Repeatable."),
@@ -98,7 +111,19 @@ _PULL = Annotated[
 ]
 _INPUT = Annotated[
     list[str] | None,
-    typer.Option("--input", "-i", metavar="PATH", help="File or folder to send along. Repeatable."),
+    typer.Option(
+        "--input",
+        "-i",
+        metavar="PATH",
+        help="File or folder to send along, or URL=PATH to download. Repeatable.",
+    ),
+]
+_SAVE = Annotated[
+    list[str] | None,
+    typer.Option("--save", metavar="PATH=URL", help="Files to copy there after success. Repeatable."),
+]
+_ALWAYS = Annotated[
+    bool, typer.Option("--always-copy-output", help="Copy the files of --save also when the job has failed.")
 ]
 _STDIN = Annotated[
     str | None,
@@ -126,6 +151,8 @@ def submit(
     resource: _RESOURCE = None,
     pool: _POOL = "auto",
     env: _ENV = None,
+    attribute: _ATTRIBUTE = None,
+    secret: _SECRET = None,
     select: _SELECT = None,
     tolerate: _TOLERATE = None,
     project: _PROJECT = None,
@@ -136,6 +163,8 @@ def submit(
     image: _IMAGE = "",
     pull: _PULL = None,
     files: _INPUT = None,
+    save: _SAVE = None,
+    always_copy_output: _ALWAYS = False,
     stdin: _STDIN = None,
     wait: _WAIT = False,
     follow: _FOLLOW = False,
@@ -145,29 +174,28 @@ def submit(
 
     Prints the job's number at once. With --wait or --follow the command waits for the job; Ctrl-C stops the command, not the job.
     The job runs in an empty folder of its own. A program given by a relative path (./report.sh) is read on this machine and sent along, as are the
-    files of --input (PATH or NAME=PATH). --cwd runs the job in an existing folder of the worker's machine; local workers have yours.
+    files of --input (PATH or NAME=PATH). An input by URL (s3, gs, az, http, https, file) is downloaded by the worker, and the files of --save are
+    copied to their URLs; a folder ends with /, and * and ** stand for names. --cwd runs the job in an existing folder of the worker's machine; local workers have yours.
     """
     given: dict[str, Any] = {
         "command": words,
         "name": name,
-        "env": _pairs(env, "--env"),
+        **_all_pairs(env=env, resource=resource, select=select, attribute=attribute),
         "cpu": cpu,
         "cpu_limit": cpu_limit.value if cpu_limit else "",
         "memory": memory,
         "disk": disk,
         "gpu": _gpus(gpu),
         "gpu_model": gpu_model,
-        "resource": _pairs(resource, "--resource"),
         "pool": pool,
         "project": project,
         "priority": _priority(priority),
         "timeout": timeout,
         "retries": retries,
-        "select": _pairs(select, "--select"),
         "tolerate": list(tolerate or ()),
         "cwd": cwd or "",
-        "input": list(files or ()),
-        "stdin": stdin or "",
+        **_handed_over(files, stdin, secret),
+        **_copied(save, always=always_copy_output),
         **_contained(image, pull),
     }
     _send(session(ctx), given, wait=wait, follow=follow, dry_run=dry_run)
@@ -177,6 +205,14 @@ def _priority(text: str) -> int | str:
     from herder.cli.input.job_rows import priority_of
 
     return priority_of(text)
+
+
+def _handed_over(files: list[str] | None, stdin: str | None, secrets: list[str] | None) -> dict[str, Any]:
+    return {"input": list(files or ()), "stdin": stdin or "", "secret": list(secrets or ())}
+
+
+def _copied(save: list[str] | None, *, always: bool) -> dict[str, Any]:
+    return {"save": list(save or ()), "always_copy_output": always}
 
 
 def _contained(image: str, pull: Pull | None) -> dict[str, Any]:
@@ -246,6 +282,10 @@ def _note_left_behind(say: Session, job: "JobSubmission", inputs: "Inputs") -> N
     ]
     for word in left[:1]:
         say.say(f"{word} is not sent along; add --input {word[2:]} if the job reads it.")
+
+
+def _all_pairs(**options: list[str] | None) -> dict[str, dict[str, str]]:
+    return {name: _pairs(given, f"--{name}") for name, given in options.items()}
 
 
 def _pairs(given: list[str] | None, option: str) -> dict[str, str]:

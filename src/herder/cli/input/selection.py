@@ -33,6 +33,10 @@ OfBatch = Annotated[
 InState = Annotated[str | None, typer.Option("--state", help="Only in this state, such as failed.")]
 OfUser = Annotated[str | None, typer.Option("--user", help="Only of this user.")]
 WithName = Annotated[str | None, typer.Option("--name", help="Only with this name.")]
+InGroup = Annotated[
+    str | None,
+    typer.Option("--group", metavar="PATH", help="Only of this job group of --batch, with those below it."),
+]
 OfPool = PoolOption
 
 

@@ -23,7 +23,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Inspect": ("status", "plan", "why", "events", "pack"),
     "Jobs": ("batch", "job", "callback"),
     "Fleet": ("pool", "worker", "cluster", "driver", "bootstrap", "apply", "config"),
-    "Access": ("whoami", "user", "project", "token"),
+    "Access": ("whoami", "user", "project", "token", "secret"),
 }
 _OTHER = "Operate"
 

@@ -42,7 +42,7 @@ def build_app(
     kubernetes-jobs needs in a namespace; `workflow_tasks`: the reader of recorded workflows."""
     from herder.cli.commands.fleet import apply, bootstrap, cluster, config, driver, pool, worker
     from herder.cli.commands.observe import events, pack, plan, status, why
-    from herder.cli.commands.people import project, token, user, whoami
+    from herder.cli.commands.people import project, secret, token, user, whoami
     from herder.cli.commands.work import batch, callback, job
 
     app = typer.Typer(
@@ -67,6 +67,7 @@ def build_app(
         ("plan", plan.build),
         ("pool", pool.build),
         ("project", project.build),
+        ("secret", secret.build),
         ("token", token.build),
         ("user", user.build),
         ("why", why.build),

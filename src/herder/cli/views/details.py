@@ -7,12 +7,13 @@ from typing import Any
 from herder.cli.output.humanize import age, between, shape, usd
 from herder.cli.output.printer import Details
 from herder.cli.views.callbacks import callback_text
+from herder.cli.views.groups import GROUPS, in_tree
 from herder.cli.views.health import health_text
 from herder.cli.views.tables import ATTEMPTS, TEMPLATES, pool_status, worker_status
 from herder.model.values.phrases import counted, ended_with
 from herder.model.values.resources import BUILT_IN
 from herder.wire.resources import PoolView, WorkerView
-from herder.wire.work import BatchView, JobDetail
+from herder.wire.work import BatchView, GroupView, JobDetail
 
 #: Characters of a job's result that are shown.
 RESULT_SHOWN_MAX = 2000
@@ -73,7 +74,7 @@ def worker(view: WorkerView, now_s: float) -> Details:
     return Details(rows=rows, tables=[])
 
 
-def batch(view: BatchView, now_s: float) -> Details:
+def batch(view: BatchView, groups: list[GroupView], now_s: float) -> Details:
     counts = ", ".join(f"{count:,} {state}" for state, count in view.counts.items() if count)
     rows = [
         ("Batch", str(view.id)),
@@ -88,7 +89,7 @@ def batch(view: BatchView, now_s: float) -> Details:
     if view.callback is not None:
         rows.append(("Callback", callback_text(view.callback)))
     rows.extend((f"  {key}", value) for key, value in view.attributes.items())
-    return Details(rows=rows, tables=[])
+    return Details(rows=rows, tables=[("Groups", GROUPS, in_tree(groups))] if groups else [])
 
 
 def job(view: JobDetail, now_s: float) -> Details:
@@ -104,6 +105,12 @@ def job(view: JobDetail, now_s: float) -> Details:
         ("Took", between(view.started_at, view.ended_at, now_s)),
         ("Attempts", counted(view.attempts, "attempt")),
     ]
+    copied = [sum(getattr(each, name) for each in view.history) for name in ("bytes_in", "bytes_out")]
+    if any(copied):
+        rows.append(("Data", f"{_size(copied[0])} copied in, {_size(copied[1])} copied out"))
+    if view.group:
+        rows.append(("Group", view.group))
+    rows.extend((f"  {key}", value) for key, value in view.attributes.items())
     if view.retry_at is not None:
         rows.append(("Next attempt", f"not before {view.retry_at}"))
     if view.cause or view.message:
@@ -113,6 +120,10 @@ def job(view: JobDetail, now_s: float) -> Details:
     if view.result is not None:
         rows.append(("Result", _cut(json.dumps(view.result, ensure_ascii=False))))
     return Details(rows=rows, tables=[("Attempts", ATTEMPTS, view.history)] if view.history else [])
+
+
+def _size(size: int) -> str:
+    return f"{size / 2**20:,.1f} MiB" if size >= 2**20 else counted(size, "byte")
 
 
 def _cut(text: str) -> str:

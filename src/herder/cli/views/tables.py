@@ -46,7 +46,7 @@ def _used_percent(pool: Any) -> int | None:
     return int(100 * pool.used.get("cpu_milli", 0) // capacity) if capacity else None
 
 
-def _ended(batch: Any) -> int:
+def ended_jobs(batch: Any) -> int:
     return sum(batch.counts.get(state, 0) for state in ("succeeded", "failed", "cancelled", "skipped"))
 
 
@@ -134,7 +134,7 @@ BATCHES = View(
         field("NAME", "name", long=True),
         field("STATUS", "state", state=True),
         field("JOBS", "jobs", right=True),
-        made("ENDED", _ended, key="jobs_ended", right=True, drop=1),
+        made("ENDED", ended_jobs, key="jobs_ended", right=True, drop=1),
         made("FAILED", lambda batch: batch.counts.get("failed", 0), key="jobs_failed", right=True),
         field("USER", "user", drop=4),
         money("COST", "cost_usd", drop=3),
@@ -159,6 +159,7 @@ JOBS = View(
         took("started_at", drop=1),
         since("AGE", "created_at"),
         field("BATCH", "batch", wide=True, right=True, drop=11),
+        field("GROUP", "group", wide=True, long=True, drop=15),
         field("USER", "user", wide=True, drop=12),
         field("PRIORITY", "priority", wide=True, right=True, drop=14),
         made(

@@ -3,7 +3,6 @@
 Used by people's own programs. Nothing reaches the server before `run` or `submit`, and what is wrong is refused before anything is sent.
 """
 
-import shlex
 import shutil
 import sys
 import tempfile
@@ -13,14 +12,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from herder.client import clock
+from herder.client.batch.group import JobGroup
 from herder.client.batch.job import Job
-from herder.client.batch.resources import InputFile, InputGroup, ResourceFile, ResourceGroup
+from herder.client.batch.resources import URL_FOLDER, InputFile, InputGroup, ResourceFile, ResourceGroup
 from herder.client.batch.submissions import Submissions
 from herder.client.batch.submitted import BatchFailedError, SubmittedBatch
 from herder.client.client import HerderClient
 from herder.client.connection import connect
 from herder.client.errors import InvalidError
-from herder.wire.work import BatchCreate
+from herder.wire.data import DataPath, read_url
+from herder.wire.work import BatchCreate, GroupCreate
 
 _ON_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 
@@ -65,6 +66,7 @@ class Batch:
         self._project = project
         self._attributes = dict(attributes or {})
         self._cancel_after, self._callback = cancel_after_n_failures, callback
+        self._groups: dict[str, GroupCreate] = {}
         said = {
             "cpu": default_cpu,
             "memory": default_memory,
@@ -81,30 +83,58 @@ class Batch:
             raise ValueError(f"folder is {str(folder)!r}, but must be an absolute path that all workers see.")
         self._client = client
         self._submitted = False
+        self._urls: list[DataPath] = []
+        """Inputs by URL; a job downloads those that it names."""
 
     def new_job(self, name: str | None = None, *, attributes: Mapping[str, str] | None = None) -> Job:
         """A job of this batch; it runs what its `command` says."""
-        if attributes:
-            raise TypeError("Jobs have no attributes yet. Give the attributes to the batch.")
         job = self._job_type(self, len(self.jobs), name, self._defaults)
+        if attributes:
+            job.set(attributes=dict(attributes))
         self.jobs.append(job)
         return job
 
     new_bash_job = new_job
 
+    def group(
+        self,
+        path: str,
+        *,
+        attributes: Mapping[str, str] | None = None,
+        cancel_after_n_failures: int | None = None,
+    ) -> JobGroup:
+        """A job group: jobs that are counted, and can be cancelled, together. `path`: a name, or names with slashes between them for one
+        below others. Asked for again without settings it is the same group. `cancel_after_n_failures` cancels what of it has not ended after so many failed
+        jobs."""
+        made = GroupCreate(
+            path=path, attributes=dict(attributes or {}), cancel_after_failures=cancel_after_n_failures
+        )
+        settled = bool(made.attributes) or made.cancel_after_failures is not None
+        before = self._groups.setdefault(path, made)
+        if settled and before != made:
+            raise ValueError(f"Group {path} was made with other settings. Give the settings once.")
+        return JobGroup(self, path)
+
     def read_input(self, path: str | Path) -> InputFile:
-        """A file that all workers see at this absolute path. Raises ValueError for other places: data by URL is planned."""
+        """A URL (s3, gs, az, http, https, file), whose file each job that names it downloads, or a path that all workers see. Raises
+        ValueError for a URL that is none, or of several files."""
         text = str(path)
-        if "://" in text:
-            raise ValueError(f"{text} is a URL. Inputs by URL are planned; give a path that all workers see.")
-        return InputFile(str(Path(text).absolute()))
+        if "://" not in text:
+            return InputFile(str(Path(text).absolute()))
+        url = read_url(text)
+        if url.is_folder or url.is_glob:
+            raise ValueError(f"{text} names several files. Give them to a job: job.set(data=...).")
+        number = len(self._urls) + 1
+        self._urls.append(DataPath(url=text, path=f"{URL_FOLDER}/{number}/{url.name}"))
+        return InputFile(f"${{HERDER_SCRATCH}}/{URL_FOLDER}/{number}/{url.name}", by_url=True)
 
     def read_input_group(self, **paths: str | Path) -> InputGroup:
         """Inputs that belong together: `batch.read_input_group(bed='/data/x.bed', bim='/data/x.bim')`."""
         return InputGroup({name: self.read_input(path) for name, path in paths.items()})
 
     def write_output(self, resource: ResourceFile | ResourceGroup | InputFile, dest: str | Path) -> None:
-        """Copies what a job wrote to a path that its worker sees, at the end of that job; a group with `dest` as its name."""
+        """Copies what a job wrote to a URL, or to a path that its worker sees, at the end of that job; a group with `dest` as its name.
+        Raises ValueError for a URL that is none."""
         if isinstance(resource, InputFile):
             raise TypeError("write_output takes a file that a job writes, not an input.")
         target = self._target(dest)
@@ -112,7 +142,7 @@ class Batch:
             for each in resource.files().values():
                 self.write_output(each, target + each.name.removeprefix(resource.root))
             return
-        self.jobs[resource.job]._copy(f'"{resource}"', shlex.quote(target))
+        self.jobs[resource.job]._deliver(f'"{resource}"', target)
 
     def run(
         self,
@@ -148,11 +178,11 @@ class Batch:
     # --- inside
 
     def _target(self, dest: str | Path) -> str:
+        """Raises ValueError."""
         text = str(dest)
         if "://" in text:
-            raise ValueError(
-                f"{text} is a URL. Outputs by URL are planned; give a path that all workers see."
-            )
+            read_url(text)
+            return text
         return str(Path(text).absolute())
 
     def _ended(self, found: SubmittedBatch, timeout_s: float | None, progress: bool | None) -> SubmittedBatch:
@@ -180,6 +210,7 @@ class Batch:
             project=self._project,
             attributes=self._attributes,
             cancel_after_failures=self._cancel_after,
+            groups=list(self._groups.values()),
             callback=self._callback,
         )
 
@@ -190,9 +221,9 @@ class Batch:
         for each in self.jobs:
             each._check()
         if not any(each._uses_files() for each in self.jobs):
-            return Submissions(self.jobs), None
+            return Submissions(self.jobs, self._urls), None
         folder, made = self._new_folder(client)
-        return Submissions(self.jobs, folder, self._folder or folder), folder if made else None
+        return Submissions(self.jobs, self._urls, folder, self._folder or folder), folder if made else None
 
     def _new_folder(self, client: HerderClient) -> tuple[Path, bool]:
         if self._folder is not None:

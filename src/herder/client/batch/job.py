@@ -3,18 +3,25 @@
 Made by `Batch.new_job`. A name that is no setting (`job.ofile`) is a file that the job writes.
 """
 
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
+from msgspec import structs
+
 from herder.client.batch.resources import (
     FOLDER_VARIABLE,
+    SAVE_FOLDER,
     ResourceFile,
     ResourceGroup,
     jobs_named_in,
+    urls_named_in,
     with_paths,
 )
 from herder.model.values.resources import parse_cpu
+from herder.wire.data import DataPath, JobData
+from herder.wire.exchange import SecretUse
 from herder.wire.work import Expression, JobSubmission
 
 if TYPE_CHECKING:
@@ -40,6 +47,7 @@ class Job:
         "_name",
         "_parents",
         "_place",
+        "_saves",
         "_scripts",
         "_words",
     )
@@ -54,6 +62,7 @@ class Job:
         self._parents: set[int] | None = None
         self._files: dict[str, ResourceFile | ResourceGroup] | None = None
         self._copies: tuple[tuple[str, str], ...] = ()
+        self._saves: tuple[DataPath, ...] = ()
 
     def command(self, command: str | list[str]) -> Self:
         """A line (or script) of bash, or one program with its arguments as a list. Lines that are added run one after the other and
@@ -103,6 +112,11 @@ class Job:
 
     def env(self, name: str, value: str) -> Self:
         return self._set(env={**self._fields["env"], name: str(value)})
+
+    def secret(self, name: str, *, env: str = "", file: str = "") -> Self:
+        """A secret of `herder secret create`, as the variable `env` or as the file `file` below `$HERDER_SECRETS`."""
+        uses = [*self._fields.get("secrets", ()), SecretUse(name=name, env=env, file=file)]
+        return self._set(secrets=uses)
 
     def timeout(self, seconds: float | None) -> Self:
         return self._set(timeout_s=seconds)
@@ -176,9 +190,35 @@ class Job:
         found = (self._files or {}).get(name)
         return found if isinstance(found, ResourceFile) else ResourceFile(self._place, name)
 
+    def _deliver(self, path: str, target: str) -> None:
+        """After its commands the file goes to a URL, or to a path that its worker sees."""
+        if "://" in target:
+            self._save(path, target)
+        else:
+            self._copy(path, shlex.quote(target))
+
     def _copy(self, path: str, to: str) -> None:
         """After its commands: written beside the target and then renamed, so that no half of a file is ever seen there."""
         self._copies += ((path, to),)
+
+    def _save(self, path: str, url: str) -> None:
+        """After its commands it is put where the agent takes outputs from."""
+        number = len(self._saves) + 1
+        self._saves += (DataPath(path=f"{SAVE_FOLDER}/{number}", url=url),)
+        self._copies += ((path, f'"${{HERDER_SCRATCH}}/{SAVE_FOLDER}/{number}"'),)
+
+    def _data(self, urls: Sequence[DataPath], data: JobData | None) -> JobData | None:
+        """With the inputs that its script names or copies, and its outputs."""
+        texts = (*self._scripts, *(path for path, _ in self._copies)) if urls else ()
+        named = sorted(set().union(*map(urls_named_in, texts)))
+        if not (named or self._saves):
+            return data
+        given = data or JobData()
+        return structs.replace(
+            given,
+            inputs=[*given.inputs, *(urls[number - 1] for number in named)],
+            outputs=[*given.outputs, *self._saves],
+        )
 
     def _uses_files(self) -> bool:
         return bool(self._files or self._copies or any(map(jobs_named_in, self._scripts)))
@@ -190,10 +230,12 @@ class Job:
         if self._fields.get("memory") in MEMORY_PER_CORE_MIB:
             _memory_mib(self._fields["memory"], self._fields.get("cpu", 1))
 
-    def _submission(self) -> JobSubmission:
+    def _submission(self, urls: Sequence[DataPath] = ()) -> JobSubmission:
         """Raises ValueError."""
         self._check()
         fields = dict(self._fields)
+        if urls or self._saves:
+            fields["data"] = self._data(urls, fields.get("data"))
         if fields.get("memory") in MEMORY_PER_CORE_MIB:
             fields["memory"] = _memory_mib(fields["memory"], fields.get("cpu", 1))
         words = self._words or (*(SHELL_OF_IMAGE if fields.get("image") else SHELL), self._script())

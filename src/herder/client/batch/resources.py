@@ -12,16 +12,23 @@ from collections.abc import Callable, Mapping
 FOLDER_VARIABLE = "HERDER_BATCH_FOLDER"
 _OF_JOB = re.compile(r"\$\{" + FOLDER_VARIABLE + r"\}/(\d+)/")
 _MARK = re.compile(r"\$\{" + FOLDER_VARIABLE + r"\}/(\d+)/:([^:/]+):")
+#: In the folder of a job: where its inputs by URL are, and where its outputs wait to be copied.
+URL_FOLDER = "herder-inputs"
+SAVE_FOLDER = "herder-outputs"
+_BY_URL = re.compile(re.escape(f"${{HERDER_SCRATCH}}/{URL_FOLDER}/") + r"(\d+)\"?/")
 
 
 class InputFile(str):
-    """A file that was there before the batch. As a string it is its path, quoted for a shell."""
+    """A file that was there before the batch. As a string it is its path, quoted for a shell. `by_url`: below the folder of each job that
+    names it."""
 
     path: str
+    by_url: bool
 
-    def __new__(cls, path: str) -> "InputFile":
-        made = super().__new__(cls, shlex.quote(path))
-        made.path = path
+    def __new__(cls, path: str, *, by_url: bool = False) -> "InputFile":
+        folder, _, name = path.rpartition("/")
+        made = super().__new__(cls, f'"{folder}"/{shlex.quote(name)}' if by_url else shlex.quote(path))
+        made.path, made.by_url = path, by_url
         return made
 
     def __repr__(self) -> str:
@@ -46,7 +53,9 @@ class InputGroup:
         return self._files[name]
 
     def __str__(self) -> str:
-        """The common beginning of their paths, as programs want it that take one name for several files."""
+        """The common beginning of their paths, as programs want it that take one name for several files. Raises ValueError."""
+        if any(each.by_url for each in self._files.values()):
+            raise ValueError("The files of a group by URL have no common beginning. Name each: group.bed.")
         paths = [each.path for each in self._files.values()]
         common = min(paths)
         while not all(path.startswith(common) for path in paths):
@@ -108,6 +117,11 @@ class ResourceGroup:
 
     def __str__(self) -> str:
         return f"${{{FOLDER_VARIABLE}}}/{self._job}/{self._name}"
+
+
+def urls_named_in(command: str) -> set[int]:
+    """The numbers, from 1 on, of the inputs by URL that the command names."""
+    return {int(found) for found in _BY_URL.findall(command)}
 
 
 def jobs_named_in(command: str) -> set[int]:

@@ -14,6 +14,7 @@ import msgspec
 
 from herder.client.batch.job import Job
 from herder.client.batch.resources import FOLDER_VARIABLE
+from herder.wire.data import DataPath
 from herder.wire.exchange import ContainerOptions, Mount
 from herder.wire.work import JobSubmission
 
@@ -31,9 +32,15 @@ def _without_collections() -> Iterator[None]:
 
 
 class Submissions(Sequence[JobSubmission]):
-    def __init__(self, jobs: Sequence[Job], folder: Path | None = None, mounted: Path | None = None) -> None:
-        """`folder`: of the files that jobs hand on; `mounted`: what jobs in containers see of it."""
-        self._jobs = jobs
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        urls: Sequence[DataPath] = (),
+        folder: Path | None = None,
+        mounted: Path | None = None,
+    ) -> None:
+        """`urls`: the inputs of the batch; `folder`: of the files that jobs hand on; `mounted`: what jobs in containers see of it."""
+        self._jobs, self._urls = jobs, urls
         self._folder = "" if folder is None else str(folder)
         self._mounted = str(mounted)
         self._names = Counter(each._name for each in jobs)
@@ -56,7 +63,7 @@ class Submissions(Sequence[JobSubmission]):
 
     def _of(self, place: int) -> JobSubmission:
         job = self._jobs[place]
-        made = job._submission()
+        made = job._submission(self._urls)
         if job._name:
             made.key = job._name if self._names[job._name] == 1 else f"{job._name}-{place}"
         if self._folder:

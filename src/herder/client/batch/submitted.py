@@ -13,7 +13,7 @@ from typing import Any
 
 from herder.client.client import HerderClient
 from herder.client.connection import connect
-from herder.wire.work import BatchView, JobView
+from herder.wire.work import BatchView, GroupView, JobView
 
 FAILURES_SHOWN = 3
 LOOK_S = 1.0
@@ -55,10 +55,17 @@ class SubmittedBatch:
                 seen(view)
         return view
 
-    def jobs(self, *, state: str | None = None, limit: int | None = None) -> list[JobView]:
-        """In the order in which they were added."""
+    def jobs(
+        self, *, state: str | None = None, group: str | None = None, limit: int | None = None
+    ) -> list[JobView]:
+        """In the order in which they were added. `group`: only those of this job group, and of those below it."""
         with self._client() as client:
-            return list(client.jobs.list(batch=self.id, state=state, limit=limit))
+            return list(client.jobs.list(batch=self.id, state=state, group=group, limit=limit))
+
+    def groups(self) -> dict[str, GroupView]:
+        """Its job groups by their paths: state, and counts by state of the jobs, those of the groups below it included."""
+        with self._client() as client:
+            return {each.path: each for each in client.batches.groups(self.id)}
 
     def results(self) -> dict[str, Any]:
         """What its jobs wrote to `$HERDER_RESULT`, by name (by number where a job has none); without those that have not ended."""
@@ -82,10 +89,13 @@ class SubmittedBatch:
                 raise KeyError(f"Batch {self.id} has no job of the name {name!r}.")
             return "".join(client.jobs.logs(job.id))
 
-    def cancel(self, message: str = "") -> None:
-        """Cancels what has not ended; running attempts are stopped."""
+    def cancel(self, message: str = "", *, group: str | None = None) -> None:
+        """Cancels what has not ended; running attempts are stopped. `group`: only this job group, and those below it."""
         with self._client() as client:
-            client.batches.cancel(self.id, message)
+            if group is None:
+                client.batches.cancel(self.id, message)
+            else:
+                client.batches.cancel_group(self.id, group, message)
 
     def remove_files(self) -> None:
         """Removes the folder that was made on this machine for the files that its jobs hand on."""

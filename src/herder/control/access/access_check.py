@@ -18,6 +18,7 @@ _WHERE = {
     Kind.BATCH: "`herder batch list` shows the batches.",
     Kind.USER: "`herder user list` shows the users.",
     Kind.TOKEN: "`herder token list` shows the tokens.",
+    Kind.SECRET: "`herder secret list` shows the secrets.",
 }
 
 
@@ -50,6 +51,12 @@ def _refusal(who: Principal, action: Action, thing: Thing, subject: str) -> Forb
         )
     if thing.kind is Kind.TOKEN:
         return Forbidden(f"Only {thing.owner} and administrators can manage tokens of {thing.owner}.")
+    if thing.kind is Kind.SECRET:
+        owner = f"project {thing.project}" if thing.project else thing.owner
+        return Forbidden(
+            f"Secret {thing.name} belongs to {owner}; {who.user} cannot set or use it.",
+            hint="Its user, or a member of its project with the role user, can do this. Administrators can only delete it.",
+        )
     return Forbidden(
         f"{thing.kind.capitalize()} {thing.name} belongs to {thing.owner}.",
         hint="Its owner, a member of its project with the role user, or an operator can do this.",

@@ -11,6 +11,7 @@ one that was made after the filter began is not looked up. Keys of others are.
 
 import asyncio
 import hashlib
+import hmac
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -196,9 +197,11 @@ def find_stored(connection: Connection, names: Sequence[str]) -> dict[str, Made]
     return found
 
 
-def fingerprint_of(route: str, body: bytes | bytearray) -> str:
-    """What was asked for, so that a key is not taken for another request's."""
-    seen = hashlib.sha256(route.encode() + b"\n")
+def fingerprint_of(route: str, body: bytes | bytearray, secret: str = "") -> str:
+    """What was asked for, so that a key is not taken for another request's. `secret`: of the server, where the body has what must not be
+    guessed from its fingerprint, which is stored."""
+    seen = hmac.new(secret.encode(), digestmod=hashlib.sha256) if secret else hashlib.sha256()
+    seen.update(route.encode() + b"\n")
     seen.update(body)
     return seen.hexdigest()[:32]
 

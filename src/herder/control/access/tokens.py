@@ -13,7 +13,7 @@ from herder.control.kernel.secret_tokens import hash_token, new_token
 from herder.model.ids import UserName, WorkerName
 from herder.model.permissions import NO_PROJECTS, ROLES, Principal, Role
 from herder.model.stored.changes import Changes
-from herder.model.stored.records import SessionRecord, TokenRecord, UserRecord
+from herder.model.stored.records import SecretRecord, SessionRecord, TokenRecord, UserRecord
 from herder.model.values.times import iso
 
 #: Characters of a token's hash that name it.
@@ -46,6 +46,8 @@ class Directory:
     activations: dict[str, WorkerName] = field(default_factory=dict)
     sessions: dict[str, SessionRecord] = field(default_factory=dict)
     """Signed-in browsers by the hash of their cookie (`control/access/sessions.py`)."""
+    secrets: dict[tuple[str, str, str], SecretRecord] = field(default_factory=dict)
+    """By scope, owner and name, without what is encrypted (`control/access/secrets.py`)."""
     members: Mapping[UserName, Mapping[str, Role]] = field(default_factory=dict)
     """By user: the projects that name them, and as what."""
     declared: frozenset[UserName] = frozenset()

@@ -108,6 +108,7 @@ def _raw(user: UserName, project: str, job: JobSubmission, where: str) -> Hashab
         job.always_run,
         job.parents_results,
         job.cpu_limit,
+        bool(job.secrets),
         tuple(sorted(job.selector.items())) if job.selector else (),
         tuple(tuple(sorted(each.items())) for each in job.tolerations) if job.tolerations else (),
         tuple((each.key, each.operator, *each.values) for each in job.affinity) if job.affinity else (),
@@ -151,6 +152,7 @@ def _parse(core: "Core", user: UserName, project: str, job: JobSubmission, where
         always_run=job.always_run,
         parents_results=job.parents_results,
         cpu_limit=CpuLimit(job.cpu_limit) if job.cpu_limit else None,
+        secrets=bool(job.secrets),
     )
 
 

@@ -119,6 +119,11 @@ def _with_parents(connection: Connection, job: JobId, payload: bytes) -> bytes |
     return msgspec.json.encode(opened)
 
 
+async def stored_payload(core: Core, job: JobId) -> JobPayload | None:
+    found, _ = await core.read(partial(_read_payloads, wanted=[job], bytes_left=ANSWER_BYTES_MAX))
+    return msgspec.json.decode(found[job], type=JobPayload) if job in found else None
+
+
 async def parents_file(core: Core, job: JobId) -> AsyncIterator[bytes]:
     """`parents.json` in pieces: a list of `{job, key, result}` in the order in which the parents were submitted."""
     parents: list[tuple[int, str | None, int]] = await core.read(partial(_parents, job=job))

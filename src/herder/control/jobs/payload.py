@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from herder.control.jobs.data_checks import checked_data
 from herder.control.kernel.bounds.errors import Invalid, TooLarge
 from herder.control.kernel.bounds.limits import (
     INPUT_NAME_BYTES,
@@ -47,6 +48,7 @@ def payload_of(job: JobSubmission, where: str, user: str) -> str:
     if job.inputs or job.cwd or job.sleep_ms or len(job.command) > WORDS:
         _check_rare(job, where)
     payload = JobPayload(
+        data=None if job.data is None else checked_data(job, where),
         command=job.command,
         env=job.env,
         stdin=job.stdin,
@@ -57,6 +59,7 @@ def payload_of(job: JobSubmission, where: str, user: str) -> str:
         container=job.container,
         warm_python=job.warm_python,
         user=user if job.warm_python is not None else "",
+        secrets=job.secrets,
     )
     data = _encode(payload)
     if len(data) > PAYLOAD_BYTES:

@@ -16,8 +16,10 @@ from herder.control.jobs.submission import batch_thing
 from herder.control.kernel.bounds.errors import Conflict
 from herder.control.kernel.bounds.limits import RETRIED_FAILED, RETRIED_SKIPPED
 from herder.control.kernel.core import Core
-from herder.control.kernel.jobs.batch_rows import life_of_row
+from herder.control.kernel.jobs.batch_rows import groups_of_batch, life_of_row
+from herder.engine.jobs.groups import withdraws
 from herder.engine.jobs.retry import EndedJob, retry, revived
+from herder.engine.memory.groups import Groups
 from herder.engine.memory.state import BatchLife
 from herder.model.ids import BatchId, ClassId, JobId
 from herder.model.permissions import Action, Kind, Principal
@@ -38,6 +40,8 @@ class Ended:
     skipped: list[EndedJob]
     parents: dict[JobId, dict[JobId, JobState]]
     """Of the skipped ones."""
+    groups: Groups | None = None
+    """Of a batch that has some, and has ended or not."""
     specs: dict[ClassId, str] = field(default_factory=dict)
     retries: int = 0
 
@@ -68,6 +72,7 @@ def read_ended(connection: Connection, batch: BatchId, retries: int = 0) -> Ende
         failed=failed,
         skipped=skipped,
         parents=_parents(connection, batch, skipped),
+        groups=groups_of_batch(connection, batch),
         specs={ClassId(number): spec for number, spec in connection.execute(specs)},
         retries=retries,
     )
@@ -92,6 +97,11 @@ def _ended(connection: Connection, batch: BatchId, state: JobState, most: int) -
     ]
 
 
+def _not_cancelled(batch: BatchLife, jobs: Sequence[EndedJob]) -> Sequence[EndedJob]:
+    """A group that was cancelled stays so."""
+    return jobs if batch.groups is None else [each for each in jobs if not withdraws(batch, each.job)]
+
+
 def _parents(
     connection: Connection, batch: BatchId, skipped: Sequence[EndedJob]
 ) -> dict[JobId, dict[JobId, JobState]]:
@@ -112,7 +122,7 @@ def _parents(
 
 def retried(
     core: Core, found: Ended
-) -> tuple[BatchLife, list[EndedJob], list[tuple[EndedJob, list[JobId]]]] | None:
+) -> tuple[BatchLife, Sequence[EndedJob], list[tuple[EndedJob, list[JobId]]]] | None:
     """What can be tried again now, and the batch, which is not changed yet. None: nothing. Raises Conflict."""
     number, state = BatchId(found.row.id), core.state
     life = state.batches.get(number)
@@ -124,11 +134,14 @@ def retried(
             f"Batch {number} {why}, so its jobs cannot be retried.",
             hint="Submit its jobs as a new batch." if found.row.state != "open" else "Commit it first.",
         )
-    above = revived({each.job for each in found.failed}, found.parents)
+    life = life or life_of_row(found.row, found.groups)
+    failed = _not_cancelled(life, found.failed)
+    again = {each.job for each in _not_cancelled(life, found.skipped)}
+    above = revived({each.job for each in failed}, {job: found.parents[job] for job in again})
     skipped = [(each, above[each.job]) for each in found.skipped if each.job in above]
-    if not found.failed and not skipped:
+    if not failed and not skipped:
         return None
-    return life or life_of_row(found.row), found.failed, skipped
+    return life, failed, skipped
 
 
 def retry_failed(

@@ -3,20 +3,14 @@
 Called by the API's routes. Every function is synchronous, fills `changes` and answers; the route commits and then replies.
 """
 
-import json
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
-
 from herder.control.access.access_check import OF_KIND, check, not_known
+from herder.control.jobs.accepting import Accepted, check_jobs, resolved_parents
 from herder.control.jobs.callbacks import check_url
-from herder.control.jobs.classes import check_priority, class_of, requirements_bytes, try_class
-from herder.control.jobs.payload import payload_of
-from herder.control.kernel.bounds.errors import Conflict, Invalid, Overloaded, TooLarge
+from herder.control.jobs.grouping import attributes_text, check_groups
+from herder.control.kernel.bounds.errors import Conflict, Invalid
 from herder.control.kernel.bounds.limits import (
     FAILURES_MAX,
-    JOBS_PER_CALL,
     PARALLEL_MAX,
-    PARENTS_PER_CALL,
     check_attributes,
     check_message,
     check_name,
@@ -24,54 +18,31 @@ from herder.control.kernel.bounds.limits import (
 from herder.control.kernel.core import Core
 from herder.control.kernel.jobs.backlog import BATCH_COUNTS_AS
 from herder.engine.jobs.batch import (
-    DependencyError,
     add_jobs,
     close_batch,
     commit_batch,
     create_batch,
-    resolve,
 )
 from herder.engine.jobs.batch_end import cancel_batch
-from herder.engine.jobs.classes import forget_classes
+from herder.engine.jobs.groups import mark_jobs
 from herder.engine.memory.state import BatchLife
-from herder.model.ids import BatchId, ClassId, JobId, UserName
+from herder.model.ids import BatchId, JobId, UserName
 from herder.model.permissions import Action, Kind, Principal, Thing
 from herder.model.stored.changes import Changes
 from herder.model.values.phrases import counted
-from herder.model.work.job import JobClass, JobState
+from herder.model.work.job import JobState
 from herder.store.rows.tables import DEFAULT_PROJECT
 from herder.wire.resources import Result
-from herder.wire.work import BatchCreate, JobsAdded, JobSubmission
+from herder.wire.work import BatchCreate, JobsAdd, JobsAdded, JobSubmission
 
 #: In a refusal.
 PROJECTS_SHOWN = 10
-#: Each of them is kept in memory.
-NOT_ENDED = tuple(each for each in JobState if not each.ended)
-
-
-@dataclass(slots=True)
-class _Accepted:
-    """A call's jobs as columns, the form in which the engine takes them."""
-
-    class_ids: list[ClassId] = field(default_factory=list)
-    keys: list[str | None] = field(default_factory=list)
-    payloads: list[str] = field(default_factory=list)
-    places: dict[str, int] = field(default_factory=dict)
-    references: dict[int, Sequence[str | int]] = field(default_factory=dict)
-    size: int = 0
-    """Bytes of the payloads."""
-
-    def name(self, key: str, place: int, where: str) -> None:
-        """Raises Invalid."""
-        check_name(key, f"{where}key")
-        if self.places.setdefault(key, place) != place:
-            raise Invalid(f"Two jobs of the call have the key {key!r}.", field=f"{where}key")
 
 
 def create(core: Core, who: Principal, request: BatchCreate, changes: Changes, now_ms: int) -> BatchLife:
     """A batch, with the jobs that travel along, committed if asked for."""
     accepted, parents = _check_batch(core, who, request, dry_run=False)
-    attributes = _attributes(request)
+    attributes = attributes_text(request.attributes)
     _count(core, who.user, BATCH_COUNTS_AS + len(request.jobs), accepted.size + len(attributes))
     batch = create_batch(
         core.state,
@@ -95,13 +66,19 @@ def try_create(core: Core, who: Principal, request: BatchCreate) -> Result:
     """What `create` would say, with the same checks; nothing is kept."""
     accepted, _ = _check_batch(core, who, request, dry_run=True)
     jobs = request.earlier_jobs + len(request.jobs)
-    _count(core, who.user, BATCH_COUNTS_AS + jobs, accepted.size + len(_attributes(request)), dry_run=True)
+    _count(
+        core,
+        who.user,
+        BATCH_COUNTS_AS + jobs,
+        accepted.size + len(attributes_text(request.attributes)),
+        dry_run=True,
+    )
     return Result(object="batch", text=f"A batch of {counted(jobs, 'job')} would be submitted.", dry_run=True)
 
 
 def _check_batch(
     core: Core, who: Principal, request: BatchCreate, *, dry_run: bool
-) -> tuple[_Accepted, dict[int, list[JobId]]]:
+) -> tuple[Accepted, dict[int, list[JobId]]]:
     """All that is refused before anything is made."""
     _may_submit(core, who, Kind.BATCH, request.project)
     check_name(request.name, "name")
@@ -117,7 +94,7 @@ def _check_batch(
     if (request.earlier_jobs or request.earlier_keys) and not dry_run:
         raise Invalid("earlier_jobs and earlier_keys are only allowed in a dry run.", field="earlier_jobs")
     draft = _draft(core, who, request)
-    return _check_into(core, who, draft, request.jobs, dry_run=dry_run)
+    return _check_into(core, who, draft, request, dry_run=dry_run)
 
 
 def _draft(core: Core, who: Principal, request: BatchCreate) -> BatchLife:
@@ -143,39 +120,39 @@ def _draft(core: Core, who: Principal, request: BatchCreate) -> BatchLife:
     return draft
 
 
-def _attributes(request: BatchCreate) -> str:
-    return json.dumps(request.attributes, separators=(",", ":"))
-
-
 def _check_into(
-    core: Core, who: Principal, batch: BatchLife, jobs: Sequence[JobSubmission], *, dry_run: bool
-) -> tuple[_Accepted, dict[int, list[JobId]]]:
+    core: Core, who: Principal, batch: BatchLife, request: BatchCreate | JobsAdd, *, dry_run: bool
+) -> tuple[Accepted, dict[int, list[JobId]]]:
     """Jobs for a batch that is open, or would be."""
     earlier = 0 if batch.id else batch.jobs  # of a draft nothing is counted yet
-    accepted = _check_jobs(core, who, batch.user, batch.project, jobs, earlier=earlier, dry_run=dry_run)
+    accepted = check_jobs(
+        core, who, batch.user, batch.project, request.jobs, earlier=earlier, dry_run=dry_run
+    )
+    if request.groups or accepted.marks.paths:
+        check_groups(batch, accepted.marks, request.groups)
     for key, place in accepted.places.items():
         if key in batch.keys:
             raise Invalid(f"The batch already has a job with the key {key!r}.", field=f"jobs[{place}].key")
-    return accepted, _parents(core, batch, accepted)
+    return accepted, resolved_parents(core, batch, accepted)
 
 
 def add(
-    core: Core, who: Principal, batch_id: int, jobs: Sequence[JobSubmission], changes: Changes, now_ms: int
+    core: Core, who: Principal, batch_id: int, request: JobsAdd, changes: Changes, now_ms: int
 ) -> JobsAdded:
     """More jobs for an open batch."""
     batch = _open_batch(core, who, batch_id)
-    accepted, parents = _check_into(core, who, batch, jobs, dry_run=False)
-    _count(core, batch.user, len(jobs), accepted.size)
+    accepted, parents = _check_into(core, who, batch, request, dry_run=False)
+    _count(core, batch.user, len(request.jobs), accepted.size)
     first = _take(core, changes, batch, accepted, parents, now_ms)
-    return JobsAdded(batch=batch.id, first_job=first, count=len(jobs))
+    return JobsAdded(batch=batch.id, first_job=first, count=len(request.jobs))
 
 
-def try_add(core: Core, who: Principal, batch_id: int, jobs: Sequence[JobSubmission]) -> Result:
+def try_add(core: Core, who: Principal, batch_id: int, request: JobsAdd) -> Result:
     """What `add` would say."""
     batch = _open_batch(core, who, batch_id)
-    accepted, _ = _check_into(core, who, batch, jobs, dry_run=True)
-    _count(core, batch.user, len(jobs), accepted.size, dry_run=True)
-    text = f"{counted(len(jobs), 'job')} would be added to batch {batch_id}."
+    accepted, _ = _check_into(core, who, batch, request, dry_run=True)
+    _count(core, batch.user, len(request.jobs), accepted.size, dry_run=True)
+    text = f"{counted(len(request.jobs), 'job')} would be added to batch {batch_id}."
     return Result(object=f"batch/{batch_id}", text=text, dry_run=True)
 
 
@@ -204,7 +181,7 @@ def try_submit(core: Core, who: Principal, job: JobSubmission) -> Result:
     return Result(object="job", text="1 job would be submitted.", dry_run=True)
 
 
-def _check_single(core: Core, who: Principal, job: JobSubmission, *, dry_run: bool) -> _Accepted:
+def _check_single(core: Core, who: Principal, job: JobSubmission, *, dry_run: bool) -> Accepted:
     project = DEFAULT_PROJECT if job.project is None else job.project
     _may_submit(core, who, Kind.JOB, project)
     if job.parents:
@@ -213,7 +190,13 @@ def _check_single(core: Core, who: Principal, job: JobSubmission, *, dry_run: bo
             field="parents",
             hint="Submit the job and its parents as one batch.",
         )
-    return _check_jobs(core, who, who.user, project, (job,), path="", dry_run=dry_run)
+    if job.group:
+        raise Invalid(
+            "A single job cannot be in a group.",
+            field="group",
+            hint="Submit it in a batch, or use attributes.",
+        )
+    return check_jobs(core, who, who.user, project, (job,), path="", dry_run=dry_run)
 
 
 def commit(core: Core, who: Principal, batch_id: int, changes: Changes, now_ms: int) -> BatchLife:
@@ -302,89 +285,16 @@ def _count(core: Core, user: UserName, jobs: int, size: int, *, dry_run: bool = 
     count(core.state, user, jobs, size, core.clock.monotonic_ms())
 
 
-def _check_jobs(
-    core: Core,
-    who: Principal,
-    user: UserName,
-    project: str,
-    jobs: Sequence[JobSubmission],
-    path: str = "jobs[{}].",
-    *,
-    earlier: int = 0,
-    dry_run: bool,
-) -> _Accepted:
-    """`earlier`: jobs of a batch that was checked and not made."""
-    _check_number(core, len(jobs), earlier)
-    if forget_classes(core.state):
-        core.raw_classes.clear()
-    accepted = _Accepted()
-    edges = 0
-    tried: dict[Hashable, JobClass] = {}
-    for place, job in enumerate(jobs):
-        where = path.format(place)
-        if job.priority != 0:
-            check_priority(core, who, job.priority, where)
-        if dry_run:
-            classes = len(tried)
-            try_class(core, user, project, job, where, tried)
-            if len(tried) > classes:
-                accepted.size += requirements_bytes(job)
-        else:
-            classes = len(core.state.classes)
-            accepted.class_ids.append(class_of(core, user, project, job, where))
-            if len(core.state.classes) > classes:
-                accepted.size += requirements_bytes(job)
-        payload = payload_of(job, where, user)
-        accepted.payloads.append(payload)
-        accepted.size += len(payload)
-        accepted.keys.append(job.key)
-        if job.key is not None:
-            accepted.name(job.key, place, where)
-        if job.parents:
-            edges += len(job.parents)
-            accepted.references[place] = job.parents
-    if edges > PARENTS_PER_CALL:
-        raise TooLarge(
-            f"The call names {edges:,} parents; the maximum is {PARENTS_PER_CALL:,}.",
-            field="jobs",
-            hint="Send the jobs in several calls, or insert a job that waits for all parents and is the one parent of the others.",
-        )
-    return accepted
-
-
-def _check_number(core: Core, jobs: int, earlier: int) -> None:
-    if jobs > JOBS_PER_CALL:
-        raise TooLarge(
-            f"The call has {jobs:,} jobs; the maximum is {JOBS_PER_CALL:,}.",
-            field="jobs",
-            hint="Send the jobs in several calls, then commit the batch.",
-        )
-    most, there = core.settings.jobs_queued_max, sum(core.state.counts[each] for each in NOT_ENDED)
-    there += earlier
-    if there + jobs > most:
-        raise Overloaded(
-            f"{there:,} jobs have not ended and {jobs:,} more were sent; the maximum is {most:,}.",
-            hint="Try again when some jobs have ended.",
-        )
-
-
-def _parents(core: Core, batch: BatchLife, accepted: _Accepted) -> dict[int, list[JobId]]:
-    if not accepted.references:
-        return {}
-    try:
-        return resolve(batch, core.state.next_job, len(accepted.keys), accepted.places, accepted.references)
-    except DependencyError as error:
-        raise Invalid(str(error), field=f"jobs[{error.index}].parents") from None
-
-
 def _take(
     core: Core,
     changes: Changes,
     batch: BatchLife | None,
-    accepted: _Accepted,
+    accepted: Accepted,
     parents: dict[int, list[JobId]],
     now_ms: int,
 ) -> JobId:
+    if accepted.marks.runs or accepted.marks.new:
+        mark_jobs(core.state, changes, batch, accepted.marks.new, accepted.marks.runs)
     first = add_jobs(
         core.state, changes, batch, accepted.class_ids, accepted.keys, accepted.payloads, parents, now_ms
     )

@@ -20,6 +20,11 @@ def new_salt() -> int:
     return secrets.randbelow(SALTS)
 
 
+def new_mark() -> str:
+    """Tells apart what has the same name by chance; no secret."""
+    return secrets.token_hex(4)
+
+
 def derived_token(secret: str, purpose: str) -> str:
     """A token that this installation can make again and nobody else can guess."""
     return hmac.new(secret.encode(), purpose.encode(), hashlib.sha256).hexdigest()

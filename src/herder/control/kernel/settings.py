@@ -13,6 +13,8 @@ from herder.decide.placement.ageing import Ageing
 from herder.model.fleet.creation import CreationLimits
 from herder.model.stored.retention import Retention
 from herder.model.work.callbacks import CallbackRules
+from herder.secrets.sealing import KeyRing
+from herder.settings.sections.object_stores import ObjectStore
 from herder.settings.sections.server import MetricSource
 
 
@@ -75,3 +77,7 @@ class CoreSettings:
     """By cluster: how old its picture may be."""
     metric_sources: tuple[MetricSource, ...] = ()
     """Where custom metrics are asked for. Only the server's own files name them: they hold addresses and secrets."""
+    object_stores: tuple[ObjectStore, ...] = ()
+    """For which URLs of jobs' data the server signs; with the names of its secrets, so its own files only name them."""
+    secret_keys: KeyRing | None = None
+    """What secrets of users and projects are encrypted with; None: this server keeps none."""

@@ -8,13 +8,14 @@ from herder.control.kernel.core import Core
 from herder.control.kernel.waiting.waiters import Waiters
 from herder.control.reads import callbacks, jobs
 from herder.control.reads.followed_output import Again
+from herder.control.reads.groups import group_page, group_view
 from herder.control.reads.search.batches import BatchFilter, list_batches
 from herder.engine.memory.state import BatchLife
 from herder.model.ids import BatchId
 from herder.model.permissions import Action, Kind, Principal
 from herder.wire.callbacks import CallbackSecret
 from herder.wire.resources import Page
-from herder.wire.work import BatchView
+from herder.wire.work import BatchView, GroupView
 
 
 class BatchReads:
@@ -32,6 +33,12 @@ class BatchReads:
     async def batch(self, who: Principal, number: int) -> BatchView:
         view = await jobs.batch_view(self._core, who, number)
         return await callbacks.with_callback(self._core, who, view)
+
+    async def groups(self, who: Principal, batch: int, *, after: int | None, limit: int) -> Page:
+        return await group_page(self._core, who, batch, after=after, limit=limit)
+
+    async def group(self, who: Principal, batch: int, path: str) -> GroupView:
+        return await group_view(self._core, who, batch, path)
 
     async def callbacks(self, who: Principal, state: str | None, after: int | None, limit: int) -> Page:
         check(who, Action.SEE, OF_KIND[Kind.BATCH])

@@ -17,11 +17,12 @@ from herder.control.access.access_check import check, not_known
 from herder.control.jobs.submission import job_thing
 from herder.control.kernel.bounds.errors import Invalid
 from herder.control.kernel.core import Core
-from herder.control.reads.jobs import effective_state
+from herder.control.reads.jobs import effective_state, job_view
 from herder.model.permissions import Action, Kind, Principal
 from herder.model.stored.incarnation import tries
+from herder.model.work.job import JobState
 from herder.store.rows import tables as t
-from herder.wire.work import EndedJob
+from herder.wire.work import EndedJob, JobView
 
 #: Jobs that one call may ask about.
 JOBS_MAX = 1_000
@@ -52,6 +53,17 @@ _RESULTS = (
     .join(t.attempts, _last)
     .where(t.jobs.c.id.in_(bindparam("jobs", expanding=True)))
 )
+
+
+async def wait_job(core: Core, again: Callable[[], Principal], job: int, seconds: float) -> JobView:
+    """One job, as soon as it has ended or the time is over. Raises NotKnown."""
+    # The wait begins before the look, so that the end of the job cannot be missed between them.
+    with core.jobs_ended.wait(job) as waiting:
+        view = await job_view(core, again(), job)
+        if not JobState[view.state.upper()].ended:
+            await asyncio.wait({waiting}, timeout=seconds)
+            view = await job_view(core, again(), job)
+    return view
 
 
 async def wait_ended(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from herder.control.kernel.bounds.errors import Overloaded, Refused
 from herder.control.kernel.bounds.limits import FOLLOWERS_EACH_MAX, FOLLOWERS_MAX
 from herder.control.kernel.core import Core
-from herder.control.reads.jobs import Output, output_of
+from herder.control.reads.output import Output, output_of
 from herder.control.reads.output_parts import last_lines
 from herder.model.permissions import Principal
 from herder.model.values.phrases import counted

@@ -1,28 +1,30 @@
 """Views of jobs, batches, attempts and logs. Lists are pages: newest first, `after` is the last id of the page before."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, and_, func, select
+from sqlalchemy import Connection, Row, Select, and_, select
 
 from herder.control.access.access_check import check, not_known
 from herder.control.jobs.submission import batch_thing, job_thing
-from herder.control.kernel.bounds.errors import Conflict, Invalid, NotKnown
+from herder.control.kernel.bounds.errors import Invalid
 from herder.control.kernel.core import Core
 from herder.control.reads.callbacks import waits
+from herder.control.reads.marks import NO_MARK, Marks, marks_of
 from herder.control.reads.visibility import PAGE_MAX, in_view, jobs_of_batch, newest_jobs
+from herder.engine.jobs.groups import withdraws
 from herder.engine.memory.state import BatchLife
 from herder.model.ids import BatchId, ClassId
 from herder.model.permissions import Action, Kind, Principal, scope_of
 from herder.model.stored.incarnation import tries
 from herder.model.values.money import usd_text
-from herder.model.values.phrases import counted
 from herder.model.values.times import iso, iso_or_none
 from herder.model.work.job import AttemptState, JobClass, JobState
 from herder.store.rows import tables as t
+from herder.store.rows.job_ranges import range_of_job
 from herder.store.rows.json_forms import decode_class
 from herder.store.rows.usage_rows import attempt_row_cost
 from herder.store.writing.retention import DELETED
@@ -33,6 +35,7 @@ PAGE = 100
 _LABELS = {each.label: each for each in JobState}
 JOB_STATES = tuple(_LABELS)
 BATCH_STATES = ("open", "running", "succeeded", "failed", "cancelled")
+_WAITING = (JobState.READY, JobState.BLOCKED, JobState.HELD)
 _COLUMNS = [c for c in t.jobs.c if c.name != "payload"]
 
 
@@ -44,6 +47,8 @@ class JobFilter:
     pool: str | None = None
     name: str | None = None
     """As `JobSubmission.key` has it."""
+    group: str | None = None
+    """Of the batch, those below it included."""
     query: str | None = None
     after: int | None = None
     limit: int = PAGE
@@ -55,9 +60,15 @@ async def job_page(core: Core, who: Principal, wanted: JobFilter) -> Page:
     if wanted.batch is not None:
         await batch_view(core, who, wanted.batch)  # all jobs of a batch are its owner's
     query = _filtered(who, wanted, limit + 1)
-    rows = await core.read(lambda connection: connection.execute(query).all())
-    items = [view_of(core, row) for row in rows[:limit]]
+    rows, marks = await core.read(lambda connection: with_marks(connection, query))
+    items = [view_of(core, row, marks) for row in rows[:limit]]
     return Page(items=items, next=str(items[-1].id) if len(rows) > limit else None)
+
+
+def with_marks(connection: Connection, query: Select[Any]) -> tuple[Sequence[Row[Any]], Marks]:
+    """Rows of `with_attempt`, with the groups and attributes of their jobs."""
+    rows = connection.execute(query).all()
+    return rows, marks_of(connection, [row.range for row in rows if row.range is not None])
 
 
 def with_attempt(*columns: Any) -> Select[Any]:
@@ -74,6 +85,7 @@ def with_attempt(*columns: Any) -> Select[Any]:
             t.batches.c.committed_at_ms,
             t.batches.c.committed_at_ms.is_not(None).label("batch_committed"),
             t.job_classes.c.spec.label("class_spec"),
+            range_of_job().label("range"),
         )
         .join(t.job_classes, t.job_classes.c.id == t.jobs.c.class_id)
         .outerjoin(t.attempts, last)
@@ -128,21 +140,28 @@ def state_is(label: str) -> list[Any]:
 
 
 async def job_row(core: Core, who: Principal, job: int) -> Row[Any]:
-    """One job with its payload. Raises NotKnown, also for one that `who` may not know of."""
-    query = with_attempt(*t.jobs.c).where(t.jobs.c.id == job)
-    row: Row[Any] | None = await core.read(lambda connection: connection.execute(query).first())
-    if row is None or row.batch_state == DELETED:
-        raise not_known(Kind.JOB, job)
-    check(who, Action.SEE, job_thing(row.id, row.user, row.project))
+    """As `job_with_marks`."""
+    row, _ = await job_with_marks(core, who, job)
     return row
 
 
+async def job_with_marks(core: Core, who: Principal, job: int) -> tuple[Row[Any], Marks]:
+    """One job with its payload. Raises NotKnown, also for one that `who` may not know of."""
+    query = with_attempt(*t.jobs.c).where(t.jobs.c.id == job)
+    rows, marks = await core.read(lambda connection: with_marks(connection, query))
+    row = rows[0] if rows else None
+    if row is None or row.batch_state == DELETED:
+        raise not_known(Kind.JOB, job)
+    check(who, Action.SEE, job_thing(row.id, row.user, row.project))
+    return row, marks
+
+
 async def job_view(core: Core, who: Principal, job: int) -> JobView:
-    return view_of(core, await job_row(core, who, job))
+    return view_of(core, *await job_with_marks(core, who, job))
 
 
 async def job_detail(core: Core, who: Principal, job: int) -> JobDetail:
-    row = await job_row(core, who, job)
+    row, marks = await job_with_marks(core, who, job)
 
     def read(connection: Connection) -> tuple[list[int], Sequence[Row[Any]]]:
         above = select(t.job_parents.c.parent_id).where(t.job_parents.c.child_id == job)
@@ -155,7 +174,7 @@ async def job_detail(core: Core, who: Principal, job: int) -> JobDetail:
         return [parent for (parent,) in connection.execute(above)], connection.execute(tries).all()
 
     parents, tries = await core.read(read)
-    view, job_class, now_ms = view_of(core, row), _class(core, row), core.clock.now_ms()
+    view, job_class, now_ms = view_of(core, row, marks), _class(core, row), core.clock.now_ms()
     result = next((each.result for each in tries if each.state == AttemptState.SUCCEEDED), None)
     return JobDetail(
         **{name: getattr(view, name) for name in view.__struct_fields__},
@@ -167,15 +186,27 @@ async def job_detail(core: Core, who: Principal, job: int) -> JobDetail:
 
 
 def effective_state(core: Core, row: Row[Any]) -> JobState:
-    """Rows of an open batch are not ready yet, and those of a cancelled one may not be marked yet (`always_run` ones go on)."""
+    """Rows of an open batch are not ready yet, and those of a cancelled one, or of a cancelled group, may not be marked yet (`always_run`
+    ones go on)."""
     state = JobState(row.state)
+    if state in _WAITING and row.batch_id is not None and _gone_with_group(core, row):
+        return JobState.CANCELLED
     if state is JobState.READY and row.batch_state in ("open", "running"):
         held = JobState.HELD if row.batch_hold else state
         return JobState.PENDING if row.batch_state == "open" else held
-    if state in (JobState.READY, JobState.BLOCKED, JobState.HELD) and row.batch_state == "cancelled":
+    if state in _WAITING and row.batch_state == "cancelled":
         goes_on = row.batch_committed and _class(core, row).always_run
         return state if goes_on else JobState.CANCELLED
     return state
+
+
+def _gone_with_group(core: Core, row: Row[Any]) -> bool:
+    if row.batch_state in ("succeeded", "failed"):
+        return True
+    life = core.state.batches.get(BatchId(row.batch_id))
+    if life is None or life.groups is None or life.cancelled:
+        return False
+    return withdraws(life, row.id) and not _class(core, row).always_run
 
 
 def _class(core: Core, row: Row[Any]) -> JobClass:
@@ -183,9 +214,9 @@ def _class(core: Core, row: Row[Any]) -> JobClass:
     return core.state.classes.get(ClassId(row.class_id)) or decode_class(row.class_spec, core.state.resources)
 
 
-def view_of(core: Core, row: Row[Any]) -> JobView:
+def view_of(core: Core, row: Row[Any], marks: Marks) -> JobView:
     job_class = _class(core, row)
-    request = job_class.request
+    request, mark = job_class.request, marks.get(row.range, NO_MARK)
     return JobView(
         id=row.id,
         batch=row.batch_id,
@@ -210,6 +241,8 @@ def view_of(core: Core, row: Row[Any]) -> JobView:
         started_at=iso_or_none(row.started_at_ms),
         ended_at=iso_or_none(row.ended_at_ms),
         retry_at=iso_or_none(row.not_before_ms) if row.state == JobState.READY else None,
+        group=mark.group,
+        attributes=mark.attributes,
     )
 
 
@@ -234,6 +267,8 @@ def _attempt(row: Row[Any], cost_pico: int) -> AttemptView:
         cpu_s=row.cpu_ms / 1000,
         memory_peak_mib=row.memory_peak_mib or None,
         cost_usd=usd_text(cost_pico),
+        bytes_in=row.bytes_in,
+        bytes_out=row.bytes_out,
     )
 
 
@@ -318,82 +353,3 @@ def batch_row_view(row: Row[Any]) -> BatchView:
         parallel_max=row.parallel_max,
         accepts_jobs=row.state == "open" or (row.accepts == 1 and row.ended_at_ms is None),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Output:  # from some byte of an attempt on; `at`: where it goes on
-    text: str
-    at: int
-    attempt: int
-    """0: none has begun."""
-    attempt_ended: bool
-    job_ended: bool
-    attempts: int
-    """How many the job has had."""
-
-
-async def output_of(
-    core: Core, who: Principal, job: int, attempt: int | None, offset: int, *, follow: bool = True
-) -> Output:
-    """From byte `offset` on. The last attempt unless named."""
-    row = await job_row(core, who, job)
-    _check_output(core, row, attempt, follow=follow)
-    number = attempt or row.attempts
-
-    def read(connection: Connection) -> tuple[list[tuple[int, str]], int | None]:
-        chunks = (
-            select(t.log_chunks.c.offset, t.log_chunks.c.text)
-            .where(t.log_chunks.c.job_id == job, t.log_chunks.c.attempt == number)
-            # A character is up to four bytes: what was had already is not read again, but for a part of it.
-            .where(t.log_chunks.c.offset + 4 * func.length(t.log_chunks.c.text) > offset)
-            .order_by(t.log_chunks.c.offset)
-        )
-        state = select(t.attempts.c.state).where(t.attempts.c.job_id == job, t.attempts.c.attempt == number)
-        return [(start, text) for start, text in connection.execute(chunks)], connection.execute(
-            state
-        ).scalar()
-
-    chunks, state = await core.read(read)
-    data = b"".join(_from(chunks, offset))
-    job_ended = JobState(row.state).ended
-    return Output(
-        text=data.decode(errors="replace"),
-        at=offset + len(data),
-        attempt=number,
-        attempt_ended=job_ended if state is None else state >= AttemptState.SUCCEEDED,
-        job_ended=job_ended,
-        attempts=row.attempts,
-    )
-
-
-def _check_output(core: Core, row: Row[Any], attempt: int | None, *, follow: bool) -> None:
-    """Nothing was printed, or nothing was left out: which of them it is must be told. Raises Refused."""
-    if attempt is not None and not (0 < attempt <= row.attempts or (follow and attempt == row.attempts + 1)):
-        had = counted(tries(row.attempts), "attempt") if row.attempts else "none"
-        raise NotKnown(
-            f"Job {row.id} has no attempt {attempt}; it has {had}.",
-            hint=f"herder job get {row.id} lists its attempts.",
-        )
-    state = effective_state(core, row)
-    if row.attempts:
-        return
-    if state.ended:
-        raise Conflict(
-            f"Job {row.id} has no output: it was {state.label} before it started.",
-            hint=f"herder job explain {row.id} explains why.",
-        )
-    if not follow:
-        raise Conflict(
-            f"Job {row.id} has no output yet: it is {state.label}.",
-            hint=f"herder job logs {row.id} --follow waits for it; herder job explain {row.id} explains why it waits.",
-        )
-
-
-def _from(chunks: Sequence[tuple[int, str]], offset: int) -> Iterator[bytes]:
-    """Chunks may overlap when a worker repeated itself; what was had already is left out."""
-    at = offset
-    for start, text in chunks:
-        data = text.encode()
-        if start + len(data) > at:
-            yield data[max(0, at - start) :]
-            at = start + len(data)

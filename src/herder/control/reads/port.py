@@ -7,7 +7,7 @@ face looks past it into `Core`.
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from herder.control.access import users as people
 from herder.control.access.access_check import FLEET, OF_KIND, check
@@ -27,11 +27,13 @@ from herder.control.reads import (
 )
 from herder.control.reads.batch_reads import BatchReads
 from herder.control.reads.bootstraps import bootstrap_page, check_bootstrap
+from herder.control.reads.credentials import CredentialReads
 from herder.control.reads.driver_checks import check_driver
-from herder.control.reads.ended_jobs import wait_ended
+from herder.control.reads.ended_jobs import wait_ended, wait_job
 from herder.control.reads.explanations import explain, pods
 from herder.control.reads.followed_output import Again, Followers, How
 from herder.control.reads.metrics import metrics_text
+from herder.control.reads.output import output_of
 from herder.control.reads.search.jobs import list_jobs
 from herder.control.reads.worker_health import worker_health_view
 from herder.engine.memory.invariants import violations
@@ -81,7 +83,7 @@ class Figures(NamedTuple):
     price_pico_per_hour: int
 
 
-class Reads(BatchReads):
+class Reads(BatchReads, CredentialReads):
     def __init__(self, core: Core) -> None:
         super().__init__(core)
         self._followers = Followers()
@@ -128,8 +130,7 @@ class Reads(BatchReads):
 
     async def pools(self, who: Principal) -> Page:
         check(who, Action.SEE, FLEET)
-        views = await fleet.pool_views(self._core)
-        return Page(items=views, total=len(views))
+        return _whole(await fleet.pool_views(self._core))
 
     async def pool(self, who: Principal, name: str) -> PoolView:
         check(who, Action.SEE, FLEET)
@@ -184,8 +185,7 @@ class Reads(BatchReads):
 
     def drivers(self, who: Principal) -> Page:
         check(who, Action.SEE, FLEET)
-        views = drivers.driver_views(self._core)
-        return Page(items=views, total=len(views))
+        return _whole(drivers.driver_views(self._core))
 
     async def sweep(self, who: Principal, name: str) -> SweepView:
         check(who, Action.CHANGE, FLEET)
@@ -201,8 +201,7 @@ class Reads(BatchReads):
 
     def clusters(self, who: Principal) -> Page:
         check(who, Action.SEE, FLEET)
-        views = clusters.cluster_views(self._core)
-        return Page(items=views, total=len(views))
+        return _whole(clusters.cluster_views(self._core))
 
     def cluster(self, who: Principal, name: str) -> ClusterView:
         check(who, Action.SEE, FLEET)
@@ -267,8 +266,7 @@ class Reads(BatchReads):
 
     def users(self, who: Principal) -> Page:
         check(who, Action.SEE, OF_KIND[Kind.USER])
-        views = sharing.user_views(self._core, who)
-        return Page(items=views, total=len(views))
+        return _whole(sharing.user_views(self._core, who))
 
     def made_user(self, who: Principal, name: str) -> UserView:
         check(who, Action.SEE, Thing(kind=Kind.USER, owner=name))
@@ -276,12 +274,7 @@ class Reads(BatchReads):
 
     def projects(self, who: Principal) -> Page:
         check(who, Action.SEE, OF_KIND[Kind.PROJECT])
-        views = sharing.project_views(self._core, who)
-        return Page(items=views, total=len(views))
-
-    def tokens(self, who: Principal, *, user: str | None, revoked: bool) -> Page:
-        views = people.token_views(self._core, who, user=user, revoked=revoked)
-        return Page(items=views, total=len(views))
+        return _whole(sharing.project_views(self._core, who))
 
     # --- work
 
@@ -293,13 +286,7 @@ class Reads(BatchReads):
         return await jobs.job_detail(self._core, who, number)
 
     async def wait_job(self, again: Again, number: int, seconds: float) -> JobView:
-        # The wait begins before the look, so that the end of the job cannot be missed between them.
-        with self._core.jobs_ended.wait(number) as waiting:
-            view = await jobs.job_view(self._core, again(), number)
-            if not JobState[view.state.upper()].ended:
-                await asyncio.wait({waiting}, timeout=seconds)
-                view = await jobs.job_view(self._core, again(), number)
-        return view
+        return await wait_job(self._core, again, number, seconds)
 
     async def wait_ended(self, again: Again, numbers: Sequence[int], seconds: float) -> list[EndedJob]:
         return await wait_ended(self._core, again, numbers, seconds)
@@ -309,7 +296,7 @@ class Reads(BatchReads):
 
     async def log(self, who: Principal, number: int, attempt: int | None, offset: int) -> str:
         """What it has printed. Raises Refused, also for one that has not started."""
-        return (await jobs.output_of(self._core, who, number, attempt, offset, follow=False)).text
+        return (await output_of(self._core, who, number, attempt, offset, follow=False)).text
 
     async def follow_log(
         self, again: Again, number: int, attempt: int | None, offset: int, how: How
@@ -380,3 +367,7 @@ class Reads(BatchReads):
                 yield view
             if page.next is None:
                 return
+
+
+def _whole(views: Sequence[Any]) -> Page:
+    return Page(items=list(views), total=len(views))

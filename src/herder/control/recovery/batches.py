@@ -7,11 +7,15 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from herder.engine.jobs.groups import goes_on, withdraws
 from herder.engine.jobs.outcomes import note
 from herder.engine.memory.state import BatchLife, EngineState, WaitingJob
 from herder.model.ids import ClassId, JobId
 from herder.model.work.job import JobState
 from herder.store.rows import tables as t
+
+#: What the row of a cancelled job may say before it is marked.
+_UNMARKED = (JobState.BLOCKED, JobState.READY, JobState.HELD)
 
 
 def recover_held(batch: BatchLife, job: JobId, class_id: ClassId, row: Any) -> None:
@@ -33,12 +37,16 @@ def recover_accepting(connection: Connection, state: EngineState) -> None:
             continue
         batch.outcomes = bytearray(batch.jobs)
         j = t.jobs.c
-        query = select(j.id, j.position, j.key, j.state).where(j.batch_id == batch.id).order_by(j.position)
-        for job, position, key, job_state in connection.execute(query):
+        columns = (j.id, j.position, j.key, j.state, j.class_id)
+        query = select(*columns).where(j.batch_id == batch.id).order_by(j.position)
+        for job, position, key, job_state, class_id in connection.execute(query):
             _note_place(batch, position, job)
             if key is not None:
                 batch.keys[key] = JobId(job)
-            note(batch, JobId(job), JobState(job_state))
+            told = JobState(job_state)
+            if batch.groups is not None and told in _UNMARKED and withdraws(batch, job):
+                told = told if state.classes[ClassId(class_id)].always_run else JobState.CANCELLED
+            note(batch, JobId(job), told)
 
 
 def _note_place(batch: BatchLife, position: int, job: int) -> None:
@@ -62,18 +70,10 @@ def recover_parents(connection: Connection, state: EngineState) -> None:
             entry = batch.waiting.get(JobId(child))
             if entry is None:
                 continue
-            gone = (
-                batch.cancelled and parent_state < JobState.SUCCEEDED and not _goes_on(state, batch, parent)
-            )
+            gone = parent_state < JobState.SUCCEEDED and withdraws(batch, parent)
+            gone = gone and not goes_on(state, batch, JobId(parent))
             if parent_state >= JobState.SUCCEEDED or gone:
                 entry.parent_failed = entry.parent_failed or parent_state != JobState.SUCCEEDED
                 continue
             entry.parents_left += 1
             batch.children.setdefault(JobId(parent), []).append(JobId(child))
-
-
-def _goes_on(state: EngineState, batch: BatchLife, parent: int) -> bool:
-    """Of a cancelled batch: whether this job still has an end to come."""
-    job = JobId(parent)
-    goes_on = job in batch.waiting or job in state.live or job in state.delayed
-    return goes_on or any(job in queue for queue in state.queues.values())

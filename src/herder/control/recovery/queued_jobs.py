@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select, text
 from herder.control.recovery.batches import recover_held
 from herder.control.recovery.history import UNENDED
 from herder.engine.jobs import backoff
+from herder.engine.jobs.groups import withdraws
 from herder.engine.jobs.job import let_run, make_ready
 from herder.engine.memory.keeping import HeldJob
 from herder.engine.memory.queue import Segment, Taken
@@ -26,13 +27,13 @@ _READY = int(JobState.READY)
 
 
 def recover_jobs(connection: Connection, state: EngineState) -> list[int]:
-    """Queue what is ready. Rows of batches that are over, or cancelled, only wait to be marked: answers these batches."""
+    """Queue what is ready. Rows of batches and groups that are over, or cancelled, only wait to be marked: answers these batches."""
     unswept: set[int] = set()
     queued = _Queued(state)
     committed: dict[int | None, int | None] = {None: None}
     """Of batches whose jobs may run: when they were committed."""
     for batch in state.batches.values():
-        if batch.state != "open" and not batch.cancelled and batch.keeping is None:
+        if batch.state != "open" and not batch.cancelled and batch.keeping is None and batch.groups is None:
             committed[batch.id] = batch.committed_at_ms
     for rows in _rows(connection):
         for row in rows:
@@ -132,7 +133,7 @@ def _is_over(state: EngineState, row: Any) -> bool:
     batch = state.batches.get(BatchId(row.batch_id))
     if batch is None:
         return True
-    return batch.cancelled and not state.classes[ClassId(row.class_id)].always_run
+    return withdraws(batch, row.id) and not state.classes[ClassId(row.class_id)].always_run
 
 
 def _other(state: EngineState, queued: _Queued, row: Any) -> None:

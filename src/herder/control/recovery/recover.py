@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection, Row, func, select
 
 from herder.control.access.tokens import Directory
-from herder.control.kernel.jobs.batch_rows import life_of_row
+from herder.control.kernel.jobs.batch_rows import groups_of_batch, life_of_row
 from herder.control.recovery.batches import recover_accepting, recover_parents
 from herder.control.recovery.history import (
     UNENDED,
@@ -27,6 +27,7 @@ from herder.engine.attempts.attempt import ENDED_BY_ITSELF
 from herder.engine.clock_step import begin_anew, latest_ms, went_back
 from herder.engine.jobs import backoff
 from herder.engine.jobs.classes import CLASSES_MAX
+from herder.engine.jobs.groups import withdraws
 from herder.engine.memory import worker_node, worker_repair
 from herder.engine.memory.forgotten_time import take_numbers
 from herder.engine.memory.state import (
@@ -43,7 +44,7 @@ from herder.model.fleet.worker import WorkerSpec, WorkerState
 from herder.model.ids import BatchId, ClassId, JobId, PlanNumber, PoolName, UserName, WorkerName
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.stored.changes import Changes
-from herder.model.stored.records import SessionRecord, TokenRecord, UserRecord
+from herder.model.stored.records import SecretRecord, SessionRecord, TokenRecord, UserRecord
 from herder.model.values.money import PicoUsd
 from herder.model.values.resources import PLAIN, Dimensions
 from herder.model.work.job import AttemptState, Cause, JobState
@@ -56,6 +57,7 @@ from herder.store.rows.incarnation import (
     remembered_until_ms,
 )
 from herder.store.rows.json_forms import decode_class
+from herder.store.rows.secrets_table import secrets
 from herder.store.rows.versions import opened
 
 #: Rows fetched at a time.
@@ -116,6 +118,8 @@ def _directory(connection: Connection, state: EngineState) -> Directory:
         directory.tokens[row.hash] = TokenRecord(*row)
     for row in connection.execute(select(t.sessions).where(t.sessions.c.hash != "")):
         directory.sessions[row.hash] = SessionRecord(*row)
+    for row in connection.execute(select(secrets).where(secrets.c.deleted_at_ms.is_(None))):
+        directory.secrets[row.scope, row.owner, row.name] = SecretRecord(*row)._replace(sealed="")
     return directory
 
 
@@ -150,8 +154,12 @@ def _projects(connection: Connection, state: EngineState) -> None:
 
 def _batches(connection: Connection, state: EngineState) -> None:
     query = select(t.batches).where(t.batches.c.ended_at_ms.is_(None))
-    for row in connection.execute(query):
-        state.batches[BatchId(row.id)] = life_of_row(row)
+    live = select(t.batches.c.id).where(t.batches.c.ended_at_ms.is_(None))
+    grouped = select(t.job_groups.c.batch_id).where(t.job_groups.c.batch_id.in_(live)).distinct()
+    with_groups = set(connection.execute(grouped).scalars())
+    for row in connection.execute(query).all():
+        groups = groups_of_batch(connection, row.id) if row.id in with_groups else None
+        state.batches[BatchId(row.id)] = life_of_row(row, groups)
 
 
 def _workers(connection: Connection, state: EngineState, directory: Directory) -> None:
@@ -259,7 +267,7 @@ def _attempts(connection: Connection, state: EngineState) -> None:
             started_at_ms=row.started_at_ms,
             preempted_for=row.message if row.cause == Cause.PREEMPTED else "",
             cancelling=row.cause == Cause.CANCELLED
-            or (batch is not None and batch.cancelled and not job_class.always_run),
+            or (batch is not None and withdraws(batch, row.job_id) and not job_class.always_run),
         )
         state.live[attempt.job] = worker.live[attempt.job] = attempt
         worker.unacked[attempt.job] = 0

@@ -337,6 +337,7 @@ def _assignment(
         payload=msgspec.Raw(payload),
         cpu_hard=(job_class.cpu_limit or pool_limit) is CpuLimit.HARD,
         fetch=fetch,
+        secrets=job_class.secrets,
     )
 
 
@@ -365,13 +366,18 @@ async def _fail_missing(
 
 def inputs_of(core: Core, worker: WorkerLife, job: int, number: int) -> AsyncIterator[bytes]:
     """The results of the parents of an attempt that this worker holds, in pieces. Raises NotKnown for any other."""
+    return parents_file(core, held_attempt(worker, job, number).job)
+
+
+def held_attempt(worker: WorkerLife, job: int, number: int) -> LiveAttempt:
+    """Raises NotKnown for one that this worker does not have."""
     attempt = worker.live.get(JobId(job))
     if attempt is None or attempt.number != number:
         raise NotKnown(
             f"Worker {worker.spec.name} does not have attempt {number} of job {job}.",
             hint="Do not start the attempt.",
         )
-    return parents_file(core, attempt.job)
+    return attempt
 
 
 def _asks_for_use(core: Core, worker: WorkerLife) -> bool:

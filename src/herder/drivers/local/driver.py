@@ -207,6 +207,9 @@ class LocalDriver:
             startup.WORK_FOLDER: str(self.work_folder(worker)),
             startup.RUN_AS: self._settings.run_as,
             startup.CGROUPS: "" if self._settings.cgroups else "off",
+            startup.DATA_FOLDERS: self._settings.url_folders,
+            startup.DATA_HOSTS: self._settings.url_hosts,
+            startup.DATA_CREDENTIALS: self._settings.url_credentials,
         }
 
     def _record(self, folder: Path, record: "_Record") -> None:

@@ -20,6 +20,12 @@ class LocalSettings:
     """With run_as: where scratch folders are made. None: the machine's temporary folder, which others can pass through."""
     cgroups: bool = True
     """Whether agents make a cgroup for each attempt where they can: CPU by weight, memory with /dev/shm."""
+    url_folders: str = ""
+    """Folders, separated by colons, whose files jobs may read and write by file:// URL, with the rights of the agent."""
+    url_hosts: str = ""
+    """Hosts, separated by commas, whose web addresses jobs in containers may use as data; * is any."""
+    url_credentials: str = ""
+    """worker: the agent opens object stores with the credentials in the server's environment; empty: with URLs that the server signs."""
     kill_wait_s: float = 10.0
     """How long `delete` waits for killed processes to go. A process in an uninterruptible wait can need longer."""
     console_most_bytes: int = 64 * 1024

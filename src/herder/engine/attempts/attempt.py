@@ -78,7 +78,7 @@ def _give(
     for batch_id, of_batch in groupby(taken, itemgetter(0)):
         tried, preempted = state.tried_of(batch_id), state.preempted_of(batch_id)
         batch = None if batch_id is None else state.batches[batch_id]
-        given = 0
+        given: list[int] = []
         for _, number, ready_at_ms in of_batch:
             job = JobId(number)
             attempts, failures = tried.pop(job, _NEW) if tried else _NEW
@@ -103,8 +103,8 @@ def _give(
             ready = None if before is None else before.ready_at_ms
             changes.job_status[job] = JobStatus(job, _RUNNING, following, failures, "", ready, None)
             changes.attempts[job, following] = assigned_record(attempt)
-            given += 1
-        count_move(state, batch, JobState.READY, JobState.RUNNING, given)
+            given.append(job)
+        count_move(state, batch, JobState.READY, JobState.RUNNING, len(given), jobs=given)
     worker.free = worker.free.minus(used)
     worker.free_slots -= len(taken)
     worker.idle_since_ms = None
@@ -331,7 +331,7 @@ def _next_for_job(
         ended_at_ms=ended_at_ms,
     )
     if batch is not None:
-        after_job_end(state, changes, batch, new, now_ms)
+        after_job_end(state, changes, batch, attempt.job, new, now_ms)
 
 
 def _again(
@@ -353,7 +353,7 @@ def _again(
     changes.job_status[job] = JobStatus(
         job, int(JobState.READY), attempt.number, failures, "", ready_at_ms, None, not_before_ms
     )
-    count_move(state, _batch(state, attempt), JobState.RUNNING, JobState.READY)
+    count_move(state, _batch(state, attempt), JobState.RUNNING, JobState.READY, jobs=job)
     state.tried_of(attempt.batch)[job] = (attempt.number, failures)
     if preempted:
         state.preempted_of(attempt.batch)[job] = preempted

@@ -32,6 +32,10 @@ class Ending(Protocol):
     def cpu_ms(self) -> int: ...
     @property
     def memory_peak_mib(self) -> int: ...
+    @property
+    def bytes_in(self) -> int: ...
+    @property
+    def bytes_out(self) -> int: ...
 
 
 def assigned_record(attempt: LiveAttempt) -> AttemptRecord:
@@ -81,4 +85,6 @@ def attempt_record(
         0 if ending is None else ending.cpu_ms,
         0 if ending is None else ending.memory_peak_mib,
         result,
+        0 if ending is None else ending.bytes_in,
+        0 if ending is None else ending.bytes_out,
     )

@@ -6,6 +6,7 @@ class. There are no timers: each hand-over looks at the first of a heap. A job m
 `docs/decisions/0021-jobs-that-kill-their-workers.md` says when it is told from its neighbours.
 """
 
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 
 from herder.engine.memory.state import DelayedJob, EngineState, JobFaults, LiveAttempt
@@ -121,18 +122,22 @@ def withdraw_delayed(state: EngineState, job: JobId) -> DelayedJob | None:
     return state.delayed.pop(job, None)
 
 
-def withdraw_delayed_batch(state: EngineState, batch: BatchId) -> int:
-    """Take out those of a batch, but for `always_run` ones; answers how many there were. What was remembered of them, and of those
-    in queues, is forgotten."""
+def withdraw_delayed_batch(
+    state: EngineState, batch: BatchId, within: Callable[[int], bool] = lambda job: True
+) -> list[JobId]:
+    """Take out those of a batch, but for `always_run` ones; answers which they were. What was remembered of them, and of those
+    in queues, is forgotten. `within`: which jobs of the batch are meant."""
     classes = state.classes
     gone = [
         job
         for job, waiting in state.delayed.items()
-        if waiting.batch == batch and not classes[waiting.class_id].always_run
+        if waiting.batch == batch and not classes[waiting.class_id].always_run and within(job)
     ]
     for job in gone:
         withdraw_delayed(state, job)
     for job, faults in list(state.faults.items()):
-        if faults.batch == batch and job not in state.live and not classes[faults.class_id].always_run:
+        if faults.batch != batch or job in state.live or classes[faults.class_id].always_run:
+            continue
+        if within(job):
             del state.faults[job]
-    return len(gone)
+    return gone

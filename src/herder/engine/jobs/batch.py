@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 from herder.engine.jobs.batch_end import close_if_done
+from herder.engine.jobs.groups import cancel_marked
 from herder.engine.jobs.job import after_parents, count_move, make_ready, tell_children
 from herder.engine.jobs.outcomes import NOT_ENDED, OTHER, outcome_of
 from herder.engine.memory.events import record_event
@@ -99,7 +100,7 @@ def add_jobs(
             )
         )
     if batch is None:
-        count_move(state, None, None, JobState.READY, len(class_ids))
+        count_move(state, None, None, JobState.READY, len(class_ids), jobs=None)
         for class_id, jobs in _runs(class_ids, first, ()):
             make_ready(state, None, class_id, jobs, now_ms)
     elif batch.state == "open":
@@ -127,15 +128,30 @@ def _hold(
     first: JobId,
 ) -> None:
     _remember(batch, class_ids, keys, first)
-    batch.held += _runs(class_ids, first, parents)
-    count_move(state, batch, None, JobState.PENDING, len(class_ids) - len(parents))
-    count_move(state, batch, None, JobState.BLOCKED, len(parents))
+    runs = _runs(class_ids, first, parents)
+    batch.held += runs
+    _count_new(state, batch, JobState.PENDING, runs, len(class_ids), parents, first)
     for index, above in parents.items():
         child = JobId(first + index)
         batch.waiting[child] = WaitingJob(class_id=class_ids[index], parents_left=len(above))
         for parent in above:
             batch.children.setdefault(parent, []).append(child)
             changes.put(JobParent(child, parent, batch.id))
+
+
+def _count_new(
+    state: EngineState,
+    batch: BatchLife,
+    free: JobState,
+    runs: Sequence[tuple[ClassId, range]],
+    count: int,
+    parents: Mapping[int, object],
+    first: JobId,
+) -> None:
+    """`runs`: the jobs without parents, whose state is `free`."""
+    count_move(state, batch, None, free, count - len(parents), jobs=(jobs for _, jobs in runs))
+    blocked = (first + place for place in parents)
+    count_move(state, batch, None, JobState.BLOCKED, len(parents), jobs=blocked)
 
 
 def _remember(
@@ -160,9 +176,9 @@ def _start(
     _remember(batch, class_ids, keys, first)
     if batch.outcomes is not None:
         batch.outcomes.extend(bytes(len(class_ids)))
-    count_move(state, batch, None, JobState.READY, len(class_ids) - len(parents))
-    count_move(state, batch, None, JobState.BLOCKED, len(parents))
-    for class_id, jobs in _runs(class_ids, first, parents):
+    runs = _runs(class_ids, first, parents)
+    _count_new(state, batch, JobState.READY, runs, len(class_ids), parents, first)
+    for class_id, jobs in runs:
         make_ready(state, batch.id, class_id, jobs, now_ms)
     for index, above in parents.items():
         child = JobId(first + index)
@@ -211,7 +227,9 @@ def commit_batch(
         return
     batch.state = "running"
     batch.committed_at_ms = now_ms
-    count_move(state, batch, JobState.PENDING, JobState.READY, batch.counts.get(JobState.PENDING, 0))
+    count_move(
+        state, batch, JobState.PENDING, JobState.READY, batch.counts.get(JobState.PENDING, 0), jobs=None
+    )
     for class_id, jobs in batch.held:
         make_ready(state, batch.id, class_id, jobs, now_ms)
     batch.held.clear()
@@ -230,6 +248,8 @@ def commit_batch(
         owner=batch.user,
         project=batch.project,
     )
+    if batch.groups is not None:
+        cancel_marked(state, changes, batch, now_ms)
     close_if_done(state, changes, batch, now_ms)
 
 

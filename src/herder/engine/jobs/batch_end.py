@@ -1,10 +1,15 @@
 """The end of a batch: when its last job has ended, or when it is cancelled, by a user or after too many failures."""
 
+from itertools import chain
+
 from herder.engine.jobs.backoff import withdraw_delayed_batch
 from herder.engine.jobs.callbacks import call_back
+from herder.engine.jobs.groups import cancel_after_failures
 from herder.engine.jobs.job import count_move, let_run, tell_children
 from herder.engine.memory.events import record_event
+from herder.engine.memory.groups import runs_of
 from herder.engine.memory.state import BatchLife, EngineState
+from herder.model.ids import JobId
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import JobStatus
 from herder.model.values.phrases import counted, sentence
@@ -13,8 +18,10 @@ from herder.model.work.job import JobState
 _ENDED = {"succeeded": "succeeded", "failed": "failed", "cancelled": "was cancelled"}
 
 
-def after_job_end(state: EngineState, changes: Changes, batch: BatchLife, new: JobState, now_ms: int) -> None:
-    """Called after each job that ended: the failure limit, and the end of the whole."""
+def after_job_end(
+    state: EngineState, changes: Changes, batch: BatchLife, job: JobId, new: JobState, now_ms: int
+) -> None:
+    """Called after each job that ended: the failure limits, and the end of the whole."""
     limit = batch.cancel_after_failures
     failed = limit is not None and new is JobState.FAILED and batch.counts.get(JobState.FAILED, 0) >= limit
     if failed and not batch.cancelled:
@@ -27,6 +34,8 @@ def after_job_end(state: EngineState, changes: Changes, batch: BatchLife, new: J
             why=f"{counted(limit or 0, 'job')} failed (cancel_after_failures)",
         )
         return
+    if batch.groups is not None and new is JobState.FAILED and not batch.cancelled:
+        cancel_after_failures(state, changes, batch, job, now_ms)
     close_if_done(state, changes, batch, now_ms)
 
 
@@ -69,11 +78,20 @@ def cancel_batch(
     batch.cancelled, batch.accepts = True, False
     by = "" if actor == "herder" else f" by {actor.removeprefix('user/')}"
     _let_go(state, changes, batch)
-    withdrawn = withdraw_delayed_batch(state, batch.id)
+    delayed = withdraw_delayed_batch(state, batch.id)
+    queued = []
     for class_id, queue in state.queues.items():
         if not state.classes[class_id].always_run:
-            withdrawn += queue.withdraw_batch(batch.id)
-    count_move(state, batch, JobState.READY, JobState.CANCELLED, withdrawn)
+            queued += queue.take_batch(batch.id)
+    withdrawn = len(delayed) + sum(map(len, queued))
+    count_move(
+        state,
+        batch,
+        JobState.READY,
+        JobState.CANCELLED,
+        withdrawn,
+        jobs=chain(delayed, runs_of(queued)),
+    )
     _cancel_held(state, batch)
     for attempt in list(state.live.values()):
         if attempt.batch == batch.id and not state.classes[attempt.class_id].always_run:
@@ -100,7 +118,10 @@ def _let_go(state: EngineState, changes: Changes, batch: BatchLife) -> None:
     """Nothing is held any more: what is not cancelled below goes on."""
     keeping = batch.keeping
     if keeping is not None:
-        count_move(state, batch, JobState.HELD, JobState.READY, keeping.count if keeping.hold else 0)
+        released = list(keeping.segments) if keeping.hold else []
+        count_move(
+            state, batch, JobState.HELD, JobState.READY, sum(map(len, released)), jobs=runs_of(released)
+        )
         keeping.hold = False
         let_run(state, batch, keeping)
         if keeping.parallel_max is None:
@@ -110,19 +131,20 @@ def _let_go(state: EngineState, changes: Changes, batch: BatchLife) -> None:
         if state.classes[held.class_id].always_run:
             attempts, failures = batch.tried.get(job, (0, 0))
             changes.job_status[job] = JobStatus(job, int(JobState.READY), attempts, failures, "", None, None)
-            count_move(state, batch, JobState.HELD, JobState.READY)
+            count_move(state, batch, JobState.HELD, JobState.READY, jobs=job)
             state.queue(held.class_id).put_back(batch.id, job, held.ready_at_ms)
             state.fresh_demand = True
         else:
-            count_move(state, batch, JobState.HELD, JobState.CANCELLED)
+            count_move(state, batch, JobState.HELD, JobState.CANCELLED, jobs=job)
 
 
 def _cancel_held(state: EngineState, batch: BatchLife) -> None:
     """Of a batch that was never committed nothing runs, not even `always_run` jobs."""
     if batch.state != "open":
         return
-    count_move(state, batch, JobState.PENDING, JobState.CANCELLED, batch.counts.get(JobState.PENDING, 0))
-    count_move(state, batch, JobState.BLOCKED, JobState.CANCELLED, len(batch.waiting))
+    pending = batch.counts.get(JobState.PENDING, 0)
+    count_move(state, batch, JobState.PENDING, JobState.CANCELLED, pending, jobs=None)
+    count_move(state, batch, JobState.BLOCKED, JobState.CANCELLED, len(batch.waiting), jobs=None)
     batch.held.clear()
     batch.waiting.clear()
     batch.children.clear()
@@ -134,7 +156,7 @@ def _cancel_waiting(state: EngineState, changes: Changes, batch: BatchLife, now_
     dropped = [j for j, waiting in batch.waiting.items() if not state.classes[waiting.class_id].always_run]
     for job in dropped:
         del batch.waiting[job]
-    count_move(state, batch, JobState.BLOCKED, JobState.CANCELLED, len(dropped))
+    count_move(state, batch, JobState.BLOCKED, JobState.CANCELLED, len(dropped), jobs=dropped)
     if not batch.waiting:
         batch.children.clear()
         return

@@ -8,6 +8,7 @@ from herder.engine.jobs.backoff import withdraw_delayed
 from herder.engine.jobs.batch_end import close_if_done
 from herder.engine.jobs.job import count_move, let_run
 from herder.engine.memory.events import record_event
+from herder.engine.memory.groups import runs_of
 from herder.engine.memory.keeping import HeldJob, Keeping
 from herder.engine.memory.queue import Segment
 from herder.engine.memory.state import BatchLife, EngineState
@@ -43,7 +44,7 @@ def hold_batch(
         attempts, failures = state.tried_of(batch.id).get(job, (0, 0))
         changes.job_status[job] = JobStatus(job, int(JobState.READY), attempts, failures, "", None, None)
     keeping.hold = True
-    count_move(state, batch, JobState.READY, JobState.HELD, keeping.count)
+    count_move(state, batch, JobState.READY, JobState.HELD, keeping.count, jobs=runs_of(keeping.segments))
     _record(state, changes, batch, "batch.held", "held", now_ms, actor, message)
 
 
@@ -54,7 +55,7 @@ def release_batch(
     keeping = batch.keeping
     if keeping is None:
         raise AssertionError(f"batch {batch.id} is not held")
-    count_move(state, batch, JobState.HELD, JobState.READY, keeping.count)
+    count_move(state, batch, JobState.HELD, JobState.READY, keeping.count, jobs=runs_of(keeping.segments))
     keeping.hold = False
     let_run(state, batch, keeping)
     if keeping.parallel_max is None:
@@ -100,7 +101,7 @@ def hold_job(
     attempts, failures = state.tried_of(batch_id).get(job, (0, 0))
     changes.job_status[job] = JobStatus(job, int(JobState.HELD), attempts, failures, "", None, None)
     if old is not JobState.HELD:
-        count_move(state, batch, old, JobState.HELD)
+        count_move(state, batch, old, JobState.HELD, jobs=job)
     if batch is not None and batch.keeping is not None:
         let_run(state, batch, batch.keeping)  # another may take its turn
     return True
@@ -140,7 +141,7 @@ def release_job(state: EngineState, changes: Changes, job: JobId, batch: BatchLi
         return False
     attempts, failures = state.tried_of(held.batch).get(job, (0, 0))
     changes.job_status[job] = JobStatus(job, int(JobState.READY), attempts, failures, "", None, None)
-    count_move(state, batch, JobState.HELD, JobState.READY)
+    count_move(state, batch, JobState.HELD, JobState.READY, jobs=job)
     make_ready_again(state, batch, held.class_id, job, held.ready_at_ms)
     return True
 
@@ -156,6 +157,6 @@ def make_ready_again(
         return
     keeping.park(class_id, Segment(batch.id, range(job, job + 1), ready_at_ms))
     if keeping.hold:
-        count_move(state, batch, JobState.READY, JobState.HELD)
+        count_move(state, batch, JobState.READY, JobState.HELD, jobs=job)
     else:
         let_run(state, batch, keeping)

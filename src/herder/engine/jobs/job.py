@@ -4,6 +4,7 @@ Called by `batch.py` and `engine/attempts/attempt.py`. Every change of a job's s
 """
 
 from herder.engine.jobs.outcomes import note
+from herder.engine.memory.groups import Runs
 from herder.engine.memory.keeping import Keeping
 from herder.engine.memory.queue import Segment
 from herder.engine.memory.state import BatchLife, EngineState
@@ -14,9 +15,16 @@ from herder.model.work.job import Cause, JobState
 
 
 def count_move(
-    state: EngineState, batch: BatchLife | None, old: JobState | None, new: JobState, count: int = 1
+    state: EngineState,
+    batch: BatchLife | None,
+    old: JobState | None,
+    new: JobState,
+    count: int = 1,
+    *,
+    jobs: int | Runs | None,
 ) -> None:
-    """`count` jobs went from `old` (None: they are new) to `new`."""
+    """`count` jobs went from `old` (None: they are new) to `new`. `jobs`: which, only looked at when the batch has groups; None: all of the
+    batch that are in `old`."""
     if old is not None:
         state.counts[old] -= count
     state.counts[new] += count
@@ -26,6 +34,8 @@ def count_move(
             counts[old] = counts.get(old, 0) - count
         counts[new] = counts.get(new, 0) + count
         state.dirty_batches[batch.id] = batch
+        if batch.groups is not None:
+            batch.groups.move(jobs, old, new)
 
 
 def make_ready(
@@ -50,10 +60,11 @@ def _keep(
     jobs: range | list[int],
     now_ms: int,
 ) -> None:
-    for ids in [jobs] if isinstance(jobs, range) else [range(job, job + 1) for job in jobs]:
+    runs = [jobs] if isinstance(jobs, range) else [range(job, job + 1) for job in jobs]
+    for ids in runs:
         keeping.park(class_id, Segment(batch.id, ids, now_ms))
     if keeping.hold:
-        count_move(state, batch, JobState.READY, JobState.HELD, len(jobs))
+        count_move(state, batch, JobState.READY, JobState.HELD, len(jobs), jobs=runs)
     else:
         let_run(state, batch, keeping)
 
@@ -102,7 +113,7 @@ def end_job(
         state.faults.pop(job, None)
     if new is JobState.FAILED:
         state.failed_lately.add(cause, now_ms)
-    count_move(state, batch, old, new)
+    count_move(state, batch, old, new, jobs=job)
     if batch is not None and batch.outcomes is not None:
         note(batch, job, new)
     if batch is not None and batch.children:
@@ -135,7 +146,7 @@ def after_parents(state: EngineState, changes: Changes, batch: BatchLife, child:
         _skip(state, changes, batch, child, now_ms)
         return True
     changes.job_status[child] = JobStatus(child, int(JobState.READY), 0, 0, "", now_ms, None)
-    count_move(state, batch, JobState.BLOCKED, JobState.READY)
+    count_move(state, batch, JobState.BLOCKED, JobState.READY, jobs=child)
     make_ready(state, batch.id, waiting.class_id, [child], now_ms)
     return False
 
@@ -143,5 +154,5 @@ def after_parents(state: EngineState, changes: Changes, batch: BatchLife, child:
 def _skip(state: EngineState, changes: Changes, batch: BatchLife, job: JobId, now_ms: int) -> None:
     changes.job_status[job] = JobStatus(job, int(JobState.SKIPPED), 0, 0, "", None, now_ms)
     changes.ended_jobs.append(job)
-    count_move(state, batch, JobState.BLOCKED, JobState.SKIPPED)
+    count_move(state, batch, JobState.BLOCKED, JobState.SKIPPED, jobs=job)
     note(batch, job, JobState.SKIPPED)

@@ -82,7 +82,7 @@ def retry(
         changes.job_status[each.job] = JobStatus(
             each.job, int(JobState.BLOCKED), each.attempts, 0, "", None, None
         )
-        count_move(state, batch, JobState.SKIPPED, JobState.BLOCKED)
+        count_move(state, batch, JobState.SKIPPED, JobState.BLOCKED, jobs=each.job)
         note(batch, each.job, JobState.BLOCKED)
         batch.waiting[each.job] = WaitingJob(class_id=each.class_id, parents_left=len(above))
         for parent in above:
@@ -110,5 +110,5 @@ def _ready(
     changes.job_status[each.job] = JobStatus(
         each.job, int(JobState.READY), each.attempts, 0, "", now_ms, None
     )
-    count_move(state, batch, old, JobState.READY)
+    count_move(state, batch, old, JobState.READY, jobs=each.job)
     note(batch, each.job, JobState.READY)

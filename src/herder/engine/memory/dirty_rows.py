@@ -4,13 +4,14 @@ import json
 from dataclasses import asdict, fields
 
 from herder.engine.memory.events import reason_data
+from herder.engine.memory.groups import Group
 from herder.engine.memory.state import BatchLife, EngineState, WorkerLife
 from herder.engine.memory.totals import put_totals
 from herder.engine.memory.worker_node import text_of as node_text
 from herder.engine.memory.worker_repair import text_of
 from herder.model.fleet.membership import EXCHANGE, Membership
 from herder.model.stored.changes import Changes
-from herder.model.stored.records import BatchRecord, WorkerRecord
+from herder.model.stored.records import BatchRecord, JobGroupRecord, WorkerRecord
 from herder.model.work.job import JobState
 
 _LABELS = {int(state): state.label for state in JobState}
@@ -20,6 +21,10 @@ def flush(state: EngineState, changes: Changes) -> None:
     """Turn what is marked dirty into rows of `changes`."""
     for batch in state.dirty_batches.values():
         changes.put(batch_record(batch))
+        if batch.groups is not None and batch.groups.dirty:
+            for group in batch.groups.dirty.values():
+                changes.put(_group_record(batch, group))
+            batch.groups.dirty.clear()
     state.dirty_batches.clear()
     for worker in state.dirty_workers.values():
         changes.put(worker_record(worker))
@@ -28,7 +33,6 @@ def flush(state: EngineState, changes: Changes) -> None:
 
 
 def batch_record(batch: BatchLife) -> BatchRecord:
-    counts = {_LABELS[number]: count for number, count in batch.counts.items() if count}
     return BatchRecord(
         id=batch.id,
         user=batch.user,
@@ -37,7 +41,7 @@ def batch_record(batch: BatchLife) -> BatchRecord:
         state="cancelled" if batch.cancelled else batch.state,
         attributes=batch.attributes,
         cancel_after_failures=batch.cancel_after_failures,
-        counts=json.dumps(counts, separators=(",", ":")),
+        counts=_counts_text(batch.counts),
         jobs=batch.jobs,
         cost_pico="",  # the ledger fills it in: no number, so that a row that misses it is seen
         created_at_ms=batch.created_at_ms,
@@ -49,6 +53,24 @@ def batch_record(batch: BatchLife) -> BatchRecord:
         hold=int(batch.keeping is not None and batch.keeping.hold),
         parallel_max=None if batch.keeping is None else batch.keeping.parallel_max,
         callback=batch.callback,
+    )
+
+
+def _counts_text(counts: dict[int, int]) -> str:
+    named = {_LABELS[number]: count for number, count in counts.items() if count}
+    return json.dumps(named, separators=(",", ":"))
+
+
+def _group_record(batch: BatchLife, group: Group) -> JobGroupRecord:
+    return JobGroupRecord(
+        batch_id=batch.id,
+        id=group.number,
+        path=group.path,
+        attributes=group.attributes,
+        cancel_after_failures=group.cancel_after_failures,
+        cancelled=int(group.cancelled),
+        counts=_counts_text(group.counts),
+        jobs=group.jobs,
     )
 
 

@@ -6,6 +6,7 @@ The same for what is in the store stands in `store/invariants.py`, recomputed fr
 from collections import Counter
 from collections.abc import Iterator
 
+from herder.engine.memory.group_invariants import group_violations
 from herder.engine.memory.state import EngineState, WorkerLife
 from herder.engine.memory.worker_repair import Step
 from herder.model.fleet.creation import Step as CreationStep
@@ -16,8 +17,8 @@ from herder.model.work.job import JobState
 from herder.model.work.sharing import NOTHING, Amounts, amounts_of
 
 
-def violations(state: EngineState) -> list[str]:
-    """Every broken rule as a sentence; empty when all is well."""
+def violations(state: EngineState, *, groups: bool = True) -> list[str]:
+    """Every broken rule as a sentence; empty when all is well. `groups`: with those of job groups."""
     return [
         *_workers(state),
         *_drains(state),
@@ -26,6 +27,7 @@ def violations(state: EngineState) -> list[str]:
         *_counts(state),
         *_delayed(state),
         *_accepting(state),
+        *(group_violations(state) if groups else ()),
         *_users(state),
     ]
 

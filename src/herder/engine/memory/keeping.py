@@ -7,9 +7,10 @@ as ready. Their rows are the same as those of queued jobs.
 
 from array import array
 from bisect import insort
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from herder.engine.memory.queue import Segment
+from herder.engine.memory.queue import Part, Segment
 from herder.model.ids import BatchId, ClassId
 
 
@@ -41,6 +42,14 @@ class Parked:
                 taken.append(_first_of(first, count))
             self.count -= len(taken[-1])
             count = None if count is None else count - len(taken[-1])
+        return taken
+
+    def take_part(self, part: Part) -> list[Segment]:
+        """What it tells to go."""
+        parts = [part(segment) for segment in self.segments]
+        self.segments = [each for stay, _ in parts for each in stay]
+        taken = [each for _, go in parts for each in go]
+        self.count -= sum(map(len, taken))
         return taken
 
     def withdraw(self, job: int) -> int | None:
@@ -103,6 +112,19 @@ class Keeping:
     def waiting(self) -> int:
         """Those that are counted as ready."""
         return 0 if self.hold else self.count
+
+    @property
+    def segments(self) -> Iterator[Segment]:
+        for each in self.parked.values():
+            yield from each.segments
+
+    def take_part(self, class_id: ClassId, part: Part) -> list[Segment]:
+        """As `Parked.take_part`."""
+        parked = self.parked[class_id]
+        taken = parked.take_part(part)
+        if not parked.count:
+            del self.parked[class_id]
+        return taken
 
     def park(self, class_id: ClassId, segment: Segment) -> None:
         self.parked.setdefault(class_id, Parked()).add(segment)

@@ -92,6 +92,10 @@ class Segment:
         )
 
 
+Part = Callable[[Segment], tuple[list[Segment], list[Segment]]]
+"""Tells which jobs of a segment stay, and which go; each in their order."""
+
+
 class ReadyQueue:
     """`count` leaves out the withdrawn jobs, of which none is the first. The first `_in_front` segments hold one job each, of any age."""
 
@@ -293,16 +297,19 @@ class ReadyQueue:
         """Take out all jobs of a batch; answers how many there were. Costs one step a segment, not one a job."""
         return sum(map(len, self.take_batch(batch)))
 
-    def take_batch(self, batch: BatchId) -> list[Segment]:
-        """The same; answers which they were."""
+    def take_batch(self, batch: BatchId, part: Part | None = None) -> list[Segment]:
+        """The same; answers which they were. `part`: only those that it tells to go."""
         kept: deque[Segment] = deque()
-        taken, in_front = [], self._in_front
+        taken: list[Segment] = []
+        in_front = self._in_front
         for place, segment in enumerate(self._segments):
             if segment.batch != batch:
                 kept.append(segment)
                 continue
-            self._in_front -= place < in_front
-            taken.append(self._left_of(segment))
+            stay, go = ([], [segment]) if part is None else part(segment)
+            kept += stay
+            self._in_front -= place < in_front and not stay
+            taken += map(self._left_of, go)
         self._segments = kept
         self.count -= sum(map(len, taken))
         self._drop_withdrawn()
@@ -326,6 +333,11 @@ class ReadyQueue:
                 continue
             for batch, job, at in reversed(list(segment.jobs())):
                 self._insert(Segment(batch, range(job, job + 1), at))
+
+    def jobs(self) -> Iterator[tuple[BatchId | None, int]]:
+        """All that wait, one by one, with their batches."""
+        for segment in self._segments:
+            yield from ((of, job) for of, job, _ in segment.jobs() if job not in self._withdrawn)
 
     def of_no_batch(self, most: int) -> list[int]:
         """The first jobs that are of no batch, up to so many."""

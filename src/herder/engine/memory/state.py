@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from herder.engine.memory.bootstraps import BootstrapLife
 from herder.engine.memory.create_history import CreateHistory
 from herder.engine.memory.failed_lately import FailedLately
+from herder.engine.memory.groups import Groups
 from herder.engine.memory.keeping import HeldJob, Keeping
 from herder.engine.memory.live_usage import LiveUsage
 from herder.engine.memory.queue import ReadyQueue
@@ -130,6 +131,8 @@ class BatchLife:
     """Of one that runs and accepts jobs, by position: see `engine/jobs/outcomes.py`."""
     keeping: Keeping | None = None
     """Of a batch that was held, or of which only so many jobs may run at once."""
+    groups: Groups | None = None
+    """Of a batch that has job groups."""
     callback: str = ""
     """The URL that is called at its end; empty: none."""
     request: str | None = None

@@ -68,6 +68,8 @@ class AttemptRecord(NamedTuple):
     cpu_ms: int
     memory_peak_mib: int
     result: str | None
+    bytes_in: int = 0
+    bytes_out: int = 0
 
 
 class BatchRecord(NamedTuple):
@@ -104,6 +106,29 @@ class BunchRecord(NamedTuple):
     jobs: int
     request: str | None
     fingerprint: str | None
+
+
+class JobGroupRecord(NamedTuple):
+    """`id` is unique in the batch. Counts include those of the groups below."""
+
+    batch_id: int
+    id: int
+    path: str
+    attributes: str
+    cancel_after_failures: int | None
+    cancelled: int
+    counts: str
+    jobs: int
+
+
+class JobRangeRecord(NamedTuple):
+    """Jobs that follow one another and have the same group and attributes; those that have neither are in no range."""
+
+    first_job: int
+    jobs: int
+    batch_id: int | None
+    group_id: int | None
+    attributes: str
 
 
 class CallbackRecord(NamedTuple):
@@ -282,6 +307,27 @@ class SessionRecord(NamedTuple):
     expires_at_ms: int
 
 
+class SecretRecord(NamedTuple):
+    """The value of a secret, encrypted; the memory of a server holds it without `sealed`."""
+
+    scope: str
+    """`user` or `project`: what `owner` names."""
+    owner: str
+    name: str
+    version: int
+    """Grows with each value."""
+    key_id: str
+    sealed: str
+    """Empty: the secret was deleted."""
+    bytes: int
+    text: int
+    """Whether the value can be a variable of an environment: UTF-8 without NUL."""
+    created_at_ms: int
+    changed_at_ms: int
+    changed_by: str
+    deleted_at_ms: int | None = None
+
+
 class MetaRecord(NamedTuple):
     key: str
     value: str
@@ -302,7 +348,10 @@ Record = (
     | UserRecord
     | TokenRecord
     | SessionRecord
+    | SecretRecord
     | BunchRecord
+    | JobGroupRecord
+    | JobRangeRecord
     | CallbackRecord
     | TotalRecord
     | MetaRecord
@@ -327,7 +376,10 @@ KEYS: dict[type, int] = {
     UserRecord: 1,
     TokenRecord: 1,
     SessionRecord: 2,
+    SecretRecord: 3,
     BunchRecord: 1,
+    JobGroupRecord: 2,
+    JobRangeRecord: 1,
     CallbackRecord: 1,
     TotalRecord: 1,
     MetaRecord: 1,

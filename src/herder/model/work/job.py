@@ -115,6 +115,8 @@ class JobClass:
     """Its parents' results are handed to it when it starts."""
     cpu_limit: CpuLimit | None = None
     """None: as its pool says."""
+    secrets: bool = False
+    """Its attempts fetch secrets when they start."""
 
     @property
     def work(self) -> Work:

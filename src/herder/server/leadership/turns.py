@@ -74,7 +74,7 @@ async def take_turns(seat: Seat, lead: Callable[[Term], Awaitable[Outcome]]) -> 
         options,
         place.database,
         candidate,
-        lambda installation: core_settings(options, installation, place.secret, seat.url),
+        lambda installation: core_settings(options, installation, place.secret, seat.url, place.secret_keys),
     )
     application = Forwarding(candidate, stored, SystemClock().now_ms, options.tls_cert)
     try:

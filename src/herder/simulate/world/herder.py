@@ -65,6 +65,8 @@ class _End:
     message: str = ""
     cpu_ms: int = 0
     memory_peak_mib: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
 
 
 class Herder:

@@ -2,7 +2,9 @@
 
 from alembic import context
 
-from herder.store.rows.tables import metadata
+# The tables themselves, which the metadata knows once they are defined.
+import herder.store.rows.tables  # noqa: F401
+from herder.store.rows.columns import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 with context.begin_transaction():

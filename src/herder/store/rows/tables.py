@@ -12,13 +12,16 @@ from herder.model.stored.records import (
     CallbackRecord,
     EventRecord,
     JobClassRecord,
+    JobGroupRecord,
     JobNew,
     JobParent,
+    JobRangeRecord,
     LogRecord,
     MetaRecord,
     ObservationRecord,
     PlanRecord,
     PoolRecord,
+    SecretRecord,
     SessionRecord,
     TokenRecord,
     TotalRecord,
@@ -27,10 +30,12 @@ from herder.model.stored.records import (
     WorkerRecord,
 )
 from herder.model.work.job import JobState
-from herder.store.rows import callback_table, columns
+from herder.store.rows import callback_table, columns, group_tables
+from herder.store.rows.secrets_table import secrets
 
 metadata = columns.metadata
 _int, _text, _owner = columns.number, columns.words, columns.later
+job_groups, job_ranges = group_tables.job_groups, group_tables.job_ranges
 
 #: Jobs and batches that name no project are of this one.
 DEFAULT_PROJECT = "default"
@@ -130,6 +135,7 @@ attempts = Table(
     _int("cpu_ms"),
     _int("memory_peak_mib"),
     _text("result", null=True),
+    *(Column(n, BigInteger, nullable=False, server_default=text("0")) for n in ("bytes_in", "bytes_out")),
 )
 Index(
     "attempts_live",
@@ -376,6 +382,8 @@ TABLE_OF: dict[type, Table] = {
     AttemptRecord: attempts,
     BatchRecord: batches,
     BunchRecord: bunches,
+    JobGroupRecord: job_groups,
+    JobRangeRecord: job_ranges,
     CallbackRecord: callbacks,
     UsageRecord: usage,
     TotalRecord: totals,
@@ -388,5 +396,6 @@ TABLE_OF: dict[type, Table] = {
     UserRecord: users,
     TokenRecord: tokens,
     SessionRecord: sessions,
+    SecretRecord: secrets,
     MetaRecord: meta,
 }

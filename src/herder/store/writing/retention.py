@@ -19,6 +19,7 @@ from herder.model.stored.retention import Retention
 from herder.model.work.job import JobState
 from herder.store.rows import tables as t
 from herder.store.rows.incarnation import REACHED
+from herder.store.rows.secrets_table import secrets
 from herder.store.rows.usage_rows import ended_attempts, ended_worker_cost
 from herder.store.writing.cancelled_batches import sweep_batch
 
@@ -58,6 +59,7 @@ def steps(keep: Retention, now_ms: int) -> tuple[Step, ...]:
         partial(forget_workers, before_ms=now_ms - keep.workers_ms),
         partial(forget_plans, before_ms=now_ms - keep.plans_ms),
         partial(forget_events, before_ms=now_ms - keep.events_ms),
+        partial(forget_secrets, before_ms=now_ms - keep.events_ms),
     )
 
 
@@ -67,6 +69,15 @@ def note_numbers(connection: Connection, after: int, piece: int | None = None) -
         _raise_to(
             connection, f"{REACHED}/{column}", connection.execute(select(func.max(column))).scalar() or 0
         )
+    return None
+
+
+def forget_secrets(
+    connection: Connection, after: int, before_ms: int, piece: int | None = None
+) -> int | None:
+    """Rows of deleted secrets, which have no value any more. One that was created again under the name stays."""
+    c = secrets.c
+    connection.execute(delete(secrets).where(c.sealed == "", c.deleted_at_ms < before_ms))
     return None
 
 
@@ -151,6 +162,8 @@ def _forget_jobs(connection: Connection, old: Sequence[Any], before_ms: int) -> 
         _add(connection, f"{FORGOTTEN_USAGE}/{json.dumps(key)}", [count, costs[key]])
     for column in (t.log_chunks.c.job_id, a.job_id, t.job_parents.c.child_id, t.jobs.c.id):
         connection.execute(delete(column.table).where(column.in_(ids)))
+    single = [row.id for row in old if row.batch_id is None]  # those of a batch go with it
+    connection.execute(delete(t.job_ranges).where(t.job_ranges.c.first_job.in_(single)))
 
 
 def forget_batches(
@@ -166,9 +179,7 @@ def forget_batches(
     if old:
         with_jobs = select(t.jobs.c.batch_id).where(t.jobs.c.batch_id.in_(old)).distinct()
         gone = sorted(set(old) - set(connection.execute(with_jobs).scalars()))
-        connection.execute(delete(t.bunches).where(t.bunches.c.batch_id.in_(gone)))
-        connection.execute(delete(t.callbacks).where(t.callbacks.c.batch_id.in_(gone)))
-        connection.execute(delete(t.batches).where(b.id.in_(gone)))
+        _forget_batches(connection, gone)
     if not rows or rows[-1].created_at_ms >= before_ms:
         return None
     return int(rows[-1].id)
@@ -181,16 +192,25 @@ def forget_batch(connection: Connection, batch: int, piece: int = DELETED_PIECE)
         return False
     if sweep_batch(connection, batch, row.ended_at_ms, ()):
         return True
-    some = select(t.jobs.c.id, t.jobs.c.state).where(t.jobs.c.batch_id == batch).limit(piece)
-    jobs = connection.execute(some).all()
+    some = select(t.jobs.c.id, t.jobs.c.state, t.jobs.c.batch_id).where(t.jobs.c.batch_id == batch)
+    jobs = connection.execute(some.limit(piece)).all()
     if jobs:
         _forget_jobs(connection, jobs, 0)
     if len(jobs) == piece:
         return True
-    connection.execute(delete(t.bunches).where(t.bunches.c.batch_id == batch))
-    connection.execute(delete(t.callbacks).where(t.callbacks.c.batch_id == batch))
-    connection.execute(delete(t.batches).where(t.batches.c.id == batch))
+    _forget_batches(connection, [batch])
     return False
+
+
+def _forget_batches(connection: Connection, gone: Sequence[int]) -> None:
+    for column in (
+        t.bunches.c.batch_id,
+        t.callbacks.c.batch_id,
+        t.job_ranges.c.batch_id,
+        t.job_groups.c.batch_id,
+        t.batches.c.id,
+    ):
+        connection.execute(delete(column.table).where(column.in_(gone)))
 
 
 def deleted_batches(connection: Connection) -> list[int]:

@@ -13,7 +13,7 @@ from herder.cli.views.plans import apply_lines
 from herder.cli.views.tables import CHANGES
 
 #: Sections that only the files of the server itself are read for.
-SERVERS_OWN = ("server", "drivers", "resources", "metric_sources", "clusters", "bootstraps")
+SERVERS_OWN = ("server", "drivers", "resources", "metric_sources", "clusters", "bootstraps", "object_stores")
 
 #: Other commands refuse to act without a terminal and without --yes; an apply in a script is what the files say.
 _Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation on a terminal.")]

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from herder.cli.input.batch_groups import CANCEL, cancel, groups
 from herder.cli.input.selection import refuse_unknown
 from herder.cli.output.answers import show_list
 from herder.cli.output.formats import Format
@@ -21,6 +23,7 @@ from herder.cli.shell.options import (
     Timeout,
     Watch,
     Yes,
+    pair,
     seconds,
     usage,
 )
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
     from herder.wire.work import BatchView
 
 
+#: With one batch.
+GROUPS_SHOWN = 20
 SUBMIT = """herder batch submit jobs.yaml
 cat jobs.jsonl | herder batch submit -
 herder batch submit --array 1-100%10 --default cpu=2 -- ./report.sh
@@ -54,7 +59,8 @@ def build(workflow_tasks: "ReadTasks | None" = None) -> typer.Typer:
     )(show_all)
     command(app, "get", example="herder batch get 3")(get)
     command(app, "wait", example="herder batch wait 3 --timeout 1h")(wait)
-    command(app, "cancel", example="herder batch cancel 3 --yes")(cancel)
+    command(app, "groups", example="herder batch groups 3")(groups)
+    command(app, "cancel", example=CANCEL)(cancel)
     command(app, "add", example="herder batch add 3 jobs.yaml")(add)
     command(app, "close", example="herder batch close 3")(close)
     command(app, "hold", example="herder batch hold 3")(hold)
@@ -88,6 +94,10 @@ Real = Annotated[
 Defaults = Annotated[
     list[str] | None,
     typer.Option("--default", metavar="NAME=V", help="Setting of each job: cpu=2, env.A=b. Repeatable."),
+]
+Attributes = Annotated[
+    list[str] | None,
+    typer.Option("--attribute", metavar="K=V", help="Attribute of the batch, for searches. Repeatable."),
 ]
 KeepOpen = Annotated[
     bool,
@@ -124,6 +134,7 @@ def _add_submit(app: typer.Typer, workflow_tasks: "ReadTasks | None") -> None:
             str | None,
             typer.Option("--project", help="Project of the batch, instead of the one in the file."),
         ] = None,
+        attribute: Attributes = None,
         keep_open: KeepOpen = False,
         callback: Callback = None,
         follow: Annotated[bool, typer.Option("--wait", help="Wait until all jobs have ended.")] = False,
@@ -149,6 +160,7 @@ def _add_submit(app: typer.Typer, workflow_tasks: "ReadTasks | None") -> None:
             raise usage("--scale and --real need --from-wfformat.", hint="Remove them, or add it.")
         found = flow.file if flow else batch_source.batch_of(words, array, defaults, lines=lines)
         found.batch.name = name or found.batch.name
+        found.batch.attributes |= dict(pair(each, "--attribute") for each in attribute or ())
         found.batch.project = project or found.batch.project
         found.batch.keep_open = keep_open or found.batch.keep_open
         found.batch.callback = callback or found.batch.callback
@@ -224,7 +236,7 @@ def add(
 ) -> None:
     """Add the jobs of a file to a batch that was submitted with --keep-open.
 
-    Settings of a batch in the file are not used. Jobs may name any job of the batch as their parent.
+    Of the settings of a batch in the file only groups is used. Jobs may name any job of the batch as their parent.
     """
     from herder.cli.input.job_files import read_jobs
     from herder.client.work import BUNCH_MAX
@@ -234,7 +246,8 @@ def add(
     with _told_by_place(found) as sent:
         for start in range(0, len(found.jobs), BUNCH_MAX):
             sent[0] = start
-            say.client.batches.add_jobs(batch, found.jobs[start : start + BUNCH_MAX])
+            bunch, new = found.jobs[start : start + BUNCH_MAX], [] if start else found.batch.groups
+            say.client.batches.add_jobs(batch, bunch, new)
     view = say.client.batches.get(batch)
     say.done(f"{counted(len(found.jobs), 'job')} added to batch {batch}.", view, batch)
 
@@ -278,7 +291,10 @@ def get(ctx: typer.Context, batch: BatchArgument) -> None:
     """Show one batch and its progress."""
     say = session(ctx)
     found = say.client.batches.get(batch)
-    say.printer.one(BATCHES, found, details.batch(found, say.printer.now_s))
+    groups_there = list(islice(say.client.batches.groups(batch), GROUPS_SHOWN + 1))
+    say.printer.one(BATCHES, found, details.batch(found, groups_there[:GROUPS_SHOWN], say.printer.now_s))
+    if len(groups_there) > GROUPS_SHOWN:
+        say.say(f"Only the first {GROUPS_SHOWN} groups are shown; herder batch groups {batch} lists all.")
 
 
 def wait(ctx: typer.Context, batch: BatchArgument, timeout: Timeout = None) -> None:
@@ -320,21 +336,6 @@ def _outcome(view: "BatchView") -> Code:
     if view.state == "succeeded" and succeeded == view.jobs:
         return Code.OK
     return Code.PARTLY_DONE if succeeded else Code.FAILURE
-
-
-def cancel(
-    ctx: typer.Context, batch: BatchArgument, message: Message = "", dry_run: DryRun = False, yes: Yes = False
-) -> None:
-    """Cancel the jobs of a batch that have not ended; running attempts are stopped."""
-    say = session(ctx)
-    if dry_run or not yes:
-        would = say.client.batches.cancel(batch, message, dry_run=True)
-        if dry_run:
-            say.done(would.text + UNCHANGED, would, batch)
-            return
-        say.confirm(would.text, yes=False)
-    done = say.client.batches.cancel(batch, message)
-    say.done(done.text, done, batch)
 
 
 def hold(ctx: typer.Context, batch: BatchArgument, message: Message = "") -> None:

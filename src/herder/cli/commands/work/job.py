@@ -11,6 +11,7 @@ from herder.cli.input.selection import (
     OPEN_STATES,
     Failures,
     Filter,
+    InGroup,
     InState,
     Jobs,
     OfBatch,
@@ -66,24 +67,28 @@ def build() -> typer.Typer:
 def show_all(
     ctx: typer.Context,
     search: Search = None,
+    *,
     batch: OfBatch = None,
     state: InState = None,
     user: OfUser = None,
     pool: OfPool = None,
     name: WithName = None,
+    group: InGroup = None,
     limit: Limit = 100,
     watch: Watch = False,
 ) -> None:
     """List jobs, newest first.
 
-    A search has terms such as state:failed,skipped, user:ann, name~night, worker:burst-7-1, attempts>1, duration>5m. All must be true.
+    A search has terms such as state:failed,skipped, user:ann, name~night, worker:burst-7-1, attempts>1, duration>5m, attribute.KEY:V. All must be true.
     """
     say = session(ctx)
     text = " ".join(search) if search else None
 
     def fetch(most: int | None) -> list["JobView"]:
         return list(
-            say.client.jobs.list(text, batch=batch, state=state, user=user, pool=pool, name=name, limit=most)
+            say.client.jobs.list(
+                text, batch=batch, state=state, user=user, pool=pool, name=name, group=group, limit=most
+            )
         )
 
     if watch:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from herder.control.kernel.bounds.errors import Invalid, TooLarge
+from herder.wire.data import URL_BYTES
 from herder.wire.file_names import FILE_NAME_BYTES
 
 #: Jobs in one call. Ten thousand rows are one commit of about 50 ms.
@@ -25,6 +26,7 @@ SLEEP_MS_MAX = 366 * 86_400_000
 WORDS = 10_000
 ENV_COUNT = 1_000
 ENV_NAME_BYTES = 256
+DATA_COUNT = 100
 INPUTS_COUNT = 100
 #: Modules that a warm interpreter imports.
 PRELOAD_COUNT = 50
@@ -44,6 +46,13 @@ ATTRIBUTES_COUNT = 64
 ATTRIBUTE_KEY_BYTES = 128
 ATTRIBUTE_VALUE_BYTES = 4_096
 ATTRIBUTES_BYTES = 16 * 1024
+JOB_ATTRIBUTES_COUNT = 32
+JOB_ATTRIBUTE_KEY_BYTES = 63
+JOB_ATTRIBUTE_VALUE_BYTES = 256
+#: Job groups of a batch, each of which stays in memory while the batch runs; how deep they are nested; characters of a name.
+GROUPS_PER_BATCH = 10_000
+GROUP_DEPTH = 5
+GROUP_NAME = 63
 FAILURES_MAX = PARALLEL_MAX = 1_000_000_000
 #: Settings of a pool, and of how the fleet is shared, in one call.
 SETTINGS_DEPTH = 32
@@ -54,6 +63,12 @@ TOKENS_LIVE = 100
 #: Tokens of one user with those that are revoked or over, which are kept for 30 days.
 TOKENS_KEPT = 1_000
 TOKEN_LONGEST_S = 10 * 366 * 86_400
+#: The value of one secret; secrets of one user or project, and of all. Their names are in memory, their values in the store.
+SECRET_BYTES = 64 * 1024
+SECRETS_PER_OWNER = 100
+SECRETS_MAX = 10_000
+#: That one job uses.
+SECRETS_PER_JOB = 32
 #: Signed-in browsers of one token; the oldest is signed out.
 SESSIONS_PER_TOKEN = 20
 #: Outputs of jobs that are followed at a time, in all and by one user.
@@ -79,6 +94,8 @@ TABLE: tuple[tuple[str, str, int], ...] = (
     ("inputs: files", f"{INPUTS_COUNT:,}", 422),
     ("inputs: a name", f"{INPUT_NAME_BYTES} bytes, {FILE_NAME_BYTES} bytes between two slashes", 422),
     ("warm_python: modules", f"{PRELOAD_COUNT}", 422),
+    ("data: inputs, outputs by URL", f"{DATA_COUNT} each", 422),
+    ("data: a URL, a path", f"{URL_BYTES:,}, {INPUT_NAME_BYTES} bytes", 422),
     ("selector: labels", f"{SELECTOR_COUNT}", 422),
     ("tolerations", f"{TOLERATIONS_COUNT}", 422),
     ("affinity: expressions", f"{EXPRESSIONS_COUNT}", 422),
@@ -93,11 +110,20 @@ TABLE: tuple[tuple[str, str, int], ...] = (
     ("attributes: a key", f"{ATTRIBUTE_KEY_BYTES} bytes", 422),
     ("attributes: a value", f"{ATTRIBUTE_VALUE_BYTES:,} bytes", 422),
     ("attributes of a batch together", f"{ATTRIBUTES_BYTES // 1024} KiB", 413),
+    ("attributes of a job", f"{JOB_ATTRIBUTES_COUNT}", 422),
+    ("attributes of a job: a key", f"{JOB_ATTRIBUTE_KEY_BYTES} bytes", 422),
+    ("attributes of a job: a value", f"{JOB_ATTRIBUTE_VALUE_BYTES} bytes", 422),
+    ("job groups of a batch", f"{GROUPS_PER_BATCH:,}", 413),
+    ("job groups: nesting", f"{GROUP_DEPTH} levels", 422),
+    ("job groups: a name", f"{GROUP_NAME} characters", 422),
     ("settings in herder apply: nesting", f"{SETTINGS_DEPTH} levels", 422),
     ("settings in herder apply: values in one call", f"{SETTINGS_VALUES:,}", 413),
     ("users", f"{USERS_MAX:,}", 429),
     ("valid tokens of a user", f"{TOKENS_LIVE}", 429),
     ("tokens of a user, including those that were revoked or expired in the last 30 days", f"{TOKENS_KEPT:,}", 429),
+    ("the value of a secret", f"{SECRET_BYTES // 1024} KiB", 413),
+    ("secrets of a user or project, of all together", f"{SECRETS_PER_OWNER}, {SECRETS_MAX:,}", 429),
+    ("secrets of a job", f"{SECRETS_PER_JOB}", 422),
     ("outputs of jobs followed at the same time: by one user, in total", f"{FOLLOWERS_EACH_MAX}, {FOLLOWERS_MAX}", 429),
     ("jobs of one user that have not started; each batch that has not ended counts as 100 (setting `queued_jobs_per_user`)", f"{QUEUED_JOBS_PER_USER:,}", 429),
     ("bytes of their commands, env and inputs, and of what each new kind of job requires of its worker (setting `queued_bytes_per_user`)", f"{QUEUED_BYTES_PER_USER // 2**30} GiB", 429),
@@ -147,23 +173,28 @@ def check_requirements(total: int, where: str) -> None:
         )
 
 
-def check_attributes(attributes: Mapping[str, str]) -> None:
-    check_count(len(attributes), ATTRIBUTES_COUNT, "attributes")
+#: Of attributes: how many, bytes of a key and of a value.
+OF_BATCH = (ATTRIBUTES_COUNT, ATTRIBUTE_KEY_BYTES, ATTRIBUTE_VALUE_BYTES)
+OF_JOB = (JOB_ATTRIBUTES_COUNT, JOB_ATTRIBUTE_KEY_BYTES, JOB_ATTRIBUTE_VALUE_BYTES)
+
+
+def check_attributes(
+    attributes: Mapping[str, str], path: str = "attributes", most_of: tuple[int, int, int] = OF_BATCH
+) -> None:
+    check_count(len(attributes), most_of[0], path)
     total = 0
     for key, value in attributes.items():
         sizes = len(key.encode(errors="replace")), len(value.encode(errors="replace"))
-        for size, most, what in zip(
-            sizes, (ATTRIBUTE_KEY_BYTES, ATTRIBUTE_VALUE_BYTES), ("key", "value"), strict=True
-        ):
+        for size, most, what in zip(sizes, most_of[1:], ("key", "value"), strict=True):
             if size > most:
                 raise Invalid(
-                    f"The {what} has {size:,} bytes; the maximum is {most:,}.", field=f"attributes.{key[:50]}"
+                    f"The {what} has {size:,} bytes; the maximum is {most:,}.", field=f"{path}.{key[:50]}"
                 )
         total += sum(sizes)
     if total > ATTRIBUTES_BYTES:
         raise TooLarge(
             f"The attributes have {total:,} bytes together; the maximum is {ATTRIBUTES_BYTES:,}.",
-            field="attributes",
+            field=path,
             hint="Store large values elsewhere and put their address into an attribute.",
         )
 

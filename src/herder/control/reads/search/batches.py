@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Connection, Row, cast, func, select, type_coerce
+from sqlalchemy import BigInteger, Connection, Row, cast, func, select
 
 from herder.control.kernel.core import Core
 from herder.control.reads.jobs import BATCH_STATES, PAGE, batch_page, batch_row_view
-from herder.control.reads.search.conditions import condition
+from herder.control.reads.search.conditions import condition, json_text
 from herder.control.reads.search.language import ATTRIBUTE, Column, Kind, Term, parse
 from herder.control.reads.visibility import PAGE_MAX, in_view
 from herder.model.permissions import Principal, scope_of
@@ -87,12 +87,5 @@ def _where(term: Term, dialect: str, now_ms: int) -> Any:
         "duration": func.coalesce(b.ended_at_ms, cast(now_ms, BigInteger)) - b.committed_at_ms,
     }
     if term.column.startswith(ATTRIBUTE):
-        expressions[term.column] = _attribute(term.column.removeprefix(ATTRIBUTE), dialect)
+        expressions[term.column] = json_text(b.attributes, term.column.removeprefix(ATTRIBUTE), dialect)
     return condition(term, expressions, {})
-
-
-def _attribute(key: str, dialect: str) -> Any:
-    """Of the JSON in which attributes are kept, as text."""
-    text = t.batches.c.attributes
-    plain = cast(text, JSON) if dialect == "postgresql" else type_coerce(text, JSON)
-    return plain[key].as_string()

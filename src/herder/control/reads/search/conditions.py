@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import JSON, ColumnElement, and_, cast, or_, type_coerce
 
 from herder.control.reads.search.language import Term
 
@@ -33,3 +33,9 @@ def condition(term: Term, expressions: Mapping[str, Expression], special: Mappin
     return (
         or_(*contains) if term.operator == "~" else or_(column.is_(None), and_(*(~each for each in contains)))
     )
+
+
+def json_text(column: Expression, key: str, dialect: str) -> Any:
+    """What stands under a key of the JSON in which attributes are kept, as text."""
+    plain = cast(column, JSON) if dialect == "postgresql" else type_coerce(column, JSON)
+    return plain[key].as_string()

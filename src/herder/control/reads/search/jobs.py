@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, select
+from sqlalchemy import Connection, Row, Select, and_, func, or_, select
+from sqlalchemy.sql.selectable import TextualSelect
 
+from herder.control.kernel.bounds.errors import Invalid
 from herder.control.kernel.core import Core
 from herder.control.reads.jobs import (
     JOB_STATES,
@@ -18,12 +20,15 @@ from herder.control.reads.jobs import (
     state_is,
     view_of,
     with_attempt,
+    with_marks,
 )
-from herder.control.reads.search.conditions import condition
-from herder.control.reads.search.language import Column, Kind, Term, parse
+from herder.control.reads.marks import Marks
+from herder.control.reads.search.conditions import condition, json_text
+from herder.control.reads.search.language import ATTRIBUTE, Column, Kind, Term, parse
 from herder.control.reads.visibility import PAGE_MAX, jobs_of_batch, newest_jobs
 from herder.model.permissions import Principal, scope_of
 from herder.store.rows import tables as t
+from herder.store.rows.job_ranges import jobs_of_group, range_of_job
 from herder.store.writing.retention import DELETED
 from herder.wire.resources import Page
 
@@ -47,6 +52,8 @@ COLUMNS = {
     "started": _TIME,
     "ended": _TIME,
     "duration": Column(kind=Kind.DURATION),
+    "group": Column(kind=Kind.PATH),
+    ATTRIBUTE: _TEXT,
 }
 _COLUMNS = [c for c in t.jobs.c if c.name != "payload"]
 #: Those that an index finds.
@@ -57,34 +64,39 @@ _BY_INDEX = ("state", "name", "batch", "user")
 class _Window:
     """Which jobs a page looks at."""
 
-    ids: Select[Any]
+    ids: Select[Any] | TextualSelect
     forward: bool
     """In the order in which they were added: those of one batch."""
 
 
 async def list_jobs(core: Core, who: Principal, wanted: JobFilter) -> Page:
     """Those that `who` may see, with a search and without in the same order. Raises Refused."""
-    if wanted.query is None:
+    if wanted.query is None and wanted.group is None:
         return await job_page(core, who, wanted)
-    terms = parse(wanted.query, COLUMNS, core.clock.now_ms())
+    terms = parse(wanted.query or "", COLUMNS, core.clock.now_ms())
     batch = _only(terms, "batch") if wanted.batch is None else wanted.batch
+    if wanted.group is not None and batch is None:
+        raise Invalid(
+            "A group is one of a batch, and no batch is named.", field="group", hint="Name the batch, too."
+        )
     if batch is not None:
         await batch_view(core, who, int(batch))
     window = _window(who, wanted, terms, None if batch is None else int(batch))
-    conditions = [*(_where(term, core.clock.now_ms()) for term in terms), *_plain(wanted)]
     limit = max(1, min(wanted.limit, PAGE_MAX))
     order = t.jobs.c.id if window.forward else t.jobs.c.id.desc()
 
-    def read(connection: Connection) -> tuple[Sequence[Row[Any]], int, int | None]:
+    def read(connection: Connection) -> tuple[Sequence[Row[Any]], Marks, int, int | None]:
+        dialect, now_ms = connection.dialect.name, core.clock.now_ms()
+        conditions = [*(_where(term, dialect, now_ms) for term in terms), *_plain(wanted)]
         ids = window.ids.subquery()
         last = func.max(ids.c.id) if window.forward else func.min(ids.c.id)
         scanned, upto = connection.execute(select(func.count(), last).select_from(ids)).one()
         inside = select(window.ids.subquery().c.id)
         query = with_attempt(*_COLUMNS).where(t.jobs.c.id.in_(inside), *conditions)
-        return connection.execute(query.order_by(order).limit(limit + 1)).all(), scanned, upto
+        return *with_marks(connection, query.order_by(order).limit(limit + 1)), scanned, upto
 
-    rows, scanned, upto = await core.read(read)
-    items = [view_of(core, row) for row in rows[:limit]]
+    rows, marks, scanned, upto = await core.read(read)
+    items = [view_of(core, row, marks) for row in rows[:limit]]
     if len(rows) > limit:
         return Page(items=items, next=str(items[-1].id))
     return Page(items=items, next=str(upto) if scanned >= SCANNED_MAX else None)
@@ -105,6 +117,9 @@ def _window(who: Principal, wanted: JobFilter, terms: Sequence[Term], batch: int
     if name is not None:
         where.append(j.key == str(name))
     query = select(j.id).outerjoin(t.batches, t.batches.c.id == j.batch_id)
+    if batch is not None and wanted.group is not None:
+        of_group = jobs_of_group(batch, wanted.group, wanted.after or 0, SCANNED_MAX)
+        return _Window(ids=of_group, forward=True)
     if batch is not None:
         ids = jobs_of_batch(
             query, batch, wanted.after, None if state is None else str(state), where, SCANNED_MAX
@@ -130,9 +145,9 @@ def _plain(wanted: JobFilter) -> list[Any]:
     return given
 
 
-def _where(term: Term, now_ms: int) -> Any:
+def _where(term: Term, dialect: str, now_ms: int) -> Any:
     attempt = t.attempts.c
-    expressions = {
+    expressions: dict[str, Any] = {
         "name": t.jobs.c.key,
         "user": t.jobs.c.user,
         "project": t.jobs.c.project,
@@ -149,7 +164,24 @@ def _where(term: Term, now_ms: int) -> Any:
         "ended": t.jobs.c.ended_at_ms,
         "duration": func.coalesce(attempt.ended_at_ms, now_ms) - attempt.started_at_ms,
     }
-    return condition(term, expressions, {"state": lambda label: and_(*state_is(label))})
+    if term.column.startswith(ATTRIBUTE):
+        of_range = select(json_text(t.job_ranges.c.attributes, term.column.removeprefix(ATTRIBUTE), dialect))
+        of_range = of_range.where(t.job_ranges.c.first_job == range_of_job())
+        expressions[term.column] = of_range.correlate(t.jobs).scalar_subquery()
+    return condition(term, expressions, {"state": lambda label: and_(*state_is(label)), "group": _in_group})
+
+
+def _in_group(path: str) -> Any:
+    """Or in one below it."""
+    r, g = t.job_ranges.c, t.job_groups.c
+    below = f"{path}/"
+    found = (
+        select(r.first_job)
+        .join(t.job_groups, and_(g.batch_id == r.batch_id, g.id == r.group_id))
+        .where(r.first_job == range_of_job())
+        .where(or_(g.path == path, func.substr(g.path, 1, len(below)) == below))
+    )
+    return found.correlate(t.jobs).exists()
 
 
 def _of_pool(pool: str) -> Any:

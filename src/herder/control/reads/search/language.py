@@ -34,6 +34,8 @@ _ORDERED = ("<", "<=", ">", ">=")
 class Kind(StrEnum):
     TEXT = "text"
     CHOICE = "choice"
+    PATH = "path"
+    """Whatever is below it fits, too."""
     NUMBER = "number"
     DURATION = "duration"
     TIME = "time"
@@ -43,6 +45,7 @@ class Kind(StrEnum):
 OPERATORS: Mapping[Kind, tuple[str, ...]] = {
     Kind.TEXT: (":", "=", "!=", "~", "!~"),
     Kind.CHOICE: (":", "=", "!="),
+    Kind.PATH: (":", "=", "!="),
     Kind.NUMBER: (":", "=", "!=", *_ORDERED),
     Kind.DURATION: _ORDERED,
     Kind.TIME: _ORDERED,
@@ -112,7 +115,7 @@ def _unescaped(text: str) -> str:
 
 
 def _read(name: str, column: Column, value: str, now_ms: int) -> str | int:
-    if column.kind is Kind.TEXT:
+    if column.kind in (Kind.TEXT, Kind.PATH):
         return value
     if column.kind is Kind.CHOICE:
         if value not in column.choices:

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -29,6 +29,7 @@ from herder.simulate.chaos.hosts.clocks import VirtualClock
 from herder.simulate.chaos.hosts.loop import VirtualLoop
 from herder.simulate.chaos.ports.network import Line, Wire
 from herder.wire.exchange import Assignment, Finished
+from herder.wire.secrets import Delivered
 
 #: Minimum time between two comparisons with the provider that are due to a timer.
 LOOK_S = 0.25
@@ -268,7 +269,9 @@ class _Waits(Runtime):
         """As `TellsDeadline`."""
         self._machines.told_ends_s[self._worker] = asyncio.get_running_loop().time() + left_s
 
-    def start(self, assignment: Assignment, inputs: str | None = None) -> Finished | Running:
+    def start(
+        self, assignment: Assignment, inputs: str | None = None, secrets: Sequence[Delivered] = ()
+    ) -> Finished | Running:
         if self._worker in self._machines.broken:
             return ended_now(assignment, _BROKEN, self._clock.now_ms())
         return _Work(self._report, self._machines, assignment, self._clock)

@@ -12,7 +12,7 @@ from typing import Any
 
 from herder.model.fleet.pool import PoolSpec
 from herder.settings.sections.pools import pool_to_plain
-from herder.simulate.chaos.actors.holders import Holders, limit_of
+from herder.simulate.chaos.actors.holders import Holders, groups_of, limit_of
 from herder.simulate.chaos.actors.people import NotTaken
 from herder.simulate.chaos.actors.server import Server
 from herder.simulate.chaos.faults.chance import Chance
@@ -152,7 +152,7 @@ class Crowd:
             if place and draw.random() < 0.4:
                 job["parents"] = [draw.randrange(place)]
         more: dict[str, Any] = {"cancel_after_failures": 3} if draw.random() < 0.2 else {}
-        more |= limit_of(self._world)
+        more |= limit_of(self._world) | groups_of(self._world, jobs)
         if self._world.dice.of("callbacks").random() < 0.5:
             more["callback"] = f"https://{user}.example.org/hook"
         number = await self._tried("batch", self._world.people.batch(user, jobs, **more))

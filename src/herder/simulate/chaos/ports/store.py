@@ -23,7 +23,7 @@ from herder.simulate.chaos.faults.kinds import Fault
 from herder.simulate.chaos.ports.effects import Effects
 from herder.store.opening.database_errors import AWAY
 from herder.store.opening.leadership import Fenced, Leader, begin
-from herder.store.rows.tables import metadata
+from herder.store.rows.columns import metadata
 from herder.store.writing.change_rows import ChangeRows
 
 _T = TypeVar("_T")

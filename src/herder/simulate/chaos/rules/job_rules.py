@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import BatchRecord, EventRecord
 from herder.model.work.job import AttemptState, JobState
+from herder.simulate.chaos.rules.group_rules import GroupRules
 
 #: What a retry of a batch brings back.
 _RETRIED = (JobState.FAILED, JobState.SKIPPED)
@@ -24,13 +25,17 @@ class JobRules:
         """Live jobs by worker."""
         self._batch_of: dict[int, int] = {}
         self._batches: dict[int, BatchRecord] = {}
+        self._groups = GroupRules()
 
     def look(self, changes: Changes) -> Iterator[tuple[str, str]]:
         self._note(changes)
+        self._groups.note(changes)
         alive = set(self._live)
         for (job, number), row in sorted(changes.attempts.items()):
             yield from self._attempt(job, number, row.state, row.worker)
-        yield from self._kept_back(set(self._live) - alive)
+        begun = set(self._live) - alive
+        yield from self._kept_back(begun)
+        yield from self._groups.begun(begun)
         for job, status in changes.job_status.items():
             before = self.ended.get(job)
             if before is not None and status.state != before:

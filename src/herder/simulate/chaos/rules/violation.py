@@ -13,6 +13,8 @@ RULES = frozenset(
         "a job that ended has no live attempt",
         "held jobs do not start",
         "as many jobs of a batch run as may",
+        "counts of groups are those of their jobs",
+        "jobs of cancelled groups do not start",
         "an attempt begins once",
         "no attempt begins before its row is durable",
         "a success was done",

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterable
 
+from herder.engine.memory.group_invariants import group_violations as groups_in_memory
 from herder.engine.memory.invariants import violations as memory_violations
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.worker import WorkerState
@@ -33,10 +34,12 @@ from herder.simulate.chaos.rules.silence_rules import LOOK_S, SilenceRules
 from herder.simulate.chaos.rules.violation import Violation
 from herder.simulate.chaos.rules.worker_rules import WorkerRules
 from herder.simulate.chaos.world import World
+from herder.store.group_invariants import group_violations as groups_in_rows
 from herder.store.invariants import violations as stored_violations
 
 #: Violations that are kept; later ones are dropped.
 VIOLATIONS_MOST = 20
+GROUP_COUNTS = "counts of groups are those of their jobs"
 
 
 class Watch:
@@ -157,11 +160,17 @@ class Watch:
                 "quotas are respected",
                 f"User {LIMITED_USER} has {used / 1000:g} cores in use; the quota is {LIMITED_CPU}.",
             )
-        self.take_all(("memory is consistent", each) for each in memory_violations(server.core.state))
+        self.take_all((GROUP_COUNTS, each) for each in groups_in_memory(server.core.state))
+        self.take_all(
+            ("memory is consistent", each) for each in memory_violations(server.core.state, groups=False)
+        )
 
     def store(self) -> None:
         with self._world.engine.connect() as connection:
-            self.take_all(("rows are consistent", each) for each in stored_violations(connection))
+            self.take_all(
+                ("rows are consistent", each) for each in stored_violations(connection, groups=False)
+            )
+            self.take_all((GROUP_COUNTS, each) for each in groups_in_rows(connection))
 
     def take_all(self, found: Iterable[tuple[str, str]]) -> None:
         for rule, text in found:

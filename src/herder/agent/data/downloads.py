@@ -1,0 +1,154 @@
+"""Copies one object or file to this machine: as it comes, resumed after a break, checked, and under its name only when it is whole.
+
+Everything here blocks, and runs in the threads of `transfers`. What was copied before a break is kept in the part file and told by
+`Source`; a server that cannot send the rest, or has another content by then, sends all of it again.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from herder.agent.data import local
+from herder.remote.object_stores.opening import DataFault, DataLater, open_address, told
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+PART = ".herder-part"
+_CHUNK = 4 * 2**20
+Check = Callable[[], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Source:
+    """One file to copy. `shown`: its URL for people. `store` and `key`, or `address` (which may be signed), or `path`."""
+
+    name: str
+    shown: str
+    store: "ObjectStore | None" = None
+    key: str = ""
+    address: str = ""
+    signed: bool = False
+    path: str = ""
+    size: int | None = None
+    e_tag: str = ""
+    sha256: str = ""
+    version: tuple[Any, ...] | None = None
+    """Of what the part file holds: size, tag and date that the store said."""
+
+
+def download(source: Source, target: str, folders: Sequence[str], check: Check) -> int:
+    """Bytes of the file, which then is at `target`. Raises DataFault, DataLater, DataLacking, OSError, or what `check` raises."""
+    part = target + PART
+    os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(part, flags, 0o600)
+    try:
+        if source.path:
+            size = _copy_local(source, descriptor, folders, check)
+        else:
+            size = _copy_store(source, descriptor, check)
+        if source.sha256:
+            _compare(source, descriptor, check)
+    except DataFault:
+        _forget(part)
+        raise
+    finally:
+        os.close(descriptor)
+    os.rename(part, target)
+    return size
+
+
+def _copy_local(source: Source, target: int, folders: Sequence[str], check: Check) -> int:
+    opened = local.open_allowed(source.path, folders)
+    try:
+        os.ftruncate(target, 0)
+        before = os.fstat(opened)
+        copied = local.copy(opened, target, check)
+        after = os.fstat(opened)
+    finally:
+        os.close(opened)
+    if copied != after.st_size or before.st_mtime_ns != after.st_mtime_ns:
+        raise DataLater(f"{source.shown} changed while it was copied.")
+    return copied
+
+
+def _copy_store(source: Source, target: int, check: Check) -> int:
+    store = open_address(source.address) if source.address else source.store
+    assert store is not None
+    have = os.lseek(target, 0, os.SEEK_END) if source.version is not None else 0
+    answer = _rest(store, source, have) if have else None
+    if answer is None:
+        have = 0
+        with told(source.shown, signed=source.signed):
+            answer = _get(store, source.key, None)
+        source.version = _version(answer)
+        _expect(source, answer)
+    os.ftruncate(target, have)
+    os.lseek(target, have, os.SEEK_SET)
+    with told(source.shown, signed=source.signed):
+        for chunk in answer.stream(min_chunk_size=_CHUNK):
+            view = memoryview(chunk)
+            while view:
+                written = os.write(target, view)
+                view = view[written:]
+                have += written
+            check()
+    size: int = answer.meta["size"]
+    if have != size:
+        raise DataLater(f"{source.shown} ended after {have:,} of {size:,} bytes.")
+    return have
+
+
+def _rest(store: "ObjectStore", source: Source, offset: int) -> Any:
+    """What is missing; None when the store cannot send it, or has something else by now."""
+    from obstore.exceptions import BaseError
+
+    try:
+        answer = _get(store, source.key, offset)
+    except (BaseError, OSError):
+        return None  # asked for as a whole, it says what is wrong
+    return answer if _version(answer) == source.version else None
+
+
+def _get(store: "ObjectStore", key: str, offset: int | None) -> Any:
+    import obstore
+
+    return obstore.get(store, key, options={"range": {"offset": offset}} if offset else {})
+
+
+def _version(answer: Any) -> tuple[Any, ...]:
+    meta = answer.meta
+    return meta["size"], meta["e_tag"], meta["last_modified"]
+
+
+def _expect(source: Source, answer: Any) -> None:
+    """Of what was listed before: the same content."""
+    listed, now = source.e_tag, answer.meta["e_tag"] or ""
+    if listed and now and listed != now:
+        raise DataLater(f"{source.shown} changed after it was listed.")
+
+
+def _compare(source: Source, descriptor: int, check: Check) -> None:
+    found = sum_of(descriptor, check)
+    if found != source.sha256.lower():
+        raise DataFault(f"{source.shown} has the SHA-256 {found}; the job wants {source.sha256}.")
+
+
+def sum_of(descriptor: int, check: Check) -> str:
+    """Of the whole file, in hexadecimal digits; the descriptor is at its beginning after that."""
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    digest = hashlib.sha256()
+    while piece := os.read(descriptor, _CHUNK):
+        digest.update(piece)
+        check()
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return digest.hexdigest()
+
+
+def _forget(part: str) -> None:
+    with suppress(OSError):
+        os.unlink(part)

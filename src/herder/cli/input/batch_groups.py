@@ -1,0 +1,65 @@
+"""`herder batch groups`, and `herder batch cancel` of a batch or of one of its groups. Added by `batch.py`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from herder.cli.output.answers import show_list
+from herder.cli.shell.completion import BatchArgument
+from herder.cli.shell.options import UNCHANGED, DryRun, Limit, Message, Yes
+from herder.cli.shell.session import session
+from herder.cli.views.groups import GROUPS, in_tree
+
+if TYPE_CHECKING:
+    from herder.wire.resources import Result
+    from herder.wire.work import GroupView
+
+CANCEL = "herder batch cancel 3 --yes\nherder batch cancel 3 --group align/sample-1"
+_GROUP = Annotated[
+    str | None,
+    typer.Option(
+        "--group", metavar="PATH", help="Only this job group and those below it, as align/sample-1."
+    ),
+]
+
+
+def groups(ctx: typer.Context, batch: BatchArgument, limit: Limit = 1_000) -> None:
+    """List the job groups of a batch.
+
+    The counts of a group include those of the groups below it. A job names its group in a file of jobs: group: align/sample-1.
+    """
+    say = session(ctx)
+
+    def fetch(most: int | None) -> list["GroupView"]:
+        return in_tree(say.client.batches.groups(batch))[:most]
+
+    show_list(say, GROUPS, fetch, limit)
+
+
+def cancel(
+    ctx: typer.Context,
+    batch: BatchArgument,
+    group: _GROUP = None,
+    message: Message = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Cancel the jobs of a batch that have not ended; running attempts are stopped.
+
+    With --group only those of a job group. Other groups go on; their jobs that depend on a cancelled one are skipped.
+    """
+    say = session(ctx)
+
+    def do(*, dry_run: bool) -> "Result":
+        if group is None:
+            return say.client.batches.cancel(batch, message, dry_run=dry_run)
+        return say.client.batches.cancel_group(batch, group, message, dry_run=dry_run)
+
+    if dry_run or not yes:
+        would = do(dry_run=True)
+        if dry_run:
+            say.done(would.text + UNCHANGED, would, batch)
+            return
+        say.confirm(would.text, yes=False)
+    done = do(dry_run=False)
+    say.done(done.text, done, batch)

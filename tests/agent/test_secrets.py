@@ -1,0 +1,163 @@
+"""Secrets of an attempt on its worker: as variables and as files in memory, for it alone, hidden in its output, and gone at its end."""
+
+import os
+import stat
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from herder.agent.processes.output import Output
+from herder.agent.processes.redaction import Redaction
+from herder.agent.processes.secret_files import SecretPlace, is_memory, remove_left_over
+from herder.wire.secrets import Delivered, SecretsAnswer
+from tests.agent.conftest import StartAgent
+from tests.agent.fake_server import FakeServer
+
+PASSWORD = b"correct horse battery"
+KEY = b"-----BEGIN KEY-----\nabcdefghijklmnop\n-----END KEY-----\n"
+
+
+def given_to(server: FakeServer, job: int, script: str, *values: Delivered) -> tuple[int, int]:
+    server.secrets[job, 1] = SecretsAnswer(values=list(values))
+    return server.shell(job, script, secret=True)
+
+
+def ours() -> list[Path]:
+    return [each for each in Path("/dev/shm").glob("herder-secrets-*") if any(each.iterdir())]
+
+
+async def test_an_attempt_gets_variables_and_files_and_nothing_is_left(
+    server: FakeServer, start_agent: StartAgent, tmp_path: Path
+) -> None:
+    before = set(ours())
+    start_agent()
+    script = (
+        '[ "$DB" = "correct horse battery" ] || exit 3; cmp "$HERDER_SECRETS/keys/id" want || exit 4; '
+        'stat -c %a "$HERDER_SECRETS/keys/id"; stat -c %a "$HERDER_SECRETS"; echo "$HERDER_SECRETS"; echo "password: $DB"; cat "$HERDER_SECRETS/keys/id"'
+    )
+    values = (
+        Delivered(name="db", value=PASSWORD, env="DB"),
+        Delivered(name="key", value=KEY, file="keys/id"),
+    )
+    server.secrets[1, 1] = SecretsAnswer(values=list(values))
+    key = server.shell(1, script, secret=True, inputs={"want": KEY.decode()})
+    end = await server.end_of(key)
+    assert (end.state, end.exit_code) == ("succeeded", 0), (end.message, server.logs.get(key))
+    said = server.logs[key]
+    assert said.startswith("400\n700\n")
+    folder = Path(said.splitlines()[2])
+    assert not folder.exists()
+    if is_memory(Path("/dev/shm")):
+        assert folder.parent.parent == Path("/dev/shm")
+    assert "password: *********************\n" in said
+    assert b"abcdefghijklmnop" not in said.encode()
+    assert set(ours()) <= before
+    for path in (tmp_path / "work").rglob("*"):
+        assert not path.is_file() or PASSWORD not in path.read_bytes()
+
+
+async def test_a_job_without_secrets_asks_for_none_and_sees_none_of_others(
+    server: FakeServer, start_agent: StartAgent
+) -> None:
+    start_agent()
+    with_secret = given_to(server, 1, "true", Delivered(name="db", value=PASSWORD, env="DB"))
+    without = server.shell(2, 'echo "${DB-none} ${HERDER_SECRETS-none}"')
+    assert (await server.end_of(with_secret)).state == "succeeded"
+    await server.end_of(without)
+    assert server.logs[without] == "none none\n"
+    assert server.secrets_asked == 1
+
+
+async def test_what_the_server_cannot_give_fails_the_attempt_with_its_words(
+    server: FakeServer, start_agent: StartAgent
+) -> None:
+    start_agent()
+    text = "Secret db cannot be delivered: it was deleted from user ann."
+    server.secrets[1, 1] = SecretsAnswer(missing=text)
+    end = await server.end_of(server.shell(1, "touch ran", secret=True))
+    assert (end.state, end.cause, end.message) == ("failed", "start_failed", text)
+
+
+async def test_a_server_that_fails_for_a_moment_is_asked_again(
+    server: FakeServer, start_agent: StartAgent
+) -> None:
+    start_agent(retry_first_s=0.01, retry_most_s=0.02)
+    server.secret_faults = [503, 500]
+    key = given_to(server, 1, '[ -n "$DB" ]', Delivered(name="db", value=PASSWORD, env="DB"))
+    assert (await server.end_of(key)).state == "succeeded"
+    server.secret_faults = [503] * 5
+    lost = await server.end_of(given_to(server, 2, "true", Delivered(name="db", value=PASSWORD, env="DB")))
+    assert (lost.state, lost.cause) == ("failed", "infrastructure")
+    assert lost.message.startswith("The secrets could not be downloaded: ")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[SecretPlace]:
+    made = SecretPlace(tmp_path, memory=tmp_path / "none")
+    yield made
+    made.close()
+
+
+def test_without_memory_files_lie_in_the_work_folder_and_are_overwritten(
+    place: SecretPlace, tmp_path: Path
+) -> None:
+    folder = Path(place.write(1, 1, [Delivered(name="k", value=KEY, file="a/b")], None, shared=False))
+    assert (folder.is_relative_to(tmp_path), place.in_memory) == (True, False)
+    assert stat.S_IMODE((folder / "a/b").stat().st_mode) == 0o400
+    with (folder / "a/b").open("rb") as kept:
+        assert place.remove(str(folder))
+        assert kept.read() == bytes(len(KEY))
+    assert not folder.exists()
+
+
+def test_two_attempts_have_folders_of_their_own(place: SecretPlace) -> None:
+    one, two = (
+        place.write(1, attempt, [Delivered(name="k", value=bytes([attempt]), file="k")], None, shared=False)
+        for attempt in (1, 2)
+    )
+    assert place.remove(one)
+    assert Path(two, "k").read_bytes() == b"\2"
+
+
+def test_what_a_dead_agent_left_is_removed_and_what_a_living_one_has_is_not(
+    place: SecretPlace, tmp_path: Path
+) -> None:
+    dead = tmp_path / "herder-secrets-dead"
+    (dead / "1-1").mkdir(parents=True)
+    (dead / "1-1" / "k").write_bytes(KEY)
+    living = Path(place.write(1, 1, [Delivered(name="k", value=KEY, file="k")], None, shared=False))
+    remove_left_over(tmp_path)
+    assert not dead.exists()
+    assert (living / "k").read_bytes() == KEY
+
+
+@given(
+    text=st.lists(st.sampled_from([b"secret-1", b"secret-22", b"sec", b"ret-1", b"x", b"\n", b"\xc3\xa4"])),
+    cuts=st.lists(st.integers(0, 60)),
+)
+def test_no_piece_of_a_value_leaves_however_the_output_is_cut(text: list[bytes], cuts: list[int]) -> None:
+    whole = b"".join(text)
+    redaction, came = Redaction([b"secret-1", b"secret-22"]), b""
+    marks = sorted({0, len(whole), *(cut for cut in cuts if cut < len(whole))})
+    for begin, end in pairwise(marks):
+        came += redaction.clean(whole[begin:end])
+        assert b"secret-1" not in came
+    came += redaction.clean(b"", final=True)
+    assert len(came) == len(whole)
+    assert b"secret-1" not in came
+    assert came == Redaction([b"secret-1", b"secret-22"]).clean(whole, final=True)
+
+
+def test_a_value_at_the_end_of_the_head_is_hidden_too(tmp_path: Path) -> None:
+    """Where the output is longer than what is kept of it."""
+    descriptor = os.open(tmp_path / "out", os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    output = Output(1, 1, descriptor, 400, Redaction([PASSWORD]))
+    os.write(descriptor, b"x" * 290 + PASSWORD + b"y" * 600 + b"\n" + PASSWORD + b" end\n")
+    text = "".join(chunk.text for chunk in (*output.news(), *output.news(final=True)))
+    os.close(descriptor)
+    assert "correct ho" not in text
+    assert text.endswith(" end\n")

@@ -43,6 +43,13 @@ def private_bytes(process: psutil.Process) -> int:
     return int(memory.rss - memory.shared)
 
 
+def peak_bytes(process: psutil.Process) -> int:
+    """The most resident memory that it ever had, mapped files included."""
+    with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
+        line = next(line for line in status if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
+
+
 def _own(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)

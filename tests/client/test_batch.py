@@ -1,5 +1,6 @@
 """Batches that are built in Python run on real local workers: dependencies, files between jobs, results, failures, dry runs."""
 
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from herder import Batch
 from herder.client import HerderClient, InvalidError
 from herder.client.batch import BatchFailedError, Job, ResourceFile, SubmittedBatch
+from herder.client.batch.submissions import Submissions
 from tests.acceptance.conftest import Installation
 from tests.client.running import started
 from tests.support.object_server import Web
@@ -216,6 +218,45 @@ def test_what_is_wrong_is_refused_before_anything_is_sent(
 ) -> None:
     with pytest.raises((ValueError, TypeError), match=says):
         wrong(Batch(client=place[1]))
+
+
+def test_many_jobs_are_made_in_bunches_in_their_order() -> None:
+    batch = Batch(default_cpu="100m")
+    for number in range(250):
+        batch.new_job(name="same" if number % 2 else f"job-{number}").command(f"echo {number}")
+    batch.jobs[7].depends_on(batch.jobs[3])
+    sent = Submissions(batch.jobs)
+    whole = list(sent)
+    assert len(sent) == len(whole) == 250
+    assert [*sent[0:100], *sent[100:200], *sent[200:300]] == whole
+    assert sent[-1] == whole[-1]
+    assert [each.command[-1] for each in whole] == [f"echo {number}" for number in range(250)]
+    assert [each.key for each in whole[:4]] == ["job-0", "same-1", "job-2", "same-3"]
+    assert (whole[7].parents, whole[8].parents) == ([3], [])
+    assert gc.isenabled()
+
+
+def test_what_one_job_says_is_not_said_for_the_others() -> None:
+    batch = Batch()
+    first, second = batch.new_job().command("a"), batch.new_job().command("b")
+    first.env("A", "1").cpu(2).retries(3)
+    first.command("more")
+    sent = Submissions(batch.jobs)
+    assert (sent[0].env, sent[0].cpu, sent[0].retries) == ({"A": "1"}, 2, 3)
+    assert (sent[1].env, sent[1].cpu, sent[1].retries) == ({}, 1, 0)
+    assert sent[1].command[-1] == "b"
+    assert second._files is None
+
+
+def test_an_amount_that_cannot_be_read_is_refused_before_anything_is_sent() -> None:
+    def nobody() -> HerderClient:
+        return HerderClient("http://127.0.0.1:9", retries=0)
+
+    batch = Batch(client=nobody)
+    batch.new_job().command("true")
+    batch.new_job().command("true").cpu("two")
+    with pytest.raises(ValueError, match="two"):
+        batch.submit()
 
 
 def test_inputs_and_outputs_by_url(new: Callable[..., Batch]) -> None:

@@ -294,3 +294,18 @@ def test_jobs_that_fit_only_in_sum_are_still_shared_fairly() -> None:
     both = [pending(1, 2, user="ann", request=cores(2)), pending(2, 1, user="bob", request=cores(2))]
     workers = [worker(1, cores(3)), worker(2, cores(3))]
     assert started(place(both, workers, total=FLEET, pools=POOLS)) == {1: 1, 2: 1}
+
+
+def test_slots_are_shared_when_they_are_what_is_short() -> None:
+    """Of small jobs: the CPU would hold twice as many as the worker may run."""
+    small = Resources(1, 1, 0, 0)
+    free, many = (
+        Resources(2000, 2048, 0, 0),
+        [pending(each, 5000, user=f"u{each:02}", request=small) for each in range(20)],
+    )
+    total = free.plus(free)
+    got = started(place(many, [worker(1, free, slots=1000)], total=total, pools=POOLS))
+    assert got == dict.fromkeys(range(20), 50)
+    odd = started(place(many, [worker(1, free, slots=997)], total=total, pools=POOLS))
+    assert sum(odd.values()) == 997
+    assert max(odd.values()) - min(odd.values()) <= 1

@@ -2,6 +2,7 @@
 
 import codecs
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import TypeVar
 from urllib.parse import quote
@@ -68,14 +69,18 @@ class Batches:
             return
         view = self.create(batch)
         yield 0, view
-        for start in range(0, len(jobs), BUNCH_MAX):
-            bunch = jobs[start : start + BUNCH_MAX]
-            try:
-                self.add_jobs(view.id, bunch)
-            except InvalidError:
-                self.cancel(view.id, "some of its jobs were refused")
-                raise
-            yield start + len(bunch), view
+        # The next bunch is made while the server takes this one.
+        with ThreadPoolExecutor(1, thread_name_prefix="herder-batch") as maker:
+            made = maker.submit(jobs.__getitem__, slice(0, BUNCH_MAX))
+            for start in range(0, len(jobs), BUNCH_MAX):
+                bunch = made.result()
+                made = maker.submit(jobs.__getitem__, slice(start + BUNCH_MAX, start + 2 * BUNCH_MAX))
+                try:
+                    self.add_jobs(view.id, bunch)
+                except InvalidError:
+                    self.cancel(view.id, "some of its jobs were refused")
+                    raise
+                yield start + len(bunch), view
         yield len(jobs), self.commit(view.id)
 
     def try_submit(self, batch: BatchCreate, jobs: Sequence[JobSubmission]) -> Iterator[tuple[int, Result]]:

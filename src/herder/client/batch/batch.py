@@ -6,31 +6,22 @@ Used by people's own programs. Nothing reaches the server before `run` or `submi
 import shutil
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
-
-import msgspec
 
 from herder.client import clock
 from herder.client.batch.group import JobGroup
 from herder.client.batch.job import Job
-from herder.client.batch.resources import (
-    FOLDER_VARIABLE,
-    URL_FOLDER,
-    InputFile,
-    InputGroup,
-    ResourceFile,
-    ResourceGroup,
-)
+from herder.client.batch.resources import URL_FOLDER, InputFile, InputGroup, ResourceFile, ResourceGroup
+from herder.client.batch.submissions import Submissions
 from herder.client.batch.submitted import BatchFailedError, SubmittedBatch
 from herder.client.client import HerderClient
 from herder.client.connection import connect
 from herder.client.errors import InvalidError
 from herder.wire.data import DataPath, read_url
-from herder.wire.exchange import ContainerOptions, Mount
-from herder.wire.work import BatchCreate, GroupCreate, JobSubmission
+from herder.wire.work import BatchCreate, GroupCreate
 
 _ON_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 
@@ -84,7 +75,7 @@ class Batch:
             "pool": default_pool,
             "image": default_image,
         }
-        self._defaults = {"cpu": 1, "memory": "standard"} | {
+        self._defaults: dict[str, Any] = {"env": {}, "cpu": 1, "memory": "standard"} | {
             field: value for field, value in said.items() if value is not None
         }
         self._folder = None if folder is None else Path(folder)
@@ -97,8 +88,9 @@ class Batch:
 
     def new_job(self, name: str | None = None, *, attributes: Mapping[str, str] | None = None) -> Job:
         """A job of this batch; it runs what its `command` says."""
-        said = {"attributes": dict(attributes)} if attributes else {}
-        job = self._job_type(self, len(self.jobs), name, {**self._defaults, **said})
+        job = self._job_type(self, len(self.jobs), name, self._defaults)
+        if attributes:
+            job.set(attributes=dict(attributes))
         self.jobs.append(job)
         return job
 
@@ -201,8 +193,7 @@ class Batch:
         return found
 
     def _file(self, job: int, name: str) -> ResourceFile:
-        found = self.jobs[job]._files.get(name)
-        return found if isinstance(found, ResourceFile) else ResourceFile(job, name)
+        return self.jobs[job]._file(name)
 
     def _try(self) -> None:
         with self._client() as client:
@@ -223,28 +214,16 @@ class Batch:
             callback=self._callback,
         )
 
-    def _made(self, client: HerderClient) -> tuple[list[JobSubmission], Path | None]:
+    def _made(self, client: HerderClient) -> tuple[Submissions, Path | None]:
         """What is sent, and the folder that was made for it on this machine."""
         if not self.jobs:
             raise ValueError("The batch has no jobs. Add one with new_job().")
-        names = Counter(each._name for each in self.jobs)
-        jobs = []
-        for place, each in enumerate(self.jobs):
-            job = each._submission(self._urls)
-            if each._name:
-                job.key = each._name if names[each._name] == 1 else f"{each._name}-{place}"
-            jobs.append(job)
+        for each in self.jobs:
+            each._check()
         if not any(each._uses_files() for each in self.jobs):
-            return jobs, None
+            return Submissions(self.jobs, self._urls), None
         folder, made = self._new_folder(client)
-        seen = str(self._folder or folder)
-        for job in jobs:
-            job.env = {**job.env, FOLDER_VARIABLE: str(folder)}
-            if job.image:
-                options = job.container or ContainerOptions()
-                mounts = [*options.mounts, Mount(source=seen, target=seen)]
-                job.container = msgspec.structs.replace(options, mounts=mounts)
-        return jobs, folder if made else None
+        return Submissions(self.jobs, self._urls, folder, self._folder or folder), folder if made else None
 
     def _new_folder(self, client: HerderClient) -> tuple[Path, bool]:
         if self._folder is not None:

@@ -4,7 +4,8 @@ Made by `Batch.new_job`. A name that is no setting (`job.ofile`) is a file that 
 """
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
 from msgspec import structs
@@ -33,29 +34,44 @@ MEMORY_PER_CORE_MIB = {"lowmem": 921, "standard": 3_840, "highmem": 6_656}
 
 
 class Job:
-    """Settings of one job; the fields are those of `herder job submit`."""
+    """Settings of one job; the fields are those of `herder job submit`.
+
+    A batch may have a million of them: what a job does not say for itself it shares with the others, and is never changed in place.
+    """
+
+    __slots__ = (
+        "_batch",
+        "_copies",
+        "_fields",
+        "_files",
+        "_name",
+        "_parents",
+        "_place",
+        "_saves",
+        "_scripts",
+        "_words",
+    )
 
     def __init__(self, batch: "Batch", place: int, name: str | None, defaults: Mapping[str, Any]) -> None:
         self._batch = batch
         self._place = place
         self._name = name
-        self._fields: dict[str, Any] = {"env": {}, **defaults}
-        self._scripts: list[str] = []
-        self._words: list[str] = []
-        self._parents: dict[int, None] = {}
-        self._files: dict[str, ResourceFile | ResourceGroup] = {}
-        self._copies: list[tuple[str, str]] = []
-        self._saves: list[DataPath] = []
+        self._fields = defaults
+        self._scripts: tuple[str, ...] = ()
+        self._words: tuple[str, ...] = ()
+        self._parents: set[int] | None = None
+        self._files: dict[str, ResourceFile | ResourceGroup] | None = None
+        self._copies: tuple[tuple[str, str], ...] = ()
+        self._saves: tuple[DataPath, ...] = ()
 
     def command(self, command: str | list[str]) -> Self:
         """A line (or script) of bash, or one program with its arguments as a list. Lines that are added run one after the other and
         end with the first that fails."""
         if isinstance(command, str):
-            self._scripts.append(command)
-            for place in jobs_named_in(command) - {self._place}:
-                self._parents[place] = None
+            self._scripts += (command,)
+            self._follow(jobs_named_in(command))
         else:
-            self._words = [str(word) for word in command]
+            self._words = tuple(map(str, command))
             if any(map(jobs_named_in, self._words)):
                 raise ValueError(
                     f"{self} names a file of a job in a list of arguments. Write the command as one string."
@@ -71,7 +87,7 @@ class Job:
                 raise ValueError(f"{each} belongs to another batch. A job depends on jobs of its own batch.")
             if each is self:
                 raise ValueError(f"{self} cannot depend on itself.")
-            self._parents[each._place] = None
+            self._follow((each._place,))
         return self
 
     def cpu(self, cores: str | float) -> Self:
@@ -95,8 +111,7 @@ class Job:
         return self._set(gpu=gpus, gpu_model=model)
 
     def env(self, name: str, value: str) -> Self:
-        self._fields["env"] = {**self._fields["env"], name: str(value)}
-        return self
+        return self._set(env={**self._fields["env"], name: str(value)})
 
     def secret(self, name: str, *, env: str = "", file: str = "") -> Self:
         """A secret of `herder secret create`, as the variable `env` or as the file `file` below `$HERDER_SECRETS`."""
@@ -144,16 +159,17 @@ class Job:
 
     def declare_resource_group(self, **groups: Mapping[str, str]) -> Self:
         """`ofile={'bed': '{root}.bed', 'bim': '{root}.bim'}`: files that a program writes under the name `job.ofile`."""
+        known = self._own_files()
         for name, files in groups.items():
-            group = self._files[name] = ResourceGroup(self._place, name, files)
+            group = known[name] = ResourceGroup(self._place, name, files)
             for each in group.files().values():
-                self._files.setdefault(each.name, each)
+                known.setdefault(each.name, each)
         return self
 
     def __getattr__(self, name: str) -> ResourceFile | ResourceGroup:
         if name.startswith("_"):
             raise AttributeError(name)
-        return self._files.setdefault(name, ResourceFile(self._place, name))
+        return self._own_files().setdefault(name, ResourceFile(self._place, name))
 
     def __getitem__(self, name: str) -> ResourceFile | ResourceGroup:
         return getattr(self, name)  # type: ignore[no-any-return]
@@ -162,8 +178,25 @@ class Job:
         return f"Job {self._name or self._place}"
 
     def _set(self, **fields: Any) -> Self:
-        self._fields.update(fields)
+        self._fields = {**self._fields, **fields}
         return self
+
+    def _follow(self, places: Iterable[int]) -> None:
+        """It starts after the jobs in these places; itself is not one of them."""
+        for place in places:
+            if place != self._place:
+                if self._parents is None:
+                    self._parents = set()
+                self._parents.add(place)
+
+    def _own_files(self) -> dict[str, ResourceFile | ResourceGroup]:
+        if self._files is None:
+            self._files = {}
+        return self._files
+
+    def _file(self, name: str) -> ResourceFile:
+        found = (self._files or {}).get(name)
+        return found if isinstance(found, ResourceFile) else ResourceFile(self._place, name)
 
     def _deliver(self, path: str, target: str) -> None:
         """After its commands the file goes to a URL, or to a path that its worker sees."""
@@ -174,19 +207,18 @@ class Job:
 
     def _copy(self, path: str, to: str) -> None:
         """After its commands: written beside the target and then renamed, so that no half of a file is ever seen there."""
-        self._copies.append((path, to))
+        self._copies += ((path, to),)
 
     def _save(self, path: str, url: str) -> None:
         """After its commands it is put where the agent takes outputs from."""
         number = len(self._saves) + 1
-        self._saves.append(DataPath(path=f"{SAVE_FOLDER}/{number}", url=url))
-        self._copies.append((path, f'"${{HERDER_SCRATCH}}/{SAVE_FOLDER}/{number}"'))
+        self._saves += (DataPath(path=f"{SAVE_FOLDER}/{number}", url=url),)
+        self._copies += ((path, f'"${{HERDER_SCRATCH}}/{SAVE_FOLDER}/{number}"'),)
 
     def _data(self, urls: Sequence[DataPath], data: JobData | None) -> JobData | None:
         """With the inputs that its script names or copies, and its outputs."""
-        named = sorted(
-            set().union(*map(urls_named_in, (*self._scripts, *(path for path, _ in self._copies))))
-        )
+        texts = (*self._scripts, *(path for path, _ in self._copies)) if urls else ()
+        named = sorted(set().union(*map(urls_named_in, texts)))
         if not (named or self._saves):
             return data
         given = data or JobData()
@@ -199,21 +231,36 @@ class Job:
     def _uses_files(self) -> bool:
         return bool(self._files or self._copies or any(map(jobs_named_in, self._scripts)))
 
-    def _submission(self, urls: Sequence[DataPath] = ()) -> JobSubmission:
-        """Raises ValueError when it has no command."""
+    def _check(self) -> None:
+        """Raises ValueError when it has no command, or a memory by cores that cannot be read."""
         if not (self._scripts or self._words):
             raise ValueError(f"{self} has no command. Give it one with command().")
+        if self._fields.get("memory") in MEMORY_PER_CORE_MIB:
+            _memory_mib(self._fields["memory"], self._fields.get("cpu", 1))
+
+    def _submission(self, urls: Sequence[DataPath] = ()) -> JobSubmission:
+        """Raises ValueError."""
+        self._check()
+        fields = dict(self._fields)
+        if urls or self._saves:
+            fields["data"] = self._data(urls, fields.get("data"))
+        if fields.get("memory") in MEMORY_PER_CORE_MIB:
+            fields["memory"] = _memory_mib(fields["memory"], fields.get("cpu", 1))
+        words = self._words or (*(SHELL_OF_IMAGE if fields.get("image") else SHELL), self._script())
+        return JobSubmission(command=[*words], parents=sorted(self._parents or ()), **fields)
+
+    def _script(self) -> str:
+        if not self._uses_files():
+            return "\n".join(self._scripts)
         copies = [
             f'mkdir -p -- "$(dirname -- {to})"\ncp -r -- {file} {to}.$$.part\nmv -fT -- {to}.$$.part {to}'
             for file, to in ((with_paths(each, self._batch._file), to) for each, to in self._copies)
         ]
-        opening = [f'mkdir -p -- "${{{FOLDER_VARIABLE}}}/{self._place}"'] if self._uses_files() else []
-        fields = dict(self._fields)
-        fields["data"] = self._data(urls, fields.get("data"))
-        shell = SHELL_OF_IMAGE if fields.get("image") else SHELL
         scripts = [with_paths(each, self._batch._file) for each in self._scripts]
-        words = self._words or [*shell, "\n".join((*opening, *scripts, *copies))]
-        if fields.get("memory") in MEMORY_PER_CORE_MIB:
-            cores_milli = parse_cpu(fields.get("cpu", 1))
-            fields["memory"] = max(1, MEMORY_PER_CORE_MIB[fields["memory"]] * cores_milli // 1000)
-        return JobSubmission(command=words, parents=[*sorted(self._parents)], **fields)
+        opening = f'mkdir -p -- "${{{FOLDER_VARIABLE}}}/{self._place}"'
+        return "\n".join((opening, *scripts, *copies))
+
+
+@lru_cache(maxsize=1024)
+def _memory_mib(name: str, cpu: str | float) -> int:
+    return max(1, MEMORY_PER_CORE_MIB[name] * parse_cpu(cpu) // 1000)

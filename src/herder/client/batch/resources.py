@@ -126,7 +126,7 @@ def urls_named_in(command: str) -> set[int]:
 
 def jobs_named_in(command: str) -> set[int]:
     """The places of the jobs whose files the command names."""
-    return {int(found) for found in _OF_JOB.findall(command)}
+    return {int(found) for found in _OF_JOB.findall(command)} if FOLDER_VARIABLE in command else set()
 
 
 def with_paths(command: str, file_of: Callable[[int, str], ResourceFile]) -> str:

@@ -150,10 +150,11 @@ def _give(contender: Contender, queue: Queue, count: int, volumes: dict[int, Vol
 def _quantum(contenders: Sequence[Contender], volumes: dict[int, Volume], total: Resources) -> int:
     """How far each may rise at one go, for each unit of weight: so little that half of what is free stays for evening
     out. It shrinks with what is free, down to one job at a time, so nobody ends more than about a job ahead."""
-    asked = ZERO
+    asked, smallest = ZERO, WHOLE
     for contender in contenders:
         for queue in contender.queues[contender.turn : contender.turn + 1]:
             asked = asked.most(queue.request)
+            smallest = min(smallest, queue.worth)
     free = total_of((volume.free for volume in volumes.values()), ZERO)
     rest = min(
         (
@@ -163,6 +164,8 @@ def _quantum(contenders: Sequence[Contender], volumes: dict[int, Volume], total:
         ),
         default=0,
     )
+    # Slots may be what is short: small jobs use them up long before anything else.
+    rest = min(rest, sum(volume.slots for volume in volumes.values()) * (smallest + 1))
     return rest // (2 * sum(contender.weight for contender in contenders))
 
 

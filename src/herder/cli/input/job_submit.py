@@ -195,10 +195,8 @@ def submit(
         "name": name,
         **_all_pairs(env=env, resource=resource, select=select, attribute=attribute),
         **_cpu(cpu, cpu_limit),
-        **{"memory": memory, "disk": disk, "gpu": _gpus(gpu), "gpu_model": gpu_model},
-        "pool": pool,
-        "project": project,
-        "priority": _priority(priority),
+        **_size(memory, disk, gpu, gpu_model),
+        **_placed(pool, project, priority),
         **_limits(timeout, queue_timeout, deadline),
         "retries": retries,
         "tolerate": list(tolerate or ()),
@@ -218,6 +216,14 @@ def _command(words: list[str] | None, of_type: str, image: str) -> list[str]:
 
 def _limits(timeout: str | None, queue_timeout: str | None, deadline: str | None) -> dict[str, Any]:
     return {"timeout": timeout, "queue_timeout": queue_timeout, "deadline": deadline or ""}
+
+
+def _placed(pool: str, project: str | None, priority: str) -> dict[str, Any]:
+    return {"pool": pool, "project": project, "priority": _priority(priority)}
+
+
+def _size(memory: str, disk: str, gpu: float, model: str) -> dict[str, Any]:
+    return {"memory": memory, "disk": disk, "gpu": _gpus(gpu), "gpu_model": model}
 
 
 def _cpu(cpu: str, limit: CpuLimit | None) -> dict[str, Any]:

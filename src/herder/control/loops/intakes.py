@@ -40,11 +40,13 @@ Opens = Callable[[IntakeSettings], IntakeQueue]
 
 async def run(core: Core) -> None:
     """Ends at once where there are none."""
-    tasks = {asyncio.create_task(serve(core, each, open_queue)) for each in core.settings.intakes}
+    stopping = asyncio.Event()
+    tasks = {asyncio.create_task(serve(core, each, open_queue, stopping)) for each in core.settings.intakes}
     try:
         await asyncio.gather(*tasks)
     finally:
         # A library may answer a cancellation with an error of its own, after which the intake would try again for ever.
+        stopping.set()
         while tasks := {each for each in tasks if not each.done()}:
             for task in tasks:
                 task.cancel()
@@ -69,17 +71,17 @@ def open_queue(settings: IntakeSettings) -> IntakeQueue:
         raise IntakeDown("the Python package redis is not installed; install herder[redis]") from None
 
 
-async def serve(core: Core, settings: IntakeSettings, opens: Opens) -> None:
-    """One intake, until it is cancelled."""
+async def serve(core: Core, settings: IntakeSettings, opens: Opens, stopping: asyncio.Event) -> None:
+    """One intake, until it is cancelled, or `stopping` is set."""
     notes = core.intake_notes.setdefault(settings.name, IntakeNotes())
     pause = PAUSE_S
-    while True:
+    while not stopping.is_set():
         queue: IntakeQueue | None = None
         try:
             queue = opens(settings)
             follower = _Follower(core, queue, dict(await queue.followed()))
             intake = Intake(core, settings, queue)
-            while True:
+            while not stopping.is_set():
                 took = await _take(core, intake, follower, notes)
                 await follower.look()
                 _resumed(core, settings, notes)

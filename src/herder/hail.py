@@ -171,12 +171,12 @@ class Batch(_Batch):
     def write_output(
         self, resource: ResourceFile | ResourceGroup | InputFile | InputGroup, dest: str | Path
     ) -> None:
-        """Copies a file to a path that workers see; an input by a job of its own. Of a group of inputs, `dest` gets the names as endings."""
+        """Copies a file to a URL or a path that workers see; an input by a job of its own. Of a group of inputs, `dest` gets the names as endings."""
         if isinstance(resource, InputGroup):
             for name, each in resource.files().items():
                 self.write_output(each, f"{dest}.{name}")
         elif isinstance(resource, InputFile):
-            job = self.new_job(name=f"write {Path(dest).name}").command("true")
+            job = self.new_job(name=f"write {Path(dest).name}").command(f"test -e {resource}")
             job._deliver(str(resource), self._target(dest))
         else:
             super().write_output(resource, dest)

@@ -97,7 +97,9 @@ class Executor(RemoteExecutor):
             pool=self._settings.pool,
         )
         try:
-            made = self._submitting.batches.add_jobs(self._open_batch(), [asked])
+            batch = self._open_batch()  # the first call: without a server it fails
+            with self._submitting.http.patient():  # later restarts are waited for
+                made = self._submitting.batches.add_jobs(batch, [asked])
         except InvalidError as error:  # of this job: others may be better
             self.report_job_error(info, msg=f"Herder refused the job. {_said(error)} ")
             return
@@ -120,8 +122,15 @@ class Executor(RemoteExecutor):
 
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
         """All of the run: those that a question of the waiting thread is about are not among `active_jobs`."""
-        if self._batch is not None:
+        if self._batch is None:
+            return
+        try:
             self._submitting.batches.cancel(self._batch, "Snakemake was stopped")
+        except ClientError as error:
+            self.logger.error(
+                f"Batch {self._batch} of Herder was not cancelled. {_said(error)} "
+                f"Cancel it with `herder batch cancel {self._batch}`."
+            )
 
     def shutdown(self) -> None:
         super().shutdown()

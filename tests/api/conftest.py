@@ -16,6 +16,7 @@ from herder.model.work.callbacks import CallbackRules
 from herder.server.connections import HttpLimits
 from herder.server.options import ServerOptions
 from herder.server.runtime import Running, serve
+from herder.settings.sections.intakes import IntakeSettings
 from herder.settings.sections.object_stores import ObjectStore
 from herder.settings.sections.server import DriverSettings, MetricSource, UserSettings
 from herder.wire.exchange import ActivateAnswer, ExchangeAnswer, ExchangeRequest, Finished
@@ -50,6 +51,7 @@ class Server:
     callbacks = CallbackRules()
     sweep_period_s = 5.0
     limits = HttpLimits()
+    intakes: tuple[IntakeSettings, ...] = ()
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -78,6 +80,7 @@ class Server:
                 callbacks=self.callbacks,
                 sweep_period_s=self.sweep_period_s,
                 http=self.limits,
+                intakes=self.intakes,
             )
             try:
                 self.code = asyncio.run(serve(options, begun))

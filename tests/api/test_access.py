@@ -48,6 +48,11 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("get", "/callbacks"): ("viewer", ALL),
     ("get", "/callbacks/secret"): ("user", USERS),
     ("post", "/callbacks/{batch}/retry"): ("user", CHANGE),
+    ("get", "/schedules"): ("viewer", ALL),
+    ("post", "/schedules"): ("user", USERS),
+    ("get", "/schedules/{schedule}"): ("viewer", SEE),
+    ("delete", "/schedules/{schedule}"): ("user", CHANGE),
+    **{("post", f"/schedules/{{schedule}}/{verb}"): ("user", CHANGE) for verb in ("pause", "resume", "run")},
     ("get", "/jobs"): ("viewer", ALL),
     ("post", "/jobs"): ("user", USERS),
     ("get", "/jobs/{job}"): ("viewer", SEE),
@@ -100,6 +105,7 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("get", "/invariants"): ("operator", OPERATORS),
     ("get", "/whoami"): ("viewer", ALL),
     ("get", "/projects"): ("viewer", ALL),
+    ("get", "/job-types"): ("viewer", ALL),
     ("get", "/users"): ("viewer", ALL),
     ("post", "/users"): ("administrator", ADMINISTRATORS),
     ("post", "/users/{user}"): ("administrator", ADMINISTRATORS),
@@ -116,6 +122,7 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
 BODIES: dict[str, Any] = {
     "/batches/{batch}/jobs": {"jobs": []},
     "/jobs": {"runtime": "noop"},
+    "/schedules": {"name": "", "cron": "", "batch": {}},
     "/apply": {"pools": []},
     "/pools/{pool}/scale": {"workers": 0},
     "/users": {"name": "not a name"},
@@ -142,6 +149,15 @@ def concrete(path: str, owner: httpx.Client | None = None) -> str:
     """With what belongs to `owner`, made anew; without one with what is not there."""
     if path == "/jobs/ended":
         path += "?timeout_s=0&jobs={job}"
+    if owner is not None and "{schedule}" in path:
+        body = {
+            "name": f"s{time.monotonic_ns()}",
+            "cron": "0 2 * * *",
+            "batch": {"jobs": [NOOP], "project": "alpha"},
+        }
+        path = path.replace(
+            "{schedule}", owner.post("/schedules", json=body).raise_for_status().json()["name"]
+        )
     if owner is not None and path.startswith("/callbacks/"):
         path = path.replace("{batch}", str(called_back(owner)))
     if owner is not None and "{batch}" in path:
@@ -162,6 +178,7 @@ def concrete(path: str, owner: httpx.Client | None = None) -> str:
         ("batch", "77777"),
         ("path", "none"),
         ("job", "77777"),
+        ("schedule", "none"),
         ("pool", "none"),
         ("worker", "none"),
         ("driver", "none"),

@@ -1,5 +1,7 @@
 """Job groups and attributes over HTTP, with played workers: what is shown, found, cancelled and refused, and what a restart keeps."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,18 @@ def test_a_group_is_cancelled_with_those_below_and_its_jobs_are_cancelled_for_ev
     api.post(f"/batches/{batch}/cancel", json={}).raise_for_status()
     assert groups_of(api, batch)["c"] == ("cancelled", 2, {"cancelled": 1, "skipped": 1})
     refused(409, "POST", f"/batches/{batch}/groups/c/cancel", json={})
+
+
+def test_who_waits_for_a_job_is_told_of_the_cancel_of_its_group(server: Server, api: httpx.Client) -> None:
+    batch = batch_of(api, {**BIG, "group": "a"}, BIG)["id"]
+    job = jobs_of(api, batch)[0]["id"]
+    with ThreadPoolExecutor(1) as pool, server.client(server.running.token) as other:
+        waiting = pool.submit(other.get, f"/jobs/{job}/wait", params={"timeout_s": 30}, timeout=60)
+        while job not in server.running.core.jobs_ended.by_key:
+            time.sleep(0.01)
+        api.post(f"/batches/{batch}/groups/a/cancel", json={}).raise_for_status()
+        assert waiting.result(25).json()["state"] == "cancelled"
+    api.post(f"/batches/{batch}/cancel", json={}).raise_for_status()
 
 
 def test_a_running_attempt_of_the_group_is_stopped(api: httpx.Client, worker: PlayedWorker) -> None:

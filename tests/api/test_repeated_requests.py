@@ -23,6 +23,7 @@ from herder.settings.sections.server import DriverSettings
 from tests.api.conftest import POOLS, Server
 
 JOB = {"runtime": "noop", "pool": "std"}
+NIGHTLY: dict[str, Any] = {"name": "nightly", "cron": "0 2 * * *", "batch": {"jobs": [JOB]}}
 
 
 @pytest.fixture
@@ -91,6 +92,16 @@ def called_back(server: Server) -> int:
             return batch
         time.sleep(0.02)
     raise AssertionError("it was not tried")
+
+
+def nightly(server: Server) -> str:
+    return str(server.http.post("/schedules", json=NIGHTLY).raise_for_status().json()["name"])
+
+
+def resumable(server: Server) -> str:
+    path = f"/schedules/{nightly(server)}"
+    server.http.post(f"{path}/pause").raise_for_status()
+    return f"{path}/resume"
 
 
 def standing_worker(server: Server) -> str:
@@ -175,6 +186,14 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
         "POST /callbacks/{batch}/retry",
         lambda s: (f"/callbacks/{called_back(s)}/retry", None),
     ),
+    "a schedule": ("POST /schedules", lambda s: ("/schedules", NIGHTLY)),
+    "a paused schedule": (
+        "POST /schedules/{schedule}/pause",
+        lambda s: (f"/schedules/{nightly(s)}/pause", None),
+    ),
+    "a resumed schedule": ("POST /schedules/{schedule}/resume", lambda s: (resumable(s), None)),
+    "a schedule run": ("POST /schedules/{schedule}/run", lambda s: (f"/schedules/{nightly(s)}/run", None)),
+    "a deleted schedule": ("DELETE /schedules/{schedule}", lambda s: (f"/schedules/{nightly(s)}", None)),
     "a deleted batch": ("DELETE /batches/{batch}", lambda s: (f"/batches/{ended_batch(s)}", None)),
     "a closed batch": ("POST /batches/{batch}/close", lambda s: (f"/batches/{kept_open(s)}/close", None)),
     "a job again": (

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine
 from herder.app import whole_app
 from herder.cli.shell.main import run
 from herder.control.access.secrets import place_of
-from herder.model.stored.records import SecretRecord
+from herder.model.stored.service_records import SecretRecord
 from herder.secrets.key_file import KEY_FILE, read_keys, read_or_make
 from herder.server import admin_secrets
 from herder.store.opening.database import migrate, open_engine, sqlite_url

@@ -1,7 +1,10 @@
 """Scripts of Hail Batch on `herder.hail`: the features of its tutorial on real local workers, its units and defaults, and what is refused."""
 
+import threading
 import webbrowser
 from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +107,32 @@ def test_inputs_are_read_alone_and_as_groups_and_are_written(
         "group.bed": "x.bed\n",
         "group.bim.1": "x.bim\n",
     }
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[str]:
+    """The address of a server of the files in `site`."""
+    (tmp_path / "site").mkdir()
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "site"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_an_input_by_url_is_read_and_written(new: Callable[..., hb.Batch], tmp_path: Path, site: str) -> None:
+    (tmp_path / "site" / "x.txt").write_text("by URL\n")
+    b = new("urls")
+    found = b.read_input(f"{site}/x.txt")
+    j = b.new_job(name="read")
+    j.command(f"cat {found}")
+    b.write_output(found, str(tmp_path / "copy.txt"))
+    done = b.run()
+    assert done is not None
+    assert done.output("read") == "by URL\n"
+    assert (tmp_path / "copy.txt").read_text() == "by URL\n"
 
 
 def test_a_failed_job_is_named_and_what_depends_on_it_is_skipped(new: Callable[..., hb.Batch]) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,18 @@ rule second:
     resources: mem_mb=lambda wildcards, attempt: 300 + 100 * attempt, disk_mb=10, attempt=lambda wildcards, attempt: attempt
     shell: "test {resources.attempt} = 2 && touch {output}"
 """
+CHAIN = """
+rule second:
+    input: "first.txt"
+    output: "second.txt"
+    resources: mem_mb=400, disk_mb=10
+    shell: "touch {output}"
+
+rule first:
+    output: "first.txt"
+    resources: mem_mb=400, disk_mb=10
+    shell: "touch running; until test -e go; do sleep 0.1; done; touch {output}"
+"""
 LONG = """
 rule long:
     output: "long.txt"
@@ -63,24 +76,30 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     made.close()
 
 
-def started(folder: Path, place: Installation, workflow: str, *more: str) -> subprocess.Popen[str]:
+@contextmanager
+def started(folder: Path, place: Installation, workflow: str, *more: str) -> Iterator[subprocess.Popen[str]]:
+    """Snakemake, and nothing of it afterwards."""
     (folder / "Snakefile").write_text(workflow)
     words = ["--executor", "herder", "--jobs", "5", "--cores", "64", "--herder-project", "flows", *more]
-    return subprocess.Popen(
+    with subprocess.Popen(
         [str(snakemake.environment() / "snakemake"), *words],
         cwd=folder,
         env={**os.environ, **place.env},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_a_failed_rule_is_told_with_its_output_and_the_others_go_on(
     place: Installation, tmp_path: Path
 ) -> None:
-    process = started(tmp_path, place, WORKFLOW, "--keep-going", "--retries", "1")
-    said, _ = process.communicate(timeout=120)
+    with started(tmp_path, place, WORKFLOW, "--keep-going", "--retries", "1") as process:
+        said, _ = process.communicate(timeout=120)
     assert process.returncode == 1, said
     with connect(env=place.env) as client:
         (batch,) = client.batches.list("project:flows")
@@ -103,11 +122,22 @@ def test_a_failed_rule_is_told_with_its_output_and_the_others_go_on(
     assert [jobs[key].memory_mib for key in ("second-4", "second-4-2")] == [382, 477]
 
 
+def test_a_server_that_restarts_is_waited_for(place: Installation, tmp_path: Path) -> None:
+    with started(tmp_path, place, CHAIN) as process:
+        place.until((tmp_path / "running").exists, 60, "the first rule to run")
+        place.kill()
+        (tmp_path / "go").touch()
+        place.start()
+        said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert (tmp_path / "second.txt").exists()
+
+
 def test_ctrl_c_cancels_what_runs(place: Installation, tmp_path: Path) -> None:
-    process = started(tmp_path, place, LONG)
-    place.until((tmp_path / "running").exists, 60, "the rule to run")
-    process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
+    with started(tmp_path, place, LONG) as process:
+        place.until((tmp_path / "running").exists, 60, "the rule to run")
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
     assert process.returncode != 0, said
     with connect(env=place.env) as client:
         batch = next(iter(client.batches.list("project:flows")))
@@ -118,7 +148,7 @@ def test_ctrl_c_cancels_what_runs(place: Installation, tmp_path: Path) -> None:
 
 
 def test_without_a_server_it_says_how_to_get_one(place: Installation, tmp_path: Path) -> None:
-    process = started(tmp_path, place, LONG, "--herder-server", "http://127.0.0.1:9")
-    said, _ = process.communicate(timeout=100)
+    with started(tmp_path, place, LONG, "--herder-server", "http://127.0.0.1:9") as process:
+        said, _ = process.communicate(timeout=100)
     assert process.returncode == 1, said
     assert "127.0.0.1:9" in said, said

@@ -14,6 +14,7 @@ from herder.engine.workers import drains, nodes
 from herder.engine.workers import worker as life
 from herder.engine.workers.deadlines import tick
 from herder.engine.workers.drain_texts import drain_word, progress_text
+from herder.engine.workers.node_texts import blocked_text
 from herder.memberships import registry
 from herder.model.fleet.creation import Step
 from herder.model.fleet.drain import OnBlocked
@@ -224,6 +225,17 @@ def test_a_drain_ends_when_the_cordoned_node_is_empty_twice() -> None:
     world.now_ms += nodes.EMPTY_FOR_MS
     _pass(world, worker, 0)
     assert worker.state is WorkerState.TERMINATING
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Pod default/web may not be evicted now.", "Pod default/web may not be evicted now."),
+        ("Cluster prod does not allow it.", "Pod default/web: Cluster prod does not allow it."),
+    ],
+)
+def test_a_pod_that_blocks_a_drain_is_named_once(text: str, said: str) -> None:
+    assert blocked_text(Blocked(pod="default/web", by=BlockedBy.BUDGET, text=text)) == said
 
 
 def test_an_idle_node_is_not_removed_before_it_was_cordoned() -> None:

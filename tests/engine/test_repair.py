@@ -26,7 +26,7 @@ from herder.model.fleet.worker import Health, WorkerState
 from herder.store.rows import tables
 from tests.support.engine_world import POOL, Agent, World
 
-ALL = frozenset({Rung.CLEAN_UP, Rung.RESTART_SERVICE, Rung.REBOOT})
+ALL = frozenset({Rung.CLEAN_UP, Rung.RESTART_SERVICE, Rung.REBOOT, Rung.UPGRADE})
 NODE = "node"
 C = Condition
 STEP_S = 5
@@ -108,6 +108,7 @@ TIMED = {
     C.DISK_PRESSURE: [(60, Rung.CLEAN_UP), (300, Rung.REPLACE)],
     C.NETWORK_UNAVAILABLE: [(600, Rung.REBOOT), (1200, Rung.REPLACE)],
     C.CLOCK_SKEW: [(600, Rung.ESCALATE)],
+    C.OUTDATED: [(5, Rung.UPGRADE), (3600, Rung.REPLACE)],
     # The last rung is repeated after the cooldown; after three tries people are told.
     C.MEMORY_PRESSURE: [(600, Rung.REBOOT), (1500, Rung.REBOOT), (2400, Rung.REBOOT), (3300, Rung.ESCALATE)],
     C.PID_PRESSURE: [(600, Rung.REBOOT), (1500, Rung.REBOOT), (2400, Rung.REBOOT), (3300, Rung.ESCALATE)],

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from herder.model.stored.records import SecretRecord
+from herder.model.stored.service_records import SecretRecord
 from herder.secrets.key_file import KEY_FILE, read_or_make
 from herder.server.options import StartError
 from herder.server.place import secret_keys

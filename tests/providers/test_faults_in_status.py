@@ -11,10 +11,12 @@ import httpx
 import pytest
 
 from herder.cli.output.printer import Format, Printer
+from herder.cli.views.details import pool as pool_details
 from herder.cli.views.status import show_status
+from herder.cli.views.tables import pool_status
 from herder.control.pools.pool_actions import store_pool
 from herder.control.reads import clusters
-from herder.control.reads.fleet import status
+from herder.control.reads.fleet import pool_views, status
 from herder.engine.memory.state import WorkerLife
 from herder.engine.workers import worker as life
 from herder.memberships.kubernetes.prometheus_use import PrometheusUse
@@ -281,3 +283,18 @@ async def test_a_person_reads_each_fault_in_the_status(
     for problem in clusters.troubles(world.fleet.core):
         if "\x1b" not in problem:
             assert faults(problem) == [], problem
+
+
+async def test_a_pool_whose_cluster_is_not_seen_is_not_called_ok(world: World) -> None:
+    core = world.fleet.core
+    (before,) = [each for each in await pool_views(core) if each.name == "burst"]
+    assert (before.unseen, pool_status(before)) == ("", "ok")
+    await away(world)
+    for _ in range(200):
+        await asyncio.sleep(1)
+        (found,) = [each for each in await pool_views(core) if each.name == "burst"]
+        if found.unseen:
+            break
+    assert pool_status(found) == "unseen"
+    assert found.unseen.startswith("Cluster prod is not seen now, so nothing is known of its nodes and pods.")
+    assert dict(pool_details(found, 0).rows)["Cluster"] == found.unseen

@@ -155,6 +155,18 @@ def test_what_is_left_alone_raises_a_doubt() -> None:
     assert any("Cluster 'prob' is not defined under `clusters`." in each for each in texts)
 
 
+@pytest.mark.parametrize(
+    ("server", "severity"), [("clusters: {prod: {}}\n", Severity.ERROR), ("", Severity.WARNING)]
+)
+def test_an_undefined_cluster_is_an_error_where_a_server_would_refuse_it(
+    server: str, severity: Severity
+) -> None:
+    pools = "pools:\n  burst: {driver: gcp, membership: kubernetes, cluster: prob, templates: [small]}\n"
+    found = [each for each in lint(load_texts([("herder.yaml", server + pools)])) if "'prob'" in each.message]
+    assert [each.severity for each in found] == [severity]
+    assert ("or use prod" in found[0].remedy) == bool(server)
+
+
 def test_a_driver_whose_workers_are_no_machines_makes_no_nodes() -> None:
     text = """
 drivers:

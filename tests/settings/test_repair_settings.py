@@ -86,7 +86,7 @@ def test_without_a_word_the_documented_table_holds() -> None:
         ),
         ({"repair": [row(), row(after="6m")]}, "reboot of NotReady is listed twice"),
         ({"repair": [row(after="30d")]}, "Write at most 7d"),
-        ({"repair": [row()] * 46}, "the maximum is 45"),
+        ({"repair": [row()] * 61}, "the maximum is 60"),
         ({"repair": ["NotReady"]}, "mapping"),
         ({"repair": [row(afterwards="5m")]}, "Did you mean 'after'"),
         ({"repair_tries": 0}, "at least 1"),

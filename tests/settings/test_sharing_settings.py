@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from herder.decide.placement.ageing import Ageing
 from herder.model.ids import UserName
+from herder.model.work.job_type import KNOWN, JobType
 from herder.model.work.sharing import (
     Limits,
     Preemption,
@@ -85,11 +86,14 @@ def test_every_setting_comes_back_as_it_went_in(wanted: SharingSettings) -> None
 
 
 FILE = """
+job_types:
+  ml_training: {image: trainer:3, timeout: 6h}
+  nightly_report: {max_concurrent: 2, resource_weight: 1.5, command: [make, report], env: {A: "1"}, gpu: 0.5, retries: 0}
 users: {ann: {weight: 2, quota: {cpu: 2, jobs: 4}}, bob: {}}
 projects:
   research: {nominal_quota: {cpu: 16, memory: 64Gi}, borrowing_limit: {cpu: 500m}, lending_limit: {memory: 0}}
 priority_classes: {urgent: {value: 100, preempts: true}, calm: {value: -5, preempts: never}}
-fair_share: {ageing: {reserve_after: null, age_after: 5m}, preemption: {reclaim: any, soon: 90s}}
+fair_share: {ageing: {reserve_after: null, age_after: 5m}, preemption: {reclaim: any, soon: 90s}, job_types: {slots: 50}}
 """
 
 
@@ -106,7 +110,21 @@ def test_a_file_says_all_of_it_and_only_what_it_says_differs_from_the_defaults()
     assert (project.nominal, project.borrowing_limit) == (Limits(16_000, 65_536), Limits(500))
     assert project.lending_limit == Limits(None, 0)
     assert shared.sharing.users == (UserQuota(user=UserName("ann"), limits=Limits(2000, None, None, 4)),)
-    assert found.sharing_sections == ("fair_share", "priority_classes", "projects", "users")
+    assert found.sharing_sections == ("fair_share", "priority_classes", "projects", "users", "job_types")
+    assert shared.sharing.job_types == (
+        replace(KNOWN["ml_training"], image="trainer:3", timeout_s=21_600.0),
+        JobType(
+            name="nightly_report",
+            max_concurrent=2,
+            weight_milli=1500,
+            command=("make", "report"),
+            env=(("A", "1"),),
+            gpu=0.5,
+            retries=0,
+        ),
+    )
+    assert shared.sharing.job_slots == 50
+    assert sharing_from_plain(sharing_to_plain(shared)) == shared
     plain = expanded(found)
     assert plain["users"]["ann"] == {"role": "user", "weight": 2, "quota": {"cpu": "2", "jobs": 4}}
     assert plain["fair_share"]["ageing"]["reserve_after"] is None
@@ -129,6 +147,22 @@ def test_a_file_says_all_of_it_and_only_what_it_says_differs_from_the_defaults()
         ("priority_classes: {a: {}}", "priority_classes.a", "no value"),
         ("priority_classes: {a: {value: high}}", "priority_classes.a.value", "'high' is not a priority"),
         ("fair_share: {ageing: {reserve: 5m}}", "fair_share.ageing.reserve", "no such setting"),
+        ("job_types: {a: {max_concurrent: 0}}", "job_types.a.max_concurrent", "not between 1 and"),
+        ("job_types: {a: {resource_weight: 0}}", "job_types.a.resource_weight", "not between 0.001 and 1000"),
+        ("job_types: {a: {cpu: many}}", "job_types.a.cpu", "many"),
+        ("job_types: {a: {priority: 1.5}}", "job_types.a.priority", "not a whole number"),
+        ("job_types: {a: {command: make}}", "job_types.a.command", "a list of words"),
+        ("job_types: {a: {runtime: vm}}", "job_types.a.runtime", "no runtime 'vm'"),
+        ("job_types: {a: {timeout: 0s}}", "job_types.a.timeout", "at least 1 ms"),
+        ("job_types: {a: {gpu: 1.5}}", "job_types.a.gpu", "not a valid number of GPUs"),
+        ("job_types: {'a b': {}}", "job_types.a b", "not a valid name"),
+        ("job_types: {a: {maximum: 3}}", "job_types.a.maximum", "no such setting"),
+        (
+            "{job_types: {a: {resource_weight: 3}}, fair_share: {job_types: {slots: 2}}}",
+            "fair_share.job_types",
+            "takes 3 slots, more than all 2",
+        ),
+        ("fair_share: {job_types: {slots: 0}}", "fair_share.job_types.slots", "not between 1 and"),
         ("users: {ann: {quota: {cores: 5}}}", "users.ann.quota.cores", "no such setting"),
     ],
 )
@@ -144,9 +178,9 @@ def test_a_wrong_setting_is_named_where_it_stands(text: str, key: str, said: str
 def test_the_schema_has_every_setting() -> None:
     schema = json_schema()["properties"]
     plain = sharing_to_plain(load_texts([("herder.yaml", FILE)]).sharing)
-    for part in ("ageing", "preemption"):
+    for part in ("ageing", "preemption", "job_types"):
         assert set(schema["fair_share"]["properties"][part]["properties"]) == set(plain["fair_share"][part])
-    for section in ("projects", "priority_classes"):
+    for section in ("projects", "priority_classes", "job_types"):
         known = set(schema[section]["additionalProperties"]["properties"])
         assert known == {"name", *next(iter(plain[section].values()))}
     assert "quota" in schema["users"]["additionalProperties"]["properties"]

@@ -22,10 +22,12 @@ from herder.control.jobs.retrying import read_ended, retried
 from herder.control.kernel.jobs.usage_ledger import book, read_ledger
 from herder.control.pools.pool_actions import store_pool
 from herder.control.recovery.recover import recover
+from herder.engine.attempts import time_limits
 from herder.engine.attempts.attempt import ended
 from herder.engine.jobs import holding
 from herder.engine.jobs.batch import add_jobs, close_batch, commit_batch, create_batch, resolve
 from herder.engine.jobs.batch_end import cancel_batch, close_if_done
+from herder.engine.jobs.classes import remember_class
 from herder.engine.jobs.groups import JobRun, NewGroup, cancel_group, mark_jobs
 from herder.engine.jobs.retry import retry
 from herder.engine.memory.dirty_rows import flush
@@ -239,7 +241,7 @@ class World:
             return found
         made = ClassId(self.state.next_class)
         self.state.next_class += 1
-        self.state.classes[made] = wanted
+        remember_class(self.state, made, wanted)
         self.state.class_ids[wanted] = made
         spec = msgspec.json.encode(wanted).decode()
         self.changes.put(JobClassRecord(made, wanted.user, wanted.project, wanted.pool, spec))
@@ -441,6 +443,7 @@ class World:
         for _ in range(round(count * 2)):
             self.now_ms += 500
             tick(self.state, self.changes, self.now_ms)
+            time_limits.look(self.state, self.changes, self.now_ms)
             self.commit()
             for agent in agents:
                 self.talk(agent)

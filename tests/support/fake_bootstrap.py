@@ -18,6 +18,7 @@ WELL = SystemSeen(stage=Stage.RUNNING, ready=True, version="v1.13.9")
 class FakeBootstrap:
     name: str = "fake"
     fingerprint: str = "1"
+    version: str = ""
     rungs: frozenset[Rung] = frozenset({Rung.RESTART_SERVICE, Rung.REBOOT})
     data: BootData | None = field(default_factory=lambda: BootData(user_data="#secret-machine-config"))
     error: Exception | None = None

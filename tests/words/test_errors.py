@@ -53,6 +53,7 @@ INTERNAL = {
     "herder.memberships.kubernetes.pod_rules.NotHonoured",
     "herder.memberships.kubernetes.quantities.QuantityError",
     "herder.ports.cluster.ClusterForbidden",
+    "herder.ports.intake.IntakeDown",
     "herder.remote.kubernetes.informer._Silent",
     "herder.remote.talos.errors.Lost",
     "herder.remote.talos.errors.Refused",

@@ -15,10 +15,12 @@ from herder.api.routes import (
     bootstraps,
     callbacks,
     clusters,
+    documented,
     drivers,
     events,
     fleet,
     people,
+    schedules,
     secrets,
     work,
     worker,
@@ -37,6 +39,7 @@ def front_of(core: Core) -> RouteTable:
     front = RouteTable(core, Commands(core), Reads(core))
     work.add(front)
     callbacks.add(front)
+    schedules.add(front)
     fleet.add(front)
     people.add(front)
     secrets.add(front)
@@ -68,6 +71,8 @@ def application(core: Core, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
     )
     front = front_of(core)
     front.mount(app, PREFIX)
+    documented.documented_front(front).mount(app, documented.PREFIX)
+    app.router.routes.append(documented.complete_route(front))
     openapi = document(front.operations, PREFIX)
 
     async def show_openapi(request: Request) -> Response:

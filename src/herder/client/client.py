@@ -12,6 +12,7 @@ from herder.client.events import Events
 from herder.client.fleet import Plans, Pools, Workers, segment
 from herder.client.http_library import httpx
 from herder.client.pages import whole
+from herder.client.schedules import Schedules
 from herder.client.secrets import Secrets
 from herder.client.transport import RETRIES, TIMEOUT_S, Transport
 from herder.client.work import Batches, Jobs
@@ -26,6 +27,7 @@ from herder.wire.people import (
     WhoAmI,
 )
 from herder.wire.resources import ApplyAnswer, ApplyRequest, Result, Status
+from herder.wire.work import JobTypeView
 
 if TYPE_CHECKING:
     from herder.model.fleet.pool import PoolSpec
@@ -45,7 +47,7 @@ class HerderClient:
     ) -> None:
         self.http = Transport(url, token, timeout_s=timeout_s, retries=retries, transport=transport)
         self.batches = Batches(self.http)
-        self.callbacks = Callbacks(self.http)
+        self.callbacks, self.schedules = Callbacks(self.http), Schedules(self.http)
         self.jobs = Jobs(self.http)
         self.pools = Pools(self.http)
         self.workers = Workers(self.http)
@@ -86,6 +88,9 @@ class HerderClient:
 
     def projects(self) -> Iterator[ProjectView]:
         return whole(self.http, "/projects", ProjectView)
+
+    def job_types(self) -> Iterator[JobTypeView]:
+        return whole(self.http, "/job-types", JobTypeView)
 
     def who_am_i(self) -> WhoAmI:
         return self.http.get("/whoami", WhoAmI)

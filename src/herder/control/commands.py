@@ -6,11 +6,22 @@ it replies. Those that are `async` look something up or commit by themselves. No
 
 from herder.control.access import secrets, sessions, users
 from herder.control.access.access_check import OF_KIND, check
+from herder.control.access.credential_commands import CredentialCommands
 from herder.control.drivers import driver_actions, sweep_decisions
-from herder.control.jobs import callbacks, cancellation, deleting, groups, holding, retrying, submission
+from herder.control.jobs import (
+    callbacks,
+    cancellation,
+    deleting,
+    documented,
+    groups,
+    holding,
+    retrying,
+    schedules,
+    submission,
+)
+from herder.control.jobs.attempt_environment import attempt_of
 from herder.control.jobs.resubmission import submission_of
 from herder.control.kernel.core import Core
-from herder.control.kernel.secret_tokens import derived_token
 from herder.control.pools import pool_actions
 from herder.control.reads.jobs import batch_view, effective_state, job_row, job_with_marks
 from herder.control.reads.marks import NO_MARK
@@ -20,19 +31,19 @@ from herder.engine.memory.state import BatchLife
 from herder.model.ids import BatchId, ClassId, JobId
 from herder.model.permissions import Action, Kind, Principal
 from herder.model.stored.changes import Changes
+from herder.model.stored.service_records import ScheduleRecord
 from herder.model.values.phrases import counted
+from herder.wire.documented import Completion, DocumentedSubmission
 from herder.wire.drivers import DriverAction, SweepAnswer, SweepDecision
 from herder.wire.people import (
     JoinTokenCreate,
     JoinTokenCreated,
-    TokenCreate,
-    TokenCreated,
     UserCreate,
     UserSet,
     UserView,
 )
 from herder.wire.resources import ApplyAnswer, ApplyRequest, Result, ScaleAnswer, ScaleRequest, WorkerAction
-from herder.wire.secrets import SecretCreate, SecretValue, SecretView
+from herder.wire.schedules import ScheduleCreate
 from herder.wire.work import BatchCreate, JobsAdd, JobsAdded, JobSubmission
 
 #: What can be done to a worker.
@@ -41,40 +52,9 @@ WORKER_VERBS = worker_actions.VERBS
 SESSION_S = sessions.SESSION_S
 
 
-class Commands:
+class Commands(CredentialCommands):
     def __init__(self, core: Core) -> None:
         self._core = core
-
-    # --- who calls
-
-    def principal(self, token: str) -> Principal:
-        """Raises Unauthenticated."""
-        return self._core.directory.principal(token, self._core.clock.now_ms())
-
-    def visitor(self, cookie: str) -> Principal | None:
-        """Whom a session's cookie speaks for, if it is one."""
-        return sessions.visitor(self._core.directory, cookie, self._core.clock.now_ms())
-
-    async def sign_in(self, token: str) -> str:
-        """The cookie of a new session. Raises Unauthenticated."""
-        changes = Changes()
-        cookie = sessions.sign_in(self._core.directory, changes, token, self._core.clock.now_ms())
-        await self._core.commit(changes)
-        return cookie
-
-    async def sign_out(self, cookie: str) -> None:
-        """The cookie is worth nothing from now on, also after a restart."""
-        changes = Changes()
-        sessions.sign_out(self._core.directory, changes, cookie)
-        await self._core.commit(changes)
-
-    def form_secret(self, cookie: str) -> str:
-        """What a form carries so that no other site can send it: made from a cookie that only this browser holds."""
-        return derived_token(self._core.settings.secret, f"form/{cookie}")
-
-    def fingerprint_secret(self) -> str:
-        """With which fingerprints of confidential requests are made: what is stored of a request must not help to guess its body."""
-        return derived_token(self._core.settings.secret, "fingerprint")
 
     # --- people
 
@@ -105,15 +85,6 @@ class Commands:
         text = f"{done.text} {cancelled} {'would be' if dry_run else 'were'} cancelled."
         return Result(object=done.object, text=text, dry_run=dry_run)
 
-    def create_token(
-        self, who: Principal, body: TokenCreate, changes: Changes, now_ms: int, *, key: str | None
-    ) -> TokenCreated:
-        return users.create_token(self._core, who, body, changes, now_ms, key=key)
-
-    def made_token(self, who: Principal, body: TokenCreate, key: str) -> TokenCreated:
-        """For a repeated request. The token is derived anew; it is stored nowhere."""
-        return users.made_token(self._core, who, body, key)
-
     def create_join_token(
         self,
         who: Principal,
@@ -129,39 +100,6 @@ class Commands:
     def made_join_token(self, who: Principal, pool: str, body: JoinTokenCreate, key: str) -> JoinTokenCreated:
         """For a repeated request."""
         return joining.made_join_token(self._core, who, pool, body, key)
-
-    def revoke_token(self, who: Principal, token: str, changes: Changes, now_ms: int) -> Result:
-        return users.revoke_token(self._core, who, token, changes, now_ms)
-
-    def create_secret(self, who: Principal, body: SecretCreate, changes: Changes, now_ms: int) -> SecretView:
-        return secrets.create(self._core, who, body, changes, now_ms)
-
-    def set_secret(
-        self,
-        who: Principal,
-        name: str,
-        body: SecretValue,
-        changes: Changes,
-        now_ms: int,
-        *,
-        project: str | None,
-    ) -> SecretView:
-        key = secrets.key_of(who, name, project=project, user=None)
-        return secrets.set_value(self._core, who, key, body, changes, now_ms)
-
-    def delete_secret(
-        self,
-        who: Principal,
-        name: str,
-        changes: Changes,
-        now_ms: int,
-        *,
-        project: str | None,
-        user: str | None,
-        dry_run: bool,
-    ) -> Result:
-        key = secrets.key_of(who, name, project=project, user=user)
-        return secrets.delete(self._core, who, key, changes, now_ms, dry_run=dry_run)
 
     # --- work
 
@@ -216,6 +154,19 @@ class Commands:
 
     def submit_job(self, who: Principal, body: JobSubmission, changes: Changes, now_ms: int) -> JobsAdded:
         return submission.submit(self._core, who, body, changes, now_ms)
+
+    def submit_documented(
+        self, who: Principal, body: DocumentedSubmission, changes: Changes, now_ms: int
+    ) -> JobsAdded:
+        return documented.submit(self._core, who, body, changes, now_ms)
+
+    def job_of_attempt(self, token: str) -> JobId:
+        """Of the attempt that a token was made for. Raises Unauthenticated."""
+        return attempt_of(self._core, token)[0]
+
+    async def complete_attempt(self, token: str, job: str, body: Completion) -> str:
+        """An attempt says that it has ended; its status. Commits by itself. Raises Unauthenticated and Conflict."""
+        return await documented.complete(self._core, token, job, body)
 
     async def job_again(self, who: Principal, job: int) -> JobSubmission:
         """One that has ended, to be submitted again. Raises Refused."""
@@ -310,6 +261,19 @@ class Commands:
             self._core, who, BatchId(batch), found, changes, now_ms, message=message, dry_run=dry_run
         )
         return Result(object=f"batch/{batch}", text=text, dry_run=dry_run)
+
+    def create_schedule(
+        self, who: Principal, body: ScheduleCreate, changes: Changes, now_ms: int
+    ) -> ScheduleRecord:
+        return schedules.create(self._core, who, body, changes, now_ms)
+
+    def change_schedule(self, who: Principal, name: str, verb: str, changes: Changes, now_ms: int) -> Result:
+        """`verb`: pause, resume or delete."""
+        change = {"pause": schedules.pause, "resume": schedules.resume, "delete": schedules.delete}[verb]
+        return Result(object=f"schedule/{name}", text=change(self._core, who, name, changes, now_ms))
+
+    def run_schedule(self, who: Principal, name: str, changes: Changes, now_ms: int) -> JobsAdded:
+        return schedules.run(self._core, who, name, changes, now_ms)
 
     # --- the fleet
 

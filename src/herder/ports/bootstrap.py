@@ -87,6 +87,10 @@ class Bootstrap(Protocol):
         can be found from it."""
 
     @property
+    def version(self) -> str:
+        """That machines are to run, as `look` tells it; empty: whatever they have."""
+
+    @property
     def rungs(self) -> frozenset[Rung]:
         """Of the repair ladder: what `repair` can carry out."""
 

@@ -13,7 +13,8 @@ from itertools import islice
 from herder.decide.placement.place import place
 from herder.engine.attempts.attempt import assign_delayed
 from herder.engine.jobs.backoff import any_due, come_due, is_suspect, queue_again
-from herder.engine.memory.state import DelayedJob, EngineState, WorkerLife
+from herder.engine.memory.state import EngineState, WorkerLife
+from herder.engine.memory.waiting_jobs import DelayedJob
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import ClassId, JobId, WorkerName
 from herder.model.planning.observed import QueuedClass

@@ -6,6 +6,7 @@ Nothing happens unless a priority class preempts or reclaiming is on. What has b
 so that no second attempt is stopped for the same need, also not after a restart, when the kept places are forgotten.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from heapq import nlargest
@@ -138,13 +139,17 @@ def _wishes(state: EngineState, now_ms: int) -> list[_Demand]:
     if not any(reclaims or each.job_class.priority in preempting for each in waiting):
         return []
     leaving: dict[tuple[UserName, str], Amounts] = {}
+    types = Counter(state.running_types)
     for attempt in state.live.values():
         if _leaves(attempt):
             job_class = state.classes[attempt.class_id]
             whose = (job_class.user, job_class.project)
             leaving[whose] = leaving.get(whose, NOTHING).plus(amounts_of(job_class.request))
+            if job_class.type:
+                types[job_class.type] -= 1
     held = {whose: has.minus(leaving.get(whose, NOTHING)) for whose, has in state.held.items()}
-    allowance = allow(waiting, QuotaInput(sharing=state.sharing, held=held, weights=state.weights))
+    quota_input = QuotaInput(sharing=state.sharing, held=held, running_types=types, weights=state.weights)
+    allowance = allow(waiting, quota_input)
     found = [
         _Demand(entry.queued, entry.granted, PreemptingJob(job_class=entry.queued.job_class))
         for entry in allowance.entries

@@ -46,6 +46,7 @@ class QuotaUsage:
         quota_input = QuotaInput(
             sharing=state.sharing,
             held=state.held,
+            running_types=state.running_types,
             weights=state.weights,
             last_served=waiting.last_served(item.job_class.user for item in pending),
             firsts=firsts,
@@ -67,10 +68,11 @@ def may_start(state: EngineState, heads: Iterable[QueuedClass]) -> list[QueuedCl
     """Those of which one job is within the quotas now: for others no place is to be kept."""
     if not state.sharing.has_quotas:
         return list(heads)
-    remaining = remaining_quota(state.sharing, state.held, state.resources)
+    remaining = remaining_quota(state.sharing, state.held, state.resources, state.running_types)
     return [
         head
         for head in heads
         if (asked := amounts_of(head.job_class.request)).fits_in(remaining.of_project(head.job_class.project))
         and asked.fits_in(remaining.of_user(head.job_class.user))
+        and remaining.types.room(head.job_class.type)
     ]

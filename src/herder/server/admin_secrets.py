@@ -15,7 +15,7 @@ from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.options import Yes
 from herder.cli.shell.session import session
 from herder.client.connection import state_dir
-from herder.model.stored.records import SecretRecord
+from herder.model.stored.service_records import SecretRecord
 from herder.model.values.phrases import clause, counted
 from herder.secrets.key_file import KEY_FILE, KeyFileError, read_or_make, write_keys
 from herder.secrets.sealing import KeyRing, SealError, new_key

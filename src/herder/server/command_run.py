@@ -139,6 +139,7 @@ def options_of(
         drivers=drivers,
         metric_sources=settings.metric_sources,
         object_stores=settings.object_stores,
+        intakes=settings.intakes,
         clusters=settings.clusters,
         bootstraps=settings.bootstraps,
         queued_jobs_per_user=said.queued_jobs_per_user,

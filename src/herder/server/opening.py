@@ -165,6 +165,7 @@ def core_settings(
         self_delete_after_s=options.self_delete_after_s,
         metric_sources=options.metric_sources,
         object_stores=options.object_stores,
+        intakes=options.intakes,
         stale_after_s={each.name: each.stale_after_s for each in options.clusters},
         queued_jobs_per_user=options.queued_jobs_per_user or QUEUED_JOBS_PER_USER,
         queued_bytes_per_user=options.queued_bytes_per_user or QUEUED_BYTES_PER_USER,

@@ -12,6 +12,7 @@ from herder.model.fleet.pool import PoolSpec
 from herder.model.values.resources import PLAIN, Dimensions
 from herder.model.work.callbacks import CallbackRules
 from herder.server.connections import HttpLimits
+from herder.settings.sections.intakes import IntakeSettings
 from herder.settings.sections.object_stores import ObjectStore
 from herder.settings.sections.server import DEFAULT_PORT, DriverSettings, MetricSource, UserSettings
 from herder.settings.sections.upkeep import RetentionSettings, SweepSettings
@@ -56,6 +57,7 @@ class ServerOptions:
     )
     metric_sources: tuple[MetricSource, ...] = ()
     object_stores: tuple[ObjectStore, ...] = ()
+    intakes: tuple[IntakeSettings, ...] = ()
     clusters: tuple[ClusterSettings, ...] = ()
     bootstraps: tuple[BootstrapSettings, ...] = ()
     queued_jobs_per_user: int | None = None

@@ -23,11 +23,13 @@ from herder.control.loops import (
     callbacks,
     clusters,
     housekeeping,
+    intakes,
     interruptions,
     launch,
     lifecycle,
     readings,
     scale,
+    schedules,
     sweep,
 )
 from herder.control.pools import sharing
@@ -80,6 +82,8 @@ LOOPS: dict[str, Callable[[Core], Awaitable[None]]] = {
     "clusters": clusters.run,
     "bootstraps": bootstraps.run,
     "callbacks": callbacks.run,
+    "intakes": intakes.run,
+    "schedules": schedules.run,
 }
 #: How long the first commit may take: a store that cannot be written is said to be so.
 FIRST_WRITES_S = 10.0

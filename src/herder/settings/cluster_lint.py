@@ -7,6 +7,7 @@ from herder.model.fleet.pool import PoolSpec
 from herder.model.values.phrases import listed
 from herder.settings.load import Settings
 from herder.settings.syntax.durations import format_duration
+from herder.settings.syntax.problems import Severity
 
 Finding = tuple[str, str, str]
 """(setting, what is wrong, remedy)."""
@@ -18,21 +19,13 @@ _WITHOUT_NODES = ("local", _JOBS_KIND)
 
 def cluster_findings(settings: Settings, pool: PoolSpec) -> Iterator[Finding]:
     yield from _order(settings, pool)
-    yield from _bootstrap(settings, pool)
     yield from _one_job(settings, pool)
     yield from _no_nodes(settings, pool)
     if not pool.cluster:
         return
     known = {cluster.name: cluster for cluster in settings.clusters}
     cluster = known.get(pool.cluster)
-    if cluster is None:
-        have = f", or use {listed(sorted(known), 'or')}" if known else ""
-        yield (
-            "cluster",
-            f"Cluster {pool.cluster!r} is not defined under `clusters`.",
-            f"Define clusters: {{{pool.cluster}: {{kubeconfig: …}}}} in the server's file{have}.",
-        )
-    elif cluster.membership != pool.membership.name:
+    if cluster is not None and cluster.membership != pool.membership.name:
         yield (
             "cluster",
             f"Cluster {cluster.name!r} has membership {cluster.membership}, and the pool has {pool.membership.name}.",
@@ -47,15 +40,22 @@ def cluster_findings(settings: Settings, pool: PoolSpec) -> Iterator[Finding]:
         )
 
 
-def _bootstrap(settings: Settings, pool: PoolSpec) -> Iterator[Finding]:
-    known = sorted(bootstrap.name for bootstrap in settings.bootstraps)
-    if pool.bootstrap and pool.bootstrap not in known:
-        have = f", or use {listed(known, 'or')}" if known else ""
-        yield (
-            "bootstrap",
-            f"Bootstrap {pool.bootstrap!r} is not defined under `bootstraps`.",
-            f"Define bootstraps: {{{pool.bootstrap}: {{kind: …}}}} in the server's file{have}.",
-        )
+def undefined_findings(settings: Settings, pool: PoolSpec) -> Iterator[tuple[Severity, str, str, str]]:
+    """A server refuses these. A file of pools alone may be applied to a server that has them."""
+    of_a_server = bool(settings.clusters or settings.drivers or settings.bootstraps)
+    severity = Severity.ERROR if of_a_server else Severity.WARNING
+    for kind, named, known, how in (
+        ("cluster", pool.cluster, {each.name for each in settings.clusters}, "kubeconfig"),
+        ("bootstrap", pool.bootstrap, {each.name for each in settings.bootstraps}, "kind"),
+    ):
+        if named and named not in known:
+            have = f", or use {listed(sorted(known), 'or')}" if known else ""
+            yield (
+                severity,
+                kind,
+                f"{kind.capitalize()} {named!r} is not defined under `{kind}s`.",
+                f"Define {kind}s: {{{named}: {{{how}: …}}}} in the server's file{have}.",
+            )
 
 
 def _one_job(settings: Settings, pool: PoolSpec) -> Iterator[Finding]:

@@ -15,6 +15,10 @@ from herder.settings.sections.clusters import CLUSTER_FIELDS
 from herder.settings.sections.clusters import SECTION as CLUSTERS
 from herder.settings.sections.creations import DRIVER_FIELDS
 from herder.settings.sections.fields import Field
+from herder.settings.sections.intakes import SECTION as INTAKES
+from herder.settings.sections.intakes import intake_schema
+from herder.settings.sections.job_types import JOB_TYPE_FIELDS, SLOTS_FIELD
+from herder.settings.sections.job_types import SECTION as JOB_TYPES
 from herder.settings.sections.object_stores import SECTION as OBJECT_STORES
 from herder.settings.sections.object_stores import object_store_schema
 from herder.settings.sections.pool_fields import POOL_FIELDS
@@ -65,13 +69,16 @@ def json_schema() -> dict[str, Any]:
                 {
                     "ageing": _object(_plain_properties(AGEING_FIELDS)),
                     "preemption": _object(_plain_properties(PREEMPTION_FIELDS)),
+                    JOB_TYPES: _object(_plain_properties((SLOTS_FIELD,))),
                 }
             ),
+            JOB_TYPES: _named(_object(_properties(JOB_TYPE_FIELDS))),
             "server": _server(),
             SWEEP: _object(_plain_properties(SWEEP_FIELDS)),
             RETENTION: _object(_plain_properties(RETENTION_FIELDS)),
             CALLBACKS: _object(_plain_properties(CALLBACK_FIELDS)),
             "metric_sources": _named(_source()),
+            INTAKES: _named(intake_schema()),
             CLUSTERS: _named(_object(_properties(CLUSTER_FIELDS))),
             BOOTSTRAPS: _named(bootstrap_schema()),
             OBJECT_STORES: _named(object_store_schema()),

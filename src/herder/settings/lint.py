@@ -13,7 +13,7 @@ from herder.model.fleet.pool import Consolidation, PoolSpec, SpotUse, TaintEffec
 from herder.model.values.money import format_usd
 from herder.model.values.phrases import agree, counted
 from herder.model.values.resources import ZERO, Resources
-from herder.settings.cluster_lint import cluster_findings, clusters_findings
+from herder.settings.cluster_lint import cluster_findings, clusters_findings, undefined_findings
 from herder.settings.creation_lint import creation_findings
 from herder.settings.load import Settings
 from herder.settings.repair_lint import repair_findings
@@ -68,7 +68,7 @@ def lint(
         for rule in (_counts, _taints, _silence, _costs, _moves, _pressures, _spot, _preempts):
             doubts.extend((prefix, doubt) for doubt in rule(pool))
         doubts.extend((prefix, _error(*fault)) for fault in faults_of(pool))
-        for severity, key, message, remedy in upkeep_findings(pool):
+        for severity, key, message, remedy in (*upkeep_findings(pool), *undefined_findings(settings, pool)):
             doubts.append((prefix, _Doubt(severity=severity, key=key, message=message, remedy=remedy)))
         doubts.extend((prefix, _warning(*finding)) for finding in repair_findings(pool))
         creations = creation_findings(pool, settings.written, settings.driver(pool.driver))

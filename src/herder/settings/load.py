@@ -18,6 +18,9 @@ from herder.settings.sections import clusters as clusters_section
 from herder.settings.sections import object_stores as object_stores_section
 from herder.settings.sections.bounds import faults_of
 from herder.settings.sections.callbacks import CALLBACKS, read_callbacks
+from herder.settings.sections.intakes import SECTION as INTAKES
+from herder.settings.sections.intakes import IntakeSettings, read_intake
+from herder.settings.sections.job_types import SECTION as JOB_TYPES
 from herder.settings.sections.pools import read_pool, read_template
 from herder.settings.sections.presets import TEMPLATES
 from herder.settings.sections.server import (
@@ -56,7 +59,9 @@ TOP_KEYS = (
     "projects",
     "priority_classes",
     "fair_share",
+    JOB_TYPES,
     "metric_sources",
+    INTAKES,
     clusters_section.SECTION,
     bootstraps_section.SECTION,
     object_stores_section.SECTION,
@@ -85,6 +90,7 @@ class Settings:
     pools: tuple[PoolSpec, ...] = ()
     users: tuple[UserSettings, ...] = ()
     metric_sources: tuple[MetricSource, ...] = ()
+    intakes: tuple[IntakeSettings, ...] = ()
     clusters: tuple[ClusterSettings, ...] = ()
     bootstraps: tuple[BootstrapSettings, ...] = ()
     object_stores: tuple[object_stores_section.ObjectStore, ...] = ()
@@ -163,7 +169,7 @@ def _order(files: list[str], problem: Problem) -> tuple[int, int, int]:
 
 
 def _assemble(found: Reading, sections: Mapping[str, list[Value]], files: list[str]) -> Settings:
-    rows = {key: _unique(found, values) for key, values in sections.items() if key not in SINGLE_KEYS}
+    rows = {key: _unique(found, key, values) for key, values in sections.items() if key not in SINGLE_KEYS}
     singles = {key: _single(found, key, sections[key]) for key in SINGLE_KEYS}
     found.resources = read_declared(found, singles[SECTION])
     catalogue = dict(TEMPLATES)
@@ -177,6 +183,7 @@ def _assemble(found: Reading, sections: Mapping[str, list[Value]], files: list[s
         pools=tuple(read_pool(found, entry, table, catalogue) for entry, table in rows["pools"]),
         users=tuple(read_user(found, entry, table) for entry, table in rows["users"]),
         metric_sources=tuple(read_source(found, entry, table) for entry, table in rows["metric_sources"]),
+        intakes=tuple(read_intake(found, entry, table) for entry, table in rows[INTAKES]),
         clusters=tuple(
             clusters_section.read_cluster(found, entry, table)
             for entry, table in rows[clusters_section.SECTION]
@@ -193,7 +200,7 @@ def _assemble(found: Reading, sections: Mapping[str, list[Value]], files: list[s
         sweep=read_sweep(found, singles[SWEEP]),
         retention=read_retention(found, singles[RETENTION]),
         callbacks=read_callbacks(found, singles[CALLBACKS]),
-        sharing=read_sharing(found, fair_share, rows["priority_classes"], rows["projects"], rows["users"]),
+        sharing=read_sharing(found, fair_share, rows),
         sharing_sections=tuple(key for key in SECTIONS if sections[key]),
         files=tuple(files),
         places=_places(rows, singles),
@@ -212,12 +219,12 @@ def _single(found: Reading, key: str, values: Sequence[Value]) -> Value | None:
     return values[0] if values else None
 
 
-def _unique(found: Reading, values: Sequence[Value]) -> list[tuple[Entry, Table]]:
+def _unique(found: Reading, key: str, values: Sequence[Value]) -> list[tuple[Entry, Table]]:
     """The named things of one section over all files; a name may stand once only."""
     first: dict[str, Entry] = {}
     out: list[tuple[Entry, Table]] = []
     for value in values:
-        for entry, table in validation.named_tables(found, value):
+        for entry, table in validation.named_tables(found, value, key == JOB_TYPES):
             if entry.name in first:
                 where = first[entry.name].place
                 message = f"{entry.name!r} is defined twice, first in {where}."

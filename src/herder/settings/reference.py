@@ -9,11 +9,14 @@ from herder.model.fleet.creation import DEFAULT_LIMITS
 from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import PoolName
 from herder.model.work.callbacks import CallbackRules
+from herder.model.work.job_type import KNOWN, JobType
 from herder.model.work.sharing import Preemption
 from herder.settings.sections.callbacks import CALLBACK_FIELDS
 from herder.settings.sections.clusters import CLUSTER_FIELDS
 from herder.settings.sections.creations import DRIVER_FIELDS
 from herder.settings.sections.fields import Field
+from herder.settings.sections.intakes import INTAKE_FIELDS, IntakeSettings
+from herder.settings.sections.job_types import JOB_TYPE_FIELDS, SLOTS_FIELD
 from herder.settings.sections.object_stores import documented
 from herder.settings.sections.pool_fields import POOL_FIELDS
 from herder.settings.sections.pools import template_to_plain
@@ -56,6 +59,9 @@ def reference() -> str:
         "## Each of `object_stores:`",
         "For which URLs of inputs and outputs the server signs. Read when the server starts; [data of jobs](../how-to/data.md) shows how to use it.",
         _rows(["setting", "meaning"], [[f"`{key}`", doc] for key, doc in documented().items()]),
+        "## Each of `intakes:`",
+        "Queues in Redis or Valkey from which jobs come. Read when the server starts; [Take jobs from Redis](../how-to/take-jobs-from-redis.md).",
+        _table(INTAKE_FIELDS, lambda field: _default(field.of(IntakeSettings(name="x")), field)),
         "## A template",
         _table(TEMPLATE_FIELDS, lambda field: ""),
         "## How the fleet is shared",
@@ -68,6 +74,11 @@ def reference() -> str:
         _table(PRIORITY_FIELDS, lambda field: ""),
         "### Each of `projects:`",
         _table(PROJECT_FIELDS, lambda field: ""),
+        "### `fair_share: job_types:`",
+        _table((SLOTS_FIELD,), lambda field: "`null`"),
+        "### Each of `job_types:`",
+        "The name of a type is what jobs say in `type`. A type named in [Built-in job types](#built-in-job-types) starts from the values there.",
+        _table(JOB_TYPE_FIELDS, lambda field: _default(getattr(JobType(name="x"), field.attribute), field)),
         "### Each of `users:`, beside role and weight",
         _table((USER_QUOTA_FIELD,), lambda field: ""),
         "## `sweep:`",
@@ -81,6 +92,8 @@ def reference() -> str:
         _table(CALLBACK_FIELDS, lambda field: _default(field.of(CallbackRules()), field)),
         "## Built-in templates",
         _rows(["name", *(field.key for field in TEMPLATE_FIELDS)], _templates()),
+        "## Built-in job types",
+        _rows(["name", *(field.key for field in JOB_TYPE_FIELDS)], _job_types()),
         "## Presets",
         *(f"### `{name}`\n\n```yaml\n{_yaml(plain)}\n```" for name, plain in PRESETS.items()),
     ]
@@ -101,6 +114,13 @@ def _templates() -> list[list[str]]:
         plain = template_to_plain(template)
         rows.append([f"`{template.name}`", *(_cell(plain.get(field.key)) for field in TEMPLATE_FIELDS)])
     return rows
+
+
+def _job_types() -> list[list[str]]:
+    return [
+        [f"`{name}`", *(_cell(field.write(getattr(each, field.attribute))) for field in JOB_TYPE_FIELDS)]
+        for name, each in KNOWN.items()
+    ]
 
 
 def _cell(value: Any) -> str:

@@ -10,6 +10,8 @@ from herder.settings.sections.callbacks import CALLBACK_FIELDS, CALLBACKS
 from herder.settings.sections.clusters import SECTION as SECTION_OF_CLUSTERS
 from herder.settings.sections.clusters import write_cluster
 from herder.settings.sections.creations import write_limits
+from herder.settings.sections.intakes import SECTION as INTAKES
+from herder.settings.sections.intakes import write_intake
 from herder.settings.sections.object_stores import SECTION as SECTION_OF_OBJECT_STORES
 from herder.settings.sections.object_stores import write_object_store
 from herder.settings.sections.pools import pool_to_plain, template_to_plain
@@ -47,6 +49,7 @@ def expanded(settings: Settings) -> dict[str, Any]:
             for user in settings.users
         },
         "metric_sources": {each.name: _source(each) for each in settings.metric_sources},
+        INTAKES: {each.name: write_intake(each) for each in settings.intakes},
         SECTION_OF_CLUSTERS: {each.name: write_cluster(each) for each in settings.clusters},
         SECTION_OF_BOOTSTRAPS: {each.name: write_bootstrap(each) for each in settings.bootstraps},
         SECTION_OF_OBJECT_STORES: {each.name: write_object_store(each) for each in settings.object_stores},

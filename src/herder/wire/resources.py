@@ -62,6 +62,8 @@ class PoolView(msgspec.Struct, kw_only=True):
     templates: list[TemplateView]
     settings: dict[str, Any]
     """The pool as `herder.yaml` would write it."""
+    unseen: str = ""
+    """Why it creates and removes no workers because its cluster is not seen, in sentences; empty: it is seen, or there is none."""
 
 
 class WorkerView(msgspec.Struct, kw_only=True):

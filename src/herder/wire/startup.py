@@ -48,6 +48,13 @@ SECRETS = "HERDER_SECRETS"
 """Only of jobs that use secrets as files: the folder that has them."""
 DEADLINE_FILE = "HERDER_DEADLINE_FILE"
 """The path of a file that appears when the attempt has only so long to run."""
+# What an attempt of a job with a type finds beside these, under the names that Mimir documents.
+TYPED_JOB_ID = "JOB_ID"
+TYPED_JOB_TYPE = "JOB_TYPE"
+TYPED_PROJECT = "PROJECT_ID"
+TYPED_SERVER = "ORCHESTRATOR_URL"
+TYPED_TOKEN = "ACCESS_TOKEN"
+"""The bearer token for calls of the attempt about itself."""
 # What an attempt may set in its own environment.
 CHECKPOINT_SIGNAL = "HERDER_CHECKPOINT_SIGNAL"
 """The signal that its processes get then: USR1, USR2, TERM, INT, HUP or QUIT."""

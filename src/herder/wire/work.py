@@ -51,6 +51,8 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     """Whose quota it counts against. Jobs of a batch are of the batch's project; single ones without are of `default`."""
     priority: int | str = 0
     """A number, higher is more urgent, or the name of a priority class."""
+    type: str = ""
+    """One of the server's job types: what the job does not say comes from it, and its limits hold."""
     runtime: str = "process"
     image: str = ""
     """Runs in a container of this image; `command` may be empty then: what the image starts."""
@@ -60,6 +62,10 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     secrets: list[SecretUse] = []
     """Secrets that each attempt gets: [{name: db, env: DB_PASSWORD}, {name: key, file: keys/id}]."""
     timeout_s: float | None = None
+    queue_timeout_s: float | None = None
+    """It fails when no worker has started it so long after it became ready."""
+    deadline: str = ""
+    """It is cancelled when it has not ended by then: a time ("2026-12-01T06:00:00+01:00"), or from the submission on ("+2h")."""
     retries: int = 0
     attempts_max: int = 20
     parents: list[str | int] = []
@@ -197,11 +203,15 @@ class JobView(msgspec.Struct, kw_only=True):
     started_at: str | None
     ended_at: str | None
     resources: dict[str, int] = {}
+    type: str = ""
+    """Its job type; empty: none."""
     retry_at: str | None = None
     """A worker failed it: it is not tried again before this time."""
     group: str = ""
     """The path of its job group; empty: it is in none."""
     attributes: dict[str, str] = {}
+    deadline: str | None = None
+    """When it is cancelled if it has not ended."""
 
 
 class JobDetail(JobView, kw_only=True):
@@ -209,6 +219,20 @@ class JobDetail(JobView, kw_only=True):
     parents: list[int]
     result: Any
     history: list[AttemptView]
+
+
+class JobTypeView(msgspec.Struct, kw_only=True):
+    name: str
+    description: str
+    priority: int
+    max_concurrent: int | None
+    resource_weight: float
+    """Slots that one running job takes of `fair_share: job_types`."""
+    running_jobs: int
+    queued_jobs: int
+    """Of all users."""
+    may_start: int | None
+    """So many more jobs may start now; null: there is no limit."""
 
 
 class EndedJob(msgspec.Struct, kw_only=True):

@@ -24,7 +24,7 @@ def test_generated_files_are_not_edited() -> None:
 
 
 def test_every_call_is_of_a_message_that_we_have() -> None:
-    assert len({each.path for each in METHODS}) == len(METHODS) == 8
+    assert len({each.path for each in METHODS}) == len(METHODS) == 9
 
 
 def _files(data: bytes) -> list[dict]:

@@ -39,6 +39,10 @@ def _add_reads(front: RouteTable) -> None:
         """Projects with a quota, or with jobs that run or wait."""
         return reads.projects(who)
 
+    async def list_job_types(request: Request, who: Principal) -> Page:
+        """Job types with their limits, and how many of their jobs run and wait."""
+        return reads.job_types(who)
+
     async def list_tokens(request: Request, who: Principal) -> Page:
         """The tokens of the caller, newest first; all tokens for administrators. With all=true also revoked and expired tokens."""
         user = request.query_params.get("user")
@@ -47,6 +51,7 @@ def _add_reads(front: RouteTable) -> None:
     front.read("/whoami", who_am_i, WhoAmI)
     front.read("/users", list_users, Page, (Action.SEE, Kind.USER))
     front.read("/projects", list_projects, Page, (Action.SEE, Kind.PROJECT))
+    front.read("/job-types", list_job_types, Page)
     front.read("/tokens", list_tokens, Page, (Action.SEE, Kind.TOKEN), query=("user", "all"))
 
 

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from herder.bootstraps.talos.checks import checks
-from herder.bootstraps.talos.health import seen
+from herder.bootstraps.talos.health import STAGES, seen
 from herder.bootstraps.talos.labels import own_labels
-from herder.bootstraps.talos.settings import TalosSettings, arguments_in
+from herder.bootstraps.talos.settings import IN_PLACE, TalosSettings, arguments_in
 from herder.bootstraps.talos.worker_config import Base, Differences, worker_config
 from herder.model.fleet.bootstrap import BootData
 from herder.model.fleet.driver import (
@@ -25,6 +25,7 @@ from herder.model.fleet.repair import Rung
 from herder.ports.bootstrap import Joining, Stage, SystemSeen, Target
 from herder.ports.clock import Clock
 from herder.remote.talos.client import TalosClient
+from herder.remote.talos.methods import ADMIN, OPERATOR
 
 _T = TypeVar("_T")
 RUNGS = frozenset({Rung.RESTART_SERVICE, Rung.REBOOT})
@@ -42,7 +43,7 @@ class TalosBootstrap:
         self._base = base
         self._client = client
         self._clock = clock
-        own = (base.fingerprint, settings.install_image, settings.kubelet_args, settings.hostname)
+        own = (base.fingerprint, settings.made_of, settings.kubelet_args, settings.hostname)
         self._fingerprint = hashlib.sha256("\n".join(own).encode()).hexdigest()[:16]
 
     @property
@@ -54,8 +55,16 @@ class TalosBootstrap:
         return self._fingerprint
 
     @property
+    def version(self) -> str:
+        return self._settings.version
+
+    @property
     def rungs(self) -> frozenset[Rung]:
-        return RUNGS
+        return RUNGS | {Rung.UPGRADE} if self._in_place else RUNGS
+
+    @property
+    def _in_place(self) -> bool:
+        return self._settings.upgrade == IN_PLACE
 
     # --- joining
 
@@ -135,17 +144,27 @@ class TalosBootstrap:
         version = await self._client.version(address)
         state = await self._client.state(address)
         services = await self._client.services(address)
-        return seen(version, state, services, self._clock.now_ms())
+        wanted = self.version if self._in_place else ""
+        return seen(version, state, services, self._clock.now_ms(), wanted)
 
     async def repair(self, target: Target, rung: Rung) -> None:
         if rung is Rung.RESTART_SERVICE:
             await self._reached(target, lambda address: self._client.restart_service(address, "kubelet"))
         elif rung is Rung.REBOOT:
             await self._reached(target, self._client.reboot)
+        elif rung is Rung.UPGRADE and self._in_place:
+            await self._reached(target, self._upgrade)
         else:
             raise InvalidRequest(
                 f"Talos cannot carry out the rung {rung}: it restarts kubelet or reboots the machine. Use restart_service or reboot."
             )
+
+    async def _upgrade(self, address: str) -> None:
+        """Once: it may be asked again while the machine is at it, or has done it."""
+        state = await self._client.state(address)
+        upgrading = STAGES.get(state.stage) in (Stage.UPGRADING, Stage.BOOTING)
+        if not upgrading and await self._client.version(address) != self.version:
+            await self._client.upgrade(address, self._settings.install_image)
 
     async def shut_down(self, target: Target) -> None:
         try:
@@ -178,7 +197,8 @@ class TalosBootstrap:
     async def check(self) -> Sequence[Check]:
         detail = f"Its fingerprint is {self._base.fingerprint}."
         base = Check(name="Base configuration", passed=True, detail=detail)
-        return (base, *await checks(self._client, self._clock.now_ms()))
+        role = ADMIN if self._in_place else OPERATOR
+        return (base, *await checks(self._client, self._clock.now_ms(), role))
 
     async def close(self) -> None:
         await self._client.close()

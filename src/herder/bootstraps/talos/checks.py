@@ -11,8 +11,9 @@ WARN_DAYS = 30
 _RENEW = "Create a new talosconfig with `talosctl config new`."
 
 
-async def checks(client: TalosClient, now_ms: int) -> list[Check]:
-    found = [_certificate(client.validity, now_ms), _role(client.validity)]
+async def checks(client: TalosClient, now_ms: int, role: str = OPERATOR) -> list[Check]:
+    """`role`: that the certificate must have at least."""
+    found = [_certificate(client.validity, now_ms), _role(client.validity, role)]
     for endpoint in client.endpoints:
         try:
             version = await client.version(endpoint, via=endpoint)
@@ -30,11 +31,11 @@ def _certificate(validity: Validity, now_ms: int) -> Check:
     return Check(name="Client certificate", passed=passed, detail=detail, remedy="" if passed else _RENEW)
 
 
-def _role(validity: Validity) -> Check:
-    passed = OPERATOR in validity.roles or ADMIN in validity.roles
+def _role(validity: Validity, role: str) -> Check:
+    passed = role in validity.roles or ADMIN in validity.roles
     return Check(
         name="Role",
         passed=passed,
         detail=f"The certificate has {listed(validity.roles) or 'no role'}.",
-        remedy="" if passed else f"Create a talosconfig with `talosctl config new --roles {OPERATOR}`.",
+        remedy="" if passed else f"Create a talosconfig with `talosctl config new --roles {role}`.",
     )

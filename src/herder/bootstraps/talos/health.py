@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _RUNNING = 4
 #: By the number of the stage in the messages.
-_STAGES = {
+STAGES = {
     1: Stage.BOOTING,
     2: Stage.BOOTING,
     3: Stage.MAINTENANCE,
@@ -33,7 +33,10 @@ _WATCHED = (("kubelet", Condition.KUBELET_CRASH_LOOP), ("cri", Condition.RUNTIME
 _TEXT_MAX = 300
 
 
-def seen(version: str, state: "MachineState", services: Sequence["ServiceInfo"], now_ms: int) -> SystemSeen:
+def seen(
+    version: str, state: "MachineState", services: Sequence["ServiceInfo"], now_ms: int, wanted: str = ""
+) -> SystemSeen:
+    """`wanted`: the version that it is to be upgraded to; empty: whatever it has."""
     by_id = {each.id: each for each in services}
     watched = [(by_id[name], condition) for name, condition in _WATCHED if name in by_id]
     sick = [service for service, _ in watched if not _well(service)]
@@ -43,8 +46,11 @@ def seen(version: str, state: "MachineState", services: Sequence["ServiceInfo"],
         last = clause(service.health.last_message)
         parts.append(f"Service {service.id} is {service.state or 'unknown'}" + (f": {last}" if last else ""))
     conditions = [_crashes(service, condition, now_ms) for service, condition in watched]
+    if wanted and version and version != wanted:
+        text = f"It runs Talos {version}, and its bootstrap wants {wanted}."
+        conditions.append(NodeCondition(condition=Condition.OUTDATED, since_ms=now_ms, text=text))
     return SystemSeen(
-        stage=_STAGES.get(state.stage, Stage.UNKNOWN),
+        stage=STAGES.get(state.stage, Stage.UNKNOWN),
         ready=state.ready and state.stage == _RUNNING and not sick,
         version=version,
         text=sentences(*(each[:_TEXT_MAX] for each in parts)),

@@ -26,6 +26,7 @@ from herder.wire.work import JobSubmission
 API_NAMES = {
     "name": "key",
     "timeout": "timeout_s",
+    "queue_timeout": "queue_timeout_s",
     "select": "selector",
     "tolerate": "tolerations",
     "resource": "resources",
@@ -91,11 +92,11 @@ def _amounts(job: JobSubmission) -> None:
             read(getattr(job, name))
         except ValueError as error:
             raise RowFault(f"{name}: {error}") from None
-    for name in ("timeout_s", "gpu", "retries", "attempts_max", "sleep_ms"):
+    for name in ("timeout_s", "queue_timeout_s", "gpu", "retries", "attempts_max", "sleep_ms"):
         value = getattr(job, name)
         if value and not abs(value) <= NUMBER_MAX:
             raise RowFault(f"{written(name)}: {value:g} is too large; write a number up to {NUMBER_MAX:g}")
-    if not job.command and job.runtime == "process" and not job.image:
+    if not job.command and job.runtime == "process" and not (job.image or job.type):
         raise RowFault("command: it is missing; write for example command: [echo, hello]")
 
 
@@ -143,8 +144,8 @@ def _with_data(row: dict[str, Any]) -> dict[str, Any]:
 def _value(name: str, value: Any, inputs: Inputs) -> Any:
     if value is None or value == "":
         return value
-    if name == "timeout":
-        return _seconds(value)
+    if name in ("timeout", "queue_timeout"):
+        return _seconds(name, value)
     if name == "tolerate":
         return [_toleration(each) for each in value] if isinstance(value, list) else value
     if name == "secret":
@@ -158,15 +159,15 @@ def _value(name: str, value: Any, inputs: Inputs) -> Any:
     return value
 
 
-def _seconds(value: Any) -> float:
+def _seconds(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise RowFault("timeout: it must be a duration, such as 10m")
+        raise RowFault(f"{name}: it must be a duration, such as 10m")
     try:
         seconds = parse_duration(value)
     except ValueError as error:
-        raise RowFault(f"timeout: {error}") from None
+        raise RowFault(f"{name}: {error}") from None
     if not seconds:
-        raise RowFault("timeout: it must be more than 0; write for example 10m")
+        raise RowFault(f"{name}: it must be more than 0; write for example 10m")
     return seconds
 
 

@@ -35,9 +35,9 @@ herder job submit --input s3://b/x=in --save out=s3://b/y -- cp in out
 herder job submit --image debian:12 -- cat /etc/os-release"""
 
 _WORDS = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
-        metavar="COMMAND", help="Command to run, after all options and two dashes. ./FILE is sent along."
+        metavar="[COMMAND]", help="Command to run, after all options and two dashes. ./FILE is sent along."
     ),
 ]
 _NAME = Annotated[str | None, typer.Option("--name", help="Name of the job, for job list --name.")]
@@ -93,12 +93,22 @@ _PROJECT = Annotated[
 _LIMIT = Annotated[
     str | None, typer.Option("--timeout", metavar="TIME", help="Stop an attempt after this time: 10m.")
 ]
+_QUEUE_LIMIT = Annotated[
+    str | None, typer.Option("--queue-timeout", metavar="TIME", help="Fail if not started after this time.")
+]
+_DEADLINE = Annotated[
+    str | None,
+    typer.Option("--deadline", metavar="TIME", help="Cancel if not ended by then: +2h, or a time."),
+]
 _RETRIES = Annotated[
     int, typer.Option("--retries", min=0, help="Further attempts after failures of the job itself.")
 ]
 _CWD = Annotated[
     str | None,
     typer.Option("--cwd", metavar="FOLDER", help="Run in this folder of the worker's machine."),
+]
+_TYPE = Annotated[
+    str, typer.Option("--type", metavar="TYPE", help="Job type: what is not given here comes from it.")
 ]
 _IMAGE = Annotated[
     str,
@@ -140,7 +150,7 @@ _FOLLOW = Annotated[
 def submit(
     ctx: typer.Context,
     *,
-    words: _WORDS,
+    words: _WORDS = None,
     name: _NAME = None,
     cpu: _CPU = "100m",
     cpu_limit: _CPU_LIMIT = None,
@@ -157,7 +167,10 @@ def submit(
     tolerate: _TOLERATE = None,
     project: _PROJECT = None,
     priority: _PRIORITY = "0",
+    of_type: _TYPE = "",
     timeout: _LIMIT = None,
+    queue_timeout: _QUEUE_LIMIT = None,
+    deadline: _DEADLINE = None,
     retries: _RETRIES = 0,
     cwd: _CWD = None,
     image: _IMAGE = "",
@@ -178,11 +191,10 @@ def submit(
     copied to their URLs; a folder ends with /, and * and ** stand for names. --cwd runs the job in an existing folder of the worker's machine; local workers have yours.
     """
     given: dict[str, Any] = {
-        "command": words,
+        "command": _command(words, of_type, image),
         "name": name,
         **_all_pairs(env=env, resource=resource, select=select, attribute=attribute),
-        "cpu": cpu,
-        "cpu_limit": cpu_limit.value if cpu_limit else "",
+        **_cpu(cpu, cpu_limit),
         "memory": memory,
         "disk": disk,
         "gpu": _gpus(gpu),
@@ -190,15 +202,29 @@ def submit(
         "pool": pool,
         "project": project,
         "priority": _priority(priority),
-        "timeout": timeout,
+        **_limits(timeout, queue_timeout, deadline),
         "retries": retries,
         "tolerate": list(tolerate or ()),
         "cwd": cwd or "",
         **_handed_over(files, stdin, secret),
         **_copied(save, always=always_copy_output),
-        **_contained(image, pull),
+        **_contained(of_type, image, pull),
     }
     _send(session(ctx), given, wait=wait, follow=follow, dry_run=dry_run)
+
+
+def _command(words: list[str] | None, of_type: str, image: str) -> list[str]:
+    if not (words or of_type or image):
+        raise usage("The command is missing.", hint="Write it after two dashes: -- echo hello")
+    return words or []
+
+
+def _limits(timeout: str | None, queue_timeout: str | None, deadline: str | None) -> dict[str, Any]:
+    return {"timeout": timeout, "queue_timeout": queue_timeout, "deadline": deadline or ""}
+
+
+def _cpu(cpu: str, limit: CpuLimit | None) -> dict[str, Any]:
+    return {"cpu": cpu, "cpu_limit": limit.value if limit else ""}
 
 
 def _priority(text: str) -> int | str:
@@ -215,8 +241,8 @@ def _copied(save: list[str] | None, *, always: bool) -> dict[str, Any]:
     return {"save": list(save or ()), "always_copy_output": always}
 
 
-def _contained(image: str, pull: Pull | None) -> dict[str, Any]:
-    return {"image": image, "container": {"pull": pull.value} if pull else None}
+def _contained(of_type: str, image: str, pull: Pull | None) -> dict[str, Any]:
+    return {"type": of_type, "image": image, "container": {"pull": pull.value} if pull else None}
 
 
 def _read(say: Session, given: dict[str, Any]) -> "JobSubmission":

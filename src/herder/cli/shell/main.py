@@ -43,7 +43,7 @@ def build_app(
     from herder.cli.commands.fleet import apply, bootstrap, cluster, config, driver, pool, worker
     from herder.cli.commands.observe import events, pack, plan, status, why
     from herder.cli.commands.people import project, secret, token, user, whoami
-    from herder.cli.commands.work import batch, callback, job
+    from herder.cli.commands.work import batch, callback, job, schedule
 
     app = typer.Typer(
         cls=RootGroup,
@@ -67,6 +67,7 @@ def build_app(
         ("plan", plan.build),
         ("pool", pool.build),
         ("project", project.build),
+        ("schedule", schedule.build),
         ("secret", secret.build),
         ("token", token.build),
         ("user", user.build),

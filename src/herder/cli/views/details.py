@@ -24,6 +24,7 @@ def pool(view: PoolView, now_s: float) -> Details:
     rows = [
         ("Name", view.name),
         ("Status", pool_status(view)),
+        *([("Cluster", view.unseen)] if view.unseen else []),
         ("Driver", view.driver),
         (
             "Workers",
@@ -111,6 +112,10 @@ def job(view: JobDetail, now_s: float) -> Details:
     if view.group:
         rows.append(("Group", view.group))
     rows.extend((f"  {key}", value) for key, value in view.attributes.items())
+    if view.type:
+        rows.append(("Type", view.type))
+    if view.deadline is not None:
+        rows.append(("Deadline", view.deadline))
     if view.retry_at is not None:
         rows.append(("Next attempt", f"not before {view.retry_at}"))
     if view.cause or view.message:

@@ -16,6 +16,8 @@ from herder.cli.views.plans import action_line, action_row, reason_text
 def pool_status(pool: Any) -> str:
     if pool.frozen:
         return "frozen"
+    if pool.unseen:
+        return "unseen"
     if pool.in_flight:
         return "growing"
     if pool.draining:
@@ -161,6 +163,7 @@ JOBS = View(
         field("BATCH", "batch", wide=True, right=True, drop=11),
         field("GROUP", "group", wide=True, long=True, drop=15),
         field("USER", "user", wide=True, drop=12),
+        field("TYPE", "type", wide=True, drop=15),
         field("PRIORITY", "priority", wide=True, right=True, drop=14),
         made(
             "REQUESTS",
@@ -310,6 +313,22 @@ PROJECTS = View(
         money("COST", "cost_usd", drop=1),
     ),
     empty="No projects with a quota or with open jobs. Quotas are set under projects in herder.yaml.",
+)
+
+JOB_TYPES = View(
+    noun="job type",
+    name=lambda each: str(each.name),
+    columns=(
+        field("NAME", "name", long=True),
+        field("PRIORITY", "priority", right=True),
+        field("MAX CONCURRENT", "max_concurrent", right=True),
+        field("WEIGHT", "resource_weight", right=True, drop=2),
+        field("RUNNING", "running_jobs", right=True),
+        field("QUEUED", "queued_jobs", right=True),
+        field("MAY START", "may_start", right=True, drop=1),
+        field("DESCRIPTION", "description", wide=True, long=True, drop=3),
+    ),
+    empty="No job types. They are defined under job_types in herder.yaml.",
 )
 
 TEMPLATES = View(

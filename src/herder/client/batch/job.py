@@ -121,6 +121,14 @@ class Job:
     def timeout(self, seconds: float | None) -> Self:
         return self._set(timeout_s=seconds)
 
+    def queue_timeout(self, seconds: float | None) -> Self:
+        """It fails when no worker has started it so long after it became ready."""
+        return self._set(queue_timeout_s=seconds)
+
+    def deadline(self, at: str) -> Self:
+        """It is cancelled when it has not ended by then: a time with its zone, or from the submission on (`+2h`)."""
+        return self._set(deadline=at)
+
     def retries(self, times: int) -> Self:
         """After a failure of its own. Lost workers and preemptions are tried again anyway."""
         return self._set(retries=times)

@@ -16,7 +16,7 @@ from herder.control.kernel.core import Core
 from herder.engine.memory.events import record_event
 from herder.model.permissions import Action, Kind, Principal, Thing, Verdict, may
 from herder.model.stored.changes import Changes
-from herder.model.stored.records import SecretRecord
+from herder.model.stored.service_records import SecretRecord
 from herder.model.values.times import iso
 from herder.secrets.sealing import KeyRing, SealError
 from herder.wire.resources import Result

@@ -13,7 +13,8 @@ from herder.control.kernel.secret_tokens import hash_token, new_token
 from herder.model.ids import UserName, WorkerName
 from herder.model.permissions import NO_PROJECTS, ROLES, Principal, Role
 from herder.model.stored.changes import Changes
-from herder.model.stored.records import SecretRecord, SessionRecord, TokenRecord, UserRecord
+from herder.model.stored.records import SessionRecord, TokenRecord, UserRecord
+from herder.model.stored.service_records import SecretRecord
 from herder.model.values.times import iso
 
 #: Characters of a token's hash that name it.
@@ -85,6 +86,13 @@ class Directory:
         who = Principal(UserName(user.name), role, projects, token_id(digest), record.expires_at_ms)
         self.made[digest] = made_from, who
         return who
+
+    def person(self, name: UserName) -> Principal | None:
+        """A user as such, with all their rights; None: there is none of this name."""
+        user = self.users.get(name)
+        return (
+            None if user is None else Principal(name, ROLES[user.role], self.members.get(name, NO_PROJECTS))
+        )
 
     def add_user(self, changes: Changes, name: str, role: Role, weight: int, now_ms: int) -> UserRecord:
         """Make a user, or change one."""

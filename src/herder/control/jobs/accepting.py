@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from herder.control.jobs.classes import check_priority, class_of, requirements_bytes, try_class
 from herder.control.jobs.grouping import Marks
+from herder.control.jobs.job_types import with_type
 from herder.control.jobs.payload import payload_of
 from herder.control.jobs.secret_uses import with_secrets
 from herder.control.kernel.bounds.errors import Invalid, Overloaded, TooLarge
@@ -78,8 +79,8 @@ def check_jobs(
     tried: dict[Hashable, JobClass] = {}
     for place, job in enumerate(jobs):
         where = path.format(place)
-        if job.priority != 0 or job.secrets:
-            job = _with_rights(core, who, user, project, job, where)  # noqa: PLW2901
+        if job.priority != 0 or job.secrets or job.type:
+            job = _complete(core, who, user, project, job, where)  # noqa: PLW2901
         if dry_run:
             classes = len(tried)
             try_class(core, user, project, job, where, tried)
@@ -102,12 +103,13 @@ def check_jobs(
     return accepted
 
 
-def _with_rights(
-    core: Core, who: Principal, user: UserName, project: str, job: JobSubmission, where: str
+def _complete(
+    core: Core, who: Principal, user: UserName, project: str, given: JobSubmission, where: str
 ) -> JobSubmission:
-    """What only some may ask for."""
-    if job.priority != 0:
-        check_priority(core, who, job.priority, where)
+    """With what its type says, and which secrets it means. A priority that it names itself must be its user's to name."""
+    if given.priority != 0:
+        check_priority(core, who, given.priority, where)
+    job = with_type(core, given, where) if given.type else given
     return with_secrets(core, who, user, project, job, where) if job.secrets else job
 
 

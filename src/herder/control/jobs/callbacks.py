@@ -14,7 +14,7 @@ from herder.control.kernel.core import Core
 from herder.engine.memory.events import record_event
 from herder.model.permissions import Principal
 from herder.model.stored.changes import Changes
-from herder.model.stored.records import CallbackRecord
+from herder.model.stored.service_records import CallbackRecord
 from herder.notify.addresses import Allowed, BadTarget, checked
 from herder.store.writing.outbox import DUE, of_batch
 

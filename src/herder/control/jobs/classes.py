@@ -8,7 +8,9 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from herder.control.access.access_check import check
-from herder.control.kernel.bounds.errors import Invalid, Overloaded
+from herder.control.jobs.class_refusals import refuse_classes_more, refuse_impossible, refuse_one_project_more
+from herder.control.jobs.time_limits import check_timeouts, deadline_ms
+from herder.control.kernel.bounds.errors import Invalid
 from herder.control.kernel.bounds.limits import (
     EXPRESSION_VALUES,
     EXPRESSIONS_COUNT,
@@ -19,9 +21,9 @@ from herder.control.kernel.bounds.limits import (
     check_word,
     check_words,
 )
-from herder.decide.eligibility.admission import refusal
 from herder.decide.eligibility.affinity import fault
 from herder.decide.eligibility.matching import CONTAINERS
+from herder.engine.jobs.classes import remember_class
 from herder.model.fleet.pool import CpuLimit, TaintEffect, Toleration
 from herder.model.ids import ClassId, UserName
 from herder.model.permissions import Action, Kind, Principal, Role, Thing
@@ -40,24 +42,21 @@ if TYPE_CHECKING:
 
 #: Classes remembered by their raw form; cleared when full (they are found again by the parsed form).
 RAW_MAX = 10_000
-#: Classes of one server: each stays in memory, a kilobyte or two.
-CLASSES_MAX = 200_000
-#: Names of projects that one user may have jobs in, beside those with quotas: totals are kept for each for ever.
-PROJECTS_MAX = 1_000
 #: In one job.
 GPUS_MAX = 1024
 
 
 def class_of(core: "Core", user: UserName, project: str, job: JobSubmission, where: str) -> ClassId:
     """The class of a job; a new one is checked against the pools. Raises Invalid that names the field."""
-    raw = _raw(user, project, job, where)
+    deadline = deadline_ms(job, where, core.clock.now_ms()) if job.deadline else None
+    raw = _raw(user, project, job, where, deadline)
     found = core.raw_classes.get(raw)
     if found is not None:
         return found
-    job_class = _checked(core, user, project, job, where)
+    job_class = _checked(core, user, project, job, where, deadline)
     class_id = core.state.class_ids.get(job_class)
     if class_id is None:
-        _refuse_classes_more(core, 1)
+        refuse_classes_more(core, 1)
         class_id = _remember(core, job_class)
     if len(core.raw_classes) >= RAW_MAX:
         core.raw_classes.clear()
@@ -74,15 +73,16 @@ def try_class(
     tried: dict[Hashable, JobClass],
 ) -> None:
     """The checks of `class_of` for a dry run, which keeps nothing. `tried`: the call's own. Raises Refused."""
-    raw = _raw(user, project, job, where)
+    deadline = deadline_ms(job, where, core.clock.now_ms()) if job.deadline else None
+    raw = _raw(user, project, job, where, deadline)
     if raw in tried or raw in core.raw_classes:
         return
-    tried[raw] = job_class = _checked(core, user, project, job, where)
+    tried[raw] = job_class = _checked(core, user, project, job, where, deadline)
     if job_class not in core.state.class_ids:
-        _refuse_classes_more(core, len(set(tried.values()) - core.state.class_ids.keys()))
+        refuse_classes_more(core, len(set(tried.values()) - core.state.class_ids.keys()))
 
 
-def _raw(user: UserName, project: str, job: JobSubmission, where: str) -> Hashable:
+def _raw(user: UserName, project: str, job: JobSubmission, where: str, deadline: int | None) -> Hashable:
     """The form in which the job names its class."""
     if job.project is not None and job.project != project:
         raise Invalid(
@@ -103,26 +103,33 @@ def _raw(user: UserName, project: str, job: JobSubmission, where: str) -> Hashab
         job.priority,
         CONTAINER if job.image else job.runtime,
         job.timeout_s,
+        job.queue_timeout_s,
+        deadline,
         job.retries,
         job.attempts_max,
         job.always_run,
         job.parents_results,
         job.cpu_limit,
         bool(job.secrets),
+        job.type,
         tuple(sorted(job.selector.items())) if job.selector else (),
         tuple(tuple(sorted(each.items())) for each in job.tolerations) if job.tolerations else (),
         tuple((each.key, each.operator, *each.values) for each in job.affinity) if job.affinity else (),
     )
 
 
-def _checked(core: "Core", user: UserName, project: str, job: JobSubmission, where: str) -> JobClass:
-    job_class = _parse(core, user, project, job, where)
-    _refuse_one_project_more(core, user, project, where)
-    _refuse_impossible(core, job_class, where)
+def _checked(
+    core: "Core", user: UserName, project: str, job: JobSubmission, where: str, deadline: int | None
+) -> JobClass:
+    job_class = _parse(core, user, project, job, where, deadline)
+    refuse_one_project_more(core, user, project, where)
+    refuse_impossible(core, job_class, where)
     return job_class
 
 
-def _parse(core: "Core", user: UserName, project: str, job: JobSubmission, where: str) -> JobClass:
+def _parse(
+    core: "Core", user: UserName, project: str, job: JobSubmission, where: str, deadline: int | None
+) -> JobClass:
     _check_lengths(job, where)
     if job.runtime not in RUNTIMES:
         names = ", ".join(sorted(RUNTIMES))
@@ -133,8 +140,7 @@ def _parse(core: "Core", user: UserName, project: str, job: JobSubmission, where
     priority = _priority(core, job.priority, f"{where}priority")
     _between(job.retries, 0, 1000, f"{where}retries")
     _between(job.attempts_max, 1, 1000, f"{where}attempts_max")
-    if job.timeout_s is not None and not 0.001 <= job.timeout_s <= 366 * 86400:
-        raise Invalid("The timeout must be at least 1 ms and at most 366 days.", field=f"{where}timeout_s")
+    check_timeouts(job, where)
     return JobClass(
         user=user,
         project=project,
@@ -143,6 +149,8 @@ def _parse(core: "Core", user: UserName, project: str, job: JobSubmission, where
         priority=priority,
         runtime=CONTAINER if contained else job.runtime,
         timeout_s=job.timeout_s,
+        queue_timeout_s=job.queue_timeout_s,
+        deadline_ms=deadline,
         retry=RetryPolicy(retries=job.retries, attempts_max=job.attempts_max),
         selector=tuple(sorted(job.selector.items())),
         tolerations=tuple(_toleration(each, f"{where}tolerations") for each in job.tolerations),
@@ -153,6 +161,7 @@ def _parse(core: "Core", user: UserName, project: str, job: JobSubmission, where
         parents_results=job.parents_results,
         cpu_limit=CpuLimit(job.cpu_limit) if job.cpu_limit else None,
         secrets=bool(job.secrets),
+        type=job.type,
     )
 
 
@@ -337,45 +346,12 @@ def _between(value: int, low: int, high: int, path: str) -> None:
         raise Invalid(f"{value} is not between {low} and {high}.", field=path)
 
 
-def _refuse_impossible(core: "Core", job_class: JobClass, where: str) -> None:
-    refused = refusal(job_class, core.state.pools)
-    if refused is not None:
-        field = {"unknown_pool": "pool", "selector": "selector", "taints": "tolerations", "gpu": "gpu"}.get(
-            refused.kind, "cpu"
-        )
-        if refused.kind == "too_large":
-            short = refused.evidence[0][0].removeprefix("short_")
-            keys = {each.name: each.key for each in BUILT_IN}
-            field = keys.get(short, f"resources.{short}")
-        raise Invalid(refused.text, field=f"{where}{field}", hint=refused.remedy)
-
-
-def _refuse_one_project_more(core: "Core", user: UserName, project: str, where: str) -> None:
-    known = core.state.projects.get(user, set())
-    if len(known) < PROJECTS_MAX or project in known:
-        return
-    if all(each.name != project for each in core.state.sharing.projects):
-        raise Invalid(
-            f"User {user} has jobs in {len(known):,} projects, the maximum.",
-            field=f"{where}project",
-            hint="Use an existing project; put what differs between batches into their attributes.",
-        )
-
-
-def _refuse_classes_more(core: "Core", number: int) -> None:
-    if len(core.state.classes) + number > CLASSES_MAX:
-        raise Overloaded(
-            f"The server has {CLASSES_MAX:,} job classes (user, project, size and policy), the maximum; this job needs a new one.",
-            hint="Submit jobs with the same project, size and policy instead of a different one for each.",
-        )
-
-
 def _remember(core: "Core", job_class: JobClass) -> ClassId:
     state = core.state
     state.projects.setdefault(job_class.user, set()).add(job_class.project)
     class_id = ClassId(state.next_class)
     state.next_class += 1
-    state.classes[class_id] = job_class
+    remember_class(state, class_id, job_class)
     state.class_ids[job_class] = class_id
     changes = Changes()
     changes.put(

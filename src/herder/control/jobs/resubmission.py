@@ -34,7 +34,11 @@ def submission_of(core: Core, row: Row[Any], state: JobState) -> JobSubmission:
             hint="Submit the batch again.",
         )
     payload = msgspec.json.decode(row.payload, type=JobPayload)
-    return _submission(job_class, payload, row.key)
+    again = _submission(job_class, payload, row.key)
+    known = core.state.sharing.job_type(job_class.type)
+    if known is not None and known.priority == job_class.priority:
+        again.priority = 0  # the type gives it again, to whoever asks
+    return again
 
 
 def _submission(job_class: JobClass, payload: JobPayload, key: str | None) -> JobSubmission:
@@ -59,12 +63,14 @@ def _submission(job_class: JobClass, payload: JobPayload, key: str | None) -> Jo
         pool=job_class.pool,
         project=job_class.project,
         priority=job_class.priority,
+        type=job_class.type,
         runtime=job_class.runtime,
         image=payload.image,
         container=payload.container,
         warm_python=payload.warm_python,
         secrets=payload.secrets,
         timeout_s=job_class.timeout_s,
+        queue_timeout_s=job_class.queue_timeout_s,
         retries=job_class.retry.retries,
         attempts_max=job_class.retry.attempts_max,
         selector=dict(job_class.selector),

@@ -17,6 +17,7 @@ from herder.control.kernel.bounds.errors import Conflict
 from herder.control.kernel.bounds.limits import RETRIED_FAILED, RETRIED_SKIPPED
 from herder.control.kernel.core import Core
 from herder.control.kernel.jobs.batch_rows import groups_of_batch, life_of_row
+from herder.engine.jobs.classes import remember_class
 from herder.engine.jobs.groups import withdraws
 from herder.engine.jobs.retry import EndedJob, retry, revived
 from herder.engine.memory.groups import Groups
@@ -174,5 +175,5 @@ def _remember_classes(core: Core, found: Ended) -> None:
     for class_id, spec in found.specs.items():
         if class_id not in core.state.classes:
             job_class = decode_class(spec, core.state.resources)
-            core.state.classes[class_id] = job_class
+            remember_class(core.state, class_id, job_class)
             core.state.class_ids.setdefault(job_class, class_id)

@@ -13,7 +13,7 @@ from herder.control.kernel.bounds.limits import INPUT_NAME_BYTES, SECRETS_PER_JO
 from herder.control.kernel.core import Core
 from herder.model.ids import UserName
 from herder.model.permissions import Action, Kind, Principal, Verdict, may
-from herder.model.stored.records import SecretRecord
+from herder.model.stored.service_records import SecretRecord
 from herder.wire.exchange import SecretUse
 from herder.wire.file_names import file_and_folder, parts_of
 from herder.wire.work import JobSubmission

@@ -21,6 +21,7 @@ from herder.control.kernel.bounds.errors import StoreTroubled
 from herder.control.kernel.clock import SteadyClock, SystemClock
 from herder.control.kernel.driver_calls import DriverCalls
 from herder.control.kernel.driver_notes import DriverNotes
+from herder.control.kernel.intake_notes import IntakeNotes
 from herder.control.kernel.jobs.backlog import Backlog
 from herder.control.kernel.jobs.payload_cache import Payloads
 from herder.control.kernel.jobs.usage_ledger import book
@@ -37,9 +38,10 @@ from herder.engine.memory.state import EngineState
 from herder.ledger.totals import Totals
 from herder.model.fleet.driver import Driver
 from herder.model.fleet.driver_capabilities import Closes, rungs_of, steps_of
-from herder.model.ids import ClassId
+from herder.model.ids import BatchId, ClassId
 from herder.model.stored.changes import Changes
-from herder.model.stored.records import CallbackRecord, EventRecord
+from herder.model.stored.records import EventRecord
+from herder.model.stored.service_records import CallbackRecord
 from herder.model.values.phrases import clause
 from herder.ports.bootstrap import Bootstrap
 from herder.ports.callbacks import Sender
@@ -91,6 +93,7 @@ def _known(
 class Core:
     bootstrap_notes: dict[str, BootstrapNotes]
     """By bootstrap: what is known of it and of its workers' systems; in memory only."""
+    intake_notes: dict[str, IntakeNotes]
 
     def __init__(
         self,
@@ -125,7 +128,7 @@ class Core:
         self.bootstraps, self.bootstrap_notes = dict(bootstraps or {}), {}
         self.drivers = _known(state, drivers, self.bootstraps)
         self.started_at_ms = self.clock.now_ms()
-        self.payloads, self.clusters = Payloads(), dict(clusters or {})
+        self.payloads, self.clusters, self.intake_notes = Payloads(), dict(clusters or {}), {}
         self.raw_classes: dict[Hashable, ClassId] = {}
         """Classes by the form in which jobs name them; cleared when a pool changes, since each was checked against the pools."""
         self.placer = Placer(ageing=settings.ageing)
@@ -291,8 +294,8 @@ class Core:
             self._announce(list(events.values()))
         if self.state.fresh_demand or changes.jobs_new or events:
             self.demand_changed.set()
-        for batch, at_ms in changes.sweeps.items():
-            self.sweep(batch, at_ms)
+        if changes.sweeps:
+            self._sweep_all(changes)
 
     def _announce(self, records: list[Any]) -> None:
         for record in records:
@@ -301,14 +304,19 @@ class Core:
                 batch = int(record.object.partition("/")[2])
                 self.payloads.forget(batch)
                 self.batches_ended.notify(batch)
-            elif record.kind == "batch.cancelled":
-                self.jobs_ended.notify_all()  # some of its jobs have ended without a word of their own
             elif record.kind.startswith("worker."):
                 self.workers_changed.set()
 
+    def _sweep_all(self, changes: Changes) -> None:
+        for batch, at_ms in changes.sweeps.items():
+            self.sweep(batch, at_ms)
+        self.jobs_ended.notify_all()  # some of their jobs have ended without a word of their own
+
     def sweep(self, batch: int, at_ms: int) -> None:
-        """Mark the queued jobs of a cancelled batch one bounded piece at a time, between other commits."""
-        self.payloads.drop(batch)
+        """Mark the queued jobs of a cancelled batch, or of cancelled groups, one bounded piece at a time, between other commits."""
+        life = self.state.batches.get(BatchId(batch))
+        if life is None or life.cancelled:  # else only groups of it were cancelled
+            self.payloads.drop(batch)
         keep = [class_id for class_id, job_class in self.state.classes.items() if job_class.always_run]
 
         self._in_pieces(partial(sweep_batch, batch=batch, at_ms=at_ms, keep_classes=keep), batch)

@@ -14,6 +14,7 @@ from herder.model.fleet.creation import CreationLimits
 from herder.model.stored.retention import Retention
 from herder.model.work.callbacks import CallbackRules
 from herder.secrets.sealing import KeyRing
+from herder.settings.sections.intakes import IntakeSettings
 from herder.settings.sections.object_stores import ObjectStore
 from herder.settings.sections.server import MetricSource
 
@@ -75,6 +76,7 @@ class CoreSettings:
     """Where `fair_share` of herder.yaml says nothing of it; each bound says why it is so."""
     stale_after_s: Mapping[str, float] = field(default_factory=dict)
     """By cluster: how old its picture may be."""
+    intakes: tuple[IntakeSettings, ...] = ()
     metric_sources: tuple[MetricSource, ...] = ()
     """Where custom metrics are asked for. Only the server's own files name them: they hold addresses and secrets."""
     object_stores: tuple[ObjectStore, ...] = ()

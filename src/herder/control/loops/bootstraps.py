@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-from herder.control.drivers.bootstraps import calling, configuring, looking
+from herder.control.drivers.bootstraps import calling, configuring, looking, upgrading
 from herder.control.kernel.core import Core
 from herder.engine.memory.state import WorkerLife
 from herder.engine.workers.bootstraps import forget_ended
@@ -59,11 +59,16 @@ class _Questions:
     core: Core
     under_way: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
     due: dict[str, _Due] = field(default_factory=dict)
+    calendar_ms: int = 0
+    """When the calendar is to be looked at (monotonic)."""
 
     def begin(self) -> None:
         """Those that have waited longest come first."""
         self._forget()
         now_ms = self.core.clock.monotonic_ms()
+        if now_ms >= self.calendar_ms:
+            upgrading.look_at_windows(self.core)
+            self.calendar_ms = now_ms + int(upgrading.CALENDAR_S * 1000)
         wanted = [
             (key, ask)
             for key, ask in self._wanted()

@@ -7,6 +7,7 @@ import asyncio
 
 from herder.control.kernel.core import Core
 from herder.control.recovery.clock_watch import Rounds
+from herder.engine.attempts import time_limits
 from herder.engine.jobs.backoff import any_due
 from herder.engine.workers.deadlines import tick
 from herder.model.stored.changes import Changes
@@ -19,6 +20,8 @@ async def run(core: Core) -> None:
         with core.change(Changes()) as changes:
             rounds.begin(changes)
             tick(core.state, changes, core.clock.now_ms())
+            if core.state.timed:
+                time_limits.look(core.state, changes, core.clock.now_ms())
             core.preemptor.look(core.state, changes, core.placer.reservations, core.clock.now_ms())
         if not changes.empty or changes.wake or any_due(core.state, core.clock.now_ms()):
             core.workers_changed.set()

@@ -16,7 +16,7 @@ from herder.decide.scaling.triggers.pending_pods import pods_since
 from herder.engine.memory.state import EngineState, LiveAttempt, WorkerLife
 from herder.engine.workers.drain_texts import until_ms
 from herder.engine.workers.expiry import extension_limit
-from herder.engine.workers.node_texts import stale_text
+from herder.engine.workers.node_texts import unseen_text
 from herder.engine.workers.nodes import cordoned_by_others, not_considered, pods_waiting
 from herder.engine.workers.pod_counts import pods_counted
 from herder.engine.workers.worker import history_of
@@ -63,6 +63,7 @@ def observe(
     return Observed(
         sharing=state.sharing,
         held=tuple((*whose, held) for whose, held in sorted(state.held.items())) if quotas else (),
+        running_types=tuple(sorted(state.running_types.items())) if quotas else (),
         weights=tuple(sorted((u, w) for u, w in state.weights.items() if w != 1)) if quotas else (),
         aged_ms=aged_ms if quotas else None,
         plan_number=PlanNumber(state.next_plan),
@@ -113,11 +114,8 @@ def _shown(state: EngineState, pool: PoolSpec) -> PoolSpec:
     frozen = state.frozen_drivers.get(pool.driver)
     if frozen is not None:
         return replace(pool, frozen=True, driver_frozen=frozen.reason)
-    if not pool.cluster:
-        return pool
-    cluster = state.clusters.get(pool.cluster)
-    stale = "This server does not follow it yet." if cluster is None else cluster.stale
-    return replace(pool, frozen=True, unseen=stale_text(pool.cluster, stale)) if stale else pool
+    unseen = unseen_text(state, pool)
+    return replace(pool, frozen=True, unseen=unseen) if unseen else pool
 
 
 def pods(state: EngineState) -> tuple[ShapeGroup, ...]:

@@ -1,6 +1,6 @@
 """Views of bootstraps: whether each can be used, and what depends on it. From memory, but for the check."""
 
-from herder.control.drivers.bootstraps import calling
+from herder.control.drivers.bootstraps import calling, upgrading
 from herder.control.kernel.bootstrap_notes import BootstrapNotes
 from herder.control.kernel.bounds.errors import NotReady
 from herder.control.kernel.core import Core
@@ -34,7 +34,7 @@ async def check_bootstrap(core: Core, name: str) -> BootstrapChecks:
         raise NotReady(sentence(f"Bootstrap {name} cannot be checked: {clause(error)}")) from None
     checks = [
         BootstrapCheckView(name=each.name, passed=each.passed, detail=each.detail, remedy=each.remedy)
-        for each in found
+        for each in (*found, *upgrading.versions(core, name))
     ]
     return BootstrapChecks(bootstrap=name, passed=all(each.passed for each in checks), checks=checks)
 

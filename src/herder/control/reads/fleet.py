@@ -20,6 +20,7 @@ from herder.engine.attempts.worker_health import health_of
 from herder.engine.memory.dirty_rows import worker_record
 from herder.engine.memory.state import WorkerLife
 from herder.engine.workers.drain_texts import drain_word, progress_text, until_ms
+from herder.engine.workers.node_texts import unseen_text
 from herder.model.fleet.offer import offers_of
 from herder.model.fleet.pool import PoolSpec, Template
 from herder.model.fleet.worker import Health, WorkerState
@@ -205,7 +206,9 @@ async def pool_views(core: Core) -> list[PoolView]:
 async def pool_view(core: Core, name: str) -> PoolView:
     pool = pool_named(core, name)
     workers = [worker for worker in core.state.workers.values() if worker.spec.pool == name]
-    return _pool(pool, workers, attention.queued_by_pool(core)[pool.name], pool_costs(core).get(name, 0))
+    return _pool(
+        core, pool, workers, attention.queued_by_pool(core)[pool.name], pool_costs(core).get(name, 0)
+    )
 
 
 def _pools(core: Core, costs: dict[str, int]) -> list[PoolView]:
@@ -215,12 +218,14 @@ def _pools(core: Core, costs: dict[str, int]) -> list[PoolView]:
         workers.setdefault(worker.spec.pool, []).append(worker)
     queued = attention.queued_by_pool(core)
     return [
-        _pool(pool, workers.get(name, []), queued[name], costs.get(name, 0))
+        _pool(core, pool, workers.get(name, []), queued[name], costs.get(name, 0))
         for name, pool in sorted(core.state.pools.items())
     ]
 
 
-def _pool(pool: PoolSpec, workers: list[WorkerLife], queued_jobs: int, cost_pico: int) -> PoolView:
+def _pool(
+    core: Core, pool: PoolSpec, workers: list[WorkerLife], queued_jobs: int, cost_pico: int
+) -> PoolView:
     states = Counter(worker.state for worker in workers)
     capacity = used = ZERO
     for worker in workers:
@@ -260,6 +265,7 @@ def _pool(pool: PoolSpec, workers: list[WorkerLife], queued_jobs: int, cost_pico
             for template in pool.templates
         ],
         settings=pool_to_plain(pool),
+        unseen=unseen_text(core.state, pool),
     )
 
 

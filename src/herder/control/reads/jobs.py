@@ -125,11 +125,8 @@ def state_is(label: str) -> list[Any]:
     if state is JobState.PENDING:
         return [t.jobs.c.state == int(JobState.READY), t.NOT_SUCCEEDED, opened]
     if state is JobState.READY:
-        return [
-            t.jobs.c.state == int(JobState.READY),
-            t.NOT_SUCCEEDED,
-            (t.batches.c.state.is_(None)) | ((t.batches.c.state == "running") & (t.batches.c.hold == 0)),
-        ]
+        runs = (t.batches.c.state == "running") & (t.batches.c.hold == 0)
+        return [t.jobs.c.state == int(state), t.NOT_SUCCEEDED, t.batches.c.state.is_(None) | runs]
     if state is JobState.HELD:
         by_batch = (t.jobs.c.state == int(JobState.READY)) & (t.batches.c.hold != 0)
         by_batch &= t.batches.c.state == "running"
@@ -232,6 +229,7 @@ def view_of(core: Core, row: Row[Any], marks: Marks) -> JobView:
         disk_mib=request.disk_mib,
         gpu=job_class.gpus_asked,
         resources=request.declared(),
+        type=job_class.type,
         attempts=tries(row.attempts),
         exit_code=row.exit_code,
         cause=row.cause,
@@ -243,6 +241,7 @@ def view_of(core: Core, row: Row[Any], marks: Marks) -> JobView:
         retry_at=iso_or_none(row.not_before_ms) if row.state == JobState.READY else None,
         group=mark.group,
         attributes=mark.attributes,
+        deadline=iso_or_none(job_class.deadline_ms),
     )
 
 

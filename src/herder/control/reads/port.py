@@ -28,12 +28,15 @@ from herder.control.reads import (
 from herder.control.reads.batch_reads import BatchReads
 from herder.control.reads.bootstraps import bootstrap_page, check_bootstrap
 from herder.control.reads.credentials import CredentialReads
+from herder.control.reads.documented import DocumentedReads
 from herder.control.reads.driver_checks import check_driver
 from herder.control.reads.ended_jobs import wait_ended, wait_job
 from herder.control.reads.explanations import explain, pods
 from herder.control.reads.followed_output import Again, Followers, How
+from herder.control.reads.job_types import SharingReads
 from herder.control.reads.metrics import metrics_text
 from herder.control.reads.output import output_of
+from herder.control.reads.schedules import ScheduleReads
 from herder.control.reads.search.jobs import list_jobs
 from herder.control.reads.worker_health import worker_health_view
 from herder.engine.memory.invariants import violations
@@ -83,7 +86,7 @@ class Figures(NamedTuple):
     price_pico_per_hour: int
 
 
-class Reads(BatchReads, CredentialReads):
+class Reads(BatchReads, ScheduleReads, CredentialReads, SharingReads, DocumentedReads):
     def __init__(self, core: Core) -> None:
         super().__init__(core)
         self._followers = Followers()
@@ -271,10 +274,6 @@ class Reads(BatchReads, CredentialReads):
     def made_user(self, who: Principal, name: str) -> UserView:
         check(who, Action.SEE, Thing(kind=Kind.USER, owner=name))
         return repeated_requests.made_user(self._core, name)
-
-    def projects(self, who: Principal) -> Page:
-        check(who, Action.SEE, OF_KIND[Kind.PROJECT])
-        return _whole(sharing.project_views(self._core, who))
 
     # --- work
 

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, select
 
 from herder.engine.jobs.groups import goes_on, withdraws
 from herder.engine.jobs.outcomes import note
-from herder.engine.memory.state import BatchLife, EngineState, WaitingJob
+from herder.engine.memory.state import BatchLife, EngineState
+from herder.engine.memory.waiting_jobs import WaitingJob
 from herder.model.ids import ClassId, JobId
 from herder.model.work.job import JobState
 from herder.store.rows import tables as t

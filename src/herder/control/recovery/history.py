@@ -13,8 +13,9 @@ from sqlalchemy import Connection, func, select
 from herder.engine.jobs.backoff import add_fault
 from herder.engine.memory.create_history import REMOVALS_MOST
 from herder.engine.memory.failed_lately import MINUTE_MS, MINUTES
-from herder.engine.memory.state import EngineState, JobFaults
+from herder.engine.memory.state import EngineState
 from herder.engine.memory.totals import ENDED_STATES, JOBS
+from herder.engine.memory.waiting_jobs import JobFaults
 from herder.engine.workers import bootstraps, drivers
 from herder.engine.workers.offers import META_PREFIX, from_meta
 from herder.engine.workers.worker import BOOT_WEIGHT, LESS_NEEDED, history_of

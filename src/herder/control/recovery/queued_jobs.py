@@ -16,7 +16,8 @@ from herder.engine.jobs.groups import withdraws
 from herder.engine.jobs.job import let_run, make_ready
 from herder.engine.memory.keeping import HeldJob
 from herder.engine.memory.queue import Segment, Taken
-from herder.engine.memory.state import BatchLife, DelayedJob, EngineState, WaitingJob
+from herder.engine.memory.state import BatchLife, EngineState
+from herder.engine.memory.waiting_jobs import DelayedJob, WaitingJob
 from herder.model.ids import BatchId, ClassId, JobId
 from herder.model.work.job import JobState
 from herder.store.rows import tables as t

@@ -26,7 +26,7 @@ from herder.control.recovery.resources import known_resources
 from herder.engine.attempts.attempt import ENDED_BY_ITSELF
 from herder.engine.clock_step import begin_anew, latest_ms, went_back
 from herder.engine.jobs import backoff
-from herder.engine.jobs.classes import CLASSES_MAX
+from herder.engine.jobs.classes import CLASSES_MAX, remember_class
 from herder.engine.jobs.groups import withdraws
 from herder.engine.memory import worker_node, worker_repair
 from herder.engine.memory.forgotten_time import take_numbers
@@ -44,7 +44,8 @@ from herder.model.fleet.worker import WorkerSpec, WorkerState
 from herder.model.ids import BatchId, ClassId, JobId, PlanNumber, PoolName, UserName, WorkerName
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.stored.changes import Changes
-from herder.model.stored.records import SecretRecord, SessionRecord, TokenRecord, UserRecord
+from herder.model.stored.records import SessionRecord, TokenRecord, UserRecord
+from herder.model.stored.service_records import ScheduleRecord, SecretRecord
 from herder.model.values.money import PicoUsd
 from herder.model.values.resources import PLAIN, Dimensions
 from herder.model.work.job import AttemptState, Cause, JobState
@@ -79,6 +80,7 @@ def recover(
     _classes(connection, state)
     _projects(connection, state)
     _batches(connection, state)
+    _schedules(connection, state)
     _workers(connection, state, directory)
     recover_history(connection, state, now_ms)
     read_totals(connection, state)
@@ -123,6 +125,11 @@ def _directory(connection: Connection, state: EngineState) -> Directory:
     return directory
 
 
+def _schedules(connection: Connection, state: EngineState) -> None:
+    for row in connection.execute(select(t.schedules).where(t.schedules.c.deleted == 0)):
+        state.schedules[row.name] = ScheduleRecord(*row)
+
+
 def _pools(connection: Connection, state: EngineState) -> None:
     for row in connection.execute(select(t.pools).where(t.pools.c.deleted == 0)):
         where = f"The stored pool {row.name}"
@@ -142,7 +149,7 @@ def _classes(connection: Connection, state: EngineState) -> None:
     )
     for row in connection.execute(query):
         job_class = decode_class(row.spec, state.resources)
-        state.classes[ClassId(row.id)] = job_class
+        remember_class(state, ClassId(row.id), job_class)
         state.class_ids[job_class] = ClassId(row.id)
         state.projects.setdefault(job_class.user, set()).add(job_class.project)
 

@@ -10,6 +10,7 @@ from functools import partial
 
 import msgspec
 
+from herder.control.jobs.attempt_environment import with_environment
 from herder.control.jobs.inputs import Gathered, parents_file, payloads_for
 from herder.control.kernel.bounds.errors import NotKnown, StoreTroubled, Unauthenticated
 from herder.control.kernel.bounds.limits import LOG_NOTES_BYTES, LOG_TIMES_MAX
@@ -301,6 +302,9 @@ async def _answer(core: Core, worker: WorkerLife) -> ExchangeAnswer:
             if payload is None:
                 not_carried(worker, attempt, number)
             else:
+                job_class = core.state.classes[attempt.class_id]
+                if job_class.type:
+                    payload = with_environment(core, attempt, job_class, payload)
                 fetch = attempt.job in gathered.fetch
                 assign.append(_assignment(core, attempt, payload, pool_limit, fetch=fetch))
     return ExchangeAnswer(

@@ -15,7 +15,7 @@ from herder.control.kernel.bounds.errors import NotKnown
 from herder.control.kernel.core import Core
 from herder.engine.memory.state import WorkerLife
 from herder.model.ids import JobId, UserName
-from herder.model.stored.records import SecretRecord
+from herder.model.stored.service_records import SecretRecord
 from herder.model.values.phrases import sentence
 from herder.secrets.sealing import SealError
 from herder.store.rows.secrets_table import secrets as secrets_table

@@ -6,12 +6,14 @@ that has waited past `aged_ms` and does not fit into what is left keeps others o
 quotas only: whether there is a worker for a job is for others to say, and nothing is ever taken from who has it.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from herder.decide.placement.water_filling import Claim, water_fill
-from herder.decide.quotas.usage import Held, RemainingQuota, remaining_quota
+from herder.decide.quotas.type_rooms import type_of
+from herder.decide.quotas.usage import NO_TYPES, Held, RemainingQuota, remaining_quota
 from herder.model.ids import ClassId, UserName
 from herder.model.values.resources import PLAIN
 from herder.model.work.demand import DemandGroup
@@ -33,6 +35,8 @@ class QuotaInput:
 
     sharing: Sharing
     held: Held
+    running_types: Mapping[str, int] = field(default_factory=lambda: NO_TYPES)
+    """Live attempts by job type."""
     weights: Mapping[UserName, int] = field(default_factory=dict)
     last_served: Mapping[UserName, int] = field(default_factory=dict)
     firsts: Mapping[ClassId, int] = field(default_factory=dict)
@@ -51,6 +55,10 @@ class QuotaEntry(Generic[G]):
     user: UserName
     project: str
     granted: int = 0
+    type: str = ""
+    """Of a job that has one: its type's limits hold beside the quotas."""
+    group: str = ""
+    """Shares in one room with others of the group: its project, if that has a quota; empty: those without."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,13 +95,15 @@ class Allowance(Generic[G]):
 
 def allow(waiting: Iterable[G], quota_input: QuotaInput) -> Allowance[G]:
     entries = [
-        QuotaEntry(queued, amounts_of(asks.request), queued.count, asks.user, asks.project)
+        QuotaEntry(
+            queued, amounts_of(asks.request), queued.count, asks.user, asks.project, type=type_of(asks)
+        )
         for queued in waiting
         if queued.count > 0
         for asks in (queued.asks,)
     ]
     table = max((entry.amount.table for entry in entries), key=lambda each: len(each.declared), default=PLAIN)
-    remaining = remaining_quota(quota_input.sharing, quota_input.held, table)
+    remaining = remaining_quota(quota_input.sharing, quota_input.held, table, quota_input.running_types)
     by_project: dict[str, list[QuotaEntry[Any]]] = {}
     aged_ms = -1 if quota_input.aged_ms is None else quota_input.aged_ms
     shut = _Shut(remaining)
@@ -104,7 +114,8 @@ def allow(waiting: Iterable[G], quota_input: QuotaInput) -> Allowance[G]:
         if _is_bound(entry, remaining) and (not shut.to(entry) or entry.queued.oldest_ready_at_ms <= aged_ms)
     ]
     for entry in sorted(bound, key=lambda each: (each.queued.oldest_ready_at_ms, each.queued.class_id)):
-        by_project.setdefault(entry.project, []).append(entry)
+        entry.group = entry.project if entry.project in remaining.projects else ""
+        by_project.setdefault(entry.group, []).append(entry)
     hand_out = _HandOut(remaining, quota_input, by_project)
     hand_out.keep_firsts()
     hand_out.keep_aged()
@@ -123,6 +134,8 @@ class _Shut:
 
     def to(self, entry: QuotaEntry[Any]) -> bool:
         """Whether not one job of the line may start."""
+        if entry.type and not self._remaining.types.room(entry.type):
+            return True
         project = self._projects.get(entry.project)
         if project is None:
             project = self._projects[entry.project] = self._remaining.of_project(entry.project)
@@ -140,6 +153,8 @@ def _is_bound(entry: QuotaEntry[Any], remaining: RemainingQuota) -> bool:
     """Whether any quota is about it; else all of it may start."""
     if entry.project in remaining.projects or entry.user in remaining.users:
         return True
+    if entry.type and remaining.types.binds(entry.type):
+        return True
     entry.granted, entry.left = entry.left, 0
     return False
 
@@ -155,8 +170,11 @@ class _HandOut:
         self._entries = by_project
         self._nothing = remaining.everything.filled(0)
         self._kept: list[QuotaEntry[Any]] = []
-        self._held = dict(quota_input.held)
-        """With what was granted in this call."""
+        self._held: dict[tuple[UserName, str], Amounts] = {}
+        """By user and group, with what was granted in this call."""
+        for (user, project), amounts in quota_input.held.items():
+            whose = user, project if project in remaining.projects else ""
+            self._held[whose] = self._held.get(whose, self._nothing).plus(amounts)
 
     def keep_firsts(self) -> None:
         if not self._quota_input.firsts:
@@ -164,7 +182,7 @@ class _HandOut:
         for entry in (entry for entries in self._entries.values() for entry in entries):
             wanted = min(entry.left, self._quota_input.firsts.get(entry.queued.class_id, 0))
             if wanted:
-                self._take(entry, min(wanted, entry.amount.how_many_in(self._room(entry))))
+                self._take(entry, min(wanted, self._may_start(entry)))
 
     def keep_aged(self) -> None:
         """For the oldest of each project that does not fit now but can one day."""
@@ -173,16 +191,20 @@ class _HandOut:
             for entry in entries:
                 if entry.queued.oldest_ready_at_ms > (aged_ms or 0):
                     break
-                if entry.left and not entry.amount.how_many_in(self._room(entry)):
+                if not entry.left or not self._remaining.types.own_room(entry.type):
+                    continue  # of its type as many run as may: to keep a quota for it would be for nothing
+                if not self._may_start(entry):
                     ceiling = self._remaining.ceiling_of(entry.project, entry.user)
                     if entry.amount.fits_in(ceiling):
                         self._remaining.take(entry.project, entry.user, entry.amount)
+                        self._remaining.types.take(entry.type, 1)
                         self._kept.append(entry)
                         break
 
     def give_back(self) -> tuple[ClassId, ...]:
         for entry in self._kept:
             self._remaining.take(entry.project, entry.user, NOTHING.minus(entry.amount))
+            self._remaining.types.take(entry.type, -1)
         return tuple(entry.queued.class_id for entry in self._kept)
 
     def nominal(self) -> None:
@@ -230,17 +252,22 @@ class _HandOut:
     def _room(self, entry: QuotaEntry[Any]) -> Amounts:
         return self._remaining.of_project(entry.project).least(self._remaining.of_user(entry.user))
 
+    def _may_start(self, entry: QuotaEntry[Any]) -> int:
+        """Jobs of the line for which there is room now, however many wait."""
+        return min(entry.amount.how_many_in(self._room(entry)), self._remaining.types.room(entry.type))
+
     def _take(self, entry: QuotaEntry[Any], count: int) -> Amounts:
         taken = entry.amount.times(count)
         entry.left -= count
         entry.granted += count
-        whose = (entry.user, entry.project)
+        whose = (entry.user, entry.group)
         self._held[whose] = self._held.get(whose, self._nothing).plus(taken)
+        self._remaining.types.take(entry.type, count)
         self._remaining.take(entry.project, entry.user, taken)
         return taken
 
     def _fill(self, entries: Sequence[QuotaEntry[Any]], room: Amounts) -> None:
-        """Give these lines, all of one project, what fits into the room, the most urgent first."""
+        """Give these lines, all of one group, what fits into the room, the most urgent first."""
         if room.jobs <= 0:
             return
         for priority in sorted({entry.queued.asks.priority for entry in entries if entry.left}, reverse=True):
@@ -262,7 +289,7 @@ class _HandOut:
     def _fits(self, entry: QuotaEntry[Any], room: Amounts) -> int:
         if not entry.left or entry.queued.class_id in self._quota_input.unfit:
             return 0
-        fits = min(entry.left, entry.amount.how_many_in(room))
+        fits = min(entry.left, entry.amount.how_many_in(room), self._remaining.types.room(entry.type))
         if entry.user in self._remaining.users:
             return min(fits, entry.amount.how_many_in(self._remaining.of_user(entry.user)))
         return fits
@@ -277,24 +304,45 @@ class _HandOut:
             total = total.plus(amounts)
             if not amounts.fits_in(self._remaining.of_user(user)):
                 return None
-        if not total.fits_in(room):
+        if not total.fits_in(room) or not self._all_of_types(entries):
             return None
         for entry in entries:
             self._take(entry, entry.left)
         return room.minus(total)
 
+    def _all_of_types(self, entries: Sequence[QuotaEntry[Any]]) -> bool:
+        """Whether the limits of their types let all of them start."""
+        typed = [entry for entry in entries if entry.type]
+        if not typed:
+            return True
+        for entry in typed:
+            self._remaining.types.take(entry.type, entry.left)
+        over = self._remaining.types.over({entry.type for entry in typed})
+        for entry in typed:
+            self._remaining.types.take(entry.type, -entry.left)
+        return not over
+
+    def _parts(self, entries: Sequence[QuotaEntry[Any]]) -> dict[str, int]:
+        """By type, how many jobs each user who waits may start in one round, so that none takes all that its limits leave."""
+        users: dict[str, set[UserName]] = {}
+        for entry in entries:
+            if entry.type:
+                users.setdefault(entry.type, set()).add(entry.user)
+        return {name: self._remaining.types.room(name) // len(some) for name, some in users.items()}
+
     def _share(self, entries: Sequence[QuotaEntry[Any]], room: Amounts) -> Amounts:
         """By weight, in the amount that is scarcest; whole jobs only."""
         scarce = _scarcest(entries, room)
+        parts, started = self._parts(entries), Counter[tuple[UserName, str]]()
         wanted: dict[UserName, int] = {}
         for entry in entries:
             wanted[entry.user] = wanted.get(entry.user, 0) + entry.amount[scarce] * entry.left
-        project = entries[0].project
+        group = entries[0].group
         claims = [
             Claim(
                 user=user,
                 weight=max(1, self._quota_input.weights.get(user, 1)),
-                used=self._held.get((user, project), self._nothing)[scarce],
+                used=self._held.get((user, group), self._nothing)[scarce],
                 wanted=min(amount, self._remaining.of_user(user)[scarce]),
             )
             for user, amount in sorted(wanted.items())
@@ -306,7 +354,10 @@ class _HandOut:
             ask = entry.amount[scarce]
             count = self._fits(entry, room)
             count = min(count, purses[entry.user] // ask) if ask else 0
-            if count:
+            if entry.type:
+                count = min(count, parts[entry.type] - started[entry.user, entry.type])
+            if count > 0:
+                started[entry.user, entry.type] += count
                 purses[entry.user] -= ask * count
                 room = room.minus(self._take(entry, count))
         return room
@@ -317,11 +368,11 @@ class _HandOut:
         for entry in entries:
             by_user.setdefault(entry.user, []).append(entry)
         scarce = _scarcest(entries, room)
-        project = entries[0].project
+        group = entries[0].group
 
         def rank(user: UserName) -> tuple[int, int, UserName]:
             weight = max(1, self._quota_input.weights.get(user, 1))
-            held = self._held.get((user, project), self._nothing)[scarce]
+            held = self._held.get((user, group), self._nothing)[scarce]
             return held * 2**20 // weight, self._quota_input.last_served.get(user, -1), user
 
         order = sorted(by_user, key=rank)

@@ -13,6 +13,7 @@ from herder.model.planning.observed import Observed
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.values.phrases import agree, counted
 from herder.model.work.demand import DemandGroup
+from herder.model.work.job_type import SLOT
 from herder.model.work.sharing import Amounts, dimension_at
 
 
@@ -32,6 +33,7 @@ def within_quotas(observed: Observed) -> tuple[list[DemandGroup], tuple[HeldBack
     quota_input = QuotaInput(
         sharing=observed.sharing,
         held={(user, project): amounts for user, project, amounts in observed.held},
+        running_types=dict(observed.running_types),
         weights=dict(observed.weights),
         aged_ms=observed.aged_ms,
     )
@@ -57,6 +59,8 @@ def _text(entry: QuotaEntry[Any], place: int, amount: int) -> str:
 
 def reason_of(entry: QuotaEntry[Any], remaining: RemainingQuota) -> Reason:
     """Why the rest of this class may not start now. `remaining`: when all that may start have."""
+    if entry.type and not remaining.types.own_room(entry.type):
+        return _type(entry, remaining)
     ceiling = remaining.ceiling_of(entry.project, entry.user)
     for number, ask in enumerate(entry.amount):
         if ask > ceiling[number]:
@@ -68,11 +72,42 @@ def reason_of(entry: QuotaEntry[Any], remaining: RemainingQuota) -> Reason:
     project = remaining.projects.get(entry.project)
     if project is not None and short is not None:
         return _project(entry, remaining, project, short)
+    if entry.type and not remaining.types.room(entry.type):
+        return _type(entry, remaining)
     text = f"{_jobs(entry)} {_wait(entry)} for an older job of project {entry.project}, for which its quota is reserved."
     evidence = (
         ("quota", f"project {entry.project}"),
         ("held_back", entry.left),
         ("flips", "the start of that job"),
+    )
+    return Reason(kind=ReasonKind.QUOTA, text=text, evidence=evidence)
+
+
+def _type(entry: QuotaEntry[Any], remaining: RemainingQuota) -> Reason:
+    types, name = remaining.types, entry.type
+    running, known = types.running.get(name, 0), types.types.get(name)
+    if known is not None and known.max_concurrent is not None and not types.own_room(name):
+        setting, limit, used = "max_concurrent", known.max_concurrent, float(running)
+        text = (
+            f"{_jobs(entry)} {_wait(entry)} for job type {name}: {running:,} of its jobs run or may start, "
+            f"and max_concurrent is {limit:,}."
+        )
+        flips = f"max_concurrent of job type {name} at least {running + entry.left:,}"
+    else:
+        setting, limit, used = "slots", (types.slots_milli or 0) // SLOT, types.taken_milli / SLOT
+        weight = types.weight_milli(name) / SLOT
+        text = (
+            f"{_jobs(entry)} {_wait(entry)} for slots of job types: each job of type {name} takes {weight:g}, "
+            f"and {used:g} of {limit:,} are in use."
+        )
+        flips = f"fair_share: {{job_types: {{slots}}}} of at least {used + entry.left * weight:g}"
+    evidence: tuple[tuple[str, int | float | str], ...] = (
+        ("quota", f"job type {name}"),
+        ("resource", setting),
+        ("limit", limit),
+        ("used", used),
+        ("held_back", entry.left),
+        ("flips", flips),
     )
     return Reason(kind=ReasonKind.QUOTA, text=text, evidence=evidence)
 

@@ -8,6 +8,7 @@ waits for it below its own nominal quota. Together a cohort never holds more tha
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from herder.decide.quotas.type_rooms import TypeRooms, type_rooms
 from herder.model.ids import UserName
 from herder.model.values.resources import PLAIN, Dimensions
 from herder.model.work.sharing import (
@@ -24,6 +25,7 @@ from herder.model.work.sharing import (
 UNLIMITED = 2**60
 
 Held = Mapping[tuple[UserName, str], Amounts]
+NO_TYPES: Mapping[str, int] = {}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,6 +75,7 @@ class RemainingQuota:
     user_held: dict[UserName, Amounts] = field(default_factory=dict)
     pools: dict[str, Amounts] = field(default_factory=dict)
     lendable: dict[str, Amounts] = field(default_factory=dict)
+    types: TypeRooms = field(default_factory=TypeRooms)
 
     def of_user(self, user: UserName) -> Amounts:
         limit = self.users.get(user)
@@ -127,8 +130,11 @@ class RemainingQuota:
             self.pools[cohort] = self.pools[cohort].plus(before.beyond(kept)).minus(after.beyond(kept))
 
 
-def remaining_quota(sharing: Sharing, held: Held, table: Dimensions = PLAIN) -> RemainingQuota:
-    """What live attempts leave of the quotas. `table`: of the jobs that wait, if they may ask for more than quotas and what runs."""
+def remaining_quota(
+    sharing: Sharing, held: Held, table: Dimensions = PLAIN, running_types: Mapping[str, int] = NO_TYPES
+) -> RemainingQuota:
+    """What live attempts leave of the quotas. `table`: of the jobs that wait, if they may ask for more than quotas and what runs.
+    `running_types`: live attempts by job type."""
     limits: list[Limits] = [each.limits for each in sharing.users]
     for each in sharing.projects:
         limits += each.nominal, each.borrowing_limit, each.lending_limit
@@ -139,6 +145,7 @@ def remaining_quota(sharing: Sharing, held: Held, table: Dimensions = PLAIN) -> 
         everything=nothing.filled(UNLIMITED),
         projects={each.name: _project(each, table) for each in sharing.projects},
         users={each.user: limits_from(table, each.limits).amounts(UNLIMITED) for each in sharing.users},
+        types=type_rooms(sharing, running_types),
     )
     remaining.user_held = dict.fromkeys(remaining.users, nothing)
     for project in remaining.projects.values():

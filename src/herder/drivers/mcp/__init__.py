@@ -4,7 +4,8 @@ from herder.drivers.mcp.driver import McpDriver
 from herder.drivers.mcp.opening import make
 from herder.drivers.mcp.settings import McpSettings
 from herder.remote.proxmox.machines.driver import creation_limits
+from herder.remote.proxmox.machines.options import pool_faults
 
 settings_type = McpSettings
 
-__all__ = ["McpDriver", "McpSettings", "creation_limits", "make", "settings_type"]
+__all__ = ["McpDriver", "McpSettings", "creation_limits", "make", "pool_faults", "settings_type"]

@@ -13,7 +13,8 @@ from herder.engine.jobs import backoff, holding
 from herder.engine.jobs.batch_end import after_job_end
 from herder.engine.jobs.job import count_move, end_job
 from herder.engine.memory.queue import Taken
-from herder.engine.memory.state import BatchLife, DelayedJob, EngineState, JobFaults, LiveAttempt, WorkerLife
+from herder.engine.memory.state import BatchLife, EngineState, LiveAttempt, WorkerLife
+from herder.engine.memory.waiting_jobs import DelayedJob, JobFaults
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import ClassId, JobId
 from herder.model.stored.changes import Changes
@@ -303,7 +304,9 @@ def _next_for_job(
     if final is AttemptState.SUCCEEDED:
         new = JobState.SUCCEEDED
     elif attempt.cancelling or (batch is not None and batch.cancelled and not job_class.always_run):
-        new, cause = JobState.CANCELLED, Cause.CANCELLED
+        new = JobState.CANCELLED
+        overdue = job_class.deadline_ms is not None and now_ms >= job_class.deadline_ms
+        cause = Cause.DEADLINE if overdue else Cause.CANCELLED
     else:
         failures += 0 if cause in NOT_THE_JOBS_FAULT else 1
         preempted += final is AttemptState.CANCELLED and cause is Cause.PREEMPTED

@@ -9,7 +9,8 @@ class. There are no timers: each hand-over looks at the first of a heap. A job m
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 
-from herder.engine.memory.state import DelayedJob, EngineState, JobFaults, LiveAttempt
+from herder.engine.memory.state import EngineState, LiveAttempt
+from herder.engine.memory.waiting_jobs import DelayedJob, JobFaults
 from herder.model.ids import BatchId, JobId, WorkerName
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import JobStatus

@@ -12,7 +12,8 @@ from herder.engine.jobs.job import after_parents, count_move, make_ready, tell_c
 from herder.engine.jobs.outcomes import NOT_ENDED, OTHER, outcome_of
 from herder.engine.memory.events import record_event
 from herder.engine.memory.keeping import Keeping
-from herder.engine.memory.state import BatchLife, EngineState, WaitingJob
+from herder.engine.memory.state import BatchLife, EngineState
+from herder.engine.memory.waiting_jobs import WaitingJob
 from herder.model.ids import BatchId, ClassId, JobId, UserName
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import JobNew, JobParent

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from herder.engine.memory.state import BatchLife
 from herder.model.stored.changes import Changes
-from herder.model.stored.records import CallbackRecord
+from herder.model.stored.service_records import CallbackRecord
 from herder.model.values.times import iso, iso_or_none
 from herder.model.work.job import JobState
 

@@ -6,11 +6,19 @@ forgotten here; who reads them takes the class from the store. A class that come
 
 from herder.engine.memory.state import EngineState
 from herder.model.ids import ClassId
+from herder.model.work.job import JobClass
 
 #: Above so many, those that nothing refers to are forgotten, the oldest first: about 1 KiB each.
 CLASSES_MAX = 100_000
 #: Down to this part of the bound; and when more are in use, they may grow by this part before it is looked again.
 PART = 4
+
+
+def remember_class(state: EngineState, class_id: ClassId, job_class: JobClass) -> None:
+    """A class that comes into memory."""
+    state.classes[class_id] = job_class
+    if job_class.timed:
+        state.timed.add(class_id)
 
 
 def forget_classes(state: EngineState) -> bool:

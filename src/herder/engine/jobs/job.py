@@ -42,6 +42,8 @@ def make_ready(
     state: EngineState, batch_id: BatchId | None, class_id: ClassId, jobs: range | list[int], now_ms: int
 ) -> None:
     """Queue jobs, or keep them back as their batch does. The caller has counted and recorded them as ready."""
+    if class_id in state.overdue:
+        state.timed.add(class_id)
     batch = None if batch_id is None else state.batches[batch_id]
     if batch is not None and batch.keeping is not None and not batch.cancelled:
         _keep(state, batch, batch.keeping, class_id, jobs, now_ms)

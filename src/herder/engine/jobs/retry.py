@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from herder.engine.jobs.job import count_move, make_ready
 from herder.engine.jobs.outcomes import note
 from herder.engine.memory.events import record_event
-from herder.engine.memory.state import BatchLife, EngineState, WaitingJob
+from herder.engine.memory.state import BatchLife, EngineState
+from herder.engine.memory.waiting_jobs import WaitingJob
 from herder.model.ids import ClassId, JobId
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import JobStatus

@@ -5,7 +5,8 @@ from collections.abc import Container, Iterator, Mapping
 
 from herder.engine.memory.groups import Groups
 from herder.engine.memory.keeping import HeldJob, Keeping
-from herder.engine.memory.state import BatchLife, DelayedJob, EngineState, LiveAttempt
+from herder.engine.memory.state import BatchLife, EngineState, LiveAttempt
+from herder.engine.memory.waiting_jobs import DelayedJob
 from herder.model.ids import BatchId, ClassId, JobId
 from herder.model.work.job import JobState
 

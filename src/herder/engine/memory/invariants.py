@@ -221,3 +221,7 @@ def _users(state: EngineState) -> Iterator[str]:
         held[whose] = held.get(whose, NOTHING).plus(amounts_of(job_class.request))
     if held != state.held:
         yield f"quotas count {state.held} as used, in fact it is {held}"
+    types = Counter(state.classes[attempt.class_id].type for attempt in state.live.values())
+    del types[""]
+    if types != state.running_types:
+        yield f"{state.running_types} attempts of job types are counted, in fact it is {dict(types)}"

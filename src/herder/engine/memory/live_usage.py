@@ -1,4 +1,4 @@
-"""The requests of live attempts: by user, and by user and project as quotas count them.
+"""The requests of live attempts: by user, by user and project as quotas count them, and how many of each job type.
 
 Told by `engine/attempts/attempt.py` and at recovery of each attempt that begins or ends; read by placement, quotas and views. Very many begin and end
 between two looks, of few classes: they are counted by class, and the sums are brought up to date when somebody looks.
@@ -13,11 +13,12 @@ from herder.model.work.sharing import NOTHING, Amounts, amounts_of
 
 
 class LiveUsage:
-    __slots__ = ("_held", "_in_use", "_moved")
+    __slots__ = ("_held", "_in_use", "_moved", "_types")
 
     def __init__(self) -> None:
         self._in_use: dict[UserName, Resources] = {}
         self._held: dict[tuple[UserName, str], Amounts] = {}
+        self._types: dict[str, int] = {}
         self._moved: dict[ClassId, tuple[JobClass, int]] = {}
         """By class, how many more attempts live than the sums say."""
 
@@ -40,6 +41,13 @@ class LiveUsage:
             self._add_up()
         return self._held
 
+    @property
+    def types(self) -> Mapping[str, int]:
+        """Live attempts by job type, of the types that have any."""
+        if self._moved:
+            self._add_up()
+        return self._types
+
     def _add_up(self) -> None:
         for job_class, count in self._moved.values():
             if not count:
@@ -56,4 +64,8 @@ class LiveUsage:
                 self._held[key] = held
             else:
                 self._held.pop(key, None)
+            if job_class.type:
+                self._types[job_class.type] = self._types.get(job_class.type, 0) + count
+                if not self._types[job_class.type]:
+                    del self._types[job_class.type]
         self._moved.clear()

@@ -339,6 +339,15 @@ class ReadyQueue:
         for segment in self._segments:
             yield from ((of, job) for of, job, _ in segment.jobs() if job not in self._withdrawn)
 
+    def waiting_since(self, at_ms: int) -> Iterator[Taken]:
+        """Those that became ready then or before."""
+        for place, segment in enumerate(self._segments):
+            if segment.first_ms > at_ms and place >= self._in_front:
+                return
+            for each in segment.jobs():
+                if each[2] <= at_ms and each[1] not in self._withdrawn:
+                    yield each
+
     def of_no_batch(self, most: int) -> list[int]:
         """The first jobs that are of no batch, up to so many."""
         found: list[int] = []

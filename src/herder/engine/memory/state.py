@@ -15,6 +15,7 @@ from herder.engine.memory.groups import Groups
 from herder.engine.memory.keeping import HeldJob, Keeping
 from herder.engine.memory.live_usage import LiveUsage
 from herder.engine.memory.queue import ReadyQueue
+from herder.engine.memory.waiting_jobs import DelayedJob, JobFaults, WaitingJob
 from herder.engine.memory.worker_node import ClusterLife, NodeLife
 from herder.engine.memory.worker_repair import HealthLife
 from herder.model.fleet.creation import Creation, Step
@@ -26,11 +27,13 @@ from herder.model.fleet.offer import OfferKey, OfferMemory
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.pressure import WorkerUse
 from herder.model.fleet.repair import Condition, Outcome, Rung
+from herder.model.fleet.upkeep import Opening
 from herder.model.fleet.worker import WorkerSpec, WorkerState
 from herder.model.ids import BatchId, ClassId, JobId, PoolName, UserName, WorkerName
 from herder.model.planning.observed import ObservedWorker, QueuedClass
 from herder.model.planning.plan import Reason
 from herder.model.stored.incarnation import Incarnation
+from herder.model.stored.service_records import ScheduleRecord
 from herder.model.values.resources import PLAIN, ZERO, Dimensions, Resources
 from herder.model.work.job import AttemptState, JobClass, JobState
 from herder.model.work.sharing import NO_SHARING, Amounts, Sharing
@@ -61,41 +64,6 @@ class LiveAttempt:
     """Which hand-over to the store carries it: told to the worker only once that one is durable."""
     log_bytes: int = 0
     """Output that came from its worker, repeats included, since the server started."""
-
-
-@dataclass(slots=True, kw_only=True)
-class JobFaults:
-    """What workers did to a job that has not ended. Recovered from the rows of its attempts."""
-
-    batch: BatchId | None
-    class_id: ClassId
-    count: int = 0
-    deaths: int = 0
-    """Workers that died soon after an attempt of it had begun there: see `engine/jobs/backoff.py`."""
-    workers: tuple[WorkerName, ...] = ()
-    """On which its attempts failed, the latest last; at most `backoff.WORKERS_REMEMBERED`."""
-    last: str = ""
-
-
-@dataclass(slots=True, kw_only=True)
-class DelayedJob:
-    """A ready job that is in no queue: it waits for its time, then for a worker other than those where it failed."""
-
-    class_id: ClassId
-    batch: BatchId | None
-    ready_at_ms: int
-    not_before_ms: int
-    kept_on: WorkerName | None = None
-    """The worker that is being emptied for it, when it is to run alone."""
-
-
-@dataclass(slots=True, kw_only=True)
-class WaitingJob:
-    """A job whose parents have not all ended."""
-
-    class_id: ClassId
-    parents_left: int
-    parent_failed: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -266,6 +234,10 @@ class EngineState:
     sharing: Sharing = NO_SHARING
     classes: dict[ClassId, JobClass] = field(default_factory=dict)
     class_ids: dict[JobClass, ClassId] = field(default_factory=dict)
+    timed: set[ClassId] = field(default_factory=set)
+    """Classes that have a deadline, as long as it has not passed, or a queue time-out."""
+    overdue: set[ClassId] = field(default_factory=set)
+    """Classes whose deadline has passed, and whose jobs were cancelled."""
     classes_looked_at: int = 0
     """How many there were when it was last looked which can be forgotten: see `engine/jobs/classes.py`."""
     projects: dict[UserName, set[str]] = field(default_factory=dict)
@@ -281,6 +253,7 @@ class EngineState:
     """At most one for each job that has not ended and has met with a fault of a worker."""
     delayed: dict[JobId, DelayedJob] = field(default_factory=dict)
     """Counted as ready, and in no queue."""
+    schedules: dict[str, ScheduleRecord] = field(default_factory=dict)
     held_jobs: dict[JobId, HeldJob] = field(default_factory=dict)
     """Jobs that are held one by one, and are in no queue."""
     delays: list[tuple[int, JobId]] = field(default_factory=list)
@@ -304,6 +277,8 @@ class EngineState:
     """By pool, the sentence of the newest of them. In memory only."""
     clusters: dict[str, ClusterLife] = field(default_factory=dict)
     """By name, those that this server follows (`engine/workers/nodes.py`). In memory only."""
+    openings: dict[PoolName, tuple[Opening, ...]] = field(default_factory=dict)
+    """Of the windows of pools whose workers are upgraded in place; in memory only (`control/loops/bootstraps.py`)."""
     frozen_drivers: dict[str, FrozenDriver] = field(default_factory=dict)
     """Drivers that are not called until a person decides (`engine/workers/drivers.py`)."""
     interruptions: dict[tuple[PoolName, NoticeSource], int] = field(default_factory=dict)
@@ -362,6 +337,11 @@ class EngineState:
     def held(self) -> Mapping[tuple[UserName, str], Amounts]:
         """The same by user and project, as quotas count it."""
         return self.live_usage.held
+
+    @property
+    def running_types(self) -> Mapping[str, int]:
+        """Live attempts by job type."""
+        return self.live_usage.types
 
     def tried_of(self, batch: BatchId | None) -> dict[JobId, tuple[int, int]]:
         return self.tried if batch is None else self.batches[batch].tried

@@ -6,9 +6,10 @@ and restarting or replacing all of them would take away the rest of the pool.
 
 from herder.engine.memory.state import EngineState, WorkerLife
 from herder.engine.memory.worker_repair import Step
+from herder.engine.workers import upgrades
 from herder.engine.workers.worker import history_of
 from herder.model.fleet.pool import PoolSpec
-from herder.model.fleet.repair import RESTARTS, Rung
+from herder.model.fleet.repair import RESTARTS, Condition, Outcome, Rung
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import WorkerName
 from herder.model.values.phrases import agree, counted
@@ -33,12 +34,14 @@ def held(state: EngineState, worker: WorkerLife, pool: PoolSpec, rung: Rung, now
     stays = f"Worker {name} is not repaired ({rung})"
     if worker.spec.pool not in state.pools:
         return f"{stays}, because its pool {worker.spec.pool} was deleted."
-    if rung is Rung.REPLACE and pool.frozen:
+    if rung in (Rung.UPGRADE, Rung.REPLACE) and pool.frozen:
         return f"{stays}, because pool {pool.name} is frozen."
     if driver in state.frozen_drivers and (rung is Rung.REPLACE or rung in RESTARTS):
         return f"{stays}, because driver {driver} is frozen."
     if not rung.disrupts:
         return ""
+    if rung is Rung.UPGRADE and (waits := upgrades.held(state, worker, pool, now_ms)):
+        return waits
     found, most = under_repair(state, pool, now_ms) - {name}, limit(state, pool)
     if len(found) < most:
         return ""
@@ -90,3 +93,10 @@ def _leaves(worker: WorkerLife) -> bool:
     """Whether it leaves for another reason than its repair. Then it no longer counts as part of the pool."""
     repair = worker.health.repair
     return worker.state.leaving and not (repair is not None and repair.rung is Rung.REPLACE)
+
+
+def count(state: EngineState, worker: WorkerLife, condition: Condition, rung: Rung, outcome: Outcome) -> None:
+    """Of the pools that exist, so that the metrics are bounded."""
+    state.repairs[worker.spec.pool, condition, rung, outcome] += 1
+    for key in [each for each in state.repairs if each[0] not in state.pools]:
+        del state.repairs[key]

@@ -2,6 +2,8 @@
 
 from herder.engine.memory.state import EngineState, WorkerLife, pool_of
 from herder.model.fleet.drain import OnBlocked
+from herder.model.fleet.node import Blocked
+from herder.model.fleet.pool import PoolSpec
 from herder.model.values.phrases import agree, counted, sentences, stopped
 from herder.model.values.times import span
 
@@ -27,10 +29,16 @@ def progress(state: EngineState, worker: WorkerLife, now_ms: int, until_ms: int 
 
 def _blockers(worker: WorkerLife) -> str:
     blocked = () if worker.node is None else worker.node.blocked
-    said = [f"Pod {each.pod}: {stopped(each.text)}" for each in blocked[:PODS_NAMED_MAX]]
+    said = [blocked_text(each) for each in blocked[:PODS_NAMED_MAX]]
     if len(blocked) > PODS_NAMED_MAX:
         said.append(f"{len(blocked) - PODS_NAMED_MAX:,} more cannot be evicted now.")
     return " ".join(said)
+
+
+def blocked_text(blocked: Blocked) -> str:
+    """Most causes name the pod themselves."""
+    text = stopped(blocked.text)
+    return text if text.startswith(f"Pod {blocked.pod} ") else f"Pod {blocked.pod}: {text}"
 
 
 def _unseen(state: EngineState, worker: WorkerLife) -> str:
@@ -51,6 +59,15 @@ def _remedy(state: EngineState, worker: WorkerLife) -> str:
     )
     verb = "drain" if drain.keep else "remove"
     return f"{waits}To delete them against their budgets, run `herder worker {verb} {name} --force`"
+
+
+def unseen_text(state: EngineState, pool: PoolSpec) -> str:
+    """Why a pool creates and removes nothing because its cluster is not seen, in sentences; empty: it is seen, or the pool has none."""
+    if not pool.cluster:
+        return ""
+    cluster = state.clusters.get(pool.cluster)
+    stale = "This server does not follow it yet." if cluster is None else cluster.stale
+    return stale_text(pool.cluster, stale) if stale else ""
 
 
 def stale_text(cluster: str, why: str) -> str:

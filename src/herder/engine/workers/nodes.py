@@ -21,7 +21,7 @@ from herder.engine.workers.worker import seen as heard_of
 from herder.model.fleet.creation import Step as CreationStep
 from herder.model.fleet.membership import LivesBy
 from herder.model.fleet.node import Emptying, NodeSeen
-from herder.model.fleet.repair import Condition, Rung
+from herder.model.fleet.repair import BOOTS, Condition
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import ClassId, WorkerName
 from herder.model.planning.cluster import ClusterSeen, NotConsidered, PodGroup
@@ -353,7 +353,7 @@ def _computes(found: NodeSeen) -> bool:
 
 def _reboots(worker: WorkerLife) -> bool:
     repair = worker.health.repair
-    return repair is not None and repair.under_way and repair.rung is Rung.REBOOT
+    return repair is not None and repair.rung in BOOTS and (repair.under_way or repair.rejoins)
 
 
 def _wants_cordon(worker: WorkerLife) -> bool:

@@ -10,11 +10,11 @@ from herder.engine.attempts.attempt import lose
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import EngineState, WorkerLife
 from herder.engine.memory.worker_repair import RepairLife, Step
-from herder.engine.workers import breaker
+from herder.engine.workers import breaker, upgrades
 from herder.engine.workers.bootstraps import nothing_can, rungs_of
 from herder.engine.workers.drain_texts import ALARM_EVERY_MS, on_blocked
 from herder.engine.workers.ladder import NextRung, active, next_rungs
-from herder.engine.workers.node_repair import may_act, must_be_empty
+from herder.engine.workers.node_repair import is_over, may_act, must_be_empty
 from herder.engine.workers.worker import drain
 from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.membership import LivesBy
@@ -122,7 +122,8 @@ def acted(
     if done:  # a failed rung needs no time to take effect
         repair.done[repair.condition, repair.rung] = now_ms
     repair.rejoins = repair.rejoins and done
-    _count(state, worker, repair.condition, repair.rung, Outcome.DONE if done else Outcome.FAILED)
+    is_over(worker)
+    breaker.count(state, worker, repair.condition, repair.rung, Outcome.DONE if done else Outcome.FAILED)
     kind = "worker.repair_done" if done else "worker.repair_failed"
     _tell(state, changes, worker, now_ms, kind, text)
 
@@ -146,7 +147,7 @@ def _climb(state: EngineState, changes: Changes, worker: WorkerLife, pool: PoolS
             break
         held, which = held or why, which or found
     if held and not health.held and which is not None:
-        _count(state, worker, which.condition, which.rung, Outcome.HELD)
+        breaker.count(state, worker, which.condition, which.rung, Outcome.HELD)
         _tell(state, changes, worker, now_ms, "worker.repair_held", held)
     health.held = held
 
@@ -166,7 +167,9 @@ def _begin(
     if found.rung is Rung.REPLACE:
         repair.step, repair.acted_at_ms = Step.ACTED, now_ms
         kept = pool.repair.quarantine > 0
-        _count(state, worker, found.condition, found.rung, Outcome.QUARANTINED if kept else Outcome.REPLACED)
+        breaker.count(
+            state, worker, found.condition, found.rung, Outcome.QUARANTINED if kept else Outcome.REPLACED
+        )
         _replace(state, changes, worker, pool, f"{because}{skipped}", now_ms)
         return
     if worker.state is WorkerState.READY:
@@ -187,7 +190,8 @@ def _begin(
 
 def _due(state: EngineState, changes: Changes, worker: WorkerLife, repair: RepairLife) -> None:
     repair.step = Step.DUE
-    repair.rejoins = repair.rung in RESTARTS and worker.spec.membership.lives_by is LivesBy.EXCHANGE
+    by_exchange = worker.spec.membership.lives_by is LivesBy.EXCHANGE
+    repair.rejoins = repair.rung is Rung.UPGRADE or (repair.rung in RESTARTS and by_exchange)
     state.dirty_workers[worker.spec.name] = worker
     changes.wake.add(worker.spec.name)
 
@@ -219,12 +223,13 @@ def _follow_drain(
     elif late and not any(pool.repair.repairs(condition) for condition in active(worker.health)):
         repair.step, repair.acted_at_ms, repair.blocked_at_ms = Step.ACTED, now_ms, None
         repair.tries -= 1
+        is_over(worker)
         repair.result = f"Worker {worker.spec.name} is well again, so {repair.rung} is not carried out."
-        _count(state, worker, repair.condition, repair.rung, Outcome.UNNECESSARY)
+        breaker.count(state, worker, repair.condition, repair.rung, Outcome.UNNECESSARY)
         _tell(state, changes, worker, now_ms, "worker.repair_done", repair.result)
     elif late and (repair.alarmed_at_ms is None or now_ms - repair.alarmed_at_ms >= ALARM_EVERY_MS):
         if repair.blocked_at_ms is None:
-            _count(state, worker, repair.condition, repair.rung, Outcome.BLOCKED)
+            breaker.count(state, worker, repair.condition, repair.rung, Outcome.BLOCKED)
         repair.blocked_at_ms, repair.alarmed_at_ms = repair.blocked_at_ms or now_ms, now_ms
         _tell(state, changes, worker, now_ms, "worker.drain_blocked", waits_text(worker, now_ms))
 
@@ -258,7 +263,9 @@ def _verify(
 ) -> None:
     """Its tries are forgotten when it has been well for the cooldown."""
     acted_ms, seen_ms = repair.acted_at_ms or repair.since_ms, worker.last_seen_at_ms or 0
-    if repair.rejoins and seen_ms - acted_ms > STILL_THERE_MS:
+    if upgrades.awaited(worker):
+        upgrades.follow(state, worker, now_ms)
+    elif repair.rejoins and seen_ms - acted_ms > STILL_THERE_MS:
         repair.rejoins = False
         repair.result += f" It was still heard from {STILL_THERE_MS // 1000} s later."
         state.dirty_workers[worker.spec.name] = worker
@@ -270,7 +277,7 @@ def _verify(
         repair.well_since_ms = now_ms
         state.dirty_workers[worker.spec.name] = worker
         if repair.tries:
-            _count(state, worker, repair.condition, repair.rung, Outcome.RECOVERED)
+            breaker.count(state, worker, repair.condition, repair.rung, Outcome.RECOVERED)
             text = f"Worker {worker.spec.name} is well {span(now_ms - acted_ms)} after {repair.rung}."
             _tell(state, changes, worker, now_ms, "worker.repaired", text)
     elif now_ms - repair.well_since_ms >= pool.repair.cooldown_s * 1000:
@@ -294,7 +301,7 @@ def _escalate(state: EngineState, changes: Changes, worker: WorkerLife, found: N
     repair.escalated = repair.escalated or bool(found.why)
     if not found.why:
         repair.done[found.condition, Rung.ESCALATE] = now_ms
-    _count(state, worker, found.condition, Rung.ESCALATE, Outcome.ESCALATED)
+    breaker.count(state, worker, found.condition, Rung.ESCALATE, Outcome.ESCALATED)
     text = f"Worker {worker.spec.name} needs a person. {_because(worker, found, now_ms)}{_skipped(worker, found)}{why}"
     _tell(state, changes, worker, now_ms, "worker.escalated", text)
 
@@ -378,15 +385,6 @@ def _look_at_quarantined(
     else:
         return
     drain(state, changes, worker, Reason(kind=ReasonKind.UNHEALTHY, text=text), now_ms)
-
-
-def _count(
-    state: EngineState, worker: WorkerLife, condition: Condition, rung: Rung, outcome: Outcome
-) -> None:
-    """Of the pools that exist, so that the metrics are bounded."""
-    state.repairs[worker.spec.pool, condition, rung, outcome] += 1
-    for key in [each for each in state.repairs if each[0] not in state.pools]:
-        del state.repairs[key]
 
 
 def _tell(

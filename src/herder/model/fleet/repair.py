@@ -21,6 +21,8 @@ class Condition(StrEnum):
     KUBELET_CRASH_LOOP = "KubeletCrashLoop"
     """Counts the restarts of the service that runs the work: kubelet, or an agent."""
     RUNTIME_CRASH = "RuntimeCrash"
+    OUTDATED = "Outdated"
+    """Its operating system has another version than its bootstrap wants, which upgrades machines in place."""
     FAILED_ATTEMPTS = "FailedAttempts"
     """Counts the tests that failed after several attempts in a row had failed (`engine/attempts/worker_health.py`)."""
 
@@ -48,6 +50,8 @@ class Rung(StrEnum):
     RESTART_SERVICE = "restart_service"
     REBOOT = "reboot"
     """After a drain."""
+    UPGRADE = "upgrade"
+    """Of the operating system, in place and after a drain."""
     REPLACE = "replace"
 
     @property
@@ -57,12 +61,14 @@ class Rung(StrEnum):
     @property
     def disrupts(self) -> bool:
         """Whether it takes the worker away for a while, or for good: these the breaker counts."""
-        return self in (Rung.RESTART_SERVICE, Rung.REBOOT, Rung.REPLACE)
+        return self in (Rung.RESTART_SERVICE, Rung.REBOOT, Rung.UPGRADE, Rung.REPLACE)
 
 
 _STRENGTH = {rung: place for place, rung in enumerate(Rung)}
 #: What starts the machine's agent anew, so that it has to activate again.
-RESTARTS = frozenset({Rung.RESTART_SERVICE, Rung.REBOOT})
+RESTARTS = frozenset({Rung.RESTART_SERVICE, Rung.REBOOT, Rung.UPGRADE})
+#: Of them, those that end whatever runs on the machine.
+BOOTS = frozenset({Rung.REBOOT, Rung.UPGRADE})
 #: Every table can name these, whatever the driver.
 ALWAYS = frozenset({Rung.REPLACE, Rung.ESCALATE})
 
@@ -114,6 +120,7 @@ DEFAULT_RULES: tuple[RepairRule, ...] = (
     *_counted(Condition.KUBELET_CRASH_LOOP, (3, Rung.RESTART_SERVICE), (5, Rung.REBOOT), (7, Rung.REPLACE)),
     *_counted(Condition.RUNTIME_CRASH, (3, Rung.REBOOT), (6, Rung.REPLACE)),
     *_counted(Condition.FAILED_ATTEMPTS, (1, Rung.REPLACE)),
+    *_lasting(Condition.OUTDATED, (5, Rung.UPGRADE), (3600, Rung.REPLACE)),
     *_lasting(Condition.CLOCK_SKEW, (600, Rung.ESCALATE)),
 )
 

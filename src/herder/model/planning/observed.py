@@ -126,6 +126,8 @@ class Observed:
     sharing: Sharing = NO_SHARING
     held: tuple[tuple[UserName, str, Amounts], ...] = ()
     """What live attempts have, by user and project; only where there are quotas."""
+    running_types: tuple[tuple[str, int], ...] = ()
+    """Live attempts by job type; only where there are quotas or types."""
     weights: tuple[tuple[UserName, int], ...] = ()
     """Of users who are not like all others; only where there are quotas."""
     aged_ms: int | None = None

@@ -8,6 +8,8 @@ Its values are plain: a member of an enum costs the SQLite driver ten times as m
 
 from typing import NamedTuple
 
+from herder.model.stored.service_records import CallbackRecord, ScheduleRecord, SecretRecord
+
 
 class JobNew(NamedTuple):
     """A job as it is accepted. Later changes are `JobStatus`."""
@@ -129,37 +131,6 @@ class JobRangeRecord(NamedTuple):
     batch_id: int | None
     group_id: int | None
     attributes: str
-
-
-class CallbackRecord(NamedTuple):
-    """A message about the end of a batch, to be sent to a URL (see `engine/jobs/callbacks.py`)."""
-
-    id: str
-    """The same in each try, so that a receiver knows what it has already."""
-    object: str
-    """What has ended: `batch/17`."""
-    batch_id: int
-    """With which it is deleted."""
-    user: str
-    project: str
-    url: str
-    host: str
-    """Of the URL, in small letters."""
-    body: str
-    state: str
-    """due, delivered or failed."""
-    tries: int
-    since_ms: int
-    """From when on its tries are counted."""
-    next_at_ms: int | None
-    """When it is to be sent; None: no more."""
-    created_at_ms: int
-    ended_at_ms: int | None
-    """When it was delivered or given up."""
-    status: int | None
-    """HTTP status of the last answer; None: there was none."""
-    error: str
-    """Why the last try failed."""
 
 
 class UsageRecord(NamedTuple):
@@ -307,27 +278,6 @@ class SessionRecord(NamedTuple):
     expires_at_ms: int
 
 
-class SecretRecord(NamedTuple):
-    """The value of a secret, encrypted; the memory of a server holds it without `sealed`."""
-
-    scope: str
-    """`user` or `project`: what `owner` names."""
-    owner: str
-    name: str
-    version: int
-    """Grows with each value."""
-    key_id: str
-    sealed: str
-    """Empty: the secret was deleted."""
-    bytes: int
-    text: int
-    """Whether the value can be a variable of an environment: UTF-8 without NUL."""
-    created_at_ms: int
-    changed_at_ms: int
-    changed_by: str
-    deleted_at_ms: int | None = None
-
-
 class MetaRecord(NamedTuple):
     key: str
     value: str
@@ -349,6 +299,7 @@ Record = (
     | TokenRecord
     | SessionRecord
     | SecretRecord
+    | ScheduleRecord
     | BunchRecord
     | JobGroupRecord
     | JobRangeRecord
@@ -377,6 +328,7 @@ KEYS: dict[type, int] = {
     TokenRecord: 1,
     SessionRecord: 2,
     SecretRecord: 3,
+    ScheduleRecord: 1,
     BunchRecord: 1,
     JobGroupRecord: 2,
     JobRangeRecord: 1,

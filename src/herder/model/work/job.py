@@ -68,6 +68,9 @@ class Cause(StrEnum):
     START_FAILED = "start_failed"
     KILLED_WORKERS = "killed_workers"
     """Of a job, never of an attempt: workers died while it ran, at last one on which it ran alone."""
+    DEADLINE = "deadline"
+    QUEUE_TIMEOUT = "queue_timeout"
+    """Of a job, as is `DEADLINE`: it waited too long for its first attempt."""
 
 
 #: Causes that are not the job's fault: retried without counting against `RetryPolicy.retries`.
@@ -101,6 +104,10 @@ class JobClass:
     priority: int = 0
     runtime: str = "process"
     timeout_s: float | None = None
+    queue_timeout_s: float | None = None
+    """So long it may wait for its first attempt."""
+    deadline_ms: int | None = None
+    """When it is cancelled if it has not ended."""
     retry: RetryPolicy = RetryPolicy()
     selector: tuple[tuple[str, str], ...] = ()
     tolerations: tuple[Toleration, ...] = ()
@@ -117,10 +124,17 @@ class JobClass:
     """None: as its pool says."""
     secrets: bool = False
     """Its attempts fetch secrets when they start."""
+    type: str = ""
+    """Which of the server's job types it has; empty: none. Its limits hold over the whole server."""
 
     @property
     def work(self) -> Work:
         return Work.JOBS
+
+    @property
+    def timed(self) -> bool:
+        """Whether time alone may end its jobs."""
+        return self.deadline_ms is not None or self.queue_timeout_s is not None
 
     @property
     def cluster(self) -> str:

@@ -15,6 +15,7 @@ from herder.model.ids import UserName
 from herder.model.permissions import Role
 from herder.model.values.resources import BUILT_IN, PLAIN, Dimension, Dimensions, Resources
 from herder.model.values.vectors import Vector, Wide, new_vector
+from herder.model.work.job_type import JobType
 
 _OF_BUILT_IN = tuple(place for place, each in enumerate(BUILT_IN) if each.quota)
 #: Names of the places: the built-in resources that quotas count, live attempts, and what the server declares beyond.
@@ -224,10 +225,16 @@ class Sharing:
     projects: tuple[ProjectQuota, ...] = ()
     users: tuple[UserQuota, ...] = ()
     preemption: Preemption = Preemption()
+    job_types: tuple[JobType, ...] = ()
+    job_slots: int | None = None
+    """The running jobs that have a type may take so many slots together, each the weight of its type. None: no limit."""
 
     @property
     def has_quotas(self) -> bool:
-        return bool(self.projects or self.users)
+        return bool(self.projects or self.users or self.job_types)
+
+    def job_type(self, name: str) -> JobType | None:
+        return next((each for each in self.job_types if each.name == name), None)
 
     @property
     def preempting(self) -> frozenset[int]:

@@ -29,6 +29,7 @@ from herder.remote.talos.methods import (
     SERVICE_LIST,
     SERVICE_RESTART,
     SHUTDOWN,
+    UPGRADE,
     VERSION,
     Method,
     Reply,
@@ -38,6 +39,8 @@ from herder.remote.talos.talosconfig import Identity
 from herder.remote.talos.wire import Wire
 
 DEADLINE_S = 10.0
+#: Talos fetches the image of the installer and looks at it before it answers.
+UPGRADE_DEADLINE_S = 45.0
 ANSWER_BYTES_MAX = 4 * 2**20
 LOG_BYTES_MAX = 256 * 1024
 MACHINE_STATUS = ("runtime", "MachineStatuses.runtime.talos.dev", "machine")
@@ -88,6 +91,11 @@ class TalosClient:
     async def reboot(self, node: str) -> None:
         await self._ask(REBOOT, machine_pb2.RebootRequest(), node)
 
+    async def upgrade(self, node: str, image: str) -> None:
+        """Begin it: the machine reboots with the new version, and goes on with the old one when that does not come up."""
+        request = machine_pb2.UpgradeRequest(image=image, preserve=True)
+        await self._ask(UPGRADE, request, node, deadline_s=UPGRADE_DEADLINE_S)
+
     async def shut_down(self, node: str) -> None:
         """At once: without force Talos would drain the node a second time."""
         await self._ask(SHUTDOWN, machine_pb2.ShutdownRequest(force=True), node)
@@ -117,9 +125,15 @@ class TalosClient:
     # --- one call
 
     async def _ask(
-        self, method: Method[Request, Reply], request: Request, node: str, *, via: str = ""
+        self,
+        method: Method[Request, Reply],
+        request: Request,
+        node: str,
+        *,
+        via: str = "",
+        deadline_s: float = 0.0,
     ) -> Reply:
-        found = await self._all(method, request, node, via=via)
+        found = await self._all(method, request, node, via=via, deadline_s=deadline_s)
         if not found:
             raise Unavailable(f"Talos at {node} gave no answer to {method.name}.")
         _raise_for_node(method, found[0], node)
@@ -133,6 +147,7 @@ class TalosClient:
         *,
         via: str = "",
         bytes_max: int = ANSWER_BYTES_MAX,
+        deadline_s: float = 0.0,
     ) -> list[Reply]:
         text = self.validity.problem(self._now_ms())
         if text:
@@ -145,7 +160,9 @@ class TalosClient:
             place = (self._first + turn) % len(endpoints)
             address = endpoints[place]
             try:
-                found = await self._exchange(method, request, node, address, self._identity, bytes_max)
+                found = await self._exchange(
+                    method, request, node, address, self._identity, bytes_max, deadline_s
+                )
             except Unreached as error:
                 unreached = unreached or error
                 continue
@@ -171,7 +188,9 @@ class TalosClient:
         address: str,
         identity: Identity | None,
         bytes_max: int,
+        deadline_s: float = 0.0,
     ) -> list[Reply]:
+        """`deadline_s` 0: as for every call."""
         at = node if node == address else f"{node} (through {address})"
         called = Called(method=method.name, at=at, roles=method.roles, changes=method.changes)
         metadata = {} if node == address else {"node": node}
@@ -182,7 +201,7 @@ class TalosClient:
                 method,
                 request,
                 metadata=metadata,
-                deadline_s=self._deadline_s,
+                deadline_s=deadline_s or self._deadline_s,
                 bytes_max=bytes_max,
             )
         except Refused as refusal:

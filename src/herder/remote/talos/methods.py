@@ -59,6 +59,13 @@ SHUTDOWN = Method(
     roles=OPERATORS,
     changes=True,
 )
+UPGRADE = Method(
+    path="/machine.MachineService/Upgrade",
+    request=machine_pb2.UpgradeRequest,
+    reply=machine_pb2.UpgradeResponse,
+    roles=(ADMIN,),
+    changes=True,
+)
 APPLY_CONFIGURATION = Method(
     path="/machine.MachineService/ApplyConfiguration",
     request=machine_pb2.ApplyConfigurationRequest,
@@ -76,5 +83,5 @@ GET = Method(path="/cosi.resource.State/Get", request=resource_pb2.GetRequest, r
 
 #: For those who only pass messages on.
 METHODS: tuple[Method[Message, Message], ...] = (
-    VERSION, SERVICE_LIST, SERVICE_RESTART, REBOOT, SHUTDOWN, APPLY_CONFIGURATION, LOGS, GET,
+    VERSION, SERVICE_LIST, SERVICE_RESTART, REBOOT, SHUTDOWN, UPGRADE, APPLY_CONFIGURATION, LOGS, GET,
 )  # type: ignore[assignment]  # fmt: skip

@@ -11,8 +11,16 @@ from typing import Any
 from herder.decide.placement.ageing import Ageing
 from herder.model.ids import UserName
 from herder.model.values.resources import PLAIN, Dimensions
+from herder.model.work.job_type import JobType
 from herder.model.work.sharing import NO_SHARING, Preemption, PriorityClass, ProjectQuota, Sharing, UserQuota
 from herder.settings.sections.fields import Field
+from herder.settings.sections.job_types import SECTION as JOB_TYPES
+from herder.settings.sections.job_types import (
+    SLOTS_FIELD,
+    check_slots,
+    job_types_to_plain,
+    read_job_types,
+)
 from herder.settings.sections.sharing_fields import (
     AGEING_FIELDS,
     PREEMPTION_FIELDS,
@@ -26,7 +34,9 @@ from herder.settings.syntax.validation import Reading
 from herder.settings.syntax.values import Entry, Table, Value, from_plain
 
 #: The sections, in the order in which they are shown. What else stands in `users` is read elsewhere.
-SECTIONS = ("fair_share", "priority_classes", "projects", "users")
+SECTIONS = ("fair_share", "priority_classes", "projects", "users", JOB_TYPES)
+#: Those of them that are lists of named things.
+NAMED = SECTIONS[1:]
 _Named = Iterable[tuple[Entry, Table]]
 
 
@@ -43,10 +53,12 @@ def sharing_to_plain(settings: SharingSettings) -> dict[str, Any]:
         "fair_share": {
             "ageing": _write(AGEING_FIELDS, settings.ageing),
             "preemption": _write(PREEMPTION_FIELDS, sharing.preemption),
+            JOB_TYPES: _write((SLOTS_FIELD,), sharing),
         },
         "priority_classes": {each.name: _write(PRIORITY_FIELDS, each) for each in sharing.priority_classes},
         "projects": {each.name: _write(PROJECT_FIELDS, each) for each in sharing.projects},
         "users": {each.user: {"quota": USER_QUOTA_FIELD.write(each.limits)} for each in sharing.users},
+        JOB_TYPES: job_types_to_plain(sharing.job_types),
     }
 
 
@@ -59,28 +71,30 @@ def sharing_from_plain(
     for entry in validation.known_only(found, validation.table(found, from_plain(plain, where)), SECTIONS):
         sections[entry.name] = entry.value
     named = {
-        key: validation.named_tables(found, sections[key]) if key in sections else []
-        for key in ("priority_classes", "projects", "users")
+        key: validation.named_tables(found, sections[key], key == JOB_TYPES) if key in sections else []
+        for key in NAMED
     }
-    settings = read_sharing(
-        found, sections.get("fair_share"), named["priority_classes"], named["projects"], named["users"]
-    )
+    settings = read_sharing(found, sections.get("fair_share"), named)
     if found.problems:
         raise SettingsError(found.problems)
     return settings
 
 
 def read_sharing(
-    found: Reading, fair_share: Value | None, classes: _Named, projects: _Named, users: _Named
+    found: Reading, fair_share: Value | None, named: Mapping[str, Iterable[tuple[Entry, Table]]]
 ) -> SharingSettings:
-    ageing, preemption = _read_fair_share(found, fair_share)
+    """`named`: the sections of named things, by their keys."""
+    types = read_job_types(found, named[JOB_TYPES])
+    ageing, preemption, slots = _read_fair_share(found, fair_share, types)
     return SharingSettings(
         ageing=ageing,
         sharing=Sharing(
-            priority_classes=_read_classes(found, classes),
-            projects=tuple(_read_project(found, entry, table) for entry, table in projects),
-            users=tuple(_read_users(found, users)),
+            priority_classes=_read_classes(found, named["priority_classes"]),
+            projects=tuple(_read_project(found, entry, table) for entry, table in named["projects"]),
+            users=tuple(_read_users(found, named["users"])),
             preemption=preemption,
+            job_types=types,
+            job_slots=slots,
         ),
     )
 
@@ -98,13 +112,18 @@ def _read(found: Reading, fields: tuple[Field, ...], table: Table) -> dict[str, 
     }
 
 
-def _read_fair_share(found: Reading, value: Value | None) -> tuple[Ageing, Preemption]:
-    parts: dict[str, dict[str, Any]] = {"ageing": {}, "preemption": {}}
-    fields = {"ageing": AGEING_FIELDS, "preemption": PREEMPTION_FIELDS}
+def _read_fair_share(
+    found: Reading, value: Value | None, types: Iterable[JobType]
+) -> tuple[Ageing, Preemption, int | None]:
+    parts: dict[str, dict[str, Any]] = {"ageing": {}, "preemption": {}, JOB_TYPES: {}}
+    fields = {"ageing": AGEING_FIELDS, "preemption": PREEMPTION_FIELDS, JOB_TYPES: (SLOTS_FIELD,)}
     if value is not None:
         for entry in validation.known_only(found, validation.table(found, value), tuple(parts)):
             parts[entry.name] = _read(found, fields[entry.name], validation.table(found, entry.value))
-    return Ageing(**parts["ageing"]), Preemption(**parts["preemption"])
+            if entry.name == JOB_TYPES:
+                check_slots(found, entry.value, parts[JOB_TYPES].get("job_slots"), types)
+    slots: int | None = parts[JOB_TYPES].get("job_slots")
+    return Ageing(**parts["ageing"]), Preemption(**parts["preemption"]), slots
 
 
 def _read_classes(found: Reading, named: _Named) -> tuple[PriorityClass, ...]:

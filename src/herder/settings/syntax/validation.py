@@ -22,6 +22,8 @@ from herder.settings.syntax.values import Entry, Listing, Scalar, Table, Value
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 _NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?")
+#: Of what programs name: `ml_training`.
+_PROGRAM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,62}")
 #: A longer text is not quoted.
 _QUOTED_MAX = 30
 _WHOLE = re.compile(r"[+-]?[0-9]+")
@@ -249,8 +251,20 @@ def known_only(reading: Reading, value: Table, known: Sequence[str]) -> list[Ent
     return good
 
 
-def named_tables(reading: Reading, value: Value) -> list[tuple[Entry, Table]]:
-    """A section of named things, written as `name: {…}` or as a list of `{name: …}`."""
+def program_name(reading: Reading, place: Place, key: str, raw: str) -> str:
+    if not _PROGRAM_NAME.fullmatch(raw):
+        reading.problem(
+            place,
+            key,
+            f"{raw[:50]!r} is not a valid name.",
+            "Use 1 to 63 letters, digits, dots, dashes and underscores, beginning with a letter.",
+        )
+    return raw
+
+
+def named_tables(reading: Reading, value: Value, of_programs: bool = False) -> list[tuple[Entry, Table]]:
+    """A section of named things, written as `name: {…}` or as a list of `{name: …}`. `of_programs`: names may have underscores."""
+    check = program_name if of_programs else checked_name
     if isinstance(value, Scalar) and value.text is None:
         return []
     out: list[tuple[Entry, Table]] = []
@@ -261,10 +275,11 @@ def named_tables(reading: Reading, value: Value) -> list[tuple[Entry, Table]]:
             if given is None:
                 reading.wrong(item, "The entry has no name.", "Write `- name: …` as its first line.")
             else:
-                out.append((Entry(place=given.place, name=name(reading, given), value=item), inner))
+                word = check(reading, given.place, given.key, text(reading, given))
+                out.append((Entry(place=given.place, name=word, value=item), inner))
         return out
     for entry in table(reading, value).entries:
-        checked_name(reading, entry.place, entry.value.key, entry.name)
+        check(reading, entry.place, entry.value.key, entry.name)
         empty = isinstance(entry.value, Scalar) and entry.value.text is None
         nothing = Table(place=entry.place, key=entry.value.key, entries=())
         out.append((entry, nothing if empty else table(reading, entry.value)))

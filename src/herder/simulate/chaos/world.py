@@ -26,6 +26,8 @@ from herder.model.fleet.driver import Driver, DriverContext
 from herder.model.fleet.pool import PoolSpec
 from herder.model.stored.changes import Changes
 from herder.model.work.job import JobState
+from herder.ports.bootstrap import Bootstrap
+from herder.ports.cluster import Cluster
 from herder.simulate.chaos.actors.agents import Machines
 from herder.simulate.chaos.actors.cluster import PlayedCluster
 from herder.simulate.chaos.actors.people import People
@@ -132,7 +134,8 @@ class World:
             trace=self.trace,
             acted=self.machines.compare,
             drivers=self._drivers,
-            clusters=dict if self.kube is None else self.kube.clusters,
+            clusters=self._clusters,
+            bootstraps=self._bootstraps,
             written=self._told,
             core_settings=core_settings,
             transport=transport,
@@ -236,6 +239,13 @@ class World:
             assert self.kube is not None, "Kubernetes Jobs need a cluster"
             found[name] = self.kube.jobs_driver(each, self._context(name))
         return found
+
+    def _clusters(self) -> dict[str, Cluster]:
+        return {} if self.kube is None else self.kube.clusters()
+
+    def _bootstraps(self) -> dict[str, Bootstrap]:
+        """Of one run of a server. This world has none."""
+        return {}
 
     def _context(self, name: str) -> DriverContext:
         return DriverContext(name=name, installation=INSTALLATION, clock=self.clock)

@@ -9,7 +9,6 @@ from herder.model.stored.records import (
     AttemptRecord,
     BatchRecord,
     BunchRecord,
-    CallbackRecord,
     EventRecord,
     JobClassRecord,
     JobGroupRecord,
@@ -21,7 +20,6 @@ from herder.model.stored.records import (
     ObservationRecord,
     PlanRecord,
     PoolRecord,
-    SecretRecord,
     SessionRecord,
     TokenRecord,
     TotalRecord,
@@ -29,8 +27,9 @@ from herder.model.stored.records import (
     UserRecord,
     WorkerRecord,
 )
+from herder.model.stored.service_records import CallbackRecord, ScheduleRecord, SecretRecord
 from herder.model.work.job import JobState
-from herder.store.rows import callback_table, columns, group_tables
+from herder.store.rows import callback_table, columns, group_tables, schedule_table
 from herder.store.rows.secrets_table import secrets
 
 metadata = columns.metadata
@@ -189,7 +188,7 @@ bunches = Table(
 Index("bunches_by_batch", bunches.c.batch_id)
 _by_request(bunches)
 
-callbacks = callback_table.callbacks
+callbacks, schedules = callback_table.callbacks, schedule_table.schedules
 
 usage = Table(
     "usage",
@@ -397,5 +396,6 @@ TABLE_OF: dict[type, Table] = {
     TokenRecord: tokens,
     SessionRecord: sessions,
     SecretRecord: secrets,
+    ScheduleRecord: schedules,
     MetaRecord: meta,
 }

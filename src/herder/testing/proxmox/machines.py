@@ -58,10 +58,17 @@ def resize(state: State, vm: Vm, asked: Mapping[str, str], user: str) -> str:
     return state.begin(vm.node, "resize", str(vm.vmid), user, state.times.resize_ms, work)
 
 
+def _exists(state: State, vm: Vm) -> None:
+    """It may have been removed since its task began."""
+    if state.vms.get(vm.vmid) is not vm:
+        raise TaskFailed(f"Configuration file 'nodes/{vm.node}/qemu-server/{vm.vmid}.conf' does not exist")
+
+
 def start(state: State, vm: Vm, _asked: Mapping[str, str], user: str) -> str:
     _unlocked(vm)
 
     def work() -> None:
+        _exists(state, vm)
         if vm.template:
             raise TaskFailed("you can't start a vm if it's a template")
         if vm.running:
@@ -126,6 +133,7 @@ def _again(state: State, vm: Vm, user: str, kind: str, takes_ms: int) -> str:
         raise ApiError(500, f"VM {vm.vmid} not running")
 
     def work() -> None:
+        _exists(state, vm)
         vm.started_ms = state.now_ms
         state.tell("rebooted", vm)
 

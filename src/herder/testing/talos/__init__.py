@@ -5,7 +5,7 @@
 """
 
 from herder.testing.talos.faults import Fault, Kind
-from herder.testing.talos.machine import Hooks, Machine, Times
+from herder.testing.talos.machine import AfterUpgrade, Hooks, Machine, Times
 from herder.testing.talos.machines import Machines
 
-__all__ = ["Fault", "Hooks", "Kind", "Machine", "Machines", "Times"]
+__all__ = ["AfterUpgrade", "Fault", "Hooks", "Kind", "Machine", "Machines", "Times"]

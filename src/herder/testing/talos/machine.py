@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from herder.remote.talos.errors import Refused
@@ -13,6 +14,16 @@ LOG_LINES_MAX = 1000
 SERVICES = ("apid", "containerd", "cri", "kubelet", "machined", "udevd")
 _CRASHED = "Error running Process(kubelet), going to restart forever: exit status 1"
 Stage = MachineStatusEvent.MachineStage
+_ANSWERS = (MachineStatusEvent.RUNNING, MachineStatusEvent.SHUTTING_DOWN, MachineStatusEvent.UPGRADING)
+
+
+class AfterUpgrade(StrEnum):
+    """How a machine comes back from an upgrade."""
+
+    NEW = "new"
+    OLD = "old"
+    """The new version does not come up, and Talos goes on with the one before."""
+    NEVER = "never"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +80,7 @@ class Machine:
         self.next_ms: int | None = None
         self.services = {each: _Service() for each in SERVICES}
         self.lines: dict[str, list[str]] = {}
+        self.after_upgrade = AfterUpgrade.NEW
         self._then: Callable[[int], None] | None = None
 
     # --- what it is
@@ -80,7 +92,7 @@ class Machine:
             return ""
         if self.stage == MachineStatusEvent.MAINTENANCE:
             return "maintenance"
-        return "api" if self.stage in (MachineStatusEvent.RUNNING, MachineStatusEvent.SHUTTING_DOWN) else ""
+        return "api" if self.stage in _ANSWERS else ""
 
     @property
     def hostname(self) -> str:
@@ -194,6 +206,27 @@ class Machine:
             self.hooks.kubelet_down(self)
         self.hooks.rebooting(self)
         self._later(now_ms + self.times.stop_ms, self._boot)
+
+    def upgrade(self, image: str, now_ms: int) -> None:
+        _, _, version = image.rpartition(":")
+        if not version.startswith("v") or not version[1:2].isdigit():
+            words = f'error validating installer image "{image}": not found'
+            raise Refused("INVALID_ARGUMENT", words)
+        if self.stage != MachineStatusEvent.RUNNING:
+            raise Refused("FAILED_PRECONDITION", "another upgrade is in progress")
+        runs = self.services["kubelet"].state == "Running"
+        self._enter(MachineStatusEvent.UPGRADING)
+        self._later(now_ms + self.times.install_ms, lambda at_ms: self._upgraded(version, at_ms, runs))
+
+    def _upgraded(self, version: str, now_ms: int, kubelet_runs: bool) -> None:
+        if self.after_upgrade is AfterUpgrade.NEW:
+            self.version = version
+        self._enter(MachineStatusEvent.REBOOTING)
+        if kubelet_runs:
+            self.hooks.kubelet_down(self)
+        self.hooks.rebooting(self)
+        if self.after_upgrade is not AfterUpgrade.NEVER:
+            self._later(now_ms + self.times.stop_ms, self._boot)
 
     def shut_down(self, now_ms: int) -> None:
         was = self.kubelet_runs

@@ -145,6 +145,14 @@ def _reboot(machine: Machine, _request: Message, now_ms: int) -> list[Message]:
     return [found]
 
 
+def _upgrade(machine: Machine, request: Message, now_ms: int) -> list[Message]:
+    assert isinstance(request, machine_pb2.UpgradeRequest)
+    machine.upgrade(request.image, now_ms)
+    found = machine_pb2.UpgradeResponse()
+    found.messages.add(ack="Upgrade request received", actor_id=machine.name)
+    return [found]
+
+
 def _shutdown(machine: Machine, _request: Message, now_ms: int) -> list[Message]:
     machine.shut_down(now_ms)
     found = machine_pb2.ShutdownResponse()
@@ -184,6 +192,7 @@ _DOINGS: dict[str, Callable[[Machine, Message, int], list[Message]]] = {
     "ServiceRestart": _restart,
     "Reboot": _reboot,
     "Shutdown": _shutdown,
+    "Upgrade": _upgrade,
     "ApplyConfiguration": _apply,
     "Logs": _logs,
     "Get": _get,

@@ -13,7 +13,16 @@ from herder.cli.views.plans import apply_lines
 from herder.cli.views.tables import CHANGES
 
 #: Sections that only the files of the server itself are read for.
-SERVERS_OWN = ("server", "drivers", "resources", "metric_sources", "clusters", "bootstraps", "object_stores")
+SERVERS_OWN = (
+    "server",
+    "drivers",
+    "resources",
+    "metric_sources",
+    "intakes",
+    "clusters",
+    "bootstraps",
+    "object_stores",
+)
 
 #: Other commands refuse to act without a terminal and without --yes; an apply in a script is what the files say.
 _Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation on a terminal.")]
@@ -34,7 +43,7 @@ def add_to(
 
         Shows the changes and what the pools may cost; on a terminal it asks before it acts. Pools that the files do not
         name are not changed. Each of fair_share, priority_classes, projects and the quotas of users replaces the current
-        section when the files contain it. The server reads drivers, server, resources, metric_sources, clusters,
+        section when the files contain it. The server reads drivers, server, resources, metric_sources, intakes, clusters,
         bootstraps and the roles of users from its own file; they are listed and not applied. If a file has an error, nothing is changed.
         """
         say = session(ctx)

@@ -30,7 +30,7 @@ from herder.cli.shell.options import UNCHANGED, DryRun, Limit, Message, Search, 
 from herder.cli.shell.session import Session, Told, detaching, session
 from herder.cli.views import details
 from herder.cli.views.job_ends import tell_end
-from herder.cli.views.tables import JOBS
+from herder.cli.views.tables import JOB_TYPES, JOBS
 from herder.model.values.phrases import counted
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def build() -> typer.Typer:
     command(app, "cancel", example="herder job cancel 17 --yes\nherder job cancel --name report --dry-run")(
         cancel
     )
+    command(app, "types", example="herder job types")(types)
     command(app, "hold", example="herder job hold 17\nherder job hold --name report")(hold)
     command(app, "release", example="herder job release 17")(release)
     command(app, "retry", example="herder job retry 17\nherder job retry --batch 3 --state failed")(retry)
@@ -178,6 +179,15 @@ def cancel(
             done.append((job, say.client.jobs.cancel(job, message, dry_run=dry_run)))
     say.all_done(done, note=UNCHANGED if dry_run else "")
     failures.exit()
+
+
+def types(ctx: typer.Context) -> None:
+    """List job types with their limits, and how many of their jobs run and wait."""
+    say = session(ctx)
+    found = list(say.client.job_types())
+    say.printer.items(JOB_TYPES, found)
+    if not found:
+        say.say(JOB_TYPES.empty)
 
 
 def hold(

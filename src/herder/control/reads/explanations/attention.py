@@ -14,7 +14,7 @@ from herder.engine.workers.drain_texts import blocked_text, drain_word
 from herder.model.ids import PoolName
 from herder.model.permissions import Principal, scope_of
 from herder.model.planning.plan import ReasonKind, UnplacedDemand
-from herder.model.values.phrases import agree, counted, sentences
+from herder.model.values.phrases import agree, counted, sentence, sentences
 from herder.model.values.times import iso
 
 #: Reasons for which jobs have no place that pass only when a person does something.
@@ -47,6 +47,7 @@ def attention(core: Core, who: Principal) -> list[str]:
         [
             *_age(core),
             *refused(core),
+            *_paused(core),
             *frozen,
             *blocked,
             *_without_place(each for each in _unplaced(core) if _acts(each)),
@@ -60,6 +61,14 @@ def _age(core: Core) -> list[str]:
     if at_ms is None:
         return []
     return [f"No leader answers. This is the state of {iso(at_ms)}, read from the store by a follower."]
+
+
+def _paused(core: Core) -> list[str]:
+    return [
+        f"Intake {name} is paused since {iso(notes.paused_since_ms)}. {sentence(notes.paused)}"
+        for name, notes in sorted(core.intake_notes.items())
+        if notes.paused
+    ]
 
 
 def waiting(core: Core) -> list[str]:

@@ -25,6 +25,7 @@ from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import UserName
 from herder.model.permissions import Role
 from herder.model.stored.changes import Changes
+from herder.ports.bootstrap import Bootstrap
 from herder.ports.callbacks import Sender
 from herder.ports.cluster import Cluster
 from herder.server.runtime import LOOPS
@@ -57,6 +58,7 @@ class Surroundings:
     """Called when a provider has done something."""
     drivers: Callable[[], dict[str, Driver]]
     clusters: Callable[[], dict[str, Cluster]]
+    bootstraps: Callable[[], dict[str, Bootstrap]]
     written: Callable[[Changes], None]
     """Called with each commit when it is durable."""
     core_settings: Mapping[str, Any] = field(default_factory=dict)
@@ -114,6 +116,7 @@ class Server:
             transport=around.transport,
             sender=around.sender,
             clusters=around.clusters(),
+            bootstraps=around.bootstraps(),
         )
         self.application: ASGIApp = application(self.core)
         self.endpoint = Endpoint(around.loop, host, self.application, effects)

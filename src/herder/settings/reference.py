@@ -64,23 +64,7 @@ def reference() -> str:
         _table(INTAKE_FIELDS, lambda field: _default(field.of(IntakeSettings(name="x")), field)),
         "## A template",
         _table(TEMPLATE_FIELDS, lambda field: ""),
-        "## How the fleet is shared",
-        "These are sections of their own; [how to share a fleet](../how-to/share-a-fleet.md) shows how to use them.",
-        "### `fair_share: ageing:`",
-        _table(AGEING_FIELDS, lambda field: _default(getattr(Ageing(), field.attribute), field)),
-        "### `fair_share: preemption:`",
-        _table(PREEMPTION_FIELDS, lambda field: _default(getattr(Preemption(), field.attribute), field)),
-        "### Each of `priority_classes:`",
-        _table(PRIORITY_FIELDS, lambda field: ""),
-        "### Each of `projects:`",
-        _table(PROJECT_FIELDS, lambda field: ""),
-        "### `fair_share: job_types:`",
-        _table((SLOTS_FIELD,), lambda field: "`null`"),
-        "### Each of `job_types:`",
-        "The name of a type is what jobs say in `type`. A type named in [Built-in job types](#built-in-job-types) starts from the values there.",
-        _table(JOB_TYPE_FIELDS, lambda field: _default(getattr(JobType(name="x"), field.attribute), field)),
-        "### Each of `users:`, beside role and weight",
-        _table((USER_QUOTA_FIELD,), lambda field: ""),
+        *_sharing(),
         "## `sweep:`",
         "How the machines of providers are compared with workers. Read when the server starts.",
         _table(SWEEP_FIELDS, lambda field: _default(field.of(SweepSettings()), field)),
@@ -98,6 +82,28 @@ def reference() -> str:
         *(f"### `{name}`\n\n```yaml\n{_yaml(plain)}\n```" for name, plain in PRESETS.items()),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _sharing() -> list[str]:
+    return [
+        "## How the fleet is shared",
+        "These are sections of their own; [how to share a fleet](../how-to/share-a-fleet.md) shows how to use them.",
+        "### `fair_share: ageing:`",
+        _table(AGEING_FIELDS, lambda field: _default(getattr(Ageing(), field.attribute), field)),
+        "### `fair_share: preemption:`",
+        _table(PREEMPTION_FIELDS, lambda field: _default(getattr(Preemption(), field.attribute), field)),
+        "### Each of `priority_classes:`",
+        _table(PRIORITY_FIELDS, lambda field: ""),
+        "### Each of `projects:`",
+        _table(PROJECT_FIELDS, lambda field: ""),
+        "### `fair_share: job_types:`",
+        _table((SLOTS_FIELD,), lambda field: "`null`"),
+        "### Each of `job_types:`",
+        "The name of a type is what jobs say in `type`. A type named in [Built-in job types](#built-in-job-types) starts from the values there.",
+        _table(JOB_TYPE_FIELDS, lambda field: _default(getattr(JobType(name="x"), field.attribute), field)),
+        "### Each of `users:`, beside role and weight",
+        _table((USER_QUOTA_FIELD,), lambda field: ""),
+    ]
 
 
 def _default(value: Any, field: Field) -> str:

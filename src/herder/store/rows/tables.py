@@ -29,12 +29,11 @@ from herder.model.stored.records import (
 )
 from herder.model.stored.service_records import CallbackRecord, ScheduleRecord, SecretRecord
 from herder.model.work.job import JobState
-from herder.store.rows import callback_table, columns, group_tables, schedule_table
-from herder.store.rows.secrets_table import secrets
+from herder.store.rows import callback_table, columns, group_tables, schedule_table, secrets_table
 
 metadata = columns.metadata
 _int, _text, _owner = columns.number, columns.words, columns.later
-job_groups, job_ranges = group_tables.job_groups, group_tables.job_ranges
+job_groups, job_ranges, secrets = group_tables.job_groups, group_tables.job_ranges, secrets_table.secrets
 
 #: Jobs and batches that name no project are of this one.
 DEFAULT_PROJECT = "default"

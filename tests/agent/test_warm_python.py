@@ -211,6 +211,21 @@ async def test_a_program_that_is_no_python_fails_as_it_would_anyway(
     assert server.logs[key] == "a.py\n"
 
 
+async def test_what_is_wrong_with_a_job_is_told_as_without_a_fork(
+    server: FakeServer, agent: RunningAgent, tmp_path: Path
+) -> None:
+    await warmed(server)
+    wrong = {"cwd": str(tmp_path / "gone")}, {"env": {"HERDER_CHECKPOINT_SIGNAL": "WINCH"}}
+    for job, fields in enumerate(wrong, 1):
+        for again in (0, 10):
+            end = await server.end_of(python(server, job + again, "print(1)", **fields))
+            assert (end.state, end.cause) == ("failed", "start_failed"), end
+    key = python(
+        server, 30, "import os; print(os.getcwd(), open(os.environ['HERDER_SCRATCH'] + '/call.py').name)"
+    )
+    assert (await server.end_of(key)).state == "succeeded"
+
+
 async def test_modules_that_start_threads_are_not_imported_ahead(
     server: FakeServer, agent: RunningAgent, tmp_path: Path
 ) -> None:
@@ -236,7 +251,9 @@ async def test_a_killed_interpreter_is_started_anew_and_costs_no_job(
     keys = [python(server, job, PARENT) for job in range(1, 6)]
     for key in keys:
         assert (await server.end_of(key)).state == "succeeded"
-    assert server.logs[keys[-1]] == "-\n"
+    after = python(server, 6, PARENT)
+    await server.end_of(after)
+    assert server.logs[after] == "-\n"
     assert first.pid not in [each.pid for each in interpreters()]
 
 

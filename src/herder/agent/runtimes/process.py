@@ -159,8 +159,9 @@ class ProcessRuntime:
         process: Leader | None = child
         try:
             checkpoint_signal = deadline.signal_asked(begun.payload.env)
-            if child is not None and begun.cores:
-                os.sched_setaffinity(child.pid, begun.cores)
+            if child is not None:
+                _folder(begun.payload, begun.scratch)  # what is wrong with the job is told before it begins
+                os.sched_setaffinity(child.pid, begun.cores or self.cores.all)
             process = child or self._spawn(begun)
             attempt = ProcessAttempt(
                 self,
@@ -176,7 +177,9 @@ class ProcessRuntime:
             )
         except Exception as error:  # noqa: BLE001 - all that was begun is undone, and the attempt is told as failed
             self._undo(begun, process)
-            return _start_failed(begun.assignment, error, had_started=process is not None)
+            # A fork has not begun: what is wrong with the job is a ValueError, all else is the machine's fault.
+            begun_already = process is not None and not (process is child and isinstance(error, ValueError))
+            return _start_failed(begun.assignment, error, had_started=begun_already)
         if child is not None:
             try:
                 self._tell(begun, child)

@@ -103,6 +103,7 @@ class Template:
         self.key = key
         self.preload = preload
         self.ready = False
+        self._broken = False
         self.waiting: deque[Taker] = deque()
         self._loop = asyncio.get_running_loop()
         self.used_at = self._loop.time()
@@ -190,7 +191,12 @@ class Template:
 
     def _fill(self) -> None:
         wanted = len(self.waiting) + _SPARES - len(self._spares)
-        while self.ready and self._control.fileno() >= 0 and len(self._asked) < min(wanted, _ASKED_MOST):
+        while (
+            self.ready
+            and not self._broken
+            and self._control.fileno() >= 0
+            and len(self._asked) < min(wanted, _ASKED_MOST)
+        ):
             self._ask()
 
     def _ask(self) -> None:
@@ -200,7 +206,7 @@ class Template:
         except OSError as error:
             ours.close()
             self._loop.call_soon(self._ended, self, f"it takes no request ({error.strerror})")
-            self.ready = False
+            self._broken = True
             return
         finally:
             theirs.close()

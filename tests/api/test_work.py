@@ -287,7 +287,7 @@ def test_pages_are_complete_and_do_not_repeat(api: httpx.Client, monkeypatch: py
 
 
 def test_classes_are_bounded(api: httpx.Client, refused: Refusal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("herder.control.jobs.classes.CLASSES_MAX", 0)
+    monkeypatch.setattr("herder.control.jobs.class_refusals.CLASSES_MAX", 0)
     body = {"runtime": "noop", "pool": "std", "project": "one-more-class"}
     assert (
         "job classes (user, project, size and policy), the maximum"

@@ -7,8 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from herder.control.jobs import classes as job_classes
-from herder.control.jobs import submission
+from herder.control.jobs import accepting, class_refusals, submission
 from herder.engine.jobs import classes
 from tests.api.conftest import POOLS, PlayedWorker, Refusal, Server
 
@@ -106,7 +105,7 @@ def test_a_user_has_jobs_in_a_bounded_number_of_projects(
     api: httpx.Client, refused: Refusal, monkeypatch: pytest.MonkeyPatch, server: Server
 ) -> None:
     known = server.running.core.state.projects["admin"]
-    monkeypatch.setattr(job_classes, "PROJECTS_MAX", len(known | {"one", "two"}))
+    monkeypatch.setattr(class_refusals, "PROJECTS_MAX", len(known | {"one", "two"}))
     for name in ("one", "two", "one"):
         submitted(api, project=name, cpu=8, pool="big")
     told = refused(422, "POST", "/jobs", json={**NOOP, "project": "three"})
@@ -124,7 +123,8 @@ def test_a_failure_ends_the_server_when_something_was_changed_before(
     server = Server(tmp_path).start()
     server.http.post("/apply", json={"pools": POOLS}).raise_for_status()
     with monkeypatch.context() as patch:
-        patch.setattr(submission, "commit_batch" if after_a_change else "payload_of", fails)
+        where, what = (submission, "commit_batch") if after_a_change else (accepting, "payload_of")
+        patch.setattr(where, what, fails)
         answer = None
         try:
             answer = server.http.post("/batches", json={"jobs": [NOOP], "commit": True})

@@ -216,5 +216,6 @@ def test_a_folder_that_others_could_read_is_made_private(
     } == {
         "herder.db": 0,
         "secret.key": 0,
+        "secrets.key": 0,
         "admin.token": 0,
     } | ({"herder.db-wal": 0, "herder.db-shm": 0} if (folder / "herder.db-wal").exists() else {})

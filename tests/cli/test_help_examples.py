@@ -52,6 +52,9 @@ FILES = {
         }
     ),
     "report.sh": '#!/bin/sh\necho "report of $1"\n',
+    "load.sh": '#!/bin/sh\ntest -n "$DB_PASSWORD"\n',
+    "password.txt": "a password\n",
+    "new-password.txt": "another password\n",
     "data.csv": "b\na\n",
     "worker-pools.json": '{"worker_pool_definitions": {"burst": {"max_size": 2, "default_template": "small"}}}',
     "Makefile": "report:\n\techo report\n",
@@ -62,6 +65,9 @@ PARSED_ONLY = {
     "HERDER_JOIN_TOKEN=TOKEN herder agent --server https://herder.example:8765": "needs a server on another machine",
     "herder admin restore herder-backup.db --data-dir /var/lib/herder": "needs a stopped server; tests/cli/test_admin.py runs it",
     "herder admin mark-restored --store postgresql://herder@db/herder": "needs PostgreSQL; tests/backup runs it",
+    "herder admin rotate-secrets-key --forget-old": "needs a stopped server; tests/cli/test_secrets_key.py runs it",
+    "herder secret create key --file id_ed25519 --project genomics": "needs a project with members; tests/api/test_secrets.py has one",
+    "herder callback retry 3": "needs a message that was sent; tests/callbacks/test_batches.py runs it",
     "herder bootstrap check talos": "needs a bootstrap; tests/providers/test_bootstrap_loop.py asks the same",
     "herder cluster show prod": "needs a cluster; tests/acceptance/test_nodes.py runs it",
     "herder cluster check prod": "needs a cluster; tests/acceptance/test_nodes.py runs it",
@@ -79,6 +85,7 @@ ADDED = {
     "herder pool scale burst 5 --template medium --ttl 4h": ["--dry-run"],
     "herder batch retry 3 --failed": ["--dry-run"],
     "herder batch delete 3 --yes": ["--dry-run"],
+    "herder batch cancel 3 --group align/sample-1": ["--yes"],
 }
 #: Exit codes other than 0, and why.
 CODES = {
@@ -165,6 +172,14 @@ class Installation:
         self.until(lambda: name in self.made("worker", "list", "--state", "ready"))
         return name
 
+    def secret(self, *, there: bool) -> None:
+        """The secret `db` of the user is there, or is not."""
+        if "db" in self.made("secret", "list").splitlines():
+            self.made("secret", "delete", "db", "--yes")
+        if there:
+            (self.folder / "password.txt").write_text("a password\n")
+            self.made("secret", "create", "db", "--file", str(self.folder / "password.txt"))
+
     def open_batch(self) -> str:
         (self.folder / "batch.json").write_text(json.dumps([{"command": ["true"], "pool": "later"}]))
         return self.made("batch", "submit", str(self.folder / "batch.json"), "--keep-open")
@@ -198,6 +213,9 @@ def _names(installation: Installation, example: str) -> dict[str, str]:
             names["burst-7-1"] = installation.new_worker()
         case ["plan", "get", _]:
             names["42"] = installation.made("plan", "list", "--limit", "1")
+        case ["batch", "cancel", _] if "--group" in example:
+            job = {"command": ["true"], "pool": "later", "group": "align/sample-1"}
+            names["3"] = installation.batch([job])
         case ["batch", "cancel" | "hold" | "release", _]:
             names["3"] = installation.waiting_batch()
         case ["batch", "add" | "close", *_]:
@@ -214,8 +232,12 @@ def _names(installation: Installation, example: str) -> dict[str, str]:
 
 def _prepare(installation: Installation, example: str) -> Callable[[], object]:
     """Before an example; what is answered is called after it."""
-    words = example.split()[1:]
+    words, _ = _split(example)
     match words[:2]:
+        case ["secret", verb]:
+            installation.secret(there=verb != "create")
+        case ["job", "submit"] if "--secret" in words:
+            installation.secret(there=True)
         case ["job", "cancel" | "hold"] if "--name" in words:
             installation.batch([{"command": ["true"], "pool": "later", "name": "report"}])
         case ["driver" | "pool" as noun, "unfreeze"]:

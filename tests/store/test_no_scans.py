@@ -75,6 +75,7 @@ def core_on(engine: Engine) -> Any:
     clock = SimpleNamespace(now_ms=lambda: 5)
     return SimpleNamespace(
         driver_notes={},
+        intake_notes={},
         read=read,
         drivers={},
         clusters={},

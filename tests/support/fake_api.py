@@ -243,6 +243,8 @@ class FakeApi:
         if rest[1:] == ["jobs"]:
             found.jobs += len(body["jobs"])
             return 200, work.JobsAdded(batch=number, first_job=100, count=len(body["jobs"]))
+        if rest[1:] == ["groups"]:
+            return 200, wire.Page(items=[], total=0)
         if rest[1:] == ["commit"]:
             found.state = "running"
         if rest[1:] == ["cancel"]:

@@ -10,6 +10,7 @@ from herder.model.fleet.membership import LivesBy
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.repair import Condition, Rung
 from herder.model.fleet.upkeep import Disruption, budget_in_force, windows_named
+from herder.model.fleet.worker import WorkerState
 from herder.model.values.phrases import agree, counted
 from herder.model.values.times import span
 
@@ -46,8 +47,10 @@ def held(state: EngineState, worker: WorkerLife, pool: PoolSpec, now_ms: int) ->
 
 
 def _is_away(worker: WorkerLife) -> bool:
-    """Whether it is being repaired or upgraded, so that it takes no work."""
+    """Whether it takes no work: it is sick, or being repaired or upgraded."""
     repair = worker.health.repair
+    if worker.state is WorkerState.UNHEALTHY:
+        return True
     return repair is not None and repair.rung.disrupts and (repair.under_way or repair.rejoins)
 
 

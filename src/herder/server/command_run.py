@@ -81,9 +81,7 @@ def say(options: ServerOptions, url: str, hint: bool) -> None:
     if options.insecure:
         console.print("[yellow]No TLS: tokens are sent unencrypted to this address (--insecure).[/]")
     token = options.data_dir / ADMIN_TOKEN
-    console.print(
-        f"  dashboard: {url}/  (sign in with the token in {token})", highlight=False, soft_wrap=True
-    )
+    console.print(f"  dashboard: {url}/\n  its token: {token}", highlight=False, soft_wrap=True)
     if hint:
         if options.data_dir.resolve() != state_dir().resolve():  # else the command line would look elsewhere
             where = shlex.quote(str(options.data_dir.resolve()))

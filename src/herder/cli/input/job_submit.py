@@ -188,7 +188,7 @@ def submit(
     Prints the job's number at once. With --wait or --follow the command waits for the job; Ctrl-C stops the command, not the job.
     The job runs in an empty folder of its own. A program given by a relative path (./report.sh) is read on this machine and sent along, as are the
     files of --input (PATH or NAME=PATH). An input by URL (s3, gs, az, http, https, file) is downloaded by the worker, and the files of --save are
-    copied to their URLs; a folder ends with /, and * and ** stand for names. --cwd runs the job in an existing folder of the worker's machine; local workers have yours.
+    copied to their URLs; a folder ends with /, and * and ** stand for names. --cwd runs the job in an existing folder of the worker's machine; local workers see the folders of this machine.
     """
     given: dict[str, Any] = {
         "command": _command(words, of_type, image),

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from herder.wire.resources import Explanation, PlanView
 
 
+#: Of a list with a filter.
+NOTHING_FITS = "Nothing fits the search."
+
+
 def show_list(
     say: "Session",
     view: View,
@@ -20,15 +24,16 @@ def show_list(
     limit: int | None = None,
     *,
     check: Callable[[], None] = lambda: None,
+    filtered: bool = False,
 ) -> None:
     """The first `limit` of what there is. `fetch` gets how many to ask for: one more, so that it is known whether there are more. `check`: raises
-    when nothing was found because the filter names something unknown."""
+    when nothing was found because the filter names something unknown. `filtered`: there may be more that the filter leaves out."""
     found = fetch(None if limit is None else limit + 1)
     if not found:
         check()
     say.printer.items(view, found if limit is None else found[:limit])
     if not found:
-        say.say(view.empty)
+        say.say(NOTHING_FITS if filtered else view.empty)
     elif limit is not None and len(found) > limit:
         say.say(f"Only the first {limit:,} are shown; --limit shows more.")
 

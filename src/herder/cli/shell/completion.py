@@ -94,5 +94,7 @@ BatchArgument = Annotated[
 JobArgument = Annotated[int, typer.Argument(metavar="JOB", help="Number of the job.")]
 PoolOption = Annotated[
     str | None,
-    typer.Option("--pool", metavar="POOL", autocompletion=complete_pools, help="Only in this pool."),
+    typer.Option(
+        "--pool", metavar="POOL", autocompletion=complete_pools, help="Only jobs that asked for this pool."
+    ),
 ]

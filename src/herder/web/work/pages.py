@@ -156,7 +156,7 @@ async def _search(request: Request, who: Principal, find: Finder) -> Found:
         after = _after(after_text)
         page = await find(who, query or None, after)
     except Refused as error:
-        return Found(query=query, rows=[], first=True, wrong=error.detail)
+        return Found(query=query, rows=[], first=True, wrong=f"{error.detail} {error.hint}".strip())
     later = urlencode({**({"q": query} if query else {}), "after": page.next}) if page.next else ""
     return Found(query=query, rows=page.items, first=after is None, later=later)
 

@@ -284,7 +284,8 @@ def show_all(
 
         go_on(say, BATCHES, lambda: fetch(limit))
         return
-    show_list(say, BATCHES, fetch, limit, check=lambda: refuse_unknown(say, user=user))
+    filtered = any(each is not None for each in (wanted, state, user))
+    show_list(say, BATCHES, fetch, limit, check=lambda: refuse_unknown(say, user=user), filtered=filtered)
 
 
 def get(ctx: typer.Context, batch: BatchArgument) -> None:

@@ -1,5 +1,6 @@
 """`herder job`: list, cancel, retry and explain jobs. `cli/input` has `job submit` and `job logs`."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -97,7 +98,9 @@ def show_all(
 
         go_on(say, JOBS, lambda: fetch(limit))
         return
-    show_list(say, JOBS, fetch, limit, check=lambda: refuse_unknown(say, pool=pool, user=user))
+    filtered = any(each is not None for each in (text, batch, state, user, pool, name, group))
+    unknown = partial(refuse_unknown, say, pool=pool, user=user)
+    show_list(say, JOBS, fetch, limit, check=unknown, filtered=filtered)
 
 
 def get(ctx: typer.Context, job: JobArgument) -> None:

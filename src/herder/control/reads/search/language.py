@@ -93,7 +93,8 @@ def _term(name: str, operator: str, given: str, columns: Mapping[str, Column], n
     if column is None or name == ATTRIBUTE:
         known = ", ".join(f"{each}KEY" if each == ATTRIBUTE else each for each in columns)
         guess = did_you_mean(name, [each for each in columns if each != ATTRIBUTE])
-        raise _invalid(f"There is no column {name[:_SHOWN]!r} to search in.", f"{guess} Columns are {known}.")
+        near = f"{guess} " if guess.endswith("?") else ""
+        raise _invalid(f"There is no column {name[:_SHOWN]!r} to search in.", f"{near}Columns are {known}.")
     allowed = OPERATORS[column.kind]
     if operator not in allowed:
         raise _invalid(

@@ -152,26 +152,6 @@ def folder_of(key: str) -> str:
     return key[: key.rfind("/", 0, found.start()) + 1] if found else key[: key.rfind("/") + 1]
 
 
-def matcher(pattern: str) -> re.Pattern[str]:
-    """* and ? stay within a name, ** goes over folders."""
-    out, at = [], 0
-    while at < len(pattern):
-        if pattern.startswith("**/", at):
-            out.append("(?:.*/)?")
-            at += 3
-        elif pattern.startswith("**", at):
-            out.append(".*")
-            at += 2
-        elif pattern[at] == "[" and (end := pattern.find("]", at + 2)) > 0:
-            inside = pattern[at + 1 : end].replace("\\", r"\\")
-            out.append(f"[{'^' + inside[1:] if inside.startswith('!') else inside}]")
-            at = end + 1
-        else:
-            out.append({"*": "[^/]*", "?": "[^/]"}.get(pattern[at]) or re.escape(pattern[at]))
-            at += 1
-    return re.compile("".join(out), re.DOTALL)
-
-
 def is_pattern(path: str) -> bool:
     return _GLOB.search(path) is not None
 

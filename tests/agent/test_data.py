@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from herder.agent.data import downloads
 from tests.agent.conftest import StartAgent
 from tests.agent.fake_server import FakeServer
 from tests.support.object_server import S3, Web, s3_server
@@ -227,3 +228,29 @@ async def test_a_job_that_is_cancelled_while_its_data_is_copied(
     end = await server.end_of(key)
     assert end.state == "cancelled"
     await until_empty(tmp_path / "work")
+
+
+@pytest.mark.parametrize("how", ["cancel", "timeout", "slow"])
+async def test_a_slow_server_holds_no_thread_that_others_wait_for(
+    server: FakeServer, start_agent: StartAgent, web: Web, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    web.files |= {"/slow": bytes(100_000), "/x": b"x"}
+    web.trickles.add("/slow")
+    if how == "slow":
+        monkeypatch.setattr(downloads, "SLOW_S", 0.1)
+    start_agent(data_parallel=1, data_tries=2, **QUICK)
+    data = {"inputs": [{"url": f"{web.url}/slow", "path": "x"}], "mark": "m"}
+    server.assign(1, data=data, command=["true"], timeout_ms=300 if how == "timeout" else None)
+    await server.until(lambda: bool(web.requests))
+    if how == "cancel":
+        server.cancel((1, 1))
+    end = await server.end_of((1, 1))
+    assert (end.state, end.cause) == {
+        "cancel": ("cancelled", "cancelled"),
+        "timeout": ("failed", "timeout"),
+        "slow": ("failed", "infrastructure"),
+    }[how]
+    if how == "slow":
+        assert "/slow sent only " in end.message
+    other = await server.end_of(job(server, 2, "cat x", inputs=[{"url": f"{web.url}/x", "path": "x"}]))
+    assert (other.state, server.logs[2, 1]) == ("succeeded", "x")

@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from herder.agent.data import sources, uploads
-from herder.agent.data.downloads import Source, download
+from herder.agent.data.downloads import Source, Watch, download
 from herder.agent.data.local import open_own
 from herder.agent.data.manifests import settled
 from herder.agent.environment.clock import BackOff
@@ -69,6 +69,9 @@ class Copying:
 
     def check(self) -> None:
         self.pieces += 1
+        self.look()
+
+    def look(self) -> None:
         if self.stopped.is_set():
             raise Stopped
 
@@ -210,7 +213,9 @@ class Transfers:
 
     def _bring_one(self, copying: Copying, source: Source, done: dict[str, int]) -> None:
         target = os.path.join(copying.folder, source.name)
-        done[source.name] = download(source, target, self._settings.data_folders, copying.check)
+        folders = self._settings.data_folders
+        watch = Watch(copying.check, copying.look, self._ports.clock.monotonic_ms)
+        done[source.name] = download(source, target, folders, watch)
 
     # --- outputs
 

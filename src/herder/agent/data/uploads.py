@@ -18,7 +18,8 @@ from herder.wire.data import DataPath, WrittenFile, folder_of, is_pattern
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
-_CHUNK = 2**20
+#: Little, since who reads slowly is to be left between two.
+_CHUNK = 2**16
 _CONNECT_S, _STALLED_S = 5.0, 60.0
 #: A single PUT to an object store; more needs the worker's own credentials.
 PUT_BYTES_MAX = 5 * 2**30

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 import pytest
 
 from herder.agent.data import downloads
+from herder.agent.data.downloads import Source
+from herder.agent.data.sources import check_names
+from herder.remote.object_stores.opening import DataFault
 from tests.agent.conftest import StartAgent
 from tests.agent.fake_server import FakeServer
 from tests.support.object_server import S3, Web, s3_server
@@ -254,3 +258,11 @@ async def test_a_slow_server_holds_no_thread_that_others_wait_for(
         assert "/slow sent only " in end.message
     other = await server.end_of(job(server, 2, "cat x", inputs=[{"url": f"{web.url}/x", "path": "x"}]))
     assert (other.state, server.logs[2, 1]) == ("succeeded", "x")
+
+
+def test_many_inputs_with_one_that_comes_twice_are_told_soon() -> None:
+    found = [Source(name=f"in/{number}", shown="s3://b/x") for number in range(60_000)]
+    began = time.thread_time()
+    with pytest.raises(DataFault, match=r"^Two inputs have the path in/59999\.$"):
+        check_names([*found, Source(name="in/59999", shown="s3://b/y")])
+    assert time.thread_time() - began < 5  # of the processor; minutes, when each is compared with each

@@ -14,6 +14,7 @@ import pytest
 from herder.agent.data import downloads
 from herder.agent.data.downloads import Source
 from herder.agent.data.sources import check_names
+from herder.agent.data.uploads import to_folder
 from herder.remote.object_stores.opening import DataFault
 from tests.agent.conftest import StartAgent
 from tests.agent.fake_server import FakeServer
@@ -266,3 +267,50 @@ def test_many_inputs_with_one_that_comes_twice_are_told_soon() -> None:
     with pytest.raises(DataFault, match=r"^Two inputs have the path in/59999\.$"):
         check_names([*found, Source(name="in/59999", shown="s3://b/y")])
     assert time.thread_time() - began < 5  # of the processor; minutes, when each is compared with each
+
+
+async def test_names_of_outputs_are_kept_and_do_not_meet(
+    server: FakeServer, start_agent: StartAgent, store: Path, web: Web
+) -> None:
+    start_agent(data_folders=(str(store),), **QUICK)
+    long = "n" * 200
+    names = ["100%25.txt", "a b?#c", "line\nbreak", *(f"{long}{number}" for number in range(20))]
+    script = "mkdir out; cd out; printf p > '100%25.txt'; printf q > 'a b?#c'; printf l > 'line\nbreak'; "
+    script += f"for n in $(seq 0 19); do (yes $n | head -c 300000) > {long}$n; done"
+    outputs = [{"path": "out/", "url": f"file://{store}/"}, {"path": "out/*c", "url": f"{web.url}/"}]
+    end = await server.end_of(job(server, 1, script, outputs=outputs))
+    assert (end.state, end.message) == ("succeeded", "")
+    assert sorted(each.name for each in store.iterdir()) == sorted([*names, "job-1-m.manifest.json"])
+    for number in range(20):
+        assert (store / f"{long}{number}").read_bytes()[:300_000].split() == (
+            (f"{number}\n".encode() * 300_000)[:300_000].split()
+        )
+    assert web.files["/a%20b%3F%23c"] == b"q"
+    manifest = json.loads((store / "job-1-m.manifest.json").read_text())
+    assert f"file://{store}/100%2525.txt" in [each["url"] for each in manifest["files"]]
+
+
+async def test_a_name_that_no_url_can_have_is_the_jobs_fault(
+    server: FakeServer, start_agent: StartAgent, store: Path
+) -> None:
+    start_agent(data_folders=(str(store),), **QUICK)
+    outputs = [{"path": "o/", "url": f"file://{store}/"}]
+    end = await server.end_of(job(server, 1, "mkdir o; touch \"o/$(printf '\\377')\"", outputs=outputs))
+    assert (end.state, end.cause) == ("failed", "exit_code")
+    assert end.message.startswith("A file of the output o/ cannot be named: ")
+
+
+def test_two_that_write_one_file_at_a_time_write_parts_of_their_own(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(b"x" * 10)
+    source = os.open(tmp_path / "source", os.O_RDONLY)
+    parts: list[list[str]] = []
+
+    def again() -> None:
+        parts.append([each.name for each in store.iterdir()])
+        if len(parts) == 1:
+            os.lseek(source, 0, os.SEEK_SET)
+            to_folder(source, f"{store}/{'n' * 160}b", "1-1", (str(store),), again)
+
+    to_folder(source, f"{store}/{'n' * 160}a", "1-1", (str(store),), again)
+    os.close(source)
+    assert [len(each) for each in parts] == [1, 2]

@@ -5,7 +5,7 @@ Read alike by the server, which checks and signs, and by the agent, which copies
 
 import re
 from typing import Literal, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
@@ -136,6 +136,14 @@ def read_url(text: str) -> DataUrl:
             f"{text[:80]!r} is not a web address without a user name; write {scheme}://HOST/PATH"
         )
     return DataUrl(scheme, host, key)
+
+
+def url_below(url: str, name: str) -> str:
+    """Of a file of an output, by its name below the URL (empty: the URL itself). Raises ValueError for a name that no URL can have."""
+    if name and not url.startswith(tuple(f"{each}://" for each in OBJECT_SCHEMES)):
+        name = quote(name)  # `read_url` takes the key of an object as it is, and unquotes a path
+    read_url(url + name)
+    return url + name
 
 
 def path_fault(path: str) -> str:

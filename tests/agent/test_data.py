@@ -314,3 +314,18 @@ def test_two_that_write_one_file_at_a_time_write_parts_of_their_own(store: Path,
     to_folder(source, f"{store}/{'n' * 160}a", "1-1", (str(store),), again)
     os.close(source)
     assert [len(each) for each in parts] == [1, 2]
+
+
+async def test_inputs_over_http_count_towards_the_disk_before_they_are_copied(
+    server: FakeServer, start_agent: StartAgent, web: Web, tmp_path: Path
+) -> None:
+    web.files |= {"/a": bytes(700_000), "/b": bytes(700_000)}
+    start_agent(data_parallel=1, **QUICK)
+    inputs = [{"url": f"{web.url}/{name}", "path": name} for name in "ab"]
+    server.assign(1, data={"inputs": inputs, "mark": "m"}, command=["true"], disk_mib=1)
+    end = await server.end_of((1, 1))
+    assert (end.state, end.cause) == ("failed", "start_failed")
+    assert end.message == "The inputs have 1.3 MiB; the disk of the job is 1 MiB. Request more disk."
+    server.assign(2, data={"inputs": inputs, "mark": "m"}, command=["true"], disk_mib=2)
+    assert (await server.end_of((2, 1))).state == "succeeded"
+    await until_empty(tmp_path / "work")

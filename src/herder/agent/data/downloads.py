@@ -31,6 +31,8 @@ class Watch(NamedTuple):
     check: Check
     look: Check
     now_ms: Callable[[], int]
+    fits: Callable[["Source", int], None]
+    """Raises DataFault when the inputs, with this one of so many bytes, are more than the disk of the job."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,7 +61,7 @@ def download(source: Source, target: str, folders: Sequence[str], watch: Watch) 
     descriptor = os.open(part, flags, 0o600)
     try:
         if source.path:
-            size = _copy_local(source, descriptor, folders, watch.check)
+            size = _copy_local(source, descriptor, folders, watch)
         else:
             size = _copy_store(source, descriptor, watch)
         if source.sha256:
@@ -73,12 +75,13 @@ def download(source: Source, target: str, folders: Sequence[str], watch: Watch) 
     return size
 
 
-def _copy_local(source: Source, target: int, folders: Sequence[str], check: Check) -> int:
+def _copy_local(source: Source, target: int, folders: Sequence[str], watch: Watch) -> int:
     opened = local.open_allowed(source.path, folders)
     try:
         os.ftruncate(target, 0)
         before = os.fstat(opened)
-        copied = local.copy(opened, target, check)
+        watch.fits(source, before.st_size)
+        copied = local.copy(opened, target, watch.check)
         after = os.fstat(opened)
     finally:
         os.close(opened)
@@ -98,11 +101,12 @@ def _copy_store(source: Source, target: int, watch: Watch) -> int:
             answer = _get(store, source.key, None)
         source.version = _version(answer)
         _expect(source, answer)
+    size: int = answer.meta["size"]
+    watch.fits(source, size)
     os.ftruncate(target, have)
     os.lseek(target, have, os.SEEK_SET)
     with told(source.shown, signed=source.signed):
         have += _written(source, answer, target, watch)
-    size: int = answer.meta["size"]
     if have != size:
         raise DataLater(f"{source.shown} ended after {have:,} of {size:,} bytes.")
     return have

@@ -4,12 +4,18 @@ import asyncio
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from herder.agent.data import downloads
+from herder.agent.data.downloads import Source
+from herder.agent.data.sources import check_names
+from herder.agent.data.uploads import to_folder
+from herder.remote.object_stores.opening import DataFault
 from tests.agent.conftest import StartAgent
 from tests.agent.fake_server import FakeServer
 from tests.support.object_server import S3, Web, s3_server
@@ -226,4 +232,100 @@ async def test_a_job_that_is_cancelled_while_its_data_is_copied(
     server.cancel(key)
     end = await server.end_of(key)
     assert end.state == "cancelled"
+    await until_empty(tmp_path / "work")
+
+
+@pytest.mark.parametrize("how", ["cancel", "timeout", "slow"])
+async def test_a_slow_server_holds_no_thread_that_others_wait_for(
+    server: FakeServer, start_agent: StartAgent, web: Web, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    web.files |= {"/slow": bytes(100_000), "/x": b"x"}
+    web.trickles.add("/slow")
+    if how == "slow":
+        monkeypatch.setattr(downloads, "SLOW_S", 0.1)
+    start_agent(data_parallel=1, data_tries=2, **QUICK)
+    data = {"inputs": [{"url": f"{web.url}/slow", "path": "x"}], "mark": "m"}
+    server.assign(1, data=data, command=["true"], timeout_ms=300 if how == "timeout" else None)
+    await server.until(lambda: bool(web.requests))
+    if how == "cancel":
+        server.cancel((1, 1))
+    end = await server.end_of((1, 1))
+    assert (end.state, end.cause) == {
+        "cancel": ("cancelled", "cancelled"),
+        "timeout": ("failed", "timeout"),
+        "slow": ("failed", "infrastructure"),
+    }[how]
+    if how == "slow":
+        assert "/slow sent only " in end.message
+    other = await server.end_of(job(server, 2, "cat x", inputs=[{"url": f"{web.url}/x", "path": "x"}]))
+    assert (other.state, server.logs[2, 1]) == ("succeeded", "x")
+
+
+def test_many_inputs_with_one_that_comes_twice_are_told_soon() -> None:
+    found = [Source(name=f"in/{number}", shown="s3://b/x") for number in range(60_000)]
+    began = time.thread_time()
+    with pytest.raises(DataFault, match=r"^Two inputs have the path in/59999\.$"):
+        check_names([*found, Source(name="in/59999", shown="s3://b/y")])
+    assert time.thread_time() - began < 5  # of the processor; minutes, when each is compared with each
+
+
+async def test_names_of_outputs_are_kept_and_do_not_meet(
+    server: FakeServer, start_agent: StartAgent, store: Path, web: Web
+) -> None:
+    start_agent(data_folders=(str(store),), **QUICK)
+    long = "n" * 200
+    names = ["100%25.txt", "a b?#c", "line\nbreak", *(f"{long}{number}" for number in range(20))]
+    script = "mkdir out; cd out; printf p > '100%25.txt'; printf q > 'a b?#c'; printf l > 'line\nbreak'; "
+    script += f"for n in $(seq 0 19); do (yes $n | head -c 300000) > {long}$n; done"
+    outputs = [{"path": "out/", "url": f"file://{store}/"}, {"path": "out/*c", "url": f"{web.url}/"}]
+    end = await server.end_of(job(server, 1, script, outputs=outputs))
+    assert (end.state, end.message) == ("succeeded", "")
+    assert sorted(each.name for each in store.iterdir()) == sorted([*names, "job-1-m.manifest.json"])
+    for number in range(20):
+        assert (store / f"{long}{number}").read_bytes()[:300_000].split() == (
+            (f"{number}\n".encode() * 300_000)[:300_000].split()
+        )
+    assert web.files["/a%20b%3F%23c"] == b"q"
+    manifest = json.loads((store / "job-1-m.manifest.json").read_text())
+    assert f"file://{store}/100%2525.txt" in [each["url"] for each in manifest["files"]]
+
+
+async def test_a_name_that_no_url_can_have_is_the_jobs_fault(
+    server: FakeServer, start_agent: StartAgent, store: Path
+) -> None:
+    start_agent(data_folders=(str(store),), **QUICK)
+    outputs = [{"path": "o/", "url": f"file://{store}/"}]
+    end = await server.end_of(job(server, 1, "mkdir o; touch \"o/$(printf '\\377')\"", outputs=outputs))
+    assert (end.state, end.cause) == ("failed", "exit_code")
+    assert end.message.startswith("A file of the output o/ cannot be named: ")
+
+
+def test_two_that_write_one_file_at_a_time_write_parts_of_their_own(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(b"x" * 10)
+    source = os.open(tmp_path / "source", os.O_RDONLY)
+    parts: list[list[str]] = []
+
+    def again() -> None:
+        parts.append([each.name for each in store.iterdir()])
+        if len(parts) == 1:
+            os.lseek(source, 0, os.SEEK_SET)
+            to_folder(source, f"{store}/{'n' * 160}b", "1-1", (str(store),), again)
+
+    to_folder(source, f"{store}/{'n' * 160}a", "1-1", (str(store),), again)
+    os.close(source)
+    assert [len(each) for each in parts] == [1, 2]
+
+
+async def test_inputs_over_http_count_towards_the_disk_before_they_are_copied(
+    server: FakeServer, start_agent: StartAgent, web: Web, tmp_path: Path
+) -> None:
+    web.files |= {"/a": bytes(700_000), "/b": bytes(700_000)}
+    start_agent(data_parallel=1, **QUICK)
+    inputs = [{"url": f"{web.url}/{name}", "path": name} for name in "ab"]
+    server.assign(1, data={"inputs": inputs, "mark": "m"}, command=["true"], disk_mib=1)
+    end = await server.end_of((1, 1))
+    assert (end.state, end.cause) == ("failed", "start_failed")
+    assert end.message == "The inputs have 1.3 MiB; the disk of the job is 1 MiB. Request more disk."
+    server.assign(2, data={"inputs": inputs, "mark": "m"}, command=["true"], disk_mib=2)
+    assert (await server.end_of((2, 1))).state == "succeeded"
     await until_empty(tmp_path / "work")

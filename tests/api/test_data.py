@@ -148,6 +148,12 @@ def test_what_keeps_the_server_from_signing_is_told(server: Server, worker: Play
         ),
         ({"outputs": [{"url": "s3://b/x", "path": "o/*"}]}, "data.outputs[0].url", "can be several files"),
         ({"outputs": [{"url": "s3://b/*", "path": "o"}]}, "data.outputs[0].url", "is a pattern"),
+        (
+            {"inputs": [{"url": "s3://b/[z-a]", "path": "i/"}]},
+            "data.inputs[0].url",
+            "[z-a] has the range z-a",
+        ),
+        ({"outputs": [{"url": "s3://b/", "path": "o/[!9-0]"}]}, "data.outputs[0].path", "has the range 9-0"),
         ({"inputs": [{"url": "s3://b/x", "path": "x"}] * 101}, "data.inputs", "100"),
     ],
 )

@@ -95,6 +95,8 @@ class Web:
         self.files: dict[str, bytes] = {}
         self.breaks: list[int] = []
         self.ranges = True
+        self.trickles: set[str] = set()
+        """Paths whose content comes byte by byte."""
         self.requests: list[tuple[str, str, str]] = []
         """Method, path, and range."""
         web = self
@@ -145,8 +147,13 @@ class Web:
         if start:
             call.send_header("content-range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         call.end_headers()
-        if fault is None:
+        if call.path in self.trickles:
+            for at in range(start, len(content)):
+                call.wfile.write(content[at : at + 1])
+                time.sleep(0.02)
+        elif fault is None:
             call.wfile.write(content[start:])
+        if fault is None or call.path in self.trickles:
             return
         call.wfile.write(content[start : start + fault])
         call.wfile.flush()

@@ -5,7 +5,7 @@ Read alike by the server, which checks and signs, and by the agent, which copies
 
 import re
 from typing import Literal, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
@@ -138,6 +138,14 @@ def read_url(text: str) -> DataUrl:
     return DataUrl(scheme, host, key)
 
 
+def url_below(url: str, name: str) -> str:
+    """Of a file of an output, by its name below the URL (empty: the URL itself). Raises ValueError for a name that no URL can have."""
+    if name and not url.startswith(tuple(f"{each}://" for each in OBJECT_SCHEMES)):
+        name = quote(name)  # `read_url` takes the key of an object as it is, and unquotes a path
+    read_url(url + name)
+    return url + name
+
+
 def path_fault(path: str) -> str:
     """What is wrong with a path in the job's folder, as a clause; empty: nothing. `./` and an empty one are the folder itself."""
     inside = path.removeprefix("./").removesuffix("/")
@@ -150,26 +158,6 @@ def folder_of(key: str) -> str:
     """The part of a pattern before its first folder or name with *, ? or [, with its slash."""
     found = _GLOB.search(key)
     return key[: key.rfind("/", 0, found.start()) + 1] if found else key[: key.rfind("/") + 1]
-
-
-def matcher(pattern: str) -> re.Pattern[str]:
-    """* and ? stay within a name, ** goes over folders."""
-    out, at = [], 0
-    while at < len(pattern):
-        if pattern.startswith("**/", at):
-            out.append("(?:.*/)?")
-            at += 3
-        elif pattern.startswith("**", at):
-            out.append(".*")
-            at += 2
-        elif pattern[at] == "[" and (end := pattern.find("]", at + 2)) > 0:
-            inside = pattern[at + 1 : end].replace("\\", r"\\")
-            out.append(f"[{'^' + inside[1:] if inside.startswith('!') else inside}]")
-            at = end + 1
-        else:
-            out.append({"*": "[^/]*", "?": "[^/]"}.get(pattern[at]) or re.escape(pattern[at]))
-            at += 1
-    return re.compile("".join(out), re.DOTALL)
 
 
 def is_pattern(path: str) -> bool:

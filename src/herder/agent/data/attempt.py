@@ -42,6 +42,12 @@ class CopiesData:
         self.copying = copying
         self._done: Callable[[Verdict | None], None] | None = done
         self.task: asyncio.Task[None] | None = None
+        timeout_ms = copying.assignment.timeout_ms
+        self._limit = (
+            asyncio.get_running_loop().call_later(timeout_ms / 1000, self._too_long)
+            if timeout_ms is not None
+            else None
+        )
 
     def stop(self, verdict: Verdict, *, at_once: bool = False) -> None:
         self.copying.stopped.set()
@@ -54,8 +60,15 @@ class CopiesData:
     def end(self, verdict: Verdict | None) -> None:
         """The first word counts."""
         done, self._done = self._done, None
+        if self._limit is not None:
+            self._limit.cancel()
         if done is not None:
             done(verdict)
+
+    def _too_long(self) -> None:
+        timeout_ms = self.copying.assignment.timeout_ms or 0
+        text = f"Its data was copied for longer than its timeout of {timeout_ms / 1000:g} s."
+        self.stop(Verdict("failed", Cause.TIMEOUT, text))
 
 
 class AttemptsData:

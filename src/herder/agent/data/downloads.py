@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from herder.agent.data import local
 from herder.remote.object_stores.opening import DataFault, DataLater, open_address, told
@@ -20,6 +20,19 @@ if TYPE_CHECKING:
 PART = ".herder-part"
 _CHUNK = 4 * 2**20
 Check = Callable[[], None]
+#: Who sends less than this in this time is left, so that it does not hold a thread that others wait for.
+SLOW_S = 60.0
+SLOW_BYTES = 2**19
+
+
+class Watch(NamedTuple):
+    """`check` counts a piece; `look` does not, and is called whenever something arrives. Both raise to stop the copying."""
+
+    check: Check
+    look: Check
+    now_ms: Callable[[], int]
+    fits: Callable[["Source", int], None]
+    """Raises DataFault when the inputs, with this one of so many bytes, are more than the disk of the job."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,19 +53,19 @@ class Source:
     """Of what the part file holds: size, tag and date that the store said."""
 
 
-def download(source: Source, target: str, folders: Sequence[str], check: Check) -> int:
-    """Bytes of the file, which then is at `target`. Raises DataFault, DataLater, DataLacking, OSError, or what `check` raises."""
+def download(source: Source, target: str, folders: Sequence[str], watch: Watch) -> int:
+    """Bytes of the file, which then is at `target`. Raises DataFault, DataLater, DataLacking, OSError, or what `watch` raises."""
     part = target + PART
     os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(part, flags, 0o600)
     try:
         if source.path:
-            size = _copy_local(source, descriptor, folders, check)
+            size = _copy_local(source, descriptor, folders, watch)
         else:
-            size = _copy_store(source, descriptor, check)
+            size = _copy_store(source, descriptor, watch)
         if source.sha256:
-            _compare(source, descriptor, check)
+            _compare(source, descriptor, watch.check)
     except DataFault:
         _forget(part)
         raise
@@ -62,12 +75,13 @@ def download(source: Source, target: str, folders: Sequence[str], check: Check) 
     return size
 
 
-def _copy_local(source: Source, target: int, folders: Sequence[str], check: Check) -> int:
+def _copy_local(source: Source, target: int, folders: Sequence[str], watch: Watch) -> int:
     opened = local.open_allowed(source.path, folders)
     try:
         os.ftruncate(target, 0)
         before = os.fstat(opened)
-        copied = local.copy(opened, target, check)
+        watch.fits(source, before.st_size)
+        copied = local.copy(opened, target, watch.check)
         after = os.fstat(opened)
     finally:
         os.close(opened)
@@ -76,7 +90,7 @@ def _copy_local(source: Source, target: int, folders: Sequence[str], check: Chec
     return copied
 
 
-def _copy_store(source: Source, target: int, check: Check) -> int:
+def _copy_store(source: Source, target: int, watch: Watch) -> int:
     store = open_address(source.address) if source.address else source.store
     assert store is not None
     have = os.lseek(target, 0, os.SEEK_END) if source.version is not None else 0
@@ -87,20 +101,38 @@ def _copy_store(source: Source, target: int, check: Check) -> int:
             answer = _get(store, source.key, None)
         source.version = _version(answer)
         _expect(source, answer)
+    size: int = answer.meta["size"]
+    watch.fits(source, size)
     os.ftruncate(target, have)
     os.lseek(target, have, os.SEEK_SET)
     with told(source.shown, signed=source.signed):
-        for chunk in answer.stream(min_chunk_size=_CHUNK):
-            view = memoryview(chunk)
-            while view:
-                written = os.write(target, view)
-                view = view[written:]
-                have += written
-            check()
-    size: int = answer.meta["size"]
+        have += _written(source, answer, target, watch)
     if have != size:
         raise DataLater(f"{source.shown} ended after {have:,} of {size:,} bytes.")
     return have
+
+
+def _written(source: Source, answer: Any, target: int, watch: Watch) -> int:
+    """Bytes that came, each as soon as it came. Raises DataLater when they are few."""
+    copied = counted = in_window = 0
+    began_ms = watch.now_ms()
+    for chunk in answer.stream(min_chunk_size=1):
+        watch.look()
+        view = memoryview(chunk)
+        while view:
+            view = view[os.write(target, view) :]
+        copied += len(chunk)
+        in_window += len(chunk)
+        if copied - counted >= _CHUNK:
+            counted = copied
+            watch.check()
+        now_ms = watch.now_ms()
+        if in_window >= SLOW_BYTES:
+            began_ms, in_window = now_ms, 0
+        elif now_ms - began_ms > SLOW_S * 1_000:
+            raise DataLater(f"{source.shown} sent only {in_window:,} bytes in {SLOW_S:g} s.")
+    watch.check()
+    return copied
 
 
 def _rest(store: "ObjectStore", source: Source, offset: int) -> Any:

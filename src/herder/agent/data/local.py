@@ -9,8 +9,8 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 
+from herder.remote.object_stores.listing import pattern_of
 from herder.remote.object_stores.opening import DataFault, DataMissing
-from herder.wire.data import matcher
 
 ENTRIES_MAX = 100_000
 """Files of one input or output."""
@@ -86,8 +86,8 @@ def named_by(top: int, pattern: str) -> list[str]:
     found = _below(top)
     if not pattern:
         return list(found)
-    wanted = matcher(pattern)
-    return [name for name in found if wanted.fullmatch(name)]
+    wanted = pattern_of(pattern)
+    return [name for name in found if wanted.matches(name)]
 
 
 def own_folder(folder: str, inside: str) -> int | None:

@@ -75,14 +75,11 @@ def check_names(found: Sequence[Source]) -> None:
         raise DataFault(
             f"{bad.shown} cannot be a file: {bad.name[:100]!r} is not a path below the job's folder."
         )
-    names = [each.name for each in found]
-    twice = (
-        next((each for each in found if names.count(each.name) > 1), None)
-        if len(set(names)) < len(names)
-        else None
-    )
-    if twice is not None:
-        raise DataFault(f"Two inputs have the path {twice.name}.")
+    names: set[str] = set()
+    for each in found:
+        if each.name in names:
+            raise DataFault(f"Two inputs have the path {each.name}.")
+        names.add(each.name)
     both = file_and_folder(names)
     if both is not None:
         raise DataFault(f"The input {both} is also the folder of another input.")

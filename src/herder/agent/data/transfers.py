@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from herder.agent.data import sources, uploads
-from herder.agent.data.downloads import Source, download
+from herder.agent.data.downloads import Source, Watch, download
 from herder.agent.data.local import open_own
 from herder.agent.data.manifests import settled
 from herder.agent.environment.clock import BackOff
@@ -66,11 +66,35 @@ class Copying:
         self.stopped = threading.Event()
         self.pieces = 0
         """Copied in all: who copies something is not tried in vain."""
+        self._total = 0
+        self._lock = threading.Lock()
 
     def check(self) -> None:
         self.pieces += 1
+        self.look()
+
+    def look(self) -> None:
         if self.stopped.is_set():
             raise Stopped
+
+    def holds(self, found: Sequence[Source]) -> None:
+        """The files of its inputs, with the sizes that are known. Raises DataFault."""
+        self._total = sum(each.size or 0 for each in found)
+        self._compare()
+
+    def fits(self, source: Source, size: int) -> None:
+        """One of them has this size: a web server says it only when it sends. Raises DataFault."""
+        with self._lock:
+            self._total += size - (source.size or 0)
+            source.size = size
+        self._compare()
+
+    def _compare(self) -> None:
+        most_mib = self.assignment.disk_mib
+        if most_mib and self._total > most_mib * MIB:
+            raise DataFault(
+                f"The inputs have {self._total / MIB:,.1f} MiB; the disk of the job is {most_mib:,} MiB. Request more disk."
+            )
 
 
 class Transfers:
@@ -90,9 +114,11 @@ class Transfers:
         async def once() -> None:
             found = await self._sources(copying)
             for each in found:
-                each.version = known[each.name].version if each.name in known else None
+                before = known.get(each.name)
+                each.version = None if before is None else before.version
+                each.size = before.size if each.size is None and before is not None else each.size
             known.update((each.name, each) for each in found)
-            self._fits(copying, found)
+            copying.holds(found)
             left = [each for each in found if each.name not in done]
             await self._all(copying, left, lambda each: self._bring_one(copying, each, done))
 
@@ -200,17 +226,11 @@ class Transfers:
     def _is_signed(self, each: DataPath) -> bool:
         return self._settings.data_credentials != "worker" and read_url(each.url).scheme in OBJECT_SCHEMES
 
-    def _fits(self, copying: Copying, found: Sequence[Source]) -> None:
-        most_mib = copying.assignment.disk_mib
-        total = sum(each.size or 0 for each in found)
-        if most_mib and total > most_mib * MIB:
-            raise DataFault(
-                f"The inputs have {total / MIB:,.1f} MiB; the disk of the job is {most_mib:,} MiB. Request more disk."
-            )
-
     def _bring_one(self, copying: Copying, source: Source, done: dict[str, int]) -> None:
         target = os.path.join(copying.folder, source.name)
-        done[source.name] = download(source, target, self._settings.data_folders, copying.check)
+        folders = self._settings.data_folders
+        watch = Watch(copying.check, copying.look, self._ports.clock.monotonic_ms, copying.fits)
+        done[source.name] = download(source, target, folders, watch)
 
     # --- outputs
 

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 
 from herder.agent.data import local
 from herder.agent.data.downloads import PART, Check, sum_of
+from herder.agent.environment.clock import nonce
 from herder.remote.object_stores.opening import DataFault, DataLater, plain, told
-from herder.wire.data import DataPath, WrittenFile, folder_of, is_pattern
+from herder.wire.data import DataPath, WrittenFile, folder_of, is_pattern, url_below
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
-_CHUNK = 2**20
+#: Little, since who reads slowly is to be left between two.
+_CHUNK = 2**16
 _CONNECT_S, _STALLED_S = 5.0, 60.0
 #: A single PUT to an object store; more needs the worker's own credentials.
 PUT_BYTES_MAX = 5 * 2**30
@@ -43,8 +45,11 @@ def inside(output: DataPath, name: str) -> str:
 
 
 def target_of(output: DataPath, name: str) -> str:
-    """Its URL."""
-    return output.url + name if name else output.url
+    """Its URL. Raises DataFault."""
+    try:
+        return url_below(output.url, name)
+    except ValueError as error:
+        raise DataFault(f"A file of the output {output.path} cannot be named: {error}.") from None
 
 
 def _of_one(folder: str, owner: int | None, place: int, output: DataPath) -> Iterator[WrittenFile]:
@@ -76,9 +81,9 @@ def _size(folder: str, path: str, owner: int | None) -> int:
 
 
 def to_folder(source: int, path: str, mark: str, folders: Sequence[str], check: Check) -> None:
-    """To a file of this machine. `mark`: of the attempt, so that two do not write one part. Raises DataFault or OSError."""
+    """To a file of this machine. `mark`: of the attempt, in the name of the part. Raises DataFault or OSError."""
     above, _, name = path.rpartition("/")
-    with _partly(above, name, mark, folders) as (folder, part, descriptor):
+    with _partly(above, mark, folders) as (folder, part, descriptor):
         local.copy(source, descriptor, check)
         os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
 
@@ -86,12 +91,12 @@ def to_folder(source: int, path: str, mark: str, folders: Sequence[str], check: 
 class _partly:  # noqa: N801 - used as a function
     """A part file in a folder that may be written; it is gone at the end, if it was not renamed."""
 
-    def __init__(self, above: str, name: str, mark: str, folders: Sequence[str]) -> None:
+    def __init__(self, above: str, mark: str, folders: Sequence[str]) -> None:
         self._folder = local.folder_allowed(above or "/", folders)
-        self._part = f".{name[:150]}.{mark}{PART}"
+        self._part = f".{mark}.{nonce()}{PART}"
 
     def __enter__(self) -> tuple[int, str, int]:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             self._descriptor = os.open(self._part, flags, 0o644, dir_fd=self._folder)
         except BaseException:
@@ -109,7 +114,7 @@ class _partly:  # noqa: N801 - used as a function
 def create_in_folder(content: bytes, path: str, mark: str, folders: Sequence[str]) -> bool:
     """Whether it was made; False: there is one already. Whole or not at all. Raises DataFault or OSError."""
     above, _, name = path.rpartition("/")
-    with _partly(above, name, mark, folders) as (folder, part, descriptor):
+    with _partly(above, mark, folders) as (folder, part, descriptor):
         os.write(descriptor, content)
         os.fsync(descriptor)
         try:

@@ -9,6 +9,7 @@ from herder.control.kernel.bounds.limits import DATA_COUNT, INPUT_NAME_BYTES, ch
 from herder.control.kernel.secret_tokens import new_mark
 from herder.model.work.job import CONTAINER
 from herder.wire.data import DataPath, JobData, is_pattern, path_fault, read_url
+from herder.wire.patterns import Pattern
 from herder.wire.work import JobSubmission
 
 _SUM = re.compile(r"[0-9a-fA-F]{64}")
@@ -36,6 +37,8 @@ def _check_input(each: DataPath, field: str, job: JobSubmission) -> None:
     _check(each, field)
     url = read_url(each.url)
     several = url.is_folder or url.is_glob
+    if url.is_glob:
+        _check_pattern(url.key, f"{field}.url")
     if several and url.scheme in ("http", "https"):
         raise Invalid(
             f"{each.url[:80]!r} is a folder, and web servers do not list folders.",
@@ -64,6 +67,8 @@ def _check_output(each: DataPath, field: str) -> None:
     _check(each, field)
     path = each.path.removeprefix("./")
     several = is_pattern(path) or path.endswith("/") or not path
+    if is_pattern(path):
+        _check_pattern(path, f"{field}.path")
     if several and not each.url.endswith("/"):
         raise Invalid(
             f"{each.url[:80]!r} is not a folder, and the output {each.path[:80]!r} can be several files.",
@@ -78,6 +83,13 @@ def _check_output(each: DataPath, field: str) -> None:
         )
     if each.sha256:
         raise Invalid("Only an input can have a sha256.", field=f"{field}.sha256", hint="Remove it.")
+
+
+def _check_pattern(text: str, field: str) -> None:
+    try:
+        Pattern(text)
+    except ValueError as error:
+        raise Invalid(f"{error}.", field=field, hint="Write the first of a range first: [a-z].") from None
 
 
 def _check(each: DataPath, field: str) -> None:

@@ -23,6 +23,7 @@ from herder.wire.data import (
     manifest_url,
     outputs_of,
     read_url,
+    url_below,
 )
 from herder.wire.file_names import parts_of
 
@@ -103,7 +104,10 @@ def target(outputs: Sequence[DataPath], file: WrittenFile) -> str:
     url = outputs[file.output].url
     if file.name and (not url.endswith("/") or parts_of(file.name) is None):
         raise DataFault(f"{file.name[:100]!r} is not the name of a file of the output {url}.")
-    return url + file.name
+    try:
+        return url_below(url, file.name)
+    except ValueError as error:
+        raise DataFault(f"A file of the output {url} cannot be named: {error}.") from None
 
 
 def _opened(settings: ObjectStore, url: DataUrl) -> Any:

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, NamedTuple
 
 from herder.remote.object_stores.opening import DataFault, told
-from herder.wire.data import DataUrl, matcher
+from herder.wire.data import DataUrl
+from herder.wire.patterns import Pattern
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -21,6 +22,14 @@ class Found(NamedTuple):
     e_tag: str
 
 
+def pattern_of(text: str) -> Pattern:
+    """Raises DataFault."""
+    try:
+        return Pattern(text)
+    except ValueError as error:
+        raise DataFault(f"The pattern {text} cannot be used: {error}.") from None
+
+
 def objects_of(store: "ObjectStore", url: DataUrl, text: str) -> list[Found]:
     """`text`: the URL as the job says it. Raises DataFault when there is none, DataLater."""
     import obstore
@@ -29,13 +38,13 @@ def objects_of(store: "ObjectStore", url: DataUrl, text: str) -> list[Found]:
         with told(text):
             head = obstore.head(store, url.key)
         return [Found("", url.key, head["size"], head["e_tag"] or "")]
-    wanted = matcher(url.key) if url.is_glob else None
+    wanted = pattern_of(url.key) if url.is_glob else None
     out: list[Found] = []
     with told(text):
         for page in obstore.list(store, url.prefix or None):
             for each in page:
                 key = each["path"]
-                if wanted is None or wanted.fullmatch(key):
+                if wanted is None or wanted.matches(key):
                     out.append(Found(key.removeprefix(url.prefix), key, each["size"], each["e_tag"] or ""))
             if len(out) > OBJECTS_MAX:
                 raise DataFault(f"{text} names more than {OBJECTS_MAX:,} objects.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from herder.remote.object_stores.opening import DataFault, DataMissing, told
-from herder.wire.data import DataPath, WrittenFile
+from herder.wire.data import DataPath, WrittenFile, url_below
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -31,7 +31,8 @@ class Manifest(msgspec.Struct, kw_only=True):
 def manifest_of(job: int, attempt: int, outputs: Sequence[DataPath], files: Sequence[WrittenFile]) -> bytes:
     """`outputs`: with the URLs of this attempt."""
     listed = [
-        Listed(url=outputs[each.output].url + each.name, size=each.size, sha256=each.sha256) for each in files
+        Listed(url=url_below(outputs[each.output].url, each.name), size=each.size, sha256=each.sha256)
+        for each in files
     ]
     listed.sort(key=lambda each: each.url)
     return msgspec.json.format(

@@ -115,6 +115,29 @@ def test_without_memory_files_lie_in_the_work_folder_and_are_overwritten(
     assert not folder.exists()
 
 
+@pytest.mark.timeout(20)
+def test_links_and_pipes_that_a_job_left_among_its_secrets_lead_nowhere(
+    place: SecretPlace, tmp_path: Path
+) -> None:
+    """The agent may be root, the job not."""
+    other, folder_elsewhere = tmp_path / "precious", tmp_path / "elsewhere"
+    folder_elsewhere.mkdir()
+    for path in (other, folder_elsewhere / "precious"):
+        path.write_bytes(b"precious")
+        path.chmod(0o644)
+    folder = Path(place.write(1, 1, [Delivered(name="k", value=KEY, file="a/b")], None, shared=False))
+    (folder / "soft").symlink_to(other)
+    (folder / "hard").hardlink_to(other)
+    (folder / "folder").symlink_to(folder_elsewhere)
+    os.mkfifo(folder / "pipe")
+    with (folder / "a/b").open("rb") as kept:
+        assert place.remove(str(folder))
+        assert kept.read() == bytes(len(KEY))
+    for path in (other, folder_elsewhere / "precious"):
+        assert path.read_bytes() == b"precious"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
 def test_two_attempts_have_folders_of_their_own(place: SecretPlace) -> None:
     one, two = (
         place.write(1, attempt, [Delivered(name="k", value=bytes([attempt]), file="k")], None, shared=False)

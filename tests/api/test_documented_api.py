@@ -7,6 +7,7 @@ import httpx
 import msgspec
 import pytest
 
+from herder.wire.nesting import LEVELS_MAX
 from tests.api.conftest import PlayedWorker, Server
 
 #: Word for word as in the documentation, but for the amounts: the test's workers have two cores.
@@ -123,6 +124,29 @@ def test_a_report_is_answered_again_and_one_of_an_old_attempt_changes_nothing(
         assert report(again, job, token, status="completed").status_code == 200
         assert report(again, job, token, status="failed").status_code == 409
     assert server.http.get("/invariants").json() == {"violations": []}
+
+
+@pytest.mark.parametrize("levels", [LEVELS_MAX + 1, 500])
+def test_a_report_nested_too_deeply_is_refused_and_changes_nothing(
+    calls: httpx.Client, worker: PlayedWorker, levels: int
+) -> None:
+    """Some readers of JSON would crash. The report itself is a level."""
+    job = submit(calls, type="ml_training", resource_requirements={})
+    (attempt,) = worker.take(1)
+    token = variables(attempt)["ACCESS_TOKEN"]
+    answer = report(calls, job, token, status="completed", metadata=nested(levels - 1))
+    assert (answer.status_code, answer.json()["field"]) == (422, "metadata")
+    assert f"nested more than {LEVELS_MAX} levels deep" in answer.json()["detail"]
+    assert status(calls, job) in ("scheduled", "spawned"), "nothing has changed"
+    assert report(calls, job, token, status="completed", metadata=nested(LEVELS_MAX - 1)).status_code == 200
+    assert status(calls, job) == "completed"
+
+
+def nested(levels: int) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for _ in range(levels - 1):
+        made = {"a": made}
+    return made
 
 
 def test_a_failure_has_its_message_and_a_job_past_its_time_limit_its_status(

@@ -302,6 +302,26 @@ def test_secrets_go_with_their_user_and_do_not_come_back_with_the_name(server: S
     assert server.http.get("/secrets?all=true").json()["items"] == []
 
 
+def test_jobs_of_a_deleted_user_get_no_secrets_of_the_next_user_of_the_name(server: Server) -> None:
+    kim = server.client(server.person("kim"))
+    kim.post("/secrets", json={"name": "db", "value": VALUE}).raise_for_status()
+    job = kim.post("/jobs", json=USE).raise_for_status().json()["first_job"]
+    server.http.delete("/users/kim").raise_for_status()
+    again = server.client(server.person("kim"))
+    again.post("/secrets", json={"name": "db", "value": "of somebody else"}).raise_for_status()
+    own = again.post("/jobs", json=USE).raise_for_status().json()["first_job"]
+    worker = server.worker()
+    worker.take(2)
+    answer = delivered(worker, job)
+    assert answer.values == []
+    assert answer.missing == (
+        "Secret db cannot be delivered: the secret of this name of user kim was created after the job; "
+        "submit the job again to use it."
+    )
+    assert delivered(worker, own).values[0].value == b"of somebody else"
+    worker.close()
+
+
 def test_a_server_without_the_key_says_so_and_takes_new_values(fresh: Server, tmp_path: Path) -> None:
     fresh.http.post("/secrets", json={"name": "db", "value": VALUE}).raise_for_status()
     job = fresh.http.post("/jobs", json=USE).json()["first_job"]

@@ -63,6 +63,24 @@ def test_schedules_are_seen_and_changed_as_batches_are(server: Server, refused: 
     ann.delete("/schedules/anns").raise_for_status()
 
 
+def test_schedules_go_with_their_user_and_do_not_come_back_with_the_name(server: Server) -> None:
+    """They would run with the rights and secrets of the next user of that name."""
+    zoe = server.client(server.person("zoe"))
+    zoe.post("/schedules", json=body(name="zoes")).raise_for_status()
+    server.client(server.person("max")).post("/schedules", json=body(name="maxs")).raise_for_status()
+    server.http.delete("/users/zoe?dry_run=true").raise_for_status()
+    assert len(zoe.get("/schedules").json()["items"]) == 1
+    server.http.delete("/users/zoe").raise_for_status()
+    again = server.client(server.person("zoe"))
+    assert again.get("/schedules").json()["items"] == []
+    events = server.http.get("/events?kind=schedule.deleted").json()["items"]
+    told = [each["text"] for each in events if each["object"] == "schedule/zoes"]
+    assert told == ["Schedule zoes was deleted with its user zoe. Its batches are kept."]
+    server.restart()
+    assert [each["name"] for each in server.http.get("/schedules").json()["items"]] == ["maxs"]
+    server.http.delete("/schedules/maxs").raise_for_status()
+
+
 def test_the_command_line(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,6 +70,7 @@ class Commands(CredentialCommands):
         done = users.delete_user(self._core, who, name, changes, now_ms, dry_run=dry_run)
         if not dry_run:
             secrets.delete_all_of(self._core, name, changes, now_ms, who.actor)
+            schedules.delete_all_of(self._core, name, changes, now_ms, who.actor)
         if not cancel_jobs:
             return done
         core = self._core

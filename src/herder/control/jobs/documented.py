@@ -27,6 +27,7 @@ from herder.wire.documented import (
     TaskSpec,
 )
 from herder.wire.exchange import Finished
+from herder.wire.nesting import LEVELS_MAX, nested_too_deeply
 from herder.wire.work import JobsAdded, JobSubmission
 
 #: Characters of an error message, and bytes of a report, that are kept of an attempt.
@@ -99,6 +100,12 @@ async def complete(core: Core, token: str, job_id: str, body: Completion) -> str
             f"The report has {len(report):,} bytes; the maximum is {REPORT_BYTES_MAX:,}.",
             field="metadata",
             hint="Store large results under output_location.",
+        )
+    if nested_too_deeply(report):
+        raise Invalid(
+            f"The report is nested more than {LEVELS_MAX} levels deep.",
+            field="metadata",
+            hint="Store such results under output_location.",
         )
     failed = body.status == "failed"
     message = body.error_message[:MESSAGE_MAX] or "The attempt reported that it failed."

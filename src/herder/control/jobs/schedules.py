@@ -129,6 +129,15 @@ def delete(core: Core, who: Principal, name: str, changes: Changes, now_ms: int)
     return text
 
 
+def delete_all_of(core: Core, user: str, changes: Changes, now_ms: int, actor: str) -> None:
+    """When a user is deleted: they would run with the rights and secrets of whoever gets the name next."""
+    for record in [each for each in core.state.schedules.values() if each.user == user]:
+        del core.state.schedules[record.name]
+        changes.put(record._replace(deleted=1))
+        text = f"Schedule {record.name} was deleted with its user {user}. Its batches are kept."
+        _tell(core, changes, record, "schedule.deleted", text, now_ms, actor)
+
+
 def run(core: Core, who: Principal, name: str, changes: Changes, now_ms: int) -> JobsAdded:
     """Now, whatever its times and its concurrency are. The batch is the owner's."""
     record = own(core, who, name)

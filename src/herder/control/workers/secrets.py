@@ -33,24 +33,34 @@ async def secrets_of(core: Core, worker: WorkerLife, job: int, number: int) -> S
             hint="Do not start the attempt.",
         )
     of = core.state.classes[attempt.class_id]
-    uses, rows = await core.read(partial(_read, job=job, user=of.user, project=of.project))
+    created_ms, uses, rows = await core.read(partial(_read, job=job, user=of.user, project=of.project))
     values: list[Delivered] = []
     for use in uses:
         try:
-            values.append(_delivered(core, use, rows, of.user, of.project))
+            values.append(_delivered(core, use, rows, of.user, of.project, created_ms))
         except SealError as error:
             return SecretsAnswer(missing=sentence(f"Secret {use.name} cannot be delivered: {error}"))
     return SecretsAnswer(values=values)
 
 
 def _delivered(
-    core: Core, use: SecretUse, rows: Mapping[SecretKey, SecretRecord], user: UserName, project: str
+    core: Core,
+    use: SecretUse,
+    rows: Mapping[SecretKey, SecretRecord],
+    user: UserName,
+    project: str,
+    created_ms: int,
 ) -> Delivered:
-    """Raises SealError."""
+    """Raises SealError. `created_ms`: when the job was created."""
     key = _key(use, user, project)
     row = rows.get(key)
     if row is None or not row.sealed:
         raise SealError(f"it was deleted from {key[0]} {key[1]}")
+    if key[0] == USER and row.created_at_ms > created_ms:
+        # The name of a deleted user may be somebody else's by now.
+        raise SealError(
+            f"the secret of this name of user {user} was created after the job; submit the job again to use it"
+        )
     if not user_may(core, user, key):
         raise SealError(f"user {user} is no longer a member of project {project} with the role user")
     if use.env and not row.text:
@@ -64,17 +74,19 @@ def _delivered(
 
 def _read(
     connection: Connection, job: int, user: UserName, project: str
-) -> tuple[list[SecretUse], dict[SecretKey, SecretRecord]]:
-    payload = connection.execute(select(jobs.c.payload).where(jobs.c.id == job)).scalar_one()
+) -> tuple[int, list[SecretUse], dict[SecretKey, SecretRecord]]:
+    """When the job was created, what it uses, and those that there are."""
+    query = select(jobs.c.created_at_ms, jobs.c.payload).where(jobs.c.id == job)
+    created_ms, payload = connection.execute(query).one()
     uses = msgspec.json.decode(payload, type=JobPayload).secrets
     c, found = secrets_table.c, {}
     for use in uses:
         scope, owner, name = _key(use, user, project)
-        query = select(secrets_table).where(c.scope == scope, c.owner == owner, c.name == name)
-        row = connection.execute(query).first()
+        named = select(secrets_table).where(c.scope == scope, c.owner == owner, c.name == name)
+        row = connection.execute(named).first()
         if row is not None:
             found[scope, owner, name] = SecretRecord(*row)
-    return uses, found
+    return created_ms, uses, found
 
 
 def _key(use: SecretUse, user: UserName, project: str) -> SecretKey:

@@ -316,3 +316,40 @@ async def test_switched_off_a_job_has_a_python_of_its_own(
     await server.end_of(key)
     assert server.logs[key] == "call.py\n"
     assert processes_with("HERDER_ROOM") == []
+
+
+DAEMON = """
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        open({left!r}, "w").write(str(os.getpid()))
+        time.sleep(600)
+    os._exit(0)
+os.wait()
+while not os.path.exists({left!r}) or not open({left!r}).read():
+    time.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize("cgroups", [False, True])
+async def test_what_a_module_starts_when_it_is_imported_ahead_ends(
+    server: FakeServer, start_agent: StartAgent, tmp_path: Path, cgroups: bool
+) -> None:
+    start_agent(cgroups=cgroups)
+    left = tmp_path / "left"
+    (tmp_path / "daemonic.py").write_text(DAEMON.format(left=str(left)))
+    key = python(
+        server,
+        1,
+        PARENT,
+        env={"PYTHONPATH": str(tmp_path)},
+        warm_python={"preload": ["daemonic"]},
+    )
+    assert (await server.end_of(key)).state == "succeeded"
+    assert server.logs[key] == "-\n", "it was imported ahead"
+    pid = int(left.read_text())
+    slow = python(server, 2, "import time; time.sleep(600)")  # as long as there are attempts, the watch looks
+    await server.until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie")
+    server.cancel(slow)
+    assert (await server.end_of(slow)).state == "cancelled"

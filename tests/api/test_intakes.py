@@ -268,3 +268,60 @@ def test_an_unknown_user_pauses_the_intake_until_there_is_one(server: Server, mi
     until(lambda: mimir.status("job-1") == "queued")
     (number,) = jobs(server).values()
     assert server.http.get(f"/jobs/{number}").json()["user"] == "robot"
+
+
+def test_what_others_wrote_into_the_queue_stops_nothing_and_tells_nothing_of_other_jobs(
+    server: Server, mimir: Mimir
+) -> None:
+    server.http.post("/users", json={"name": "eve", "role": "user", "weight": 1}).raise_for_status()
+    server.stop()
+    server.intakes = (IntakeSettings(name="mimir", url=server.intakes[0].url, user="eve", lease_s=0.5),)
+    server.start()
+    body = {"command": ["true"], "cpu": "1", "memory": "64Mi"}
+    foreign = server.http.post("/jobs", json=body).raise_for_status().json()["first_job"]
+    server.stop()
+    wrong = {"x": "abc", "y": str(2**63), "z": "-1", b"\xff": "9" * 5000, "u": "\u00b2"}
+    mimir.redis.hset("mimir:jobs:followed", mapping={**wrong, "spied": foreign})  # type: ignore[arg-type]
+    mimir.redis.set("mimir:jobs:data:spied", "{}")
+    mimir.push("long", 0, filler="x" * 2**20)
+    mimir.redis.rpush("mimir:jobs:data:list", "a")
+    mimir.redis.zadd("mimir:jobs:queue", {"list": 0})
+    mimir.push("good", 9)
+    server.start()
+    until(lambda: mimir.status("good") == "queued")
+    assert mimir.dead("long") == "The record has more than 1048576 bytes."
+    assert mimir.dead("list") == "The data of the record does not exist."
+    assert mimir.redis.hkeys("mimir:jobs:followed") in ([b"spied", b"good"], [b"good", b"spied"])
+    worker = server.worker()
+    for attempt in worker.take(2):
+        worker.end(attempt.job)
+    until(lambda: mimir.status("good") == "completed")
+    assert mimir.status("spied") == ""
+    assert mimir.redis.get("mimir:jobs:data:spied") == b"{}"
+    worker.close()
+
+
+def test_a_fault_of_one_intake_pauses_it_and_no_other(
+    server: Server, mimir: Mimir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.stop()
+    url, whole = server.intakes[0].url, RedisQueue.claim
+
+    async def fails(queue: RedisQueue, *given: Any) -> list[str]:
+        if queue._prefix == "bad:":
+            raise ZeroDivisionError("a fault")
+        return await whole(queue, *given)
+
+    monkeypatch.setattr(RedisQueue, "claim", fails)
+    server.intakes = tuple(
+        IntakeSettings(name=name, url=url, user="admin", prefix=prefix, lease_s=0.5)
+        for name, prefix in (("bad", "bad:"), ("mimir", "mimir:jobs:"))
+    )
+    server.start()
+    said = until(lambda: paused(server))
+    assert said.startswith("Intake bad is paused since ")
+    assert "ZeroDivisionError: a fault" in said
+    mimir.push("job-1")
+    until(lambda: mimir.status("job-1") == "queued")
+    monkeypatch.setattr(RedisQueue, "claim", whole)
+    until(lambda: not paused(server))

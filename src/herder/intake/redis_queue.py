@@ -6,18 +6,22 @@ lease), `followed` (hash, the job of each record) and `dead` (hash, why a record
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
 
-from herder.ports.intake import IntakeDown, Told
+from herder.ports.intake import RECORD_MOST_BYTES, IntakeDown, Told
 
+_LOG = logging.getLogger(__name__)
 #: A connection or an answer that takes longer is given up.
 TIMEOUT_S = 5.0
 CLOSE_S = 1.0
 #: Fields of a hash that are read in one step.
 SCAN_COUNT = 1000
+#: Numbers of jobs are below this.
+_JOB_ENDS = 2**63
 
 _CLAIM = """
 local time = redis.call('TIME')
@@ -29,6 +33,14 @@ if #found < count then
   for place = 1, #popped, 2 do found[#found + 1] = popped[place] end
 end
 for _, record in ipairs(found) do redis.call('ZADD', KEYS[2], ends, record) end
+return found
+"""
+#: KEYS: the data of each record. ARGV: the last byte that is read. What others wrote may be no string, and of any size.
+_READ = """
+local found = {}
+for place, key in ipairs(KEYS) do
+  found[place] = redis.call('TYPE', key).ok == 'string' and redis.call('GETRANGE', key, 0, ARGV[1])
+end
 return found
 """
 #: KEYS: leases, followed, data, status. ARGV: record, job, status, data.
@@ -75,7 +87,8 @@ class RedisQueue:
         if not records:
             return []
         keys = [self._key("data:", each) for each in records]
-        return cast("list[bytes | None]", await self._ask(lambda: self._client.mget(keys)))
+        found = await self._ask(lambda: self._client.eval(_READ, len(keys), *keys, RECORD_MOST_BYTES))
+        return cast("list[bytes | None]", found)
 
     async def acknowledge(self, record: str, job: int, told: Told) -> None:
         keys = (
@@ -99,7 +112,17 @@ class RedisQueue:
             cursor, some = await self._ask(
                 lambda at=cursor: self._client.hscan(self._key("followed"), at, count=SCAN_COUNT)  # type: ignore[misc]
             )
-            found.update({_text(record): int(job) for record, job in some.items()})
+            for record, said in some.items():
+                job = _job(said)
+                if job is None:
+                    _LOG.warning(
+                        "%r in %r was removed, because it is not the number of a job.",
+                        record,
+                        self._key("followed"),
+                    )
+                    await self._ask(lambda record=record: self._client.hdel(self._key("followed"), record))  # type: ignore[misc]
+                else:
+                    found[_text(record)] = job
             if not cursor:
                 return found
 
@@ -125,6 +148,11 @@ class RedisQueue:
             return await call()
         except self._errors as error:
             raise IntakeDown(" ".join(str(error).split())[:300] or type(error).__name__) from None
+
+
+def _job(said: bytes) -> int | None:
+    job = int(said) if said.isdigit() and len(said) < 20 else 0
+    return job if 0 < job < _JOB_ENDS else None
 
 
 def _text(raw: bytes) -> str:

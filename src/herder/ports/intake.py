@@ -9,6 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+#: A record of more bytes is refused, and only so much of it is read.
+RECORD_MOST_BYTES = 2**20
+
 
 class IntakeDown(Exception):
     """The queue cannot be reached, or refuses the connection; the text says why."""
@@ -31,7 +34,7 @@ class IntakeQueue(Protocol):
         ...
 
     async def read(self, records: Sequence[str]) -> list[bytes | None]:
-        """The data of each; None: there is none any more."""
+        """The data of each; None: there is none any more. Of one that is too long the first `RECORD_MOST_BYTES + 1` bytes."""
         ...
 
     async def acknowledge(self, record: str, job: int, told: Told) -> None:
@@ -43,7 +46,7 @@ class IntakeQueue(Protocol):
         ...
 
     async def followed(self) -> Mapping[str, int]:
-        """The job of each record that was acknowledged and whose end was not told."""
+        """The job of each record that was acknowledged and whose end was not told. What is no number of a job is removed."""
         ...
 
     async def tell(self, told: Sequence[Told]) -> None: ...

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from herder.wire import startup
 
+#: The mark of a warm interpreter and of what its imports start: its name.
+TEMPLATE = "HERDER_TEMPLATE"
 _PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
 
 

@@ -53,6 +53,8 @@ class Watch:
         self._adopted: dict[int, int] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._disk_at = self._output_at = 0.0
+        self.keeps: Callable[[str, int], bool] = lambda _template, _pid: False
+        """Whether the warm interpreter with this name has this process: it is the interpreter or a fork that waits."""
         _become_subreaper()
 
     def add(self, leader: int, watched: Watched) -> None:
@@ -175,6 +177,9 @@ class Watch:
         marks = process_table.marks_of(process.pid)
         if not process_table.belongs_to(marks, self._settings.worker, self._settings.installation):
             return 0
+        template = marks.get(process_table.TEMPLATE)
+        if template is not None:
+            return 0 if self.keeps(template, process.pid) else -1
         for leader, watched in self._live.items():
             if marks.get(startup.JOB_ID) == str(watched.job) and marks.get(startup.ATTEMPT) == str(
                 watched.attempt

@@ -32,7 +32,7 @@ from herder.agent.runtimes import Report, Running, Verdict, ended_now
 from herder.agent.runtimes.process_attempt import Leader, ProcessAttempt
 from herder.agent.runtimes.warm_attempt import WarmAttempt
 from herder.agent.warm.template import Child
-from herder.agent.warm.templates import Templates
+from herder.agent.warm.templates import Bounds, Templates
 from herder.model.values.phrases import clause
 from herder.model.work.job import Cause
 from herder.wire import startup
@@ -84,7 +84,9 @@ class ProcessRuntime:
         base = base_environment()
         self._marks = {startup.WORKER: settings.worker, startup.INSTALLATION: settings.installation}
         self._environment = base | self._marks
-        self._templates = Templates(settings, base, self._identity)
+        bounds = Bounds(self._group, self.remove, self.watch.sweep)
+        self._templates = Templates(settings, base, self._marks, self._identity, bounds)
+        self.watch.keeps = self._templates.keeps
         self._lingering: set[Scratch | Cgroup] = set()
         self._secrets = SecretPlace(settings.folder, self._identity)
         deadline.discard(settings.folder)  # of a process before this one
@@ -189,8 +191,10 @@ class ProcessRuntime:
 
     def _warm(self, begun: _Begun) -> Finished | Running:
         key = self._templates.key_of(begun.payload)
-        if key is None:
-            return self._launch(begun, None)
+        if key is None or (self._cgroups is not None and begun.cgroup is None):
+            return self._launch(
+                begun, None
+            )  # a fork must leave the group of its interpreter, with which it would end
         child = self._templates.spare(key)
         if child is not None:
             return self._launch(begun, child)
@@ -238,14 +242,15 @@ class ProcessRuntime:
         raise AssertionError("not reached")
 
     def _cgroup(self, assignment: Assignment) -> Cgroup | None:
+        return self._group(Limits(assignment.cpu_milli, assignment.memory_mib, assignment.cpu_hard))
+
+    def _group(self, limits: Limits) -> Cgroup | None:
         if self._cgroups is None:
             return None
         try:
-            return self._cgroups.take(
-                Limits(assignment.cpu_milli, assignment.memory_mib, assignment.cpu_hard)
-            )
+            return self._cgroups.take(limits)
         except OSError as error:
-            _LOG.warning("Job %s runs without a cgroup: %s", assignment.job, error)
+            _LOG.warning("A process runs without a cgroup: %s", error)
             return None
 
     def _give_back(self, cgroup: Cgroup) -> bool:

@@ -4,6 +4,7 @@ Owned by `templates`. All of it happens in the event loop, and nothing waits: an
 """
 
 import asyncio
+import itertools
 import json
 import logging
 import os
@@ -16,6 +17,8 @@ from contextlib import suppress
 from importlib import resources
 from typing import NamedTuple
 
+from herder.agent.processes import process_table
+from herder.agent.processes.cgroup import Cgroup
 from herder.agent.processes.run_as import Identity
 from herder.agent.processes.spawn import text_as_file
 
@@ -27,6 +30,7 @@ _ASKED_MOST = 8
 #: Of the memory in which /proc shows the environment: room for the marks of an attempt.
 ROOM_BYTES = 1024
 _ROOM = "HERDER_ROOM"
+_NAMES = itertools.count(1)
 
 
 class Key(NamedTuple):
@@ -98,10 +102,13 @@ class Template:
         *,
         ended: "Callable[[Template, str], None]",
         preload: tuple[str, ...],
+        cgroup: Cgroup | None,
     ) -> None:
-        """Raises OSError or ValueError when it cannot be started. `ended` is called once, with the reason, when it can fork no more."""
+        """Raises OSError or ValueError when it cannot be started; the caller keeps `cgroup` then. `ended` is called once, with the reason, when it can fork no more."""
         self.key = key
         self.preload = preload
+        self.name = str(next(_NAMES))
+        self.cgroup = cgroup
         self.ready = False
         self._broken = False
         self.waiting: deque[Taker] = deque()
@@ -112,13 +119,16 @@ class Template:
         self._ended = ended
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            self._process = _started(key.program, preload, environment, identity, theirs)
+            marked = {**environment, process_table.TEMPLATE: self.name}
+            self._process = _started(key.program, preload, marked, identity, theirs)
         except (OSError, ValueError):
             self._control.close()
             raise
         finally:
             theirs.close()
         self.pid = self._process.pid
+        if cgroup is not None:
+            self._join(cgroup)
         self._control.setblocking(False)
         self._loop.add_reader(self._control, self._heard)
 
@@ -139,6 +149,10 @@ class Template:
         self.used_at = self._loop.time()
         self.waiting.append(taker)
         self._fill()
+
+    def keeps(self, pid: int) -> bool:
+        """Whether it is the interpreter or a fork of it; of a fork that is under way the number is not known yet."""
+        return bool(self._asked) or pid == self.pid or any(pid == each.pid for each in self._spares)
 
     def is_idle(self) -> bool:
         return not self.waiting
@@ -162,9 +176,21 @@ class Template:
             self._loop.remove_reader(child.leash)
             child.kill()
             dying.append(child.pid)
+        if self.cgroup is not None:
+            self.cgroup.kill()  # also what its imports have started; attempts have groups of their own
         return dying
 
     # --- inside
+
+    def _join(self, cgroup: Cgroup) -> None:
+        try:
+            cgroup.add(self.pid)
+        except ProcessLookupError:
+            pass
+        except OSError as error:
+            _LOG.warning(
+                "A warm interpreter (%s) cannot be moved into its cgroup: %s", self.key.program, error
+            )
 
     def _heard(self) -> None:
         try:

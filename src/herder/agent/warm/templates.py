@@ -7,10 +7,12 @@ that cannot be started or used costs nothing but its advantage: attempts get Non
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import NamedTuple
 
 from herder.agent.environment.settings import AgentSettings
+from herder.agent.processes.cgroup import Cgroup, Limits
 from herder.agent.processes.run_as import Identity
 from herder.agent.warm.template import Child, Key, Taker, Template
 from herder.wire.exchange import JobPayload
@@ -18,16 +20,33 @@ from herder.wire.exchange import JobPayload
 _LOG = logging.getLogger(__name__)
 _REAP_S = 0.05
 _REAP_TRIES = 100
+#: Of an interpreter with what it imports and what that starts, where there are cgroups.
+LIMITS = Limits(cpu_milli=1000, memory_mib=4096)
+
+
+class Bounds(NamedTuple):
+    """How interpreters are bounded, and what they leave behind is found."""
+
+    take: Callable[[Limits], Cgroup | None]
+    give_back: Callable[[Cgroup], None]
+    sweep: Callable[[], bool]
 
 
 class Templates:
     def __init__(
-        self, settings: AgentSettings, environment: Mapping[str, str], identity: Identity | None
+        self,
+        settings: AgentSettings,
+        environment: Mapping[str, str],
+        marks: Mapping[str, str],
+        identity: Identity | None,
+        bounds: Bounds,
     ) -> None:
-        """`environment`: what each attempt finds, without what is its own."""
+        """`environment`: what each attempt finds, without what is its own. `marks`: by these the watch knows what is of this agent."""
         self._settings = settings
         self._environment = environment
+        self._marks = marks
         self._identity = identity
+        self._bounds = bounds
         self._loop = asyncio.get_running_loop()
         self._live: dict[Key, Template] = {}
         """The least recently used one first."""
@@ -67,6 +86,10 @@ class Templates:
             self._live[key] = self._live.pop(key)
             found.wait(taker)
 
+    def keeps(self, name: str, pid: int) -> bool:
+        """Whether this process is a live interpreter with this name, or a fork of it that waits; else it is a stray."""
+        return any(each.name == name and each.keeps(pid) for each in self._live.values())
+
     async def close(self) -> None:
         for each in list(self._live.values()):
             self._drop(each)
@@ -89,10 +112,16 @@ class Templates:
         environment = {**self._environment, **dict(key.environment)}
         if self._identity is not None:
             environment |= {"HOME": "/", "USER": self._identity.name}
+        environment |= self._marks
         preload = () if key in self._alone else key.preload
+        cgroup = self._bounds.take(LIMITS)
         try:
-            made = Template(key, environment, self._identity, ended=self._ended, preload=preload)
+            made = Template(
+                key, environment, self._identity, ended=self._ended, preload=preload, cgroup=cgroup
+            )
         except (OSError, ValueError) as error:
+            if cgroup is not None:
+                self._bounds.give_back(cgroup)
             self._refuse(key, f"it could not be started: {error}")
             return None
         self._live[key] = made
@@ -134,13 +163,18 @@ class Templates:
             self._loop.call_soon(taker, None)
         template.waiting.clear()
         self._dying.update(template.drop())
+        if template.cgroup is not None:
+            self._bounds.give_back(template.cgroup)
         if self._reaper is None:
             self._reaper = self._loop.call_later(_REAP_S, self._reap)
 
     def _reap(self) -> None:
         self._reaper = None
+        waits = bool(self._dying)
         self._reap_now()
-        if self._dying:
+        with suppress(OSError):  # a machine out of descriptors; the watch sweeps, too
+            self._bounds.sweep()
+        if waits:  # once more when they have ended: what they left is an orphan only then
             self._reaper = self._loop.call_later(_REAP_S, self._reap)
 
     def _reap_now(self) -> None:

@@ -20,7 +20,7 @@ from herder.model.ids import UserName
 from herder.model.permissions import ROLES, Principal
 from herder.model.stored.changes import Changes
 from herder.model.values.phrases import clause
-from herder.ports.intake import IntakeQueue, Told
+from herder.ports.intake import RECORD_MOST_BYTES, IntakeQueue, Told
 from herder.settings.sections.intakes import IntakeSettings
 from herder.wire import startup
 from herder.wire.decode_errors import explained_sentence
@@ -91,6 +91,8 @@ class Intake:
             return made.number
         if data is None:
             raise Invalid("The data of the record does not exist.")
+        if len(data) > RECORD_MOST_BYTES:
+            raise Invalid(f"The record has more than {RECORD_MOST_BYTES} bytes.")
         core.take_in_work()
         who, now_ms = self._principal(), core.clock.now_ms()
         job = self._submission(record, data)
@@ -164,8 +166,8 @@ class Intake:
 
 
 def with_status(data: bytes | None, status: str, **more: str | None) -> bytes | None:
-    """The record with the status of its job; None when it is gone or is no record."""
-    if data is None:
+    """The record with the status of its job; None when it is gone, is too long or is no record."""
+    if data is None or len(data) > RECORD_MOST_BYTES:
         return None
     try:
         plain = msgspec.json.decode(data)

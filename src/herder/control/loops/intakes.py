@@ -5,6 +5,7 @@ tried again with growing pauses. Nothing is remembered that is not in the queue 
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -26,12 +27,15 @@ from herder.settings.sections.intakes import IntakeSettings
 from herder.store.rows import tables as t
 from herder.wire.documented import DocumentedJob
 
+_LOG = logging.getLogger(__name__)
 #: Between two looks at an empty queue, and between two looks at the states of followed jobs.
 LOOK_S = 0.5
 #: Records claimed at a time: their jobs must be durable well within a lease.
 CLAIMED_MAX = 100
 #: Jobs whose state is read in one query; of more, so many at each look in turn.
 FOLLOWED_AT_A_TIME = 1000
+#: Records that are in memory together when their status is written.
+TOLD_AT_A_TIME = 32
 PAUSE_S, PAUSE_LONGEST_S = 1.0, 30.0
 _ENDED = frozenset({"completed", "failed", "timeout", "cancelled", "cleaned_up"})
 
@@ -72,14 +76,14 @@ def open_queue(settings: IntakeSettings) -> IntakeQueue:
 
 
 async def serve(core: Core, settings: IntakeSettings, opens: Opens, stopping: asyncio.Event) -> None:
-    """One intake, until it is cancelled, or `stopping` is set."""
+    """One intake, until it is cancelled, or `stopping` is set. No fault of it ends another one."""
     notes = core.intake_notes.setdefault(settings.name, IntakeNotes())
     pause = PAUSE_S
     while not stopping.is_set():
         queue: IntakeQueue | None = None
         try:
             queue = opens(settings)
-            follower = _Follower(core, queue, dict(await queue.followed()))
+            follower = _Follower(core, settings, queue, dict(await queue.followed()))
             intake = Intake(core, settings, queue)
             while not stopping.is_set():
                 took = await _take(core, intake, follower, notes)
@@ -90,6 +94,9 @@ async def serve(core: Core, settings: IntakeSettings, opens: Opens, stopping: as
                     await asyncio.sleep(LOOK_S)
         except (IntakeDown, Refused) as error:
             _paused(core, settings, notes, error.detail if isinstance(error, Refused) else str(error))
+        except Exception as error:  # noqa: BLE001 - the other intakes go on, and this one is tried again
+            _LOG.exception("Intake %s failed and is tried again.", settings.name)
+            _paused(core, settings, notes, f"an error inside of Herder: {type(error).__name__}: {error}")
         finally:
             if queue is not None:
                 await _close(queue)
@@ -115,22 +122,33 @@ class _Follower:
     """Which jobs' states are written back."""
 
     core: Core
+    settings: IntakeSettings
     queue: IntakeQueue
     jobs: dict[str, int]
     said: dict[str, str] = field(default_factory=dict)
 
     async def look(self) -> None:
         some = dict(list(self.jobs.items())[:FOLLOWED_AT_A_TIME])
-        found = await self._states(some)
+        found, foreign = await self._states(some)
+        for record in [record for record, job in some.items() if job in foreign]:
+            _LOG.warning(
+                "Record %r of intake %s names job %s, which is not of user %s; it is not followed.",
+                record,
+                self.settings.name,
+                some.pop(record),
+                self.settings.user,
+            )
+            del self.jobs[record]
         told = [
             (record, found.get(job))
             for record, job in some.items()
             if self.said.get(record) != (status := _status(found.get(job))) or status in _ENDED
         ]
-        if told:
-            data = await self.queue.read([record for record, _ in told])
+        for first in range(0, len(told), TOLD_AT_A_TIME):
+            part = told[first : first + TOLD_AT_A_TIME]
+            data = await self.queue.read([record for record, _ in part])
             await self.queue.tell(
-                [_told(record, job, raw) for (record, job), raw in zip(told, data, strict=True)]
+                [_told(record, job, raw) for (record, job), raw in zip(part, data, strict=True)]
             )
         for record, job in some.items():
             status = _status(found.get(job))
@@ -140,13 +158,16 @@ class _Follower:
             else:
                 self.jobs[record], self.said[record] = job, status  # at the end: others have their turn
 
-    async def _states(self, some: Mapping[str, int]) -> dict[int, DocumentedJob]:
+    async def _states(self, some: Mapping[str, int]) -> tuple[dict[int, DocumentedJob], set[int]]:
+        """And the jobs of others: who can write to the queue must not learn of them."""
         if not some:
-            return {}
+            return {}, set()
         columns = [each for each in t.jobs.c if each.name != "payload"]
         query = with_attempt(*columns).where(t.jobs.c.id.in_(some.values()))
         rows = await self.core.read(lambda connection: connection.execute(query).all())
-        return {row.id: documented(self.core, view_of(self.core, row, {})) for row in rows}
+        own = [row for row in rows if row.user == self.settings.user]
+        found = {row.id: documented(self.core, view_of(self.core, row, {})) for row in own}
+        return found, {row.id for row in rows} - set(found)
 
 
 def _status(job: DocumentedJob | None) -> str:

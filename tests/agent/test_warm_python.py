@@ -3,8 +3,9 @@
 import json
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -353,3 +354,38 @@ async def test_what_a_module_starts_when_it_is_imported_ahead_ends(
     await server.until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie")
     server.cancel(slow)
     assert (await server.end_of(slow)).state == "cancelled"
+
+
+@pytest.fixture
+def victim() -> Iterator["subprocess.Popen[bytes]"]:
+    """Another process of the agent."""
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize("said", ["{victim}", "no number"])
+async def test_an_interpreter_that_names_another_process_as_its_fork_is_not_believed(
+    server: FakeServer,
+    agent: RunningAgent,
+    tmp_path: Path,
+    victim: "subprocess.Popen[bytes]",
+    caplog: pytest.LogCaptureFixture,
+    said: str,
+) -> None:
+    """The module takes over the interpreter, and answers each request with the number of a process of the agent."""
+    (tmp_path / "liar.py").write_text(
+        "import json, os, socket, sys, time\n"
+        "control = socket.socket(fileno=int(sys.argv[1]))\n"
+        "control.send(json.dumps({'threads': 1, 'room': 9999, 'missing': []}).encode())\n"
+        "while True:\n"
+        "    data, descriptors, _, _ = socket.recv_fds(control, 16, 1)\n"
+        "    if not data: os._exit(0)\n"
+        f"    os.write(descriptors[0], {said.format(victim=victim.pid).encode()!r})\n"
+    )
+    env = {"PYTHONPATH": str(tmp_path)}
+    key = python(server, 1, PARENT, env=env, warm_python={"preload": ["liar"]})
+    assert (await server.end_of(key)).state == "succeeded"
+    assert server.logs[key] == "call.py\n", "it has a Python of its own"
+    assert victim.poll() is None
+    assert [each for each in caplog.records if each.name == "asyncio"] == []

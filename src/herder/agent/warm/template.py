@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import socket
+import struct
 import subprocess
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -30,6 +31,8 @@ _ASKED_MOST = 8
 #: Of the memory in which /proc shows the environment: room for the marks of an attempt.
 ROOM_BYTES = 1024
 _ROOM = "HERDER_ROOM"
+#: Of `struct ucred`: process, user, group.
+_CREDENTIALS = struct.Struct("3i")
 _NAMES = itertools.count(1)
 
 
@@ -228,6 +231,7 @@ class Template:
     def _ask(self) -> None:
         ours, theirs = socket.socketpair()
         try:
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
             socket.send_fds(self._control, [b"fork"], [theirs.fileno()])
         except OSError as error:
             ours.close()
@@ -243,17 +247,14 @@ class Template:
     def _forked(self, leash: socket.socket) -> None:
         self._loop.remove_reader(leash)
         self._asked.discard(leash)
-        try:
-            text = leash.recv(32)
-        except OSError:
-            text = b""
-        if not text or _parent_of(int(text)) != os.getpid():
+        pid = _sender(leash)
+        if pid in (0, self.pid) or _parent_of(pid) != os.getpid():
             leash.close()
             if self.waiting:
                 self.waiting.popleft()(None)
             self._ended(self, "it cannot fork")
             return
-        child = Child(int(text), leash)
+        child = Child(pid, leash)
         while self.waiting:
             if self.waiting.popleft()(child):
                 break
@@ -295,6 +296,18 @@ def _started(
         )
     finally:
         os.close(source)
+
+
+def _sender(leash: socket.socket) -> int:
+    """The process that has sent its first message, as the kernel knows it: what it says itself may be any process. 0: it sent none."""
+    try:
+        text, more, _, _ = leash.recvmsg(32, socket.CMSG_SPACE(_CREDENTIALS.size))
+    except OSError:
+        return 0
+    for level, kind, data in more:
+        if text and (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
+            return int(_CREDENTIALS.unpack(data[: _CREDENTIALS.size])[0])
+    return 0
 
 
 def _parent_of(pid: int) -> int:

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from herder.agent.data import downloads
-from herder.agent.data.downloads import Source
-from herder.agent.data.sources import check_names
+from herder.agent.data.downloads import Source, Watch, download
+from herder.agent.data.sources import check_names, listed
 from herder.agent.data.uploads import to_folder
+from herder.agent.environment.settings import AgentSettings
 from herder.remote.object_stores.opening import DataFault
+from herder.wire.data import DataPath
 from tests.agent.conftest import StartAgent
 from tests.agent.fake_server import FakeServer
 from tests.support.object_server import S3, Web, s3_server
@@ -329,3 +331,34 @@ async def test_inputs_over_http_count_towards_the_disk_before_they_are_copied(
     server.assign(2, data={"inputs": inputs, "mark": "m"}, command=["true"], disk_mib=2)
     assert (await server.end_of((2, 1))).state == "succeeded"
     await until_empty(tmp_path / "work")
+
+
+async def test_a_redirect_is_followed_only_to_a_host_that_is_allowed(web: Web, store: Path) -> None:
+    other = Web()
+    other.files["/secret"] = b"secret"
+    web.files["/x"] = b"here"
+    web.redirects |= {
+        "/near": "/x",
+        "/far": f"{other.url.replace('127.0.0.1', 'localhost')}/secret",
+        "/file": "file:///etc/passwd",
+        "/round": "/round",
+    }
+    settings = AgentSettings(server_url=web.url, worker="w", activation_token="t", data_hosts=("127.0.0.1",))
+
+    def get(path: str, *, contained: bool = True) -> bytes:
+        inputs = [DataPath(url=web.url + path, path="in")]
+        (source,) = listed(inputs, settings, contained=contained)
+        watch = Watch(lambda: None, lambda: None, lambda: 0, lambda *_: None)
+        download(source, f"{store}/in", (), watch)
+        return (store / "in").read_bytes()
+
+    assert get("/near") == b"here"
+    with pytest.raises(DataFault, match="uses data of localhost, which this worker does not allow"):
+        get("/far")
+    assert other.requests == []
+    assert get("/far", contained=False) == b"secret"
+    with pytest.raises(DataFault, match="It redirects to an address that is not of the web"):
+        get("/file")
+    with pytest.raises(DataFault, match="It redirects more than 10 times"):
+        get("/round")
+    other.close()

@@ -95,6 +95,8 @@ class Web:
         self.files: dict[str, bytes] = {}
         self.breaks: list[int] = []
         self.ranges = True
+        self.redirects: dict[str, str] = {}
+        """Paths and where they lead."""
         self.trickles: set[str] = set()
         """Paths whose content comes byte by byte."""
         self.requests: list[tuple[str, str, str]] = []
@@ -135,6 +137,12 @@ class Web:
         self.requests.append(("GET", call.path, wanted))
         fault = self.breaks.pop(0) if self.breaks else None
         content = self.files.get(call.path)
+        if call.path in self.redirects:
+            call.send_response(302)
+            call.send_header("location", self.redirects[call.path])
+            call.send_header("content-length", "0")
+            call.end_headers()
+            return
         if content is None or fault in (403, 500, 503):
             call.send_response(fault or 404)
             call.send_header("content-length", "0")

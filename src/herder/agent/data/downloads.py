@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from herder.agent.data import local
 from herder.remote.object_stores.opening import DataFault, DataLater, open_address, told
+from herder.remote.object_stores.web import WebAnswer, fetch
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -45,6 +46,8 @@ class Source:
     key: str = ""
     address: str = ""
     signed: bool = False
+    allow: Callable[[str], None] | None = None
+    """Of a web address: raises DataFault for one that must not be fetched, also when a redirect leads to it. None: it is of a store."""
     path: str = ""
     size: int | None = None
     e_tag: str = ""
@@ -91,15 +94,21 @@ def _copy_local(source: Source, target: int, folders: Sequence[str], watch: Watc
 
 
 def _copy_store(source: Source, target: int, watch: Watch) -> int:
-    store = open_address(source.address) if source.address else source.store
-    assert store is not None
     have = os.lseek(target, 0, os.SEEK_END) if source.version is not None else 0
-    answer = _rest(store, source, have) if have else None
+    answer = _rest(source, have) if have else None
     if answer is None:
         have = 0
         with told(source.shown, signed=source.signed):
-            answer = _get(store, source.key, None)
+            answer = _get(source, 0)
         source.version = _version(answer)
+    try:
+        return _kept(source, answer, have, target, watch)
+    finally:
+        _close(answer)
+
+
+def _kept(source: Source, answer: Any, have: int, target: int, watch: Watch) -> int:
+    if not have:
         _expect(source, answer)
     size: int = answer.meta["size"]
     watch.fits(source, size)
@@ -135,21 +144,34 @@ def _written(source: Source, answer: Any, target: int, watch: Watch) -> int:
     return copied
 
 
-def _rest(store: "ObjectStore", source: Source, offset: int) -> Any:
+def _rest(source: Source, offset: int) -> Any:
     """What is missing; None when the store cannot send it, or has something else by now."""
     from obstore.exceptions import BaseError
 
     try:
-        answer = _get(store, source.key, offset)
-    except (BaseError, OSError):
+        answer = _get(source, offset)
+    except (BaseError, DataFault, DataLater, OSError):
         return None  # asked for as a whole, it says what is wrong
-    return answer if _version(answer) == source.version else None
+    if _version(answer) == source.version:
+        return answer
+    _close(answer)
+    return None
 
 
-def _get(store: "ObjectStore", key: str, offset: int | None) -> Any:
+def _close(answer: Any) -> None:
+    """Those of obstore need it not."""
+    if isinstance(answer, WebAnswer):
+        answer.close()
+
+
+def _get(source: Source, offset: int) -> Any:
+    if source.allow is not None:
+        return fetch(source.address, offset, source.allow)
     import obstore
 
-    return obstore.get(store, key, options={"range": {"offset": offset}} if offset else {})
+    store = open_address(source.address) if source.address else source.store
+    assert store is not None
+    return obstore.get(store, source.key, options={"range": {"offset": offset}} if offset else {})
 
 
 def _version(answer: Any) -> tuple[Any, ...]:

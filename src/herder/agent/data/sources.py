@@ -5,6 +5,7 @@ Everything here blocks, and runs in its threads.
 
 import os
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -35,8 +36,10 @@ def listed(inputs: Iterable[DataPath], settings: AgentSettings, *, contained: bo
         if url.scheme == "file":
             out += _local(each, url, settings.data_folders)
         elif url.scheme in ("http", "https"):
-            check_host(each.url, settings.data_hosts, contained=contained)
-            out.append(Source(name=_name(each, ""), shown=each.url, address=each.url, sha256=each.sha256))
+            allow = partial(check_host, hosts=settings.data_hosts, contained=contained)
+            allow(each.url)
+            name = _name(each, "")
+            out.append(Source(name=name, shown=each.url, address=each.url, allow=allow, sha256=each.sha256))
         else:
             store = open_bucket(url)
             out += [

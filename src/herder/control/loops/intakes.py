@@ -46,10 +46,15 @@ async def run(core: Core) -> None:
     """Ends at once where there are none."""
     stopping = asyncio.Event()
     tasks = {asyncio.create_task(serve(core, each, open_queue, stopping)) for each in core.settings.intakes}
+    if not tasks:
+        return
     try:
-        await asyncio.gather(*tasks)
+        # Not `gather`: a cancellation would wait there for the tasks, and a library may answer one with an error of its own, after which its
+        # intake would try again for ever.
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for each in done:
+            each.result()
     finally:
-        # A library may answer a cancellation with an error of its own, after which the intake would try again for ever.
         stopping.set()
         while tasks := {each for each in tasks if not each.done()}:
             for task in tasks:

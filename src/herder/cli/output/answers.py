@@ -13,10 +13,6 @@ if TYPE_CHECKING:
     from herder.wire.resources import Explanation, PlanView
 
 
-#: Of a list with a filter.
-NOTHING_FITS = "Nothing fits the search."
-
-
 def show_list(
     say: "Session",
     view: View,
@@ -33,7 +29,8 @@ def show_list(
         check()
     say.printer.items(view, found if limit is None else found[:limit])
     if not found:
-        say.say(NOTHING_FITS if filtered else view.empty)
+        nouns = view.empty.partition(".")[0]
+        say.say(f"{nouns} fit the search." if filtered else view.empty)
     elif limit is not None and len(found) > limit:
         say.say(f"Only the first {limit:,} are shown; --limit shows more.")
 

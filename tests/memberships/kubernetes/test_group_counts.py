@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from herder.memberships.kubernetes.demand.group_counts import GroupCounts
 from herder.memberships.kubernetes.demand.pod_rules import (
     Identity,
     Selector,
@@ -13,7 +14,6 @@ from herder.memberships.kubernetes.demand.pod_rules import (
     apart_for,
     groups_of,
 )
-from herder.memberships.kubernetes.group_counts import GroupCounts
 from herder.model.work.apart import Topology
 
 _NAMESPACES = ("shop", "bank")

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from herder.memberships.kubernetes import objects
+from herder.memberships.kubernetes.demand.group_counts import GroupCounts
 from herder.memberships.kubernetes.demand.pod_rules import Identity, Term
 from herder.memberships.kubernetes.demand.pods import Bound, Excluded, Fact, Rules, Waiting, fact_of
-from herder.memberships.kubernetes.group_counts import GroupCounts
 from herder.model.planning.cluster import NotConsidered, PodGroup, PodSeen
 from herder.model.values.resources import Resources
 from herder.model.work.demand import Shape

@@ -48,6 +48,7 @@ from herder.ports.callbacks import Sender
 from herder.ports.calls import Calls
 from herder.ports.clock import Clock
 from herder.ports.cluster import Cluster
+from herder.ports.intake import OpensIntake
 from herder.ports.leadership import Alone, Leadership
 from herder.ports.store import Store, StoreDown
 from herder.scheduler.placement import Placer
@@ -112,6 +113,7 @@ class Core:
         clusters: Mapping[str, Cluster] | None = None,
         bootstraps: Mapping[str, Bootstrap] | None = None,
         sender: Sender | None = None,
+        open_intake: OpensIntake | None = None,
     ) -> None:
         self.leadership: Leadership = Alone() if leadership is None else leadership
         self.clock = SteadyClock(SystemClock() if clock is None else clock)
@@ -129,6 +131,8 @@ class Core:
         self.drivers = _known(state, drivers, self.bootstraps)
         self.started_at_ms = self.clock.now_ms()
         self.payloads, self.clusters, self.intake_notes = Payloads(), dict(clusters or {}), {}
+        self.open_intake = open_intake
+        """How the queues of `intakes:` are reached; None: through sockets."""
         self.raw_classes: dict[Hashable, ClassId] = {}
         """Classes by the form in which jobs name them; cleared when a pool changes, since each was checked against the pools."""
         self.placer = Placer(ageing=settings.ageing)

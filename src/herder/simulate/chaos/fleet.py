@@ -25,6 +25,7 @@ from herder.model.ids import PoolName
 from herder.model.values.money import PICO_PER_USD, PicoUsd
 from herder.model.values.resources import Resources
 from herder.model.work.callbacks import CallbackRules
+from herder.simulate.chaos.actors.producers import INTAKE
 
 GIB = 1024
 #: dead_after of all pools: three heartbeats of a minute.
@@ -58,11 +59,19 @@ def _lifetime(*, ttl_s: float | None = None, on_blocked: OnBlocked = OnBlocked.F
 
 #: A user with a quota, and the quota in cores.
 LIMITED_USER, LIMITED_CPU = "cyd", 12
-#: Settings about sharing: jobs of the class `high` preempt others.
+_PIPELINE = {"runtime": "noop", "command": ["python", "pipeline.py"], "retries": 2}
+#: Settings about sharing: jobs of the class `high` preempt others; few jobs of each type run at once.
 SHARING: dict[str, Any] = {
     "priority_classes": {"high": {"value": 3, "preempts": True}},
     "users": {LIMITED_USER: {"quota": {"cpu": LIMITED_CPU}}},
-    "fair_share": {"preemption": {"minimum_run_time": "2m", "wait_first": "30s"}},
+    "fair_share": {
+        "preemption": {"minimum_run_time": "2m", "wait_first": "30s"},
+        "job_types": {"slots": 4},
+    },
+    "job_types": {
+        "pipeline_execution": {**_PIPELINE, "max_concurrent": 3},
+        "ml_inference": {**_PIPELINE, "max_concurrent": 2, "cpu": 1, "memory": "256Mi"},
+    },
 }
 
 
@@ -146,6 +155,8 @@ CORE_SETTINGS = {
     "readings_period_s": 60.0,
     "sweep_period_s": 30.0,
     "observations_bytes_max": 0,
+    "intakes": (INTAKE,),
+    "intakes_period_s": 20.0,
     # Clocks are set by hours: no message is given up for that.
     "callbacks": CallbackRules(give_up_s=3650 * 86_400.0),
     "creation_limits": LIMITS,

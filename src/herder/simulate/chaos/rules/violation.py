@@ -24,6 +24,8 @@ RULES = frozenset(
         "nothing is accepted twice",
         "each accepted job ends",
         "the end of a batch is announced",
+        "a record becomes one job",
+        "the end of a record is written back",
         "a closed row stays closed",
         "a terminating worker does not return",
         "a pool never exceeds its maximum",

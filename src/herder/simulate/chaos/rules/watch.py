@@ -12,6 +12,7 @@ from herder.model.stored.changes import Changes
 from herder.model.stored.records import WorkerRecord
 from herder.model.work.job import AttemptState
 from herder.simulate.chaos.actors.cluster_users import ClusterUsers
+from herder.simulate.chaos.actors.producers import Producers
 from herder.simulate.chaos.actors.server import Server
 from herder.simulate.chaos.fleet import LIMITED_CPU, LIMITED_USER, LIMITS
 from herder.simulate.chaos.rules import event_rules
@@ -22,6 +23,7 @@ from herder.simulate.chaos.rules.creation_rules import CreationRules
 from herder.simulate.chaos.rules.deadline_rules import DeadlineRules
 from herder.simulate.chaos.rules.fleet_news import FleetNews
 from herder.simulate.chaos.rules.growth_rules import GrowthRules
+from herder.simulate.chaos.rules.intake_rules import IntakeRules
 from herder.simulate.chaos.rules.job_object_rules import JobObjectRules
 from herder.simulate.chaos.rules.job_rules import JobRules
 from herder.simulate.chaos.rules.lifetime_rules import LifetimeRules
@@ -44,7 +46,11 @@ GROUP_COUNTS = "counts of groups are those of their jobs"
 
 class Watch:
     def __init__(
-        self, world: World, pools: tuple[PoolSpec, ...], cluster_users: ClusterUsers | None = None
+        self,
+        world: World,
+        pools: tuple[PoolSpec, ...],
+        producers: Producers,
+        cluster_users: ClusterUsers | None = None,
     ) -> None:
         self._world = world
         self.found: list[Violation] = []
@@ -66,6 +72,7 @@ class Watch:
             DeadlineRules(world, self.news, self.jobs.on),
             ProviderRules(world, self.news, self.silence.silent_s),
         )
+        self.intake = IntakeRules(world.queue, producers)
         self.prices, self.lifetimes = PriceRules(world, self.news), LifetimeRules(world, self.news)
         self.clocks = ClockRules(world, world.wire.server_time)
         self.notices = NoticeRules(world, self.silence, self.news, self.jobs.on)
@@ -120,6 +127,7 @@ class Watch:
             self.take_all(self.cluster.look(news))
         if self.job_objects is not None:
             self.take_all(self.job_objects.look(news))
+        self.take_all(self.intake.look(changes))
         self.take_all(event_rules.look(changes))
         self.take_all(self.clocks.look(changes))
         self.take_all(self.notices.look(changes))
@@ -143,6 +151,10 @@ class Watch:
             self.take_all(self.job_objects.minute(seconds))
         crashes, self._world.crashes = self._world.crashes, []
         self.take_all(("nothing inside fails", f"{type(each).__name__}: {each}") for each in crashes)
+
+    def accepted(self) -> set[int]:
+        """Jobs that people were told of, and those that others than people wanted."""
+        return self._world.people.accepted | set(self.intake.jobs.values())
 
     def workers_of_jobs(self) -> set[str]:
         """Those whose Kubernetes Job exists."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from herder.settings.sections.intakes import IntakeSettings
+from herder.settings.sections.jobs.intakes import IntakeSettings
 from herder.simulate.chaos.faults.chance import Chance
 from herder.simulate.chaos.ports.intake import PlayedQueue
 

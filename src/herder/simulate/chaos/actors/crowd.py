@@ -16,6 +16,7 @@ from herder.simulate.chaos.actors.holders import Holders, groups_of, limit_of
 from herder.simulate.chaos.actors.people import NotTaken
 from herder.simulate.chaos.actors.producers import Producers
 from herder.simulate.chaos.actors.server import Server
+from herder.simulate.chaos.actors.wishes import limits_of
 from herder.simulate.chaos.faults.chance import Chance
 from herder.simulate.chaos.world import World
 
@@ -140,7 +141,7 @@ class Crowd:
             job["timeout_s"] = 30.0
         elif kind < 0.10:
             job["always_run"] = True
-        return job
+        return job | limits_of(self._world.dice)
 
     async def _single(self, draw: Chance) -> None:
         user = draw.choice(USERS)

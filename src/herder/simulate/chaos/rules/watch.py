@@ -14,7 +14,7 @@ from herder.model.work.job import AttemptState
 from herder.simulate.chaos.actors.cluster_users import ClusterUsers
 from herder.simulate.chaos.actors.producers import Producers
 from herder.simulate.chaos.actors.server import Server
-from herder.simulate.chaos.fleet import LIMITED_CPU, LIMITED_USER, LIMITS
+from herder.simulate.chaos.fleet import JOB_SLOTS, JOB_TYPES, LIMITED_CPU, LIMITED_USER, LIMITS
 from herder.simulate.chaos.rules import event_rules
 from herder.simulate.chaos.rules.attempt_rules import AttemptRules
 from herder.simulate.chaos.rules.clock_rules import ClockRules
@@ -27,6 +27,7 @@ from herder.simulate.chaos.rules.intake_rules import IntakeRules
 from herder.simulate.chaos.rules.job_object_rules import JobObjectRules
 from herder.simulate.chaos.rules.job_rules import JobRules
 from herder.simulate.chaos.rules.lifetime_rules import LifetimeRules
+from herder.simulate.chaos.rules.limit_rules import LimitRules
 from herder.simulate.chaos.rules.machine_rules import MachineRules
 from herder.simulate.chaos.rules.notice_rules import NoticeRules
 from herder.simulate.chaos.rules.price_rules import PriceRules
@@ -67,6 +68,7 @@ class Watch:
         self.silence = SilenceRules(world, min(pool.lifetime.dead_after_s for pool in pools))
         self.news = FleetNews(pools)
         self.attempts = AttemptRules(world, self.jobs)
+        self.limits = LimitRules(world, self.jobs, JOB_TYPES, JOB_SLOTS)
         self.growth, self.shrink = GrowthRules(world, self.news), ShrinkRules(world, self.news)
         self.deadlines, self.providers = (
             DeadlineRules(world, self.news, self.jobs.on),
@@ -116,6 +118,7 @@ class Watch:
         self.creations.committed(changes)
         self.take_all(self.jobs.look(changes))
         self.take_all(self.attempts.look(changes))
+        self.take_all(self.limits.look(changes))
         self.take_all(self.workers.look(changes, self.jobs.on))
         news = self.news.look(changes)
         self.take_all(self.growth.look(changes, news))
@@ -145,6 +148,7 @@ class Watch:
                 self.memory_of(server)
         self.take_all(self.machines.look(self.workers, seconds))
         self.take_all(self.deadlines.look(seconds))
+        self.take_all(self.limits.minute(seconds))
         if self.cluster is not None:
             self.take_all(self.cluster.minute(seconds))
         if self.job_objects is not None:

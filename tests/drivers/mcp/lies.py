@@ -20,9 +20,9 @@ from herder.drivers.mcp import McpDriver, McpSettings
 from herder.model.fleet.driver import DriverContext, DriverError, Machine, NotFound, Phase
 from herder.remote.mcp.client import ToolAnswer
 from herder.remote.mcp.server import McpServer
+from herder.testing.fakes.transport import InProcessTransport
 from herder.testing.mcp import ProxmoxTools
 from herder.testing.proxmox import TOKEN_ID, TOKEN_SECRET, Proxmox, small_cluster
-from herder.testing.proxmox.transport import InProcessTransport
 from tests.drivers.mcp.lab import Clock
 from tests.drivers.mcp.test_mcp_faults import WORKER, spec
 from tests.drivers.proxmox import lab

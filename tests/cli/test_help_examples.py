@@ -37,6 +37,9 @@ FILES = {
     # Without a minimum: the workers of `herder server` outlive it.
     "herder.yaml": HERDER_YAML.replace("min_workers: 1, ", ""),
     "items.csv": "id,cpu_milli,memory_mib,count\nweb,500,1024,40\n",
+    "daily.csv": "time,value\n"
+    + "".join(f"2026-01-{day:02},{100 + 40 * (day % 7 == 0)}\n" for day in range(1, 32)),
+    "hourly.csv": "time,value\n" + "".join(f"{hour * 3600},{hour % 24}\n" for hour in range(96)),
     "sizes.yaml": "- {name: small, cpu_milli: 8000, memory_mib: 32768, price_per_hour: 0.38}\n",
     "free.csv": "id,cpu_milli,memory_mib\nold,4000,8192\n",
     "jobs.yaml": "jobs:\n  - command: [echo, hello]\n",

@@ -8,19 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from herder.cli.shell.exit_codes import Code, CommandError
+from herder.cli.input.file_faults import FileFaults, unopened
 from herder.model.values.money import PICO_PER_USD
-from herder.model.values.phrases import sentence
 from herder.model.values.resources import AMOUNT_MAX, Resources
 from herder.settings.syntax.csv_text import CsvText
-from herder.settings.syntax.files import DAMAGED, STDIN, Unreadable, opened, read_text
+from herder.settings.syntax.files import DAMAGED, Unreadable, opened, read_text
 from herder.settings.syntax.numbers import decimal, whole
-from herder.settings.syntax.problems import Place, SettingsError
+from herder.settings.syntax.problems import SettingsError
 from herder.settings.syntax.values import Listing, Scalar, Table, Value
 from herder.settings.syntax.yaml_text import read_yaml
 
-#: Faults that are shown at a time.
-FAULTS_MAX = 10
+_HINT = "Nothing was packed. `herder pack --help` shows the form of the files."
 #: Of a template that names no limit.
 LIMIT = 1_000_000
 PODS = 110
@@ -51,33 +49,6 @@ class TemplateRow:
     limit: int
 
 
-class _Faults:
-    """Collected over a whole file."""
-
-    def __init__(self, path: Path) -> None:
-        self.name = "stdin" if str(path) == STDIN else str(path)
-        self.lines: list[str] = []
-
-    def add(self, line: int, column: int, message: str, remedy: str) -> None:
-        self.lines.append(f"{self.name}:{line}:{column}: {sentence(message)} {sentence(remedy)}")
-
-    def found(self, error: Unreadable) -> None:
-        self.add(error.line, error.column, error.message, error.remedy)
-
-    def at(self, place: Place, message: str, remedy: str) -> None:
-        self.add(place.line, place.column, message, remedy)
-
-    def check(self) -> None:
-        if self.lines:
-            shown = self.lines[:FAULTS_MAX]
-            more = len(self.lines) - len(shown)
-            raise CommandError(
-                "\n".join(shown) + (f"\n… and {more} more" if more else ""),
-                hint="Nothing was packed. `herder pack --help` shows the form of the files.",
-                code=Code.USAGE,
-            )
-
-
 def read_items(path: Path) -> list[Row]:
     return _csv(path, _ITEM_COLUMNS, {"disk_mib": 0, "gpu": 0, "count": 1})
 
@@ -87,7 +58,7 @@ def read_workers(path: Path) -> list[Row]:
 
 
 def _csv(path: Path, columns: Sequence[str], defaults: dict[str, int]) -> list[Row]:
-    faults = _Faults(path)
+    faults = FileFaults(path, _HINT)
     rows: list[Row] = []
     try:
         with opened(path) as file:
@@ -95,17 +66,14 @@ def _csv(path: Path, columns: Sequence[str], defaults: dict[str, int]) -> list[R
     except Unreadable as error:
         faults.found(error)
     except DAMAGED as error:
-        raise _unopened(faults.name, error) from None
+        raise unopened(faults.name, error) from None
     faults.check()
     return rows
 
 
-def _unopened(name: str, error: Exception) -> CommandError:
-    reason = getattr(error, "strerror", None) or f"it is damaged ({error})"
-    return CommandError(f"{name} cannot be read: {reason}.", hint="Give the path of a file.", code=Code.USAGE)
-
-
-def _csv_rows(table: CsvText, columns: Sequence[str], defaults: dict[str, int], faults: _Faults) -> list[Row]:
+def _csv_rows(
+    table: CsvText, columns: Sequence[str], defaults: dict[str, int], faults: FileFaults
+) -> list[Row]:
     head = table.begin()
     missing = [name for name in columns if name not in defaults and name not in head]
     if missing:
@@ -136,7 +104,9 @@ def _csv_rows(table: CsvText, columns: Sequence[str], defaults: dict[str, int], 
     return rows
 
 
-def _csv_row(table: CsvText, cells: Sequence[str], defaults: dict[str, int], faults: _Faults) -> Row | None:
+def _csv_row(
+    table: CsvText, cells: Sequence[str], defaults: dict[str, int], faults: FileFaults
+) -> Row | None:
     values: dict[str, int] = {"pods": 0, **defaults}
     name = ""
     before = len(faults.lines)
@@ -160,7 +130,7 @@ def _csv_row(table: CsvText, cells: Sequence[str], defaults: dict[str, int], fau
 
 
 def read_templates(path: Path) -> list[TemplateRow]:
-    faults = _Faults(path)
+    faults = FileFaults(path, _HINT)
     documents: list[Value] = []
     try:
         documents = read_yaml(read_text(path), faults.name)
@@ -170,7 +140,7 @@ def read_templates(path: Path) -> list[TemplateRow]:
     except Unreadable as error:
         faults.found(error)
     except OSError as error:
-        raise _unopened(faults.name, error) from None
+        raise unopened(faults.name, error) from None
     faults.check()
     listing = documents[0] if len(documents) == 1 else None
     if not isinstance(listing, Listing) or not listing.items:
@@ -191,7 +161,7 @@ def read_templates(path: Path) -> list[TemplateRow]:
 _T = TypeVar("_T")
 
 
-def _template(each: Value, faults: _Faults) -> TemplateRow | None:
+def _template(each: Value, faults: FileFaults) -> TemplateRow | None:
     if not isinstance(each, Table):
         faults.at(each.place, "this is not a template", f"it has the keys {', '.join(_TEMPLATE_KEYS)}")
         return None

@@ -41,7 +41,7 @@ def build_app(
     `bootstrap_faults`: what is wrong with the kind and settings of one, from whoever knows them; `jobs_manifests`: what the driver
     kubernetes-jobs needs in a namespace; `workflow_tasks`: the reader of recorded workflows."""
     from herder.cli.commands.fleet import apply, bootstrap, cluster, config, driver, pool, worker
-    from herder.cli.commands.observe import events, pack, plan, status, why
+    from herder.cli.commands.observe import cost, events, pack, plan, status, why
     from herder.cli.commands.people import project, secret, token, user, whoami
     from herder.cli.commands.work import batch, callback, job, schedule
 
@@ -61,6 +61,7 @@ def build_app(
         ("bootstrap", bootstrap.build),
         ("callback", callback.build),
         ("cluster", partial(cluster.build, jobs_manifests)),
+        ("cost", cost.build),
         ("config", partial(config.build, driver_faults, bootstrap_faults)),
         ("driver", driver.build),
         ("job", job.build),

@@ -1,0 +1,143 @@
+"""`herder cost`: the future of a series of costs or of use, and what is odd about its past. Needs no server."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from herder.cli.output.formats import Format
+from herder.cli.shell.commands import command, noun
+from herder.cli.shell.session import Session, session
+
+if TYPE_CHECKING:
+    from herder.analysis.forecast.combination import Forecast
+
+HORIZON_MOST = 10_000
+_FORECAST = """
+herder cost forecast --series daily.csv --horizon 30 --season 7
+herder cost forecast --series hourly.csv --horizon 48 --season 24 -o json
+"""
+_ANOMALIES = """
+herder cost anomalies --series daily.csv
+herder cost anomalies --series daily.csv -o json
+"""
+Series = Annotated[
+    Path,
+    typer.Option(
+        "--series", metavar="CSV", help="Columns time,value; oldest first, evenly spaced. - for stdin."
+    ),
+]
+
+
+def build() -> typer.Typer:
+    app = noun(
+        "Forecast a series of costs, and find what is odd in it.",
+        example="herder cost forecast --series daily.csv --horizon 30 --season 7",
+    )
+    command(app, "forecast", example=_FORECAST)(forecast)
+    command(app, "anomalies", example=_ANOMALIES)(anomalies)
+    return app
+
+
+def forecast(
+    ctx: typer.Context,
+    series: Series,
+    horizon: Annotated[
+        int, typer.Option("--horizon", min=1, max=HORIZON_MOST, help="How many values to forecast.")
+    ],
+    season: Annotated[
+        int,
+        typer.Option(
+            "--season", min=1, max=100_000, help="Values in one season: 24 for hours, 7 for days; 1 for none."
+        ),
+    ] = 1,
+) -> None:
+    """Forecast a series, with the range in which 80 of 100 values lie. Needs no server.
+
+    Several models are averaged, weighed by what each would have said at earlier times. The range comes from what the average would have
+    missed. With --season 24, a pattern of the week is looked for, too.
+    """
+    from herder.analysis.forecast.combination import forecast as computed
+    from herder.cli.input.series_file import read_series
+
+    say = session(ctx)
+    found = computed(read_series(series).values, horizon, season)
+    if say.format in (Format.JSON, Format.YAML):
+        say.printer.data({"mean": list(found.mean), "p10": list(found.p10), "p90": list(found.p90)})
+        return
+    _show_forecast(say, found)
+
+
+def anomalies(ctx: typer.Context, series: Series) -> None:
+    """List the points of a series that are odd: spikes, dips, shifts of the level. Needs no server.
+
+    Each point is judged by those before it. JSON has every point, with a score from 0 to 1, and a kind where something is wrong; the
+    table has those alone.
+    """
+    from herder.analysis.anomalies.scores import scores
+    from herder.cli.input.series_file import read_series
+
+    say, read = session(ctx), read_series(series)
+    rows = [
+        {"time": time, "score": round(each.score, 4), "kind": each.kind.value if each.kind else None}
+        for time, each in zip(read.times, scores(read.values, read.rows_of_a_day), strict=True)
+    ]
+    if say.format in (Format.JSON, Format.YAML):
+        say.printer.data(rows)
+        return
+    odd = [
+        {**row, "value": value}
+        for row, value in zip(rows, read.values, strict=True)
+        if row["kind"] is not None
+    ]
+    _show_anomalies(say, odd)
+
+
+def _show_forecast(say: Session, found: "Forecast") -> None:
+    from herder.cli.output.columns import made
+    from herder.cli.output.rows import View
+
+    view = View(
+        noun="value",
+        name=lambda row: str(row["step"]),
+        columns=(
+            made("STEP", lambda row: row["step"], right=True),
+            made("MEAN", lambda row: _short(row["mean"]), key="mean", right=True),
+            made("P10", lambda row: _short(row["p10"]), key="p10", right=True),
+            made("P90", lambda row: _short(row["p90"]), key="p90", right=True),
+        ),
+        empty="There is nothing to forecast.",
+    )
+    rows = zip(found.mean, found.p10, found.p90, strict=True)
+    say.printer.items(
+        view,
+        [
+            {"step": step, "mean": mean, "p10": low, "p90": high}
+            for step, (mean, low, high) in enumerate(rows, 1)
+        ],
+    )
+
+
+def _show_anomalies(say: Session, odd: list[dict[str, Any]]) -> None:
+    from herder.cli.output.columns import made
+    from herder.cli.output.rows import View
+
+    view = View(
+        noun="anomaly",
+        name=lambda row: str(row["time"]),
+        columns=(
+            made("TIME", lambda row: row["time"]),
+            made("VALUE", lambda row: _short(row["value"]), right=True),
+            made("SCORE", lambda row: row["score"], right=True),
+            made("KIND", lambda row: row["kind"]),
+        ),
+        empty="Nothing in this series is odd.",
+    )
+    if not odd and say.format is Format.TABLE:
+        say.say(view.empty)
+    say.printer.items(view, odd)
+
+
+def _short(value: float) -> float:
+    """Six significant digits are more than a forecast knows."""
+    return float(f"{value:.6g}")

@@ -33,6 +33,7 @@ CLASSES = [
     job_class("bob", Resources(500, 256, 0), retry=RetryPolicy(retries=2)),
     job_class("ann", Resources(2000, 4096, 8192), priority=5),
     job_class("cyd", Resources(100, 64, 0), always_run=True, retry=RetryPolicy(retries=1, attempts_max=3)),
+    job_class("ann", Resources(100, 64, 0), retry=RetryPolicy(retries=1, memory_factor=2, on_demand_after=1)),
 ]
 REASON = Reason(kind=ReasonKind.BY_HAND, text="test", evidence=(("test", 1),))
 #: Empty: no group.

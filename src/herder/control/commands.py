@@ -179,7 +179,7 @@ class Commands(CredentialCommands):
         return again
 
     async def find_job(self, who: Principal, job: int) -> tuple[JobId, ClassId, BatchId | None]:
-        """Before a job is cancelled: its class and batch, which never change. Raises NotKnown."""
+        """Before a job is cancelled: its class and batch. Raises NotKnown."""
         check(who, Action.CHANGE, OF_KIND[Kind.JOB])
         row = await job_row(self._core, who, job)
         batch = BatchId(row.batch_id) if row.batch_id is not None else None

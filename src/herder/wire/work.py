@@ -20,6 +20,17 @@ class Expression(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknow
     values: list[str] = []
 
 
+class OnRetry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What the next attempt asks for otherwise than the one before."""
+
+    memory_factor: float = 1.0
+    """After out of memory it requests so many times the memory: 2. Such an attempt is none of `retries`. 1: the same memory."""
+    memory_max: str | int = ""
+    """It never requests more: "64Gi". Empty: up to the memory of the largest worker."""
+    on_demand_after: int | None = None
+    """When so many spot workers were taken back under it, it only runs on workers that are not spot."""
+
+
 class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One job. CPU in cores ("500m", 2), memory and disk with a unit ("512Mi", "4Gi"). `parents` are the keys or zero-based positions (in the
     batch) of other jobs: any of earlier calls, and any of this call, earlier or later."""
@@ -68,6 +79,8 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     """It is cancelled when it has not ended by then: a time ("2026-12-01T06:00:00+01:00"), or from the submission on ("+2h")."""
     retries: int = 0
     attempts_max: int = 20
+    on_retry: OnRetry | None = None
+    """More memory after out of memory, and on-demand workers after preemptions."""
     parents: list[str | int] = []
     parents_results: bool = False
     always_run: bool = False
@@ -172,6 +185,8 @@ class AttemptView(msgspec.Struct, kw_only=True):
     started_at: str | None
     ended_at: str | None
     cpu_s: float
+    memory_mib: int
+    """What it requested."""
     memory_peak_mib: int | None
     """None: not known (a short attempt that used less than the agent itself)."""
     cost_usd: str

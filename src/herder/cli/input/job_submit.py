@@ -32,6 +32,7 @@ herder job submit ./report.sh 2026
 herder job submit --input data.csv -- sort data.csv
 herder job submit --cpu 2 --memory 4Gi --cwd . --wait -- make report
 herder job submit --input s3://b/x=in --save out=s3://b/y -- cp in out
+herder job submit --memory 4Gi --memory-factor 2 --memory-max 64Gi ./fit.sh
 herder job submit --image debian:12 -- cat /etc/os-release"""
 
 _WORDS = Annotated[
@@ -103,6 +104,25 @@ _DEADLINE = Annotated[
 _RETRIES = Annotated[
     int, typer.Option("--retries", min=0, help="Further attempts after failures of the job itself.")
 ]
+_MEMORY_FACTOR = Annotated[
+    float | None,
+    typer.Option(
+        "--memory-factor", metavar="N", help="After out of memory, try again with N times the memory: 2."
+    ),
+]
+_MEMORY_MAX = Annotated[
+    str | None,
+    typer.Option("--memory-max", metavar="SIZE", help="With --memory-factor: never request more than this."),
+]
+_ON_DEMAND_AFTER = Annotated[
+    int | None,
+    typer.Option(
+        "--on-demand-after",
+        metavar="N",
+        min=1,
+        help="After the loss of N spot workers, run on other workers only.",
+    ),
+]
 _CWD = Annotated[
     str | None,
     typer.Option("--cwd", metavar="FOLDER", help="Run in this folder of the worker's machine."),
@@ -172,6 +192,9 @@ def submit(
     queue_timeout: _QUEUE_LIMIT = None,
     deadline: _DEADLINE = None,
     retries: _RETRIES = 0,
+    memory_factor: _MEMORY_FACTOR = None,
+    memory_max: _MEMORY_MAX = None,
+    on_demand_after: _ON_DEMAND_AFTER = None,
     cwd: _CWD = None,
     image: _IMAGE = "",
     pull: _PULL = None,
@@ -199,6 +222,7 @@ def submit(
         **_placed(pool, project, priority),
         **_limits(timeout, queue_timeout, deadline),
         "retries": retries,
+        **_retried(memory_factor, memory_max, on_demand_after),
         "tolerate": list(tolerate or ()),
         "cwd": cwd or "",
         **_handed_over(files, stdin, secret),
@@ -216,6 +240,12 @@ def _command(words: list[str] | None, of_type: str, image: str) -> list[str]:
 
 def _limits(timeout: str | None, queue_timeout: str | None, deadline: str | None) -> dict[str, Any]:
     return {"timeout": timeout, "queue_timeout": queue_timeout, "deadline": deadline or ""}
+
+
+def _retried(factor: float | None, most: str | None, on_demand_after: int | None) -> dict[str, Any]:
+    given = {"memory_factor": factor, "memory_max": most, "on_demand_after": on_demand_after}
+    said = {name: value for name, value in given.items() if value is not None}
+    return {"on_retry": said} if said else {}
 
 
 def _placed(pool: str, project: str | None, priority: str) -> dict[str, Any]:
@@ -296,7 +326,8 @@ def _told_by_option(call: "Callable[[], T]") -> T:
         return call()
     except InvalidError as error:
         if error.field and error.field != "command":
-            error.field = "--" + written(error.field).replace("_", "-")
+            name = written(error.field).removeprefix("on_retry.")
+            error.field = "--" + name.replace("_", "-")
         raise
 
 

@@ -22,7 +22,7 @@ from herder.client.batch.resources import (
 from herder.model.values.resources import parse_cpu
 from herder.wire.data import DataPath, JobData
 from herder.wire.exchange import SecretUse
-from herder.wire.work import Expression, JobSubmission
+from herder.wire.work import Expression, JobSubmission, OnRetry
 
 if TYPE_CHECKING:
     from herder.client.batch.batch import Batch
@@ -132,6 +132,14 @@ class Job:
     def retries(self, times: int) -> Self:
         """After a failure of its own. Lost workers and preemptions are tried again anyway."""
         return self._set(retries=times)
+
+    def on_retry(
+        self, *, memory_factor: float = 1, memory_max: str | int = "", on_demand_after: int | None = None
+    ) -> Self:
+        """What the next attempt asks for otherwise: so many times the memory after out of memory, at most `memory_max` ("64Gi"); and only
+        workers that are not spot, when so many spot workers were taken back under it."""
+        asked = OnRetry(memory_factor=memory_factor, memory_max=memory_max, on_demand_after=on_demand_after)
+        return self._set(on_retry=asked)
 
     def priority(self, priority: int | str) -> Self:
         return self._set(priority=priority)

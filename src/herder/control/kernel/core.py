@@ -23,6 +23,7 @@ from herder.control.kernel.driver_calls import DriverCalls
 from herder.control.kernel.driver_notes import DriverNotes
 from herder.control.kernel.intake_notes import IntakeNotes
 from herder.control.kernel.jobs.backlog import Backlog
+from herder.control.kernel.jobs.class_rows import put_classes
 from herder.control.kernel.jobs.payload_cache import Payloads
 from herder.control.kernel.jobs.usage_ledger import book
 from herder.control.kernel.outbox import Outbox
@@ -32,6 +33,7 @@ from herder.control.kernel.settings import CoreSettings
 from herder.control.kernel.unknown_agents import UnknownAgents
 from herder.control.kernel.waiting.event_bus import EventBus
 from herder.control.kernel.waiting.waiters import Waiters
+from herder.decide.eligibility.largest import largest_memory_mib
 from herder.engine.memory.bootstraps import BootstrapLife
 from herder.engine.memory.dirty_rows import flush
 from herder.engine.memory.state import EngineState
@@ -127,6 +129,7 @@ class Core:
         self.unknown_agents = UnknownAgents()
         self.bootstraps, self.bootstrap_notes = dict(bootstraps or {}), {}
         self.drivers = _known(state, drivers, self.bootstraps)
+        state.largest_memory_mib = lambda asks: largest_memory_mib(asks, state.pools.values())
         self.started_at_ms = self.clock.now_ms()
         self.payloads, self.clusters, self.intake_notes = Payloads(), dict(clusters or {}), {}
         self.raw_classes: dict[Hashable, ClassId] = {}
@@ -242,6 +245,7 @@ class Core:
             if self.placer.more:
                 asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self.settle)
             flush(self.state, changes)
+            put_classes(changes)
             book(self.ledger, changes)
         except Exception as error:
             self._over = error

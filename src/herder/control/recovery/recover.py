@@ -20,6 +20,7 @@ from herder.control.recovery.history import (
     recover_faults,
     recover_history,
     recover_preemptions,
+    recover_taken_back,
 )
 from herder.control.recovery.queued_jobs import ready_at_of, recover_jobs
 from herder.control.recovery.resources import known_resources
@@ -90,6 +91,7 @@ def recover(
     _attempts(connection, state)
     recover_preemptions(connection, state)
     recover_faults(connection, state)
+    recover_taken_back(connection, state)
     recover_failed_lately(connection, state, now_ms)
     recover_parents(connection, state)
     recover_accepting(connection, state)

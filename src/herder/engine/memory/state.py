@@ -5,7 +5,7 @@ that wait for parents and jobs that were tried before have an entry of their own
 """
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from herder.engine.memory.bootstraps import BootstrapLife
@@ -15,7 +15,7 @@ from herder.engine.memory.groups import Groups
 from herder.engine.memory.keeping import HeldJob, Keeping
 from herder.engine.memory.live_usage import LiveUsage
 from herder.engine.memory.queue import ReadyQueue
-from herder.engine.memory.waiting_jobs import DelayedJob, JobFaults, WaitingJob
+from herder.engine.memory.waiting_jobs import DelayedJob, JobFaults, RetriedAs, WaitingJob
 from herder.engine.memory.worker_node import ClusterLife, NodeLife
 from herder.engine.memory.worker_repair import HealthLife
 from herder.model.fleet.creation import Creation, Step
@@ -223,6 +223,8 @@ class WorkerLife:
 
 #: Ends of attempts that wait to be learned from; more than that between two passes, and the oldest teach nothing.
 ENDED_RUNS_MAX = 10_000
+#: Where nobody has said how large workers are.
+MEMORY_UNBOUNDED_MIB = 2**40
 
 
 @dataclass(slots=True)
@@ -251,6 +253,7 @@ class EngineState:
     preempted: dict[JobId, int] = field(default_factory=dict)
     faults: dict[JobId, JobFaults] = field(default_factory=dict)
     """At most one for each job that has not ended and has met with a fault of a worker."""
+    retried_as: dict[JobId, RetriedAs] = field(default_factory=dict)
     delayed: dict[JobId, DelayedJob] = field(default_factory=dict)
     """Counted as ready, and in no queue."""
     schedules: dict[str, ScheduleRecord] = field(default_factory=dict)
@@ -268,6 +271,8 @@ class EngineState:
     """At most one for each template of each pool."""
     rungs: dict[str, frozenset[Rung]] = field(default_factory=dict)
     """By driver, what it can do to repair a machine; set by the server at start."""
+    largest_memory_mib: Callable[[JobClass], int] = lambda job_class: MEMORY_UNBOUNDED_MIB
+    """The memory of the largest worker on which a job could run that has all else that it requests; 0: there is none. Set by the server."""
     driver_steps: dict[str, tuple[Step, ...]] = field(default_factory=dict)
     """By driver: what it reports of a creation; others report one step."""
     bootstraps: dict[str, BootstrapLife] = field(default_factory=dict)

@@ -56,6 +56,21 @@ class JobClassRecord(NamedTuple):
     spec: str
 
 
+class JobClassChange(NamedTuple):
+    """A job is tried again in another class. Only this field of its row changes."""
+
+    id: int
+    class_id: int
+
+
+class EarlierClassRecord(NamedTuple):
+    """Of a job whose class has changed: the class of its attempts up to this one, as far as no earlier row has it."""
+
+    job_id: int
+    attempt: int
+    class_id: int
+
+
 class AttemptRecord(NamedTuple):
     job_id: int
     attempt: int
@@ -286,6 +301,8 @@ class MetaRecord(NamedTuple):
 Record = (
     JobStatus
     | JobClassRecord
+    | JobClassChange
+    | EarlierClassRecord
     | AttemptRecord
     | BatchRecord
     | UsageRecord
@@ -315,6 +332,8 @@ KEYS: dict[type, int] = {
     JobStatus: 1,
     JobParent: 2,
     JobClassRecord: 1,
+    JobClassChange: 1,
+    EarlierClassRecord: 2,
     AttemptRecord: 2,
     BatchRecord: 1,
     UsageRecord: 3,

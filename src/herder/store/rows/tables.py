@@ -9,6 +9,7 @@ from herder.model.stored.records import (
     AttemptRecord,
     BatchRecord,
     BunchRecord,
+    EarlierClassRecord,
     EventRecord,
     JobClassRecord,
     JobGroupRecord,
@@ -29,10 +30,18 @@ from herder.model.stored.records import (
 )
 from herder.model.stored.service_records import CallbackRecord, ScheduleRecord, SecretRecord
 from herder.model.work.job import JobState
-from herder.store.rows import callback_table, columns, group_tables, schedule_table, secrets_table
+from herder.store.rows import (
+    callback_table,
+    class_table,
+    columns,
+    group_tables,
+    schedule_table,
+    secrets_table,
+)
 
 metadata = columns.metadata
 _int, _text, _owner = columns.number, columns.words, columns.later
+job_classes, earlier_classes = class_table.job_classes, class_table.earlier_classes
 job_groups, job_ranges, secrets = group_tables.job_groups, group_tables.job_ranges, secrets_table.secrets
 
 #: Jobs and batches that name no project are of this one.
@@ -106,16 +115,6 @@ job_parents = Table(
     "job_parents", metadata, _int("child_id", key=True), _int("parent_id", key=True), _int("batch_id")
 )
 Index("job_parents_by_batch", job_parents.c.batch_id)
-
-job_classes = Table(
-    "job_classes",
-    metadata,
-    _int("id", key=True),
-    _text("user"),
-    _text("project"),
-    _text("pool"),
-    _text("spec"),
-)
 
 attempts = Table(
     "attempts",
@@ -377,6 +376,7 @@ TABLE_OF: dict[type, Table] = {
     JobNew: jobs,
     JobParent: job_parents,
     JobClassRecord: job_classes,
+    EarlierClassRecord: earlier_classes,
     AttemptRecord: attempts,
     BatchRecord: batches,
     BunchRecord: bunches,

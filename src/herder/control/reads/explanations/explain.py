@@ -23,6 +23,7 @@ from herder.decide.placement.drf import WHOLE, share_of
 from herder.decide.plan.planner import creations
 from herder.decide.plan.why_waiting import Standing, why_waiting
 from herder.engine.jobs.backoff import is_suspect
+from herder.engine.jobs.next_class import class_now
 from herder.engine.memory.state import WorkerLife
 from herder.engine.workers.drain_texts import progress_text
 from herder.model.ids import ClassId, JobId, UserName, WorkerName
@@ -200,7 +201,7 @@ async def explain_job(core: Core, who: Principal, job: int) -> Explanation:
             async with core.planning.turn:
                 await asyncio.sleep(0)  # others come first who have waited meanwhile
                 found = _waiting(core, row, answer)
-        found.facts += await _preemptions(core, job)
+        found.facts += await _events_of_attempts(core, job)
         return found
     if state is JobState.BLOCKED:
         return await _blocked(core, row)
@@ -208,15 +209,25 @@ async def explain_job(core: Core, who: Principal, job: int) -> Explanation:
         text = f"Batch {row.batch_id} is open. Its jobs start after herder batch commit {row.batch_id}."
         return Explanation(subject=f"job/{job}", summary=text, facts=[_fact("batch_open", text, {})])
     found = await history_of(core, row, state)
-    found.facts += await _preemptions(core, job)
+    found.facts += await _events_of_attempts(core, job)
     return found
 
 
-async def _preemptions(core: Core, job: int) -> list[ReasonView]:
-    """When it gave way to another, and when another did to it."""
+#: When a job gave way to another, when another did to it, and why it is not tried again as it was submitted.
+_OF_ATTEMPTS = (
+    "job.preempted",
+    "job.preempts",
+    "job.memory_raised",
+    "job.memory_exhausted",
+    "job.leaves_spot",
+    "job.stays_on_spot",
+)
+
+
+async def _events_of_attempts(core: Core, job: int) -> list[ReasonView]:
     events = (
         select(t.events)
-        .where(t.events.c.object == f"job/{job}", t.events.c.kind.in_(("job.preempted", "job.preempts")))
+        .where(t.events.c.object == f"job/{job}", t.events.c.kind.in_(_OF_ATTEMPTS))
         .order_by(t.events.c.sequence)
         .limit(EVENTS_MAX)
     )
@@ -266,7 +277,8 @@ def _delayed(core: Core, job: JobId) -> Explanation | None:
 
 def _waiting(core: Core, row: Row[Any], answer: PlanAnswer) -> Explanation:
     now = core.clock.now_ms()
-    class_id, state = ClassId(row.class_id), core.state
+    state = core.state
+    class_id = class_now(state, JobId(row.id), ClassId(row.class_id))
     observed, steps = answer.observed, answer.steps
     reasons = why_waiting(
         class_id, state.classes[class_id], observed, now, holding=_holding(core), steps=steps

@@ -30,7 +30,7 @@ def test_a_file_has_the_names_of_the_options_and_defaults(
     defaults: {cpu: 2, timeout: 10m, env: {A: "1", B: "2"}, select: {zone: a}, tolerate: [spot=true, {key: x}]}
     jobs:
       - {name: one, command: [sort, data.csv], input: [data.csv, copy=data.csv], env: {B: "3"}}
-      - {command: [x], cpu: 1, timeout: 1h30m, parents: [one], resource: {licence/a: 1}, stdin: {text: in}, cwd: .}
+      - {command: [x], memory_factor: 2, on_demand_after: 1, cpu: 1, timeout: 1h30m, parents: [one], resource: {licence/a: 1}, stdin: {text: in}, cwd: .}
     """
     (tmp_path / "jobs.yaml").write_text(text)
     assert herder("batch", "submit", "jobs.yaml").code == 0
@@ -42,7 +42,7 @@ def test_a_file_has_the_names_of_the_options_and_defaults(
         },
         {
             "command": ["x"], "cpu": 1, "timeout_s": 5400.0, "env": {"A": "1", "B": "2"}, "parents": ["one"],
-            "resources": {"licence/a": 1}, "stdin": "in", "cwd": str(tmp_path), **both,
+            "on_retry": {"memory_factor": 2, "on_demand_after": 1}, "resources": {"licence/a": 1}, "stdin": "in", "cwd": str(tmp_path), **both,
         },
     ]  # fmt: skip
 

@@ -20,7 +20,7 @@ from herder.settings.syntax.durations import parse_duration
 from herder.settings.syntax.numbers import NUMBER_MAX
 from herder.settings.syntax.problems import did_you_mean
 from herder.wire.decode_errors import explained, unknown_field
-from herder.wire.work import JobSubmission
+from herder.wire.work import JobSubmission, OnRetry
 
 #: As people write it, and as the API has it.
 API_NAMES = {
@@ -39,8 +39,14 @@ _WRITTEN = {api: name for name, api in API_NAMES.items()}
 MERGED = ("env", "select", "resource", "attribute")
 #: Together they are the field `data` of the API, as are inputs that are URLs.
 _OF_DATA = ("save", "always_copy_output")
-NAMES = (*(_WRITTEN.get(name, name) for name in JobSubmission.__struct_fields__), *_OF_DATA)
-_TRANSLATED = frozenset({*API_NAMES, *_WRITTEN, *_OF_DATA, "stdin", "cwd"})
+#: Likewise the field `on_retry`.
+_OF_RETRY = OnRetry.__struct_fields__
+NAMES = (
+    *(_WRITTEN.get(name, name) for name in JobSubmission.__struct_fields__ if name != "on_retry"),
+    *_OF_DATA,
+    *_OF_RETRY,
+)
+_TRANSLATED = frozenset({*API_NAMES, *_WRITTEN, *_OF_DATA, *_OF_RETRY, "stdin", "cwd"})
 #: Characters of a wrong value that are shown.
 VALUE_SHOWN_MAX = 50
 #: Above this a whole number is no count of anything.
@@ -109,13 +115,14 @@ def written(field: str) -> str:
     """The server's name of a field, as people write it."""
     if field.startswith(("data.inputs", "data.outputs")):
         return "input" if field.startswith("data.inputs") else "save"
+    field = field.removeprefix("on_retry.")
     first, dot, rest = field.partition(".")
     return _WRITTEN.get(first, first) + dot + rest
 
 
 def _translated(row: dict[str, Any], inputs: Inputs) -> dict[str, Any]:
     plain: dict[str, Any] = {}
-    row = _with_data(row)
+    row = _with_retry(_with_data(row))
     for name, value in row.items():
         if name in _WRITTEN:
             raise RowFault(
@@ -139,6 +146,12 @@ def _with_data(row: dict[str, Any]) -> dict[str, Any]:
         raise RowFault(f"save: {error}") from None
     files = [each for each in several if each is not None and each not in urls]
     return {**rest, **({"input": files} if files else {}), "data": data}
+
+
+def _with_retry(row: dict[str, Any]) -> dict[str, Any]:
+    said = {name: row[name] for name in _OF_RETRY if row.get(name) is not None}
+    rest = {name: value for name, value in row.items() if name not in _OF_RETRY}
+    return {**rest, "on_retry": said} if said else rest
 
 
 def _value(name: str, value: Any, inputs: Inputs) -> Any:

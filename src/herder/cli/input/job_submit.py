@@ -222,7 +222,9 @@ def submit(
         **_placed(pool, project, priority),
         **_limits(timeout, queue_timeout, deadline),
         "retries": retries,
-        **_retried(memory_factor, memory_max, on_demand_after),
+        "memory_factor": memory_factor,
+        "memory_max": memory_max,
+        "on_demand_after": on_demand_after,
         "tolerate": list(tolerate or ()),
         "cwd": cwd or "",
         **_handed_over(files, stdin, secret),
@@ -240,12 +242,6 @@ def _command(words: list[str] | None, of_type: str, image: str) -> list[str]:
 
 def _limits(timeout: str | None, queue_timeout: str | None, deadline: str | None) -> dict[str, Any]:
     return {"timeout": timeout, "queue_timeout": queue_timeout, "deadline": deadline or ""}
-
-
-def _retried(factor: float | None, most: str | None, on_demand_after: int | None) -> dict[str, Any]:
-    given = {"memory_factor": factor, "memory_max": most, "on_demand_after": on_demand_after}
-    said = {name: value for name, value in given.items() if value is not None}
-    return {"on_retry": said} if said else {}
 
 
 def _placed(pool: str, project: str | None, priority: str) -> dict[str, Any]:
@@ -326,8 +322,7 @@ def _told_by_option(call: "Callable[[], T]") -> T:
         return call()
     except InvalidError as error:
         if error.field and error.field != "command":
-            name = written(error.field).removeprefix("on_retry.")
-            error.field = "--" + name.replace("_", "-")
+            error.field = "--" + written(error.field).replace("_", "-")
         raise
 
 

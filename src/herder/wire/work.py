@@ -234,6 +234,8 @@ class JobDetail(JobView, kw_only=True):
     parents: list[int]
     result: Any
     history: list[AttemptView]
+    pool_reason: str = ""
+    """Of one with `pool: auto` that has not ended: the cheapest pool that can hold it, and the others."""
 
 
 class JobTypeView(msgspec.Struct, kw_only=True):

@@ -178,6 +178,12 @@ ATTEMPTS = (
         replaced=(replaced("herder.engine.workers.worker:lose", lambda _: lambda *_args, **_named: None),),
     ),
     Mutant(
+        guard="class of the next attempt",
+        removes="A job that ran out of memory is tried again in the class that it had.",
+        rules=("after out of memory there is more",),
+        replaced=(replaced("herder.engine.attempts.attempt:adapt", lambda _: lambda *_args: True),),
+    ),
+    Mutant(
         guard="only silent workers are revived",
         removes="Any worker that is heard of counts as ready, whatever was decided.",
         rules=("a terminating worker does not return",),

@@ -99,7 +99,7 @@ def job(view: JobDetail, now_s: float) -> Details:
         ("Status", view.state + (f", {ended_with(view.exit_code)}" if view.exit_code is not None else "")),
         ("Batch", "-" if view.batch is None else str(view.batch)),
         ("User", f"{view.user} (project {view.project})"),
-        ("Pool", view.pool),
+        ("Pool", f"{view.pool}. {view.pool_reason}" if view.pool_reason else view.pool),
         ("Requests", shape(view.cpu_milli, view.memory_mib, view.disk_mib, view.gpu, view.resources)),
         ("Command", shlex.join(str(word) for word in view.payload.get("command", ())) or view.runtime),
         ("Created", f"{view.created_at} ({age(view.created_at, now_s)})"),

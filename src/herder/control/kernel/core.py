@@ -33,7 +33,7 @@ from herder.control.kernel.settings import CoreSettings
 from herder.control.kernel.unknown_agents import UnknownAgents
 from herder.control.kernel.waiting.event_bus import EventBus
 from herder.control.kernel.waiting.waiters import Waiters
-from herder.decide.eligibility.largest import largest_memory_mib
+from herder.decide.eligibility.usable_offers import largest_memory_mib
 from herder.engine.memory.bootstraps import BootstrapLife
 from herder.engine.memory.dirty_rows import flush
 from herder.engine.memory.state import EngineState

@@ -14,6 +14,7 @@ from herder.control.kernel.bounds.errors import Invalid
 from herder.control.kernel.core import Core
 from herder.control.reads.callbacks import waits
 from herder.control.reads.marks import NO_MARK, Marks, marks_of
+from herder.control.reads.pool_choice import pool_reason
 from herder.control.reads.visibility import PAGE_MAX, in_view, jobs_of_batch, newest_jobs
 from herder.engine.jobs.groups import withdraws
 from herder.engine.memory.state import BatchLife
@@ -187,6 +188,7 @@ async def job_detail(core: Core, who: Principal, job: int) -> JobDetail:
         parents=sorted(parents),
         result=msgspec.Raw(result.encode()) if result else None,
         history=[_attempt(each, _class(core, each), row.batch_id, now_ms) for each in tries],
+        pool_reason="" if row.ended_at_ms is not None else pool_reason(core, _class(core, row)),
     )
 
 

@@ -17,6 +17,7 @@ from herder.control.reads.creations import failures_text, step_text
 from herder.control.reads.explanations.ended_jobs import by_whom, history_of
 from herder.control.reads.explanations.old_workers import why_still_there
 from herder.control.reads.jobs import effective_state, job_row
+from herder.control.reads.pool_choice import pool_reason
 from herder.control.reads.worker_health import repair_facts
 from herder.decide.forecast.start_time import LEAST_MS, Eta
 from herder.decide.placement.drf import WHOLE, share_of
@@ -201,6 +202,7 @@ async def explain_job(core: Core, who: Principal, job: int) -> Explanation:
             async with core.planning.turn:
                 await asyncio.sleep(0)  # others come first who have waited meanwhile
                 found = _waiting(core, row, answer)
+            found.facts += _pools(core, row)
         found.facts += await _events_of_attempts(core, job)
         return found
     if state is JobState.BLOCKED:
@@ -211,6 +213,11 @@ async def explain_job(core: Core, who: Principal, job: int) -> Explanation:
     found = await history_of(core, row, state)
     found.facts += await _events_of_attempts(core, job)
     return found
+
+
+def _pools(core: Core, row: Row[Any]) -> list[ReasonView]:
+    text = pool_reason(core, core.state.classes[class_now(core.state, JobId(row.id), ClassId(row.class_id))])
+    return [_fact("pool", text, {})] if text else []
 
 
 #: When a job gave way to another, when another did to it, and why it is not tried again as it was submitted.

@@ -244,6 +244,8 @@ class JobPayload(msgspec.Struct, kw_only=True, omit_defaults=True):
     warm_python: WarmPython | None = None
     user: str = ""
     """Only with `warm_python`: whose interpreter it is."""
+    shred: bool = False
+    """Its files are overwritten before they are removed."""
     secrets: list[SecretUse] = []
     """Their names; the values are fetched by the attempt alone."""
 

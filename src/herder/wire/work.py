@@ -72,6 +72,8 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     """Run the command, `PYTHON SCRIPT [ARGUMENTS]`, in a fork of an interpreter that its worker keeps for the user."""
     secrets: list[SecretUse] = []
     """Secrets that each attempt gets: [{name: db, env: DB_PASSWORD}, {name: key, file: keys/id}]."""
+    shred: bool = False
+    """The files of its scratch folder are overwritten before they are removed."""
     timeout_s: float | None = None
     queue_timeout_s: float | None = None
     """It fails when no worker has started it so long after it became ready."""

@@ -18,6 +18,7 @@ from msgspec import structs
 from herder.agent.data.transfers import Copying, Transfers
 from herder.agent.environment.settings import AgentSettings
 from herder.agent.machine.ports import AgentPorts
+from herder.agent.processes import shredding
 from herder.agent.processes.run_as import identity_of
 from herder.agent.processes.scratch import make_work_folder, remove_folder, staged_folder
 from herder.agent.runtimes import Verdict, fault
@@ -108,7 +109,7 @@ class AttemptsData:
                 received = await self._opened().bring(copying)
 
         phase = CopiesData(copying, self._ports.clock.now_ms(), ended)
-        self._run(phase, work, "downloading its inputs", Cause.START_FAILED, folder)
+        self._run(phase, work, "downloading its inputs", Cause.START_FAILED, folder, shred=payload.shred)
         return phase
 
     def send(self, finished: Finished, done: Callable[[Finished], None]) -> CopiesData:
@@ -143,7 +144,9 @@ class AttemptsData:
                 sent, note = await self._opened().send(copying, uid, lax=not succeeded)
 
         phase = CopiesData(copying, clock.now_ms(), ended)
-        self._run(phase, work, "copying its outputs", Cause.EXIT_CODE, folder, always=True)
+        self._run(
+            phase, work, "copying its outputs", Cause.EXIT_CODE, folder, always=True, shred=payload.shred
+        )
         return phase
 
     async def close(self) -> None:
@@ -173,8 +176,9 @@ class AttemptsData:
         folder: str,
         *,
         always: bool = False,
+        shred: bool = False,
     ) -> None:
-        """`folder` is removed when it did not work, or `always`."""
+        """`folder` is removed when it did not work, or `always`. `shred`: its files are overwritten before."""
 
         async def run() -> None:
             verdict: Verdict | None = _GONE
@@ -183,6 +187,8 @@ class AttemptsData:
             finally:
                 if always or verdict is not None:
                     for each in (folder, f"{folder}.data") if always else (folder,):
+                        if shred:
+                            await _shredded(each)
                         with suppress(OSError):
                             remove_folder(each)
             phase.end(verdict)
@@ -208,3 +214,11 @@ class AttemptsData:
             _LOG.exception("The agent failed while %s.", doing)
             return fault(doing, error)
         return None
+
+
+async def _shredded(folder: str) -> None:
+    """Also when the agent stops meanwhile."""
+    work = asyncio.ensure_future(asyncio.to_thread(shredding.shred, folder))
+    while not work.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(work)

@@ -101,7 +101,7 @@ class ProcessRuntime:
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             return _not_started(assignment, Cause.START_FAILED, f"the payload cannot be read: {error}")
         try:
-            scratch = self._scratch(assignment, keep=payload.data is not None)
+            scratch = self._scratch(assignment, keep=payload.data is not None, shred=payload.shred)
         except OSError as error:
             return _not_started(
                 assignment, Cause.INFRASTRUCTURE, f"the scratch folder cannot be created: {_text_of(error)}"
@@ -136,7 +136,10 @@ class ProcessRuntime:
                 break
             await asyncio.sleep(0.02)
         for left in self._lingering:
-            left.remove()
+            if isinstance(left, Scratch):
+                await asyncio.to_thread(left.remove, wait=True)
+            else:
+                left.remove()
         self._secrets.close()
         if self._cgroups is not None:
             self._cgroups.close()
@@ -151,8 +154,9 @@ class ProcessRuntime:
             gone = False
         if not gone:
             self._lingering.add(left)
-            if tries > 1:
-                self.loop.call_later(_REMOVE_AGAIN_S, self.remove, left, tries - 1)
+            tries -= not (isinstance(left, Scratch) and left.shredding)
+            if tries:
+                self.loop.call_later(_REMOVE_AGAIN_S, self.remove, left, tries)
 
     # --- inside
 
@@ -222,7 +226,7 @@ class ProcessRuntime:
         with self._stdin(begun.payload) as stdin:
             child.begin(order, stdin, begun.scratch.output)
 
-    def _scratch(self, assignment: Assignment, *, keep: bool) -> Scratch:
+    def _scratch(self, assignment: Assignment, *, keep: bool, shred: bool) -> Scratch:
         """The work folder is made again when it is gone."""
         settings = self.settings
         for last in (False, True):
@@ -234,6 +238,7 @@ class ProcessRuntime:
                     settings.result_most_bytes,
                     self._identity,
                     keep=keep,
+                    shred=shred,
                 )
             except (FileNotFoundError, NotADirectoryError):
                 if last:

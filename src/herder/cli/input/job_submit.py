@@ -130,6 +130,7 @@ _CWD = Annotated[
 _TYPE = Annotated[
     str, typer.Option("--type", metavar="TYPE", help="Job type: what is not given here comes from it.")
 ]
+_SHRED = Annotated[bool, typer.Option("--shred", help="Overwrite the job's files before they are removed.")]
 _IMAGE = Annotated[
     str,
     typer.Option(
@@ -196,6 +197,7 @@ def submit(
     memory_max: _MEMORY_MAX = None,
     on_demand_after: _ON_DEMAND_AFTER = None,
     cwd: _CWD = None,
+    shred: _SHRED = False,
     image: _IMAGE = "",
     pull: _PULL = None,
     files: _INPUT = None,
@@ -227,6 +229,7 @@ def submit(
         "on_demand_after": on_demand_after,
         "tolerate": list(tolerate or ()),
         "cwd": cwd or "",
+        "shred": shred,
         **_handed_over(files, stdin, secret),
         **_copied(save, always=always_copy_output),
         **_contained(of_type, image, pull),

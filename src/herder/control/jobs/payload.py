@@ -60,6 +60,7 @@ def payload_of(job: JobSubmission, where: str, user: str) -> str:
         warm_python=job.warm_python,
         user=user if job.warm_python is not None else "",
         secrets=job.secrets,
+        shred=job.shred,
     )
     data = _encode(payload)
     if len(data) > PAYLOAD_BYTES:

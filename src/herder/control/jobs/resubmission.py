@@ -69,6 +69,7 @@ def _submission(job_class: JobClass, payload: JobPayload, key: str | None) -> Jo
         container=payload.container,
         warm_python=payload.warm_python,
         secrets=payload.secrets,
+        shred=payload.shred,
         timeout_s=job_class.timeout_s,
         queue_timeout_s=job_class.queue_timeout_s,
         retries=job_class.retry.retries,

@@ -46,6 +46,8 @@ SCRATCH = "HERDER_SCRATCH"
 RESULT = "HERDER_RESULT"
 SECRETS = "HERDER_SECRETS"
 """Only of jobs that use secrets as files: the folder that has them."""
+CHECKPOINT_DIR = "HERDER_CHECKPOINT_DIR"
+"""Only of jobs that have one: the folder that the next attempt finds again."""
 DEADLINE_FILE = "HERDER_DEADLINE_FILE"
 """The path of a file that appears when the attempt has only so long to run."""
 # What an attempt of a job with a type finds beside these, under the names that Mimir documents.

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
+from herder.agent.data import checkpoints
 from herder.agent.data.transfers import Copying, Transfers
 from herder.agent.environment.settings import AgentSettings
 from herder.agent.machine.ports import AgentPorts
@@ -103,6 +104,12 @@ class AttemptsData:
 
         async def work() -> None:
             nonlocal received
+            if copying.data.checkpoint:
+                who = None if assignment.runtime == CONTAINER else identity_of(self._settings)
+                allowed, contained = self._settings.data_folders, copying.contained
+                await asyncio.to_thread(
+                    checkpoints.prepare, copying.data, key, allowed, who, contained=contained
+                )
             if copying.data.inputs:
                 make_work_folder(self._settings)
                 os.mkdir(folder, 0o700)
@@ -142,6 +149,12 @@ class AttemptsData:
                 owner = identity_of(self._settings) if assignment.runtime != CONTAINER else None
                 uid = None if owner is None else owner.uid
                 sent, note = await self._opened().send(copying, uid, lax=not succeeded)
+            if copying.data.checkpoint and succeeded:
+                key = finished.job, finished.attempt
+                left = await asyncio.to_thread(
+                    checkpoints.discard, copying.data, key, self._settings.data_folders
+                )
+                note = f"{note} {left}".strip()
 
         phase = CopiesData(copying, clock.now_ms(), ended)
         self._run(

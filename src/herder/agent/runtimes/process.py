@@ -36,6 +36,7 @@ from herder.agent.warm.templates import Bounds, Templates
 from herder.model.values.phrases import clause
 from herder.model.work.job import Cause
 from herder.wire import startup
+from herder.wire.data import checkpoint_path
 from herder.wire.exchange import Assignment, Finished, JobPayload
 from herder.wire.secrets import Delivered
 
@@ -276,6 +277,7 @@ class ProcessRuntime:
 
     def _environment_of(self, begun: _Begun) -> dict[str, str]:
         assignment, payload, scratch = begun.assignment, begun.payload, begun.scratch
+        checkpoint = checkpoint_path(payload.data, assignment.job)
         return {
             **self._environment,
             **({"HOME": scratch.folder, "USER": self._identity.name} if self._identity else {}),
@@ -287,6 +289,7 @@ class ProcessRuntime:
             startup.ATTEMPT: str(assignment.attempt),
             startup.SCRATCH: scratch.folder,
             startup.RESULT: scratch.result_path,
+            **({startup.CHECKPOINT_DIR: checkpoint} if checkpoint else {}),
             startup.DEADLINE_FILE: str(self.settings.folder / deadline.FILE),
         }
 

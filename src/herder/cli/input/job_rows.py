@@ -38,7 +38,7 @@ _WRITTEN = {api: name for name, api in API_NAMES.items()}
 #: Of these a job adds to what `defaults` says, name by name.
 MERGED = ("env", "select", "resource", "attribute")
 #: Together they are the field `data` of the API, as are inputs that are URLs.
-_OF_DATA = ("save", "always_copy_output")
+_OF_DATA = ("save", "always_copy_output", "checkpoint")
 #: Likewise the field `on_retry`.
 _OF_RETRY = OnRetry.__struct_fields__
 NAMES = (
@@ -115,6 +115,8 @@ def written(field: str) -> str:
     """The server's name of a field, as people write it."""
     if field.startswith(("data.inputs", "data.outputs")):
         return "input" if field.startswith("data.inputs") else "save"
+    if field == "data.checkpoint":
+        return "checkpoint"
     field = field.removeprefix("on_retry.")
     first, dot, rest = field.partition(".")
     return _WRITTEN.get(first, first) + dot + rest
@@ -141,7 +143,8 @@ def _with_data(row: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in row.items() if name not in _OF_DATA}
     rest = {name: value for name, value in row.items() if name not in (*_OF_DATA, "input")}
     try:
-        data = data_of(urls, row.get("save"), row.get("always_copy_output"), row.get("data"))
+        save, always, checkpoint = (row.get(name) for name in _OF_DATA)
+        data = data_of(urls, save, always, checkpoint, row.get("data"))
     except ValueError as error:
         raise RowFault(f"save: {error}") from None
     files = [each for each in several if each is not None and each not in urls]

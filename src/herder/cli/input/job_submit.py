@@ -130,6 +130,12 @@ _CWD = Annotated[
 _TYPE = Annotated[
     str, typer.Option("--type", metavar="TYPE", help="Job type: what is not given here comes from it.")
 ]
+_CHECKPOINT = Annotated[
+    str,
+    typer.Option(
+        "--checkpoint", metavar="URL", help="Folder for $HERDER_CHECKPOINT_DIR, which retries find again."
+    ),
+]
 _SHRED = Annotated[bool, typer.Option("--shred", help="Overwrite the job's files before they are removed.")]
 _IMAGE = Annotated[
     str,
@@ -198,6 +204,7 @@ def submit(
     on_demand_after: _ON_DEMAND_AFTER = None,
     cwd: _CWD = None,
     shred: _SHRED = False,
+    checkpoint: _CHECKPOINT = "",
     image: _IMAGE = "",
     pull: _PULL = None,
     files: _INPUT = None,
@@ -230,6 +237,7 @@ def submit(
         "tolerate": list(tolerate or ()),
         "cwd": cwd or "",
         "shred": shred,
+        "checkpoint": checkpoint,
         **_handed_over(files, stdin, secret),
         **_copied(save, always=always_copy_output),
         **_contained(of_type, image, pull),

@@ -141,6 +141,12 @@ class Job:
         asked = OnRetry(memory_factor=memory_factor, memory_max=memory_max, on_demand_after=on_demand_after)
         return self._set(on_retry=asked)
 
+    def checkpoint(self, url: str) -> Self:
+        """In this folder, which its workers share (file:///shared/checkpoints/), it has one that its next attempt finds again:
+        `$HERDER_CHECKPOINT_DIR`."""
+        data = self._fields.get("data") or JobData()
+        return self._set(data=structs.replace(data, checkpoint=url))
+
     def priority(self, priority: int | str) -> Self:
         return self._set(priority=priority)
 

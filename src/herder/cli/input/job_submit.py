@@ -218,26 +218,17 @@ def submit(
     """Submit one job.
 
     Prints the job's number at once. With --wait or --follow the command waits for the job; Ctrl-C stops the command, not the job.
-    The job runs in an empty folder of its own. A program given by a relative path (./report.sh) is read on this machine and sent along, as are the
-    files of --input (PATH or NAME=PATH). An input by URL (s3, gs, az, http, https, file) is downloaded by the worker, and the files of --save are
-    copied to their URLs; a folder ends with /, and * and ** stand for names. --cwd runs the job in an existing folder of the worker's machine; local workers see the folders of this machine.
+    The job runs in an empty folder of its own. A program given by a relative path (./report.sh) is read on this machine and sent along, as are the files of --input (PATH or NAME=PATH). An input by URL
+    (s3, gs, az, http, https, file) is downloaded by the worker, and the files of --save are copied to their URLs; a folder ends with /, and * and ** stand for names. --cwd runs the job in an existing folder of the worker's machine; local workers see the folders of this machine.
     """
     given: dict[str, Any] = {
-        "command": _command(words, of_type, image),
-        "name": name,
+        **_named(name, _command(words, of_type, image)),
         **_all_pairs(env=env, resource=resource, select=select, attribute=attribute),
-        **_cpu(cpu, cpu_limit),
-        **_size(memory, disk, gpu, gpu_model),
-        **_placed(pool, project, priority),
+        **_size(cpu, cpu_limit, memory, disk, gpu, gpu_model),
+        **_placed(pool, project, priority, tolerate),
         **_limits(timeout, queue_timeout, deadline),
-        "retries": retries,
-        "memory_factor": memory_factor,
-        "memory_max": memory_max,
-        "on_demand_after": on_demand_after,
-        "tolerate": list(tolerate or ()),
-        "cwd": cwd or "",
-        "shred": shred,
-        "checkpoint": checkpoint,
+        **_retried(retries, memory_factor, memory_max, on_demand_after),
+        **_kept(cwd, checkpoint, shred=shred),
         **_handed_over(files, stdin, secret),
         **_copied(save, always=always_copy_output),
         **_contained(of_type, image, pull),
@@ -255,16 +246,29 @@ def _limits(timeout: str | None, queue_timeout: str | None, deadline: str | None
     return {"timeout": timeout, "queue_timeout": queue_timeout, "deadline": deadline or ""}
 
 
-def _placed(pool: str, project: str | None, priority: str) -> dict[str, Any]:
-    return {"pool": pool, "project": project, "priority": _priority(priority)}
+def _named(name: str | None, command: list[str]) -> dict[str, Any]:
+    return {"name": name, "command": command}
 
 
-def _size(memory: str, disk: str, gpu: float, model: str) -> dict[str, Any]:
-    return {"memory": memory, "disk": disk, "gpu": _gpus(gpu), "gpu_model": model}
+def _placed(pool: str, project: str | None, priority: str, tolerate: list[str] | None) -> dict[str, Any]:
+    given = {"pool": pool, "project": project, "priority": _priority(priority)}
+    return {**given, "tolerate": list(tolerate or ())}
 
 
-def _cpu(cpu: str, limit: CpuLimit | None) -> dict[str, Any]:
-    return {"cpu": cpu, "cpu_limit": limit.value if limit else ""}
+def _size(cpu: str, limit: CpuLimit | None, memory: str, disk: str, gpu: float, model: str) -> dict[str, Any]:
+    given = {"memory": memory, "disk": disk, "gpu": _gpus(gpu), "gpu_model": model}
+    return {"cpu": cpu, "cpu_limit": limit.value if limit else "", **given}
+
+
+def _retried(
+    retries: int, factor: float | None, most: str | None, on_demand_after: int | None
+) -> dict[str, Any]:
+    given = {"memory_factor": factor, "memory_max": most, "on_demand_after": on_demand_after}
+    return {"retries": retries, **given}
+
+
+def _kept(cwd: str | None, checkpoint: str, *, shred: bool) -> dict[str, Any]:
+    return {"cwd": cwd or "", "checkpoint": checkpoint, "shred": shred}
 
 
 def _priority(text: str) -> int | str:

@@ -81,7 +81,8 @@ KEEP_ROWS_MS = 5_000
 def _known(
     state: EngineState, drivers: dict[str, Driver], bootstraps: Mapping[str, Bootstrap]
 ) -> dict[str, Driver]:
-    """What the engine must know of each: it knows no driver and no bootstrap."""
+    """What the engine must know of each: it knows no driver and no bootstrap, nor how jobs fit into pools."""
+    state.largest_memory_mib = lambda asks: largest_memory_mib(asks, state.pools.values())
     state.rungs = {name: rungs_of(driver) for name, driver in drivers.items()}
     state.driver_steps = {name: steps_of(driver) for name, driver in drivers.items()}
     before = state.bootstraps
@@ -129,7 +130,6 @@ class Core:
         self.unknown_agents = UnknownAgents()
         self.bootstraps, self.bootstrap_notes = dict(bootstraps or {}), {}
         self.drivers = _known(state, drivers, self.bootstraps)
-        state.largest_memory_mib = lambda asks: largest_memory_mib(asks, state.pools.values())
         self.started_at_ms = self.clock.now_ms()
         self.payloads, self.clusters, self.intake_notes = Payloads(), dict(clusters or {}), {}
         self.raw_classes: dict[Hashable, ClassId] = {}

@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from herder.wire.exchange import Finished
-from herder.wire.work import OnRetry
+from herder.wire.api.work import OnRetry
+from herder.wire.worker.exchange import Finished
 from tests.api.conftest import PlayedWorker, Refusal, Server
 
 JOB: dict[str, Any] = {"runtime": "noop", "pool": "std", "memory": "1Gi"}

@@ -16,6 +16,7 @@ from herder.cli.input.job_rows import RowFault
 from herder.model.fleet import driver
 from herder.remote.prometheus import NoValue
 from tests.words import (
+    cloud_cases,
     cluster_cases,
     container_cases,
     data_cases,
@@ -30,6 +31,7 @@ from tests.words.rules import faults
 
 CASES = (
     *error_cases.CASES,
+    *cloud_cases.CASES,
     *cluster_cases.CASES,
     *talos_cases.CASES,
     *python_client_cases.CASES,
@@ -41,7 +43,7 @@ CASES = (
 PACKAGES_LEFT_OUT = ("herder.simulate", "herder.testing")
 #: Never shown: caught in the package that raises them, which tells something else; or a base that is not raised itself.
 INTERNAL = {
-    "herder.server.http_protocol._BoundBroken",
+    "herder.server.http.protocol._BoundBroken",
     "herder.agent.containers.engine.EngineDown",
     "herder.agent.data.transfers.Stopped",
     "herder.agent.containers.engine.EngineRefused",
@@ -50,7 +52,7 @@ INTERNAL = {
     "herder.settings.syntax.json_text._NoNumber",
     "herder.store.opening.file.InUse",
     "herder.client.errors.ClientError",
-    "herder.memberships.kubernetes.pod_rules.NotHonoured",
+    "herder.memberships.kubernetes.demand.pod_rules.NotHonoured",
     "herder.memberships.kubernetes.quantities.QuantityError",
     "herder.ports.cluster.ClusterForbidden",
     "herder.ports.intake.IntakeDown",

@@ -207,7 +207,7 @@ def _delayed(state: EngineState) -> Iterator[str]:
     for job, life in state.retried_as.items():
         attempt = state.live.get(job)
         if attempt is not None and attempt.class_id != life.class_id:
-            yield f"job {job} runs in class {attempt.class_id}, and class {life.class_id} is remembered of it"
+            yield f"job {job} runs in class {attempt.class_id}, but its class is {life.class_id}"
         if attempt is None and life.batch is not None and life.batch not in state.batches:
             yield f"job {job} of batch {life.batch}, which is over, is remembered with its class"
 

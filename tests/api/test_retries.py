@@ -1,5 +1,6 @@
 """`on_retry`: more memory after out of memory, and what people are shown of it."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -7,7 +8,7 @@ import pytest
 
 from herder.wire.api.work import OnRetry
 from herder.wire.worker.exchange import Finished
-from tests.api.conftest import PlayedWorker, Refusal, Server
+from tests.api.conftest import POOLS, PlayedWorker, Refusal, Server
 
 JOB: dict[str, Any] = {"runtime": "noop", "pool": "std", "memory": "1Gi"}
 OUT_OF_MEMORY: dict[str, Any] = {
@@ -118,3 +119,42 @@ def test_a_class_is_told_from_others_by_it(server: Server, api: httpx.Client) ->
     assert hash(OnRetry(memory_factor=2)) == hash(OnRetry(memory_factor=2.0))
     for job in jobs:
         api.post(f"/jobs/{job}/cancel", json={}).raise_for_status()
+
+
+PROFILE: dict[str, Any] = {**JOB, "on_retry": {"memory_factor": 2}}
+
+
+def test_memory_is_learned_from_jobs_of_the_same_profile(tmp_path: Path) -> None:
+    made = Server(tmp_path).start()
+    made.http.post("/apply", json={"pools": POOLS}).raise_for_status()
+    worker = made.worker()
+
+    def run(name: str, peak_mib: int | None) -> int:
+        """What it requests; it uses so much, or waits."""
+        body = {**PROFILE, "memory_profile": name}
+        job = made.http.post("/jobs", json=body).raise_for_status().json()["first_job"]
+        if peak_mib is not None:
+            worker.take()
+            end(worker, job, state="succeeded", memory_peak_mib=peak_mib)
+        return int(made.http.get(f"/jobs/{job}").json()["memory_mib"])
+
+    assert [run("align", peak) for peak in (200, 250, 0, 230)] == [1024] * 4, "0: it is not known"
+    assert run("align", 100) == 320, "20 % above 250 MiB, in steps"
+    assert run("other", 100) == 1024
+    worker.close()
+    made.http.post(f"/workers/{worker.name}/cordon", json={}).raise_for_status()
+    made.restart()
+    made.http.post("/pools/std/freeze", json={}).raise_for_status()
+    assert run("align", None) == 320, "also after a restart"
+    (job, *_) = made.http.get("/jobs?state=ready").json()["items"]
+    facts = made.http.get(f"/jobs/{job['id']}/explain").json()["facts"]
+    assert [each["text"] for each in facts if each["kind"] == "memory_profile"] == [
+        "The last 4 successful attempts with the memory profile align used at most 250 MiB; jobs that are submitted now request 320 MiB."
+    ]
+    made.stop()
+
+
+def test_a_profile_needs_a_factor(refused: Refusal) -> None:
+    body = refused(422, "POST", "/jobs", json={**JOB, "memory_profile": "align"})
+    assert body["field"] == "memory_profile"
+    assert "needs memory_factor" in body["detail"]

@@ -32,7 +32,7 @@ herder job submit ./report.sh 2026
 herder job submit --input data.csv -- sort data.csv
 herder job submit --cpu 2 --memory 4Gi --cwd . --wait -- make report
 herder job submit --input s3://b/x=in --save out=s3://b/y -- cp in out
-herder job submit --memory 4Gi --memory-factor 2 --memory-max 64Gi ./fit.sh
+herder job submit --memory-factor 2 --memory-max 64Gi ./fit.sh
 herder job submit --image debian:12 -- cat /etc/os-release"""
 
 _WORDS = Annotated[
@@ -44,6 +44,12 @@ _WORDS = Annotated[
 _NAME = Annotated[str | None, typer.Option("--name", help="Name of the job, for job list --name.")]
 _CPU = Annotated[str, typer.Option("--cpu", help="CPU in cores: 2, 0.5 or 500m.")]
 _MEMORY = Annotated[str, typer.Option("--memory", help="Memory: 512Mi or 4Gi; a number alone is MiB.")]
+_MEMORY_PROFILE = Annotated[
+    str,
+    typer.Option(
+        "--memory-profile", metavar="NAME", help="Request what earlier jobs with this name have used."
+    ),
+]
 _DISK = Annotated[str, typer.Option("--disk", help="Disk: 10Gi.")]
 _CPU_LIMIT = Annotated[
     CpuLimit | None,
@@ -182,6 +188,7 @@ def submit(
     cpu: _CPU = "100m",
     cpu_limit: _CPU_LIMIT = None,
     memory: _MEMORY = "128Mi",
+    memory_profile: _MEMORY_PROFILE = "",
     disk: _DISK = "0",
     gpu: _GPU = 0,
     gpu_model: _GPU_MODEL = "",
@@ -224,13 +231,12 @@ def submit(
     given: dict[str, Any] = {
         **_named(name, _command(words, of_type, image)),
         **_all_pairs(env=env, resource=resource, select=select, attribute=attribute),
-        **_size(cpu, cpu_limit, memory, disk, gpu, gpu_model),
+        **_size(cpu, cpu_limit, (memory, memory_profile), disk, gpu, gpu_model),
         **_placed(pool, project, priority, tolerate),
         **_limits(timeout, queue_timeout, deadline),
         **_retried(retries, memory_factor, memory_max, on_demand_after),
-        **_kept(cwd, checkpoint, shred=shred),
-        **_handed_over(files, stdin, secret),
-        **_copied(save, always=always_copy_output),
+        **_handed_over(files, stdin, secret, cwd, shred=shred),
+        **_copied(save, checkpoint, always=always_copy_output),
         **_contained(of_type, image, pull),
     }
     _send(session(ctx), given, wait=wait, follow=follow, dry_run=dry_run)
@@ -255,9 +261,12 @@ def _placed(pool: str, project: str | None, priority: str, tolerate: list[str] |
     return {**given, "tolerate": list(tolerate or ())}
 
 
-def _size(cpu: str, limit: CpuLimit | None, memory: str, disk: str, gpu: float, model: str) -> dict[str, Any]:
-    given = {"memory": memory, "disk": disk, "gpu": _gpus(gpu), "gpu_model": model}
-    return {"cpu": cpu, "cpu_limit": limit.value if limit else "", **given}
+def _size(
+    cpu: str, limit: CpuLimit | None, memory: tuple[str, str], disk: str, gpu: float, model: str
+) -> dict[str, Any]:
+    given = {"disk": disk, "gpu": _gpus(gpu), "gpu_model": model}
+    size = dict(zip(("memory", "memory_profile"), memory, strict=True))
+    return {"cpu": cpu, "cpu_limit": limit.value if limit else "", **size, **given}
 
 
 def _retried(
@@ -267,22 +276,21 @@ def _retried(
     return {"retries": retries, **given}
 
 
-def _kept(cwd: str | None, checkpoint: str, *, shred: bool) -> dict[str, Any]:
-    return {"cwd": cwd or "", "checkpoint": checkpoint, "shred": shred}
-
-
 def _priority(text: str) -> int | str:
     from herder.cli.input.job_rows import priority_of
 
     return priority_of(text)
 
 
-def _handed_over(files: list[str] | None, stdin: str | None, secrets: list[str] | None) -> dict[str, Any]:
-    return {"input": list(files or ()), "stdin": stdin or "", "secret": list(secrets or ())}
+def _handed_over(
+    files: list[str] | None, stdin: str | None, secrets: list[str] | None, cwd: str | None, *, shred: bool
+) -> dict[str, Any]:
+    given = {"input": list(files or ()), "stdin": stdin or "", "secret": list(secrets or ())}
+    return {**given, "cwd": cwd or "", "shred": shred}
 
 
-def _copied(save: list[str] | None, *, always: bool) -> dict[str, Any]:
-    return {"save": list(save or ()), "always_copy_output": always}
+def _copied(save: list[str] | None, checkpoint: str, *, always: bool) -> dict[str, Any]:
+    return {"save": list(save or ()), "always_copy_output": always, "checkpoint": checkpoint}
 
 
 def _contained(of_type: str, image: str, pull: Pull | None) -> dict[str, Any]:

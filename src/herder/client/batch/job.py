@@ -98,6 +98,11 @@ class Job:
         """With a unit ("4Gi"); or lowmem, standard, highmem: by its CPU as in Hail Batch."""
         return self._set(memory=size)
 
+    def memory_profile(self, name: str) -> Self:
+        """It requests what earlier jobs of the user and project with this name have used, in place of `memory`; needs
+        `on_retry(memory_factor=2)`."""
+        return self._set(memory_profile=name)
+
     def image(self, name: str) -> Self:
         """Runs in a container of this image; a script runs in its /bin/sh. Files that jobs hand on need workers that let jobs mount the
         folder of the batch (HERDER_CONTAINER_MOUNTS)."""

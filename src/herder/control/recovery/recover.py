@@ -289,10 +289,16 @@ def _attempts(connection: Connection, state: EngineState) -> None:
 
 
 def _ended_runs(connection: Connection, state: EngineState) -> None:
-    """How long the attempts of the latest jobs took, oldest first: run times are learned from them anew."""
+    """How long the attempts of the latest jobs took, and how much memory, oldest first: both are learned from them anew."""
     by_itself = t.attempts.c.cause.in_(sorted(ENDED_BY_ITSELF))
     query = (
-        select(t.jobs.c.class_id, t.attempts.c.assigned_at_ms, t.attempts.c.ended_at_ms)
+        select(
+            t.jobs.c.class_id,
+            t.attempts.c.state,
+            t.attempts.c.assigned_at_ms,
+            t.attempts.c.ended_at_ms,
+            t.attempts.c.memory_peak_mib,
+        )
         .join(t.jobs, t.jobs.c.id == t.attempts.c.job_id)
         .where((t.attempts.c.state == int(AttemptState.SUCCEEDED)) | by_itself)
         .where(t.attempts.c.ended_at_ms.is_not(None))
@@ -300,9 +306,12 @@ def _ended_runs(connection: Connection, state: EngineState) -> None:
         .limit(ENDED_RUNS_MAX)
     )
     rows = connection.execute(query).all()
-    for class_id, assigned_at_ms, ended_at_ms in reversed(rows):
-        if class_id not in state.classes:
+    for class_id, final, assigned_at_ms, ended_at_ms, peak_mib in reversed(rows):
+        job_class = state.classes.get(class_id)
+        if job_class is None:
             continue
+        if job_class.retry.memory_profile and final == AttemptState.SUCCEEDED:
+            state.memory_peaks.add(job_class.profile, peak_mib)
         run_ms = max(0, ended_at_ms - assigned_at_ms)
         state.ended_runs.append((ClassId(class_id), run_ms))
 

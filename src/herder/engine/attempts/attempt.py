@@ -243,6 +243,8 @@ def _close(
     del state.live[attempt.job], worker.live[attempt.job]
     worker.unacked.pop(attempt.job, None)
     worker.attempts_done += 1
+    if job_class.retry.memory_profile and final is AttemptState.SUCCEEDED and ending is not None:
+        state.memory_peaks.add(job_class.profile, ending.memory_peak_mib)
     if final is AttemptState.SUCCEEDED or cause in ENDED_BY_ITSELF:
         run_ms = max(0, ended_at_ms - attempt.assigned_at_ms)
         state.ended_runs.append((attempt.class_id, run_ms))

@@ -72,7 +72,8 @@ def _with_more_memory(
 ) -> ClassId | None:
     had, policy = job_class.request.memory_mib, job_class.retry
     largest_mib = state.largest_memory_mib(job_class)
-    wanted = min(ceil(had * policy.memory_factor), largest_mib)
+    learned_mib = state.memory_peaks.learned_mib(job_class.profile) if policy.memory_profile else None
+    wanted = min(max(ceil(had * policy.memory_factor), learned_mib or 0), largest_mib)
     if policy.memory_max_mib is not None:
         wanted = min(wanted, policy.memory_max_mib)
     ran_out = f"Job {attempt.job} ran out of memory with {format_mib(had)}"

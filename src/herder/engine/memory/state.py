@@ -14,6 +14,7 @@ from herder.engine.memory.failed_lately import FailedLately
 from herder.engine.memory.groups import Groups
 from herder.engine.memory.keeping import HeldJob, Keeping
 from herder.engine.memory.live_usage import LiveUsage
+from herder.engine.memory.memory_peaks import MemoryPeaks
 from herder.engine.memory.queue import ReadyQueue
 from herder.engine.memory.waiting_jobs import DelayedJob, JobFaults, RetriedAs, WaitingJob
 from herder.engine.memory.worker_node import ClusterLife, NodeLife
@@ -254,6 +255,7 @@ class EngineState:
     faults: dict[JobId, JobFaults] = field(default_factory=dict)
     """At most one for each job that has not ended and has met with a fault of a worker."""
     retried_as: dict[JobId, RetriedAs] = field(default_factory=dict)
+    memory_peaks: MemoryPeaks = field(default_factory=MemoryPeaks)
     delayed: dict[JobId, DelayedJob] = field(default_factory=dict)
     """Counted as ready, and in no queue."""
     schedules: dict[str, ScheduleRecord] = field(default_factory=dict)

@@ -50,6 +50,8 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     cpu_limit: Literal["", "weight", "hard"] = ""
     """weight: a share of the CPU when it is short, more when it is idle. hard: never more than `cpu`. Empty: as the pool says."""
     memory: str | int = "128Mi"
+    memory_profile: str = ""
+    """Jobs with the same one do the same: what those before it have used is requested in place of `memory`. Needs `on_retry.memory_factor`."""
     disk: str | int = 0
     gpu: int | float = 0
     """Whole GPUs, or a share of one: 0.25."""

@@ -74,6 +74,7 @@ def _submission(job_class: JobClass, payload: JobPayload, key: str | None) -> Jo
         queue_timeout_s=job_class.queue_timeout_s,
         retries=job_class.retry.retries,
         attempts_max=job_class.retry.attempts_max,
+        memory_profile=job_class.retry.memory_profile,
         on_retry=_on_retry(job_class.retry),
         selector=dict(job_class.selector),
         tolerations=[_plain(each) for each in job_class.tolerations],

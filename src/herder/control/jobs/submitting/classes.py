@@ -13,7 +13,7 @@ from herder.control.jobs.submitting.class_refusals import (
     refuse_impossible,
     refuse_one_project_more,
 )
-from herder.control.jobs.submitting.retry_policy import retry_policy
+from herder.control.jobs.submitting.retry_policy import retry_policy, with_learned_memory
 from herder.control.jobs.submitting.time_limits import check_timeouts, deadline_ms
 from herder.control.kernel.bounds.errors import Invalid
 from herder.control.kernel.bounds.limits import (
@@ -53,7 +53,7 @@ GPUS_MAX = 1024
 def class_of(core: "Core", user: UserName, project: str, job: JobSubmission, where: str) -> ClassId:
     """The class of a job; a new one is checked against the pools. Raises Invalid that names the field."""
     deadline = deadline_ms(job, where, core.clock.now_ms()) if job.deadline else None
-    raw = _raw(user, project, job, where, deadline)
+    raw = _raw(core, user, project, job, where, deadline)
     found = core.raw_classes.get(raw)
     if found is not None:
         return found
@@ -78,7 +78,7 @@ def try_class(
 ) -> None:
     """The checks of `class_of` for a dry run, which keeps nothing. `tried`: the call's own. Raises Refused."""
     deadline = deadline_ms(job, where, core.clock.now_ms()) if job.deadline else None
-    raw = _raw(user, project, job, where, deadline)
+    raw = _raw(core, user, project, job, where, deadline)
     if raw in tried or raw in core.raw_classes:
         return
     tried[raw] = job_class = _checked(core, user, project, job, where, deadline)
@@ -86,7 +86,9 @@ def try_class(
         refuse_classes_more(core, len(set(tried.values()) - core.state.class_ids.keys()))
 
 
-def _raw(user: UserName, project: str, job: JobSubmission, where: str, deadline: int | None) -> Hashable:
+def _raw(
+    core: "Core", user: UserName, project: str, job: JobSubmission, where: str, deadline: int | None
+) -> Hashable:
     """The form in which the job names its class."""
     if job.project is not None and job.project != project:
         raise Invalid(
@@ -112,6 +114,9 @@ def _raw(user: UserName, project: str, job: JobSubmission, where: str, deadline:
         job.retries,
         job.attempts_max,
         job.on_retry,
+        (job.memory_profile, core.state.memory_peaks.learned_mib((user, project, job.memory_profile)))
+        if job.memory_profile
+        else None,
         job.always_run,
         job.parents_results,
         job.cpu_limit,
@@ -126,7 +131,7 @@ def _raw(user: UserName, project: str, job: JobSubmission, where: str, deadline:
 def _checked(
     core: "Core", user: UserName, project: str, job: JobSubmission, where: str, deadline: int | None
 ) -> JobClass:
-    job_class = _parse(core, user, project, job, where, deadline)
+    job_class = with_learned_memory(core.state, _parse(core, user, project, job, where, deadline))
     refuse_one_project_more(core, user, project, where)
     refuse_impossible(core, job_class, where)
     return job_class

@@ -18,7 +18,7 @@ from herder.control.reads.explanations.old_workers import why_still_there
 from herder.control.reads.fleet.creations import failures_text, step_text
 from herder.control.reads.fleet.worker_health import repair_facts
 from herder.control.reads.work.jobs import effective_state, job_row
-from herder.control.reads.work.pool_choice import pool_reason
+from herder.control.reads.work.pool_choice import memory_reason, pool_reason
 from herder.decide.forecast.start_time import LEAST_MS, Eta
 from herder.decide.placement.drf import WHOLE, share_of
 from herder.decide.plan.planner import creations
@@ -202,7 +202,7 @@ async def explain_job(core: Core, who: Principal, job: int) -> Explanation:
             async with core.planning.turn:
                 await asyncio.sleep(0)  # others come first who have waited meanwhile
                 found = _waiting(core, row, answer)
-            found.facts += _pools(core, row)
+            found.facts += _of_class(core, row)
         found.facts += await _events_of_attempts(core, job)
         return found
     if state is JobState.BLOCKED:
@@ -215,9 +215,10 @@ async def explain_job(core: Core, who: Principal, job: int) -> Explanation:
     return found
 
 
-def _pools(core: Core, row: Row[Any]) -> list[ReasonView]:
-    text = pool_reason(core, core.state.classes[class_now(core.state, JobId(row.id), ClassId(row.class_id))])
-    return [_fact("pool", text, {})] if text else []
+def _of_class(core: Core, row: Row[Any]) -> list[ReasonView]:
+    job_class = core.state.classes[class_now(core.state, JobId(row.id), ClassId(row.class_id))]
+    said = {"pool": pool_reason(core, job_class), "memory_profile": memory_reason(core, job_class)}
+    return [_fact(kind, text, {}) for kind, text in said.items() if text]
 
 
 #: When a job gave way to another, when another did to it, and why it is not tried again as it was submitted.

@@ -189,14 +189,14 @@ class AttemptView(msgspec.Struct, kw_only=True):
     started_at: str | None
     ended_at: str | None
     cpu_s: float
-    memory_mib: int
-    """What it requested."""
     memory_peak_mib: int | None
     """None: not known (a short attempt that used less than the agent itself)."""
     cost_usd: str
     bytes_in: int = 0
     bytes_out: int = 0
     """Of inputs and outputs by URL."""
+    memory_mib: int | None = None
+    """What it requested; None: the server is of an older version."""
 
 
 class JobView(msgspec.Struct, kw_only=True):

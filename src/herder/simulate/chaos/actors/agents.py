@@ -57,9 +57,8 @@ class Machines:
         kube: PlayedCluster | None = None,
     ) -> None:
         """`kube`: what machines join that are to be nodes."""
-        self._own_clocks, self._kube = own_clocks, kube
+        self._own_clocks, self._kube, self._providers = own_clocks, kube, list(providers)
         self._loop, self._clock, self._wire, self._dice, self._trace = loop, clock, wire, dice, trace
-        self._providers = list(providers)
         self.agents: dict[str, str] = {}
         """Host by worker."""
         self.announcements = Announcements(loop.time)

@@ -136,7 +136,7 @@ class ProcessRuntime:
             if not self.watch.sweep():
                 break
             await asyncio.sleep(0.02)
-        for left in self._lingering:
+        for left in list(self._lingering):
             if isinstance(left, Scratch):
                 await asyncio.to_thread(left.remove, wait=True)
             else:

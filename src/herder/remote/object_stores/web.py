@@ -9,6 +9,8 @@ import ssl
 import string
 import urllib.request
 from collections.abc import Callable, Iterator
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
 from urllib.error import URLError
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
@@ -17,6 +19,8 @@ from herder.remote.object_stores.opening import DataFault, DataLater, DataMissin
 
 REDIRECTS_MAX = 10
 _CONNECT_S, _STALLED_S = 5.0, 30.0
+#: As RFC 9110 has it for a date that tells two contents apart.
+_SETTLED = timedelta(seconds=60)
 _REDIRECTS = (301, 302, 303, 307, 308)
 #: Of HTTP: it may work later.
 _LATER = (408, 425, 429)
@@ -56,6 +60,16 @@ class WebAnswer:
             "e_tag": answer.headers.get("etag"),
             "last_modified": answer.headers.get("last-modified"),
         }
+
+    @property
+    def settled(self) -> str:
+        """Its date, when that was long ago by the clock of its server: content that changes within a second keeps it. Else empty."""
+        modified = self.meta["last_modified"] or ""
+        try:
+            age = parsedate_to_datetime(self._answer.headers.get("date", "")) - parsedate_to_datetime(modified)
+        except (ValueError, TypeError):
+            return ""
+        return modified if age >= _SETTLED else ""
 
     def stream(self, *, min_chunk_size: int) -> Iterator[bytes]:
         """As it comes; `min_chunk_size` is obstore's."""

@@ -74,7 +74,8 @@ class InputCache:
     def put(self, name: str, size: int, source: int, check: Check) -> bool:
         """Whether it is here now. What keeps it out costs no attempt. Raises what `check` raises."""
         try:
-            os.makedirs(self._folder, mode=0o700, exist_ok=True)
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, exist_ok=True)
             with self._lock:
                 if name in self._known():
                     return True

@@ -178,6 +178,8 @@ class AttemptView(msgspec.Struct, kw_only=True):
     bytes_in: int = 0
     bytes_out: int = 0
     """Of inputs and outputs by URL."""
+    bytes_cached: int = 0
+    """Of `bytes_in`, what the worker had in its cache."""
 
 
 class JobView(msgspec.Struct, kw_only=True):

@@ -115,7 +115,12 @@ def _copy_store(source: Source, target: int, watch: Watch, cache: InputCache | N
         source.version = _version(answer)
     try:
         name = _name_in_cache(source, answer) if cache is not None else ""
-        if cache is not None and name and not have and _from_cache(source, answer, target, watch, cache, name):
+        if (
+            cache is not None
+            and name
+            and not have
+            and _from_cache(source, answer, target, watch, cache, name)
+        ):
             return Copied(answer.meta["size"], from_cache=True, in_cache=True)
         size = _kept(source, answer, have, target, watch)
     finally:
@@ -136,9 +141,7 @@ def _name_in_cache(source: Source, answer: Any) -> str:
     return name_of(source.cache_as, version, meta["size"]) if version else ""
 
 
-def _from_cache(
-    source: Source, answer: Any, target: int, watch: Watch, cache: InputCache, name: str
-) -> bool:
+def _from_cache(source: Source, answer: Any, target: int, watch: Watch, cache: InputCache, name: str) -> bool:
     size: int = answer.meta["size"]
     _expect(source, answer)
     watch.fits(source, size)

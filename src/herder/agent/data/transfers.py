@@ -240,7 +240,9 @@ class Transfers:
             await self._all(copying, first, bring)
         except OSError as error:
             if error.errno == errno.ENOSPC and self._cache.empty():
-                raise DataLater("The disk of this worker was full. Its cache of inputs was emptied.") from None
+                raise DataLater(
+                    "The disk of this worker was full. Its cache of inputs was emptied."
+                ) from None
             raise
         finally:
             for each in mine:

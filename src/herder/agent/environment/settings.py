@@ -200,7 +200,9 @@ def _credentials(environ: MutableMapping[str, str]) -> str:
 def _mebibytes(environ: MutableMapping[str, str], name: str) -> int | None:
     text = environ.get(name, "")
     if text and not (text.isascii() and text.isdecimal() and len(text) <= MEBIBYTES_DIGITS):
-        raise SettingsError(f"{name} is {text!r}, which is not a number of MiB. Write for example 20480, or 0 for none.")
+        raise SettingsError(
+            f"{name} is {text!r}, which is not a number of MiB. Write for example 20480, or 0 for none."
+        )
     return int(text) if text else None
 
 

@@ -268,6 +268,7 @@ def _attempt(row: Row[Any], cost_pico: int) -> AttemptView:
         cost_usd=usd_text(cost_pico),
         bytes_in=row.bytes_in,
         bytes_out=row.bytes_out,
+        bytes_cached=row.bytes_cached,
     )
 
 

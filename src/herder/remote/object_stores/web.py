@@ -66,7 +66,9 @@ class WebAnswer:
         """Its date, when that was long ago by the clock of its server: content that changes within a second keeps it. Else empty."""
         modified = self.meta["last_modified"] or ""
         try:
-            age = parsedate_to_datetime(self._answer.headers.get("date", "")) - parsedate_to_datetime(modified)
+            age = parsedate_to_datetime(self._answer.headers.get("date", "")) - parsedate_to_datetime(
+                modified
+            )
         except (ValueError, TypeError):
             return ""
         return modified if age >= _SETTLED else ""

@@ -22,7 +22,7 @@ from herder.agent.environment.settings import AgentSettings
 from herder.agent.machine.ports import AgentPorts
 from herder.control.kernel import clock
 from herder.wire.data import DataPath, JobData
-from herder.wire.exchange import Assignment
+from herder.wire.worker.exchange import Assignment
 
 FILES = 4
 _CHUNK = 4 * 2**20

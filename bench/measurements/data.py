@@ -54,7 +54,9 @@ async def measure(bench: Bench) -> list[Figure]:
                 file.write(piece)
         os.utime(source / str(number), (0, 0))  # so that its date tells it apart
     web = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", _WEB, str(source), stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-c", _WEB, str(source)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,  # of answers that nobody reads to their end
     )
     try:
         assert web.stdout is not None

@@ -4,11 +4,11 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from herder.control.jobs.inputs import stored_payload
+from herder.control.jobs.attempts.inputs import stored_payload
 from herder.control.kernel.core import Core
 from herder.model.ids import ClassId, JobId
 from herder.model.values.phrases import agree, counted, listed
-from herder.wire.resources import ReasonView
+from herder.wire.api.resources import ReasonView
 
 #: Workers that are named.
 NAMED_MAX = 5

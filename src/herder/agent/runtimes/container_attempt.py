@@ -36,6 +36,8 @@ OUTPUT_BYTES_AHEAD = 4 * 2**20
 BACK_S = 60.0
 """How long an engine that went away may take until it is known what became of the container."""
 _AGAIN_S = 1.0
+_LOOKS_S = (0.01, 0.02, 0.04, 0.08, 0.16)
+"""Pauses after the looks at a container whose output has ended: that and its end are a few milliseconds apart."""
 KILLED = 128 + signal.SIGKILL
 _TAIL_S = 5.0
 """For the rest of the output after the end."""
@@ -167,7 +169,7 @@ class ContainerAttempt:
                 self._stopping = self._runtime.loop.create_task(self._end_it(at_once=True))
             self._measured.find((await engine.state(self._container)).pid, self._container)
             looking = asyncio.create_task(self._look())
-            state = await self._ended()
+            state = await self._ended(printing)
             self._measured.look()
             with suppress(TimeoutError, EngineDown, EngineRefused):
                 await asyncio.wait_for(printing, _TAIL_S)
@@ -178,7 +180,7 @@ class ContainerAttempt:
             await asyncio.gather(*filter(None, (printing, looking)), return_exceptions=True)
         return self._said(_LOST) if state is None else self._finished(state)
 
-    async def _ended(self) -> State | None:
+    async def _ended(self, printing: "asyncio.Task[None]") -> State | None:
         """Its state when it has ended; None: it is gone. An engine that goes away meanwhile may come back. Raises EngineDown."""
         engine, loop = self._runtime.engine, self._runtime.loop
         timeout_ms = self._assignment.timeout_ms
@@ -187,7 +189,7 @@ class ContainerAttempt:
         try:
             while True:
                 try:
-                    await engine.wait(self._container)
+                    await self._probably_ended(printing)
                     state = await engine.state(self._container)
                     if not state.running:
                         return state
@@ -205,6 +207,25 @@ class ContainerAttempt:
         finally:
             if limit is not None:
                 limit.cancel()
+
+    async def _probably_ended(self, printing: "asyncio.Task[None]") -> None:
+        """Podman looks four times a second whether a container has ended, so one whose output has ended is looked at here as well. It may
+        have closed its output and run on."""
+        engine = self._runtime.engine
+        waiting = asyncio.create_task(engine.wait(self._container))
+        try:
+            await asyncio.wait((waiting, printing), return_when=asyncio.FIRST_COMPLETED)
+            for pause_s in _LOOKS_S:
+                if waiting.done() or not (await engine.state(self._container)).running:
+                    break
+                await asyncio.wait((waiting,), timeout=pause_s)
+            else:
+                await asyncio.wait((waiting,))
+            if waiting.done():
+                waiting.result()
+        finally:
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
 
     async def _print(self, attached: asyncio.Event) -> None:
         """What it prints, into its output file: read as fast as that takes it, so that the container waits and nothing piles up."""

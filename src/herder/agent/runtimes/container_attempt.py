@@ -36,6 +36,8 @@ OUTPUT_BYTES_AHEAD = 4 * 2**20
 BACK_S = 60.0
 """How long an engine that went away may take until it is known what became of the container."""
 _AGAIN_S = 1.0
+_LOOK_S = 30.0
+"""Between two looks at one whose output goes on, in case its end is lost."""
 _LOOKS_S = (0.01, 0.02, 0.04, 0.08, 0.16)
 """Pauses after the looks at a container whose output has ended: that and its end are a few milliseconds apart."""
 KILLED = 128 + signal.SIGKILL
@@ -182,15 +184,14 @@ class ContainerAttempt:
 
     async def _ended(self, printing: "asyncio.Task[None]") -> State | None:
         """Its state when it has ended; None: it is gone. An engine that goes away meanwhile may come back. Raises EngineDown."""
-        engine, loop = self._runtime.engine, self._runtime.loop
+        loop = self._runtime.loop
         timeout_ms = self._assignment.timeout_ms
         limit = loop.call_later(timeout_ms / 1000, self._too_long) if timeout_ms is not None else None
         give_up_s: float | None = None
         try:
             while True:
                 try:
-                    await self._probably_ended(printing)
-                    state = await engine.state(self._container)
+                    state = await self._state_at_end(printing)
                     if not state.running:
                         return state
                     give_up_s = None
@@ -208,24 +209,23 @@ class ContainerAttempt:
             if limit is not None:
                 limit.cancel()
 
-    async def _probably_ended(self, printing: "asyncio.Task[None]") -> None:
-        """Podman looks four times a second whether a container has ended, so one whose output has ended is looked at here as well. It may
-        have closed its output and run on."""
+    async def _state_at_end(self, printing: "asyncio.Task[None]") -> State:
+        """Of a container that has ended, or may have. Its output ends with it; to wait for it costs Podman as much as to run it, so only one
+        that has closed its output and runs on is waited for."""
         engine = self._runtime.engine
-        waiting = asyncio.create_task(engine.wait(self._container))
-        try:
-            await asyncio.wait((waiting, printing), return_when=asyncio.FIRST_COMPLETED)
-            for pause_s in _LOOKS_S:
-                if waiting.done() or not (await engine.state(self._container)).running:
-                    break
-                await asyncio.wait((waiting,), timeout=pause_s)
-            else:
-                await asyncio.wait((waiting,))
-            if waiting.done():
-                waiting.result()
-        finally:
-            waiting.cancel()
-            await asyncio.gather(waiting, return_exceptions=True)
+        state = State(running=True)
+        while state.running and not printing.done():
+            await asyncio.wait((printing,), timeout=_LOOK_S)
+            state = await engine.state(self._container)
+        for pause_s in _LOOKS_S:
+            if not state.running:
+                return state
+            await asyncio.sleep(pause_s)
+            state = await engine.state(self._container)
+        if state.running:
+            await engine.wait(self._container)
+            state = await engine.state(self._container)
+        return state
 
     async def _print(self, attached: asyncio.Event) -> None:
         """What it prints, into its output file: read as fast as that takes it, so that the container waits and nothing piles up."""

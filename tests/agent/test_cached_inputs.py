@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from herder.wire.exchange import Finished
 
 from herder.agent.data import cache as cache_module
 from herder.agent.data.cache import InputCache
 from herder.agent.environment.settings import AgentSettings
 from herder.agent.machine.clean_up import CACHED_INPUTS, clean_up
+from herder.wire.worker.exchange import Finished
 from tests.agent.conftest import StartAgent
 from tests.agent.fake_server import FakeServer
 from tests.support.object_server import S3, Web, s3_server

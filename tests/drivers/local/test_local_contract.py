@@ -27,8 +27,8 @@ from herder.model.fleet.driver import (
 )
 from herder.model.ids import WorkerName
 from herder.testing.driver_contract import SECRET, DriverContract
-from herder.wire import startup
 from herder.wire.kind_settings import faults
+from herder.wire.worker import startup
 from tests.agent.fake_server import FakeServer
 
 CONTRACT = DriverContract()

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import structs
 
 from herder.agent.data import checkpoints
-from herder.agent.data.transfers import Copying, Transfers
+from herder.agent.data.transfers import Brought, Copying, Transfers
 from herder.agent.environment.settings import AgentSettings
 from herder.agent.machine.ports import AgentPorts
 from herder.agent.processes import shredding
@@ -78,8 +78,8 @@ class AttemptsData:
         self._settings = settings
         self._ports = ports
         self._transfers: Transfers | None = None
-        self._live: dict[Key, tuple[Assignment, JobPayload, int]] = {}
-        """Brought and not sent, with the bytes that came in."""
+        self._live: dict[Key, tuple[Assignment, JobPayload, Brought]] = {}
+        """Brought and not sent."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     def knows(self, key: Key) -> bool:
@@ -95,7 +95,7 @@ class AttemptsData:
             payload = JobPayload()  # the runtime says what is wrong with it
         folder = staged_folder(self._settings.folder, assignment.job, assignment.attempt)
         copying = self._copying(assignment, payload, folder)
-        received = 0
+        received = Brought()
 
         def ended(verdict: Verdict | None) -> None:
             if verdict is None:
@@ -131,8 +131,10 @@ class AttemptsData:
         def ended(verdict: Verdict | None) -> None:
             end = structs.replace(
                 finished,
-                bytes_in=received,
+                bytes_in=received.size,
                 bytes_out=sent,
+                bytes_cached=received.from_cache,
+                bytes_in_cache=received.in_cache,
                 ended_at_ms=finished.ended_at_ms + clock.monotonic_ms() - began_ms,
             )
             if verdict is not None and succeeded:
@@ -178,7 +180,7 @@ class AttemptsData:
 
     def _copying(self, assignment: Assignment, payload: JobPayload, folder: str) -> Copying:
         data = payload.data or _NOTHING
-        return Copying(assignment, data, folder, contained=bool(payload.image))
+        return Copying(assignment, data, folder, contained=bool(payload.image), user=payload.user)
 
     def _run(
         self,

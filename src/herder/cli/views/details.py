@@ -106,9 +106,13 @@ def job(view: JobDetail, now_s: float) -> Details:
         ("Took", between(view.started_at, view.ended_at, now_s)),
         ("Attempts", counted(view.attempts, "attempt")),
     ]
-    copied = [sum(getattr(each, name) for each in view.history) for name in ("bytes_in", "bytes_out")]
-    if any(copied):
-        rows.append(("Data", f"{_size(copied[0])} copied in, {_size(copied[1])} copied out"))
+    brought, sent, cached = (
+        sum(getattr(each, name) for each in view.history)
+        for name in ("bytes_in", "bytes_out", "bytes_cached")
+    )
+    if brought or sent:
+        found = f" ({_size(cached)} from the cache of a worker)" if cached else ""
+        rows.append(("Data", f"{_size(brought)} copied in{found}, {_size(sent)} copied out"))
     if view.group:
         rows.append(("Group", view.group))
     rows.extend((f"  {key}", value) for key, value in view.attributes.items())

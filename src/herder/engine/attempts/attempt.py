@@ -140,6 +140,8 @@ def ended(
     # And no end: while its server was away it had ended, and waited to be told.
     ran_ms = max(0, ending.ended_at_ms - ending.started_at_ms)
     end_ms = min(now_ms, attempt.started_at_ms + ran_ms)
+    if ending.bytes_in:
+        state.cached_inputs.note(attempt.class_id, worker.spec.name, ending.bytes_in_cache)
     _close(state, changes, worker, attempt, final, cause, now_ms, end_ms=end_ms, ending=ending, result=result)
     if cause is Cause.INFRASTRUCTURE and final is AttemptState.FAILED:
         worker_health.count_fault(state, changes, worker, ending.message, now_ms)

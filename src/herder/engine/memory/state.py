@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from herder.engine.memory.bootstraps import BootstrapLife
+from herder.engine.memory.cached_inputs import CachedInputs
 from herder.engine.memory.create_history import CreateHistory
 from herder.engine.memory.failed_lately import FailedLately
 from herder.engine.memory.groups import Groups
@@ -269,6 +270,7 @@ class EngineState:
     """Those of `delayed` whose time has come, in the order in which they are looked at."""
     failed_lately: FailedLately = field(default_factory=FailedLately)
     live_usage: LiveUsage = field(default_factory=LiveUsage)
+    cached_inputs: CachedInputs = field(default_factory=CachedInputs)
     history: dict[PoolName, CreateHistory] = field(default_factory=dict)
     """Of the pools that there are, and of deleted ones until their last worker has gone."""
     offers: dict[OfferKey, OfferMemory] = field(default_factory=dict)

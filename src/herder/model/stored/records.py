@@ -87,6 +87,7 @@ class AttemptRecord(NamedTuple):
     result: str | None
     bytes_in: int = 0
     bytes_out: int = 0
+    bytes_cached: int = 0
 
 
 class BatchRecord(NamedTuple):

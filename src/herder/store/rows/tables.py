@@ -132,7 +132,7 @@ attempts = Table(
     _int("cpu_ms"),
     _int("memory_peak_mib"),
     _text("result", null=True),
-    *(Column(n, BigInteger, nullable=False, server_default=text("0")) for n in ("bytes_in", "bytes_out")),
+    *map(columns.count_later, ("bytes_in", "bytes_out", "bytes_cached")),
 )
 Index(
     "attempts_live",

@@ -197,6 +197,8 @@ class AttemptView(msgspec.Struct, kw_only=True):
     """Of inputs and outputs by URL."""
     memory_mib: int | None = None
     """What it requested; None: the server is of an older version."""
+    bytes_cached: int = 0
+    """Of `bytes_in`, what the worker had in its cache."""
 
 
 class JobView(msgspec.Struct, kw_only=True):

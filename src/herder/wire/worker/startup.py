@@ -39,6 +39,9 @@ DATA_HOSTS = "HERDER_DATA_HOSTS"
 DATA_CREDENTIALS = "HERDER_DATA_CREDENTIALS"
 """worker: the machine's own credentials open object stores; else the server signs URLs."""
 
+DATA_CACHE_MIB = "HERDER_DATA_CACHE_MIB"
+"""How much of inputs by URL is kept for the next jobs; 0: nothing; empty: a tenth of the file system."""
+
 # What every attempt finds in its environment, beside WORKER and INSTALLATION (by which leftovers are found).
 JOB_ID = "HERDER_JOB_ID"
 ATTEMPT = "HERDER_ATTEMPT"

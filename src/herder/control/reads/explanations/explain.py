@@ -13,6 +13,7 @@ from herder.control.kernel.core import Core
 from herder.control.kernel.planner.planning_thread import PlanAnswer
 from herder.control.planning.observation import observe_now
 from herder.control.pools.pool_actions import pool_named
+from herder.control.reads.explanations.cached_inputs import inputs_near
 from herder.control.reads.explanations.ended_jobs import by_whom, history_of
 from herder.control.reads.explanations.old_workers import why_still_there
 from herder.control.reads.fleet.creations import failures_text, step_text
@@ -203,7 +204,7 @@ async def explain_job(core: Core, who: Principal, job: int) -> Explanation:
                 await asyncio.sleep(0)  # others come first who have waited meanwhile
                 found = _waiting(core, row, answer)
             found.facts += _of_class(core, row)
-        found.facts += await _events_of_attempts(core, job)
+        found.facts += [*await inputs_near(core, row), *await _events_of_attempts(core, job)]
         return found
     if state is JobState.BLOCKED:
         return await _blocked(core, row)

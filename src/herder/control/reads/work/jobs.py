@@ -279,6 +279,7 @@ def _attempt(row: Row[Any], job_class: JobClass, batch: int | None, now_ms: int)
         cost_usd=usd_text(attempt_row_cost(row, job_class, batch, now_ms)),
         bytes_in=row.bytes_in,
         bytes_out=row.bytes_out,
+        bytes_cached=row.bytes_cached,
     )
 
 

@@ -254,6 +254,7 @@ def _tell(total: Counter[str], wrong: list[str]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_two_hundred_clusters_whose_scheduler_binds_as_it_likes(
     monkeypatch: pytest.MonkeyPatch, virtual: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -269,6 +270,7 @@ def test_two_hundred_clusters_whose_scheduler_binds_as_it_likes(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_two_hundred_random_clusters(
     monkeypatch: pytest.MonkeyPatch, virtual: object, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,17 +4,16 @@ A change of a pod costs the same however many pods there are. Facts that are equ
 of megabytes.
 """
 
-from collections import Counter
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from herder.memberships.kubernetes import objects
-from herder.memberships.kubernetes.demand.pod_rules import Identity, Term, apart_for, groups_of
+from herder.memberships.kubernetes.demand.group_counts import GroupCounts
+from herder.memberships.kubernetes.demand.pod_rules import Identity, Term
 from herder.memberships.kubernetes.demand.pods import Bound, Excluded, Fact, Rules, Waiting, fact_of
 from herder.model.planning.cluster import NotConsidered, PodGroup, PodSeen
 from herder.model.values.resources import Resources
-from herder.model.work.apart import Apart
 from herder.model.work.demand import Shape
 
 #: More different values than this are not shared.
@@ -51,14 +50,7 @@ class PodFacts:
         self._facts: dict[str, Fact] = {}
         self._loads: dict[str, Load] = {}
         self._groups: dict[tuple[Shape, Identity], _Group] = {}
-        self._bound: dict[Identity, Counter[str]] = {}
-        """By node."""
-        self._terms: Counter[Term] = Counter()
-        """Rules about other pods, of all that are bound or wait."""
-        self._aparts: dict[Identity, Apart | None] | None = {}
-        """None: a rule came or went, and all groups are made again."""
-        self._counts: dict[str, Counter[str]] = {}
-        """Bound pods of each group, by node."""
+        self._beside = GroupCounts()
         self._excluded: dict[str, dict[str, None]] = {}
         self._shared: dict[Hashable, Hashable] = {}
         self._pending: tuple[PodGroup, ...] | None = ()
@@ -97,7 +89,7 @@ class PodFacts:
         if isinstance(fact, Bound):
             return PodSeen(node=fact.node)
         if isinstance(fact, Waiting):
-            apart = self._apart(fact.identity)
+            apart = self._beside.apart(fact.identity)
             shape = fact.shape if apart is None else replace(fact.shape, apart=apart)
             return PodSeen(shape=shape, since_ms=fact.since_ms)
         return None if fact is None else PodSeen(because=fact.because)
@@ -106,57 +98,26 @@ class PodFacts:
         if self._pending is None:
             merged: dict[Shape, PodGroup] = {}
             for (shape, identity), group in self._groups.items():
-                apart = self._apart(identity)
+                apart = self._beside.apart(identity)
                 found = _made(shape if apart is None else replace(shape, apart=apart), group)
                 merged[found.shape] = _both(merged.get(found.shape), found)
             self._pending = tuple(merged.values())
         return self._pending
 
     def terms(self) -> tuple[Term, ...]:
-        return tuple(self._terms)
+        return tuple(self._beside.terms)
 
     def counts(self, group: str) -> Mapping[str, int]:
         """Bound pods of the group, by node."""
-        self._regroup()
-        return self._counts.get(group, {})
-
-    def _regroup(self) -> None:
-        if self._aparts is not None:
-            return
-        self._aparts, self._counts = {}, {}
-        for identity, nodes in self._bound.items():
-            for group in groups_of(identity, self._terms):
-                self._counts.setdefault(group, Counter()).update(nodes)
-
-    def _apart(self, identity: Identity) -> Apart | None:
-        self._regroup()
-        assert self._aparts is not None
-        if identity not in self._aparts:
-            if len(self._aparts) >= _SHARED_MAX:
-                self._aparts.clear()
-            self._aparts[identity] = apart_for(identity, self._terms)
-        return self._aparts[identity]
+        return self._beside.by_node(group)
 
     def _count_terms(self, identity: Identity, by: int) -> None:
-        for term in identity.terms:
-            before = self._terms[term]
-            self._terms[term] = before + by
-            if not before or not before + by:
-                self._aparts = self._pending = None
-            if not self._terms[term]:
-                del self._terms[term]
+        if self._beside.count_terms(identity, by):
+            self._pending = None
 
     def _count_bound(self, fact: Bound, by: int) -> None:
         self._count_terms(fact.identity, by)
-        nodes = self._bound.setdefault(fact.identity, Counter())
-        nodes[fact.node] += by
-        if not nodes[fact.node]:
-            del nodes[fact.node]
-        if not nodes:
-            del self._bound[fact.identity]
-        if self._aparts is not None and (self._terms or fact.identity.ports):
-            for group in groups_of(fact.identity, self._terms):
-                self._counts.setdefault(group, Counter())[fact.node] += by
+        self._beside.count_bound(fact.identity, fact.node, by)
 
     def not_considered(self) -> tuple[NotConsidered, ...]:
         """The most frequent first."""
@@ -173,7 +134,8 @@ class PodFacts:
         if isinstance(fact, Bound):
             return self._share(fact)
         if isinstance(fact, Waiting):
-            if len(self._terms) < TERMS_MAX or all(term in self._terms for term in fact.identity.terms):
+            terms = self._beside.terms
+            if len(terms) < TERMS_MAX or all(term in terms for term in fact.identity.terms):
                 return fact
             fact = Excluded(
                 because=f"There are more than {TERMS_MAX} different rules of pods about other pods. Those that came later are not planned for."

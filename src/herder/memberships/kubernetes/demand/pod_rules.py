@@ -218,14 +218,18 @@ def _nothing(topology: Topology, namespaces: tuple[str, ...]) -> Term:
 
 def groups_of(identity: Identity, terms: Iterable[Term]) -> tuple[str, ...]:
     """The groups in which it is counted."""
+    carried = {term.carriers for term in identity.terms if term.skew is None}
+    return tuple(sorted(selected_by(identity, terms) | carried | set(identity.ports)))
+
+
+def selected_by(identity: Identity, terms: Iterable[Term]) -> set[str]:
+    """The groups of those terms that select it."""
     labels = dict(identity.labels)
-    found = {
+    return {
         term.meant
         for term in terms
         if not (identity.going and term.skew is not None) and term.selector.means(identity.namespace, labels)
     }
-    found |= {term.carriers for term in identity.terms if term.skew is None}
-    return tuple(sorted(found | set(identity.ports)))
 
 
 def apart_for(identity: Identity, terms: Iterable[Term]) -> Apart | None:

@@ -147,6 +147,13 @@ def test_a_file_says_all_of_it_and_only_what_it_says_differs_from_the_defaults()
         ("priority_classes: {a: {}}", "priority_classes.a", "no value"),
         ("priority_classes: {a: {value: high}}", "priority_classes.a.value", "'high' is not a priority"),
         ("fair_share: {ageing: {reserve: 5m}}", "fair_share.ageing.reserve", "no such setting"),
+        ("pipelines: {a: {}}", "pipelines.a", "The pipeline has no config."),
+        (
+            "pipelines: {a: {config: {b: 1}}}",
+            "pipelines.a.config",
+            "The configuration of a pipeline is text.",
+        ),
+        (f"pipelines: {{a: {{config: {'x' * 262_145}}}}}", "pipelines.a.config", "262,145 bytes"),
         ("job_types: {a: {max_concurrent: 0}}", "job_types.a.max_concurrent", "not between 1 and"),
         ("job_types: {a: {resource_weight: 0}}", "job_types.a.resource_weight", "not between 0.001 and 1000"),
         ("job_types: {a: {cpu: many}}", "job_types.a.cpu", "many"),

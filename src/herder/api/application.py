@@ -20,6 +20,7 @@ from herder.api.routes import (
     events,
     fleet,
     people,
+    pipelines,
     schedules,
     secrets,
     work,
@@ -40,6 +41,7 @@ def front_of(core: Core) -> RouteTable:
     work.add(front)
     callbacks.add(front)
     schedules.add(front)
+    pipelines.add(front)
     fleet.add(front)
     people.add(front)
     secrets.add(front)
@@ -72,6 +74,7 @@ def application(core: Core, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
     front = front_of(core)
     front.mount(app, PREFIX)
     documented.documented_front(front).mount(app, documented.PREFIX)
+    app.router.routes.append(pipelines.config_route(front, documented.PREFIX))
     app.router.routes.append(documented.complete_route(front))
     openapi = document(front.operations, PREFIX)
 

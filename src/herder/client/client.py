@@ -12,6 +12,7 @@ from herder.client.events import Events
 from herder.client.fleet import Plans, Pools, Workers, segment
 from herder.client.http_library import httpx
 from herder.client.pages import whole
+from herder.client.pipelines import Pipelines
 from herder.client.schedules import Schedules
 from herder.client.secrets import Secrets
 from herder.client.transport import RETRIES, TIMEOUT_S, Transport
@@ -48,6 +49,7 @@ class HerderClient:
         self.http = Transport(url, token, timeout_s=timeout_s, retries=retries, transport=transport)
         self.batches = Batches(self.http)
         self.callbacks, self.schedules = Callbacks(self.http), Schedules(self.http)
+        self.pipelines = Pipelines(self.http)
         self.jobs = Jobs(self.http)
         self.pools = Pools(self.http)
         self.workers = Workers(self.http)

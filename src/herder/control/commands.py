@@ -15,11 +15,12 @@ from herder.control.jobs import (
     documented,
     groups,
     holding,
+    pipelines,
     retrying,
     schedules,
     submission,
 )
-from herder.control.jobs.attempt_environment import attempt_of
+from herder.control.jobs.attempt_environment import attempt_of, user_of
 from herder.control.jobs.resubmission import submission_of
 from herder.control.kernel.core import Core
 from herder.control.pools import pool_actions
@@ -42,6 +43,7 @@ from herder.wire.people import (
     UserSet,
     UserView,
 )
+from herder.wire.pipelines import PipelineSet, PipelineView
 from herder.wire.resources import ApplyAnswer, ApplyRequest, Result, ScaleAnswer, ScaleRequest, WorkerAction
 from herder.wire.schedules import ScheduleCreate
 from herder.wire.work import BatchCreate, JobsAdd, JobsAdded, JobSubmission
@@ -71,6 +73,7 @@ class Commands(CredentialCommands):
         if not dry_run:
             secrets.delete_all_of(self._core, name, changes, now_ms, who.actor)
             schedules.delete_all_of(self._core, name, changes, now_ms, who.actor)
+            pipelines.delete_all_of(self._core, name, changes, now_ms, who.actor)
         if not cancel_jobs:
             return done
         core = self._core
@@ -164,6 +167,10 @@ class Commands(CredentialCommands):
     def job_of_attempt(self, token: str) -> JobId:
         """Of the attempt that a token was made for. Raises Unauthenticated."""
         return attempt_of(self._core, token)[0]
+
+    def user_of_attempt(self, token: str) -> Principal:
+        """Whose attempt this token was made for, with the rights of a viewer. Raises Unauthenticated."""
+        return user_of(self._core, token)
 
     async def complete_attempt(self, token: str, job: str, body: Completion) -> str:
         """An attempt says that it has ended; its status. Commits by itself. Raises Unauthenticated and Conflict."""
@@ -275,6 +282,14 @@ class Commands(CredentialCommands):
 
     def run_schedule(self, who: Principal, name: str, changes: Changes, now_ms: int) -> JobsAdded:
         return schedules.run(self._core, who, name, changes, now_ms)
+
+    def set_pipeline(
+        self, who: Principal, name: str, body: PipelineSet, changes: Changes, now_ms: int
+    ) -> PipelineView:
+        return pipelines.set_config(self._core, who, name, body, changes, now_ms)
+
+    def delete_pipeline(self, who: Principal, name: str, changes: Changes, now_ms: int) -> Result:
+        return pipelines.delete(self._core, who, name, changes, now_ms)
 
     # --- the fleet
 

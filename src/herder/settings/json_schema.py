@@ -21,6 +21,8 @@ from herder.settings.sections.job_types import JOB_TYPE_FIELDS, SLOTS_FIELD
 from herder.settings.sections.job_types import SECTION as JOB_TYPES
 from herder.settings.sections.object_stores import SECTION as OBJECT_STORES
 from herder.settings.sections.object_stores import object_store_schema
+from herder.settings.sections.pipelines import PIPELINE_FIELDS
+from herder.settings.sections.pipelines import SECTION as PIPELINES
 from herder.settings.sections.pool_fields import POOL_FIELDS
 from herder.settings.sections.presets import PRESETS
 from herder.settings.sections.server import CONNECTION_KEYS
@@ -73,6 +75,7 @@ def json_schema() -> dict[str, Any]:
                 }
             ),
             JOB_TYPES: _named(_object(_properties(JOB_TYPE_FIELDS))),
+            PIPELINES: _named(_object(_properties(PIPELINE_FIELDS))),
             "server": _server(),
             SWEEP: _object(_plain_properties(SWEEP_FIELDS)),
             RETENTION: _object(_plain_properties(RETENTION_FIELDS)),

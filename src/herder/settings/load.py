@@ -21,6 +21,7 @@ from herder.settings.sections.callbacks import CALLBACKS, read_callbacks
 from herder.settings.sections.intakes import SECTION as INTAKES
 from herder.settings.sections.intakes import IntakeSettings, read_intake
 from herder.settings.sections.job_types import SECTION as JOB_TYPES
+from herder.settings.sections.pipelines import SECTION as PIPELINES
 from herder.settings.sections.pools import read_pool, read_template
 from herder.settings.sections.presets import TEMPLATES
 from herder.settings.sections.server import (
@@ -33,7 +34,7 @@ from herder.settings.sections.server import (
     read_source,
     read_user,
 )
-from herder.settings.sections.sharing import SECTIONS, SharingSettings, read_sharing
+from herder.settings.sections.sharing import SECTIONS, UNDERSCORED, SharingSettings, read_sharing
 from herder.settings.sections.upkeep import (
     RETENTION,
     SWEEP,
@@ -60,6 +61,7 @@ TOP_KEYS = (
     "priority_classes",
     "fair_share",
     JOB_TYPES,
+    PIPELINES,
     "metric_sources",
     INTAKES,
     clusters_section.SECTION,
@@ -224,7 +226,7 @@ def _unique(found: Reading, key: str, values: Sequence[Value]) -> list[tuple[Ent
     first: dict[str, Entry] = {}
     out: list[tuple[Entry, Table]] = []
     for value in values:
-        for entry, table in validation.named_tables(found, value, key == JOB_TYPES):
+        for entry, table in validation.named_tables(found, value, key in UNDERSCORED):
             if entry.name in first:
                 where = first[entry.name].place
                 message = f"{entry.name!r} is defined twice, first in {where}."

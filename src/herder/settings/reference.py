@@ -18,6 +18,7 @@ from herder.settings.sections.fields import Field
 from herder.settings.sections.intakes import INTAKE_FIELDS, IntakeSettings
 from herder.settings.sections.job_types import JOB_TYPE_FIELDS, SLOTS_FIELD
 from herder.settings.sections.object_stores import documented
+from herder.settings.sections.pipelines import PIPELINE_FIELDS
 from herder.settings.sections.pool_fields import POOL_FIELDS
 from herder.settings.sections.pools import template_to_plain
 from herder.settings.sections.presets import PRESETS, TEMPLATES
@@ -101,6 +102,9 @@ def _sharing() -> list[str]:
         "### Each of `job_types:`",
         "The name of a type is what jobs say in `type`. A type named in [Built-in job types](#built-in-job-types) starts from the values there.",
         _table(JOB_TYPE_FIELDS, lambda field: _default(getattr(JobType(name="x"), field.attribute), field)),
+        "### Each of `pipelines:`",
+        "[Configurations of pipelines](../how-to/job-types.md#configurations-of-pipelines), by name.",
+        _table(PIPELINE_FIELDS, lambda field: ""),
         "### Each of `users:`, beside role and weight",
         _table((USER_QUOTA_FIELD,), lambda field: ""),
     ]

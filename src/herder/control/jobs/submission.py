@@ -80,7 +80,7 @@ def _check_batch(
     core: Core, who: Principal, request: BatchCreate, *, dry_run: bool
 ) -> tuple[Accepted, dict[int, list[JobId]]]:
     """All that is refused before anything is made."""
-    _may_submit(core, who, Kind.BATCH, request.project)
+    may_submit(core, who, Kind.BATCH, request.project)
     check_name(request.name, "name")
     check_attributes(request.attributes)
     if request.cancel_after_failures is not None and not 1 <= request.cancel_after_failures <= FAILURES_MAX:
@@ -183,7 +183,7 @@ def try_submit(core: Core, who: Principal, job: JobSubmission) -> Result:
 
 def _check_single(core: Core, who: Principal, job: JobSubmission, *, dry_run: bool) -> Accepted:
     project = DEFAULT_PROJECT if job.project is None else job.project
-    _may_submit(core, who, Kind.JOB, project)
+    may_submit(core, who, Kind.JOB, project)
     if job.parents:
         raise Invalid(
             "A single job cannot have parents.",
@@ -260,7 +260,7 @@ def job_thing(number: int, owner: str, project: str) -> Thing:
     return Thing(kind=Kind.JOB, name=str(number), owner=owner, project=project)
 
 
-def _may_submit(core: Core, who: Principal, kind: Kind, project: str) -> None:
+def may_submit(core: Core, who: Principal, kind: Kind, project: str) -> None:
     """Where projects are defined, work is of one of them, or of `default`, which is there anyhow."""
     check(who, Action.CREATE, OF_KIND[kind])
     check_name(project, "project")

@@ -36,6 +36,7 @@ from herder.control.reads.followed_output import Again, Followers, How
 from herder.control.reads.job_types import SharingReads
 from herder.control.reads.metrics import metrics_text
 from herder.control.reads.output import output_of
+from herder.control.reads.pipelines import PipelineReads
 from herder.control.reads.schedules import ScheduleReads
 from herder.control.reads.search.jobs import list_jobs
 from herder.control.reads.worker_health import worker_health_view
@@ -86,7 +87,7 @@ class Figures(NamedTuple):
     price_pico_per_hour: int
 
 
-class Reads(BatchReads, ScheduleReads, CredentialReads, SharingReads, DocumentedReads):
+class Reads(BatchReads, ScheduleReads, PipelineReads, CredentialReads, SharingReads, DocumentedReads):
     def __init__(self, core: Core) -> None:
         super().__init__(core)
         self._followers = Followers()

@@ -16,6 +16,7 @@ from herder.model.permissions import Role
 from herder.model.values.resources import BUILT_IN, PLAIN, Dimension, Dimensions, Resources
 from herder.model.values.vectors import Vector, Wide, new_vector
 from herder.model.work.job_type import JobType
+from herder.model.work.pipeline import Pipeline
 
 _OF_BUILT_IN = tuple(place for place, each in enumerate(BUILT_IN) if each.quota)
 #: Names of the places: the built-in resources that quotas count, live attempts, and what the server declares beyond.
@@ -226,6 +227,7 @@ class Sharing:
     users: tuple[UserQuota, ...] = ()
     preemption: Preemption = Preemption()
     job_types: tuple[JobType, ...] = ()
+    pipelines: tuple[Pipeline, ...] = ()
     job_slots: int | None = None
     """The running jobs that have a type may take so many slots together, each the weight of its type. None: no limit."""
 
@@ -235,6 +237,9 @@ class Sharing:
 
     def job_type(self, name: str) -> JobType | None:
         return next((each for each in self.job_types if each.name == name), None)
+
+    def pipeline(self, name: str) -> Pipeline | None:
+        return next((each for each in self.pipelines if each.name == name), None)
 
     @property
     def preempting(self) -> frozenset[int]:

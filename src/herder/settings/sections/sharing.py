@@ -1,4 +1,4 @@
-"""The sections of herder.yaml about sharing: fair_share, priority_classes, projects, quotas of users.
+"""The sections of herder.yaml about sharing: fair_share, priority_classes, projects, quotas of users, job types, pipelines.
 
 `sharing_from_plain` and `sharing_to_plain` are inverse to each other; the plain form travels in an ApplyRequest and is what
 the server stores. Called by `load`, the client and the server; reads no file. `sharing_fields` has the single settings.
@@ -21,6 +21,8 @@ from herder.settings.sections.job_types import (
     job_types_to_plain,
     read_job_types,
 )
+from herder.settings.sections.pipelines import SECTION as PIPELINES
+from herder.settings.sections.pipelines import pipelines_to_plain, read_pipelines
 from herder.settings.sections.sharing_fields import (
     AGEING_FIELDS,
     PREEMPTION_FIELDS,
@@ -34,9 +36,11 @@ from herder.settings.syntax.validation import Reading
 from herder.settings.syntax.values import Entry, Table, Value, from_plain
 
 #: The sections, in the order in which they are shown. What else stands in `users` is read elsewhere.
-SECTIONS = ("fair_share", "priority_classes", "projects", "users", JOB_TYPES)
+SECTIONS = ("fair_share", "priority_classes", "projects", "users", JOB_TYPES, PIPELINES)
 #: Those of them that are lists of named things.
 NAMED = SECTIONS[1:]
+#: Those of them whose names may have an underscore.
+UNDERSCORED = (JOB_TYPES, PIPELINES)
 _Named = Iterable[tuple[Entry, Table]]
 
 
@@ -59,6 +63,7 @@ def sharing_to_plain(settings: SharingSettings) -> dict[str, Any]:
         "projects": {each.name: _write(PROJECT_FIELDS, each) for each in sharing.projects},
         "users": {each.user: {"quota": USER_QUOTA_FIELD.write(each.limits)} for each in sharing.users},
         JOB_TYPES: job_types_to_plain(sharing.job_types),
+        PIPELINES: pipelines_to_plain(sharing.pipelines),
     }
 
 
@@ -71,7 +76,7 @@ def sharing_from_plain(
     for entry in validation.known_only(found, validation.table(found, from_plain(plain, where)), SECTIONS):
         sections[entry.name] = entry.value
     named = {
-        key: validation.named_tables(found, sections[key], key == JOB_TYPES) if key in sections else []
+        key: validation.named_tables(found, sections[key], key in UNDERSCORED) if key in sections else []
         for key in NAMED
     }
     settings = read_sharing(found, sections.get("fair_share"), named)
@@ -95,6 +100,7 @@ def read_sharing(
             preemption=preemption,
             job_types=types,
             job_slots=slots,
+            pipelines=read_pipelines(found, named[PIPELINES]),
         ),
     )
 

@@ -31,6 +31,7 @@ from herder.settings.sections.sharing_fields import (
     PREEMPTION_FIELDS,
     PRIORITY_FIELDS,
     PROJECT_FIELDS,
+    USER_QUEUED_FIELD,
     USER_QUOTA_FIELD,
     quota_schema,
 )
@@ -52,6 +53,7 @@ def json_schema() -> dict[str, Any]:
             "role": {"enum": list(ROLES)},
             "weight": {"type": "integer", "minimum": 1},
             "quota": {**USER_QUOTA_FIELD.schema, "description": USER_QUOTA_FIELD.doc},
+            "queued_jobs": {**USER_QUEUED_FIELD.schema, "description": USER_QUEUED_FIELD.doc},
         }
     )
     return {

@@ -27,6 +27,7 @@ from herder.settings.sections.sharing_fields import (
     PREEMPTION_FIELDS,
     PRIORITY_FIELDS,
     PROJECT_FIELDS,
+    USER_QUEUED_FIELD,
     USER_QUOTA_FIELD,
 )
 from herder.settings.sections.template_fields import TEMPLATE_FIELDS
@@ -106,7 +107,7 @@ def _sharing() -> list[str]:
         "[Configurations of pipelines](../how-to/job-types.md#configurations-of-pipelines), by name.",
         _table(PIPELINE_FIELDS, lambda field: ""),
         "### Each of `users:`, beside role and weight",
-        _table((USER_QUOTA_FIELD,), lambda field: ""),
+        _table((USER_QUOTA_FIELD, USER_QUEUED_FIELD), lambda field: ""),
     ]
 
 

@@ -4,7 +4,7 @@ from fastapi import Request, Response
 from starlette.routing import Route
 
 from herder.api.http.replies import bearer, problem
-from herder.api.http.route_table import Repeat, RouteTable, Write
+from herder.api.http.route_table import Again, Repeat, RouteTable, Write
 from herder.control.access.known_caller import trust
 from herder.control.kernel.bounds.errors import NotReady, Refused
 from herder.model.permissions import Action, Kind, Principal
@@ -37,36 +37,35 @@ def add(front: RouteTable) -> None:
         """Delete a pipeline."""
         return commands.delete_pipeline(write.who, _name(write.request), write.changes, write.now_ms)
 
-    async def again(repeat: Repeat) -> PipelineView:
-        found = await reads.pipeline(repeat.who, _name(repeat.request))
-        found.config = ""
-        return found
-
     front.read("/pipelines", list_pipelines, Page, _SEE)
     front.read("/pipelines/{pipeline}", get_pipeline, PipelineView, _SEE)
     front.write(
-        "PUT", "/pipelines/{pipeline}", set_pipeline, PipelineSet, PipelineView, _CREATE, again=again, bytes_max=BYTES_MAX
+        "PUT", "/pipelines/{pipeline}", set_pipeline, PipelineSet, PipelineView, _CREATE, again=_again(front), bytes_max=BYTES_MAX
     )  # fmt: skip
     front.write("DELETE", "/pipelines/{pipeline}", delete_pipeline, None, Result, _CHANGE)
 
 
 def add_documented(table: RouteTable) -> None:
     """The documented `PUT`: the body is the text itself."""
-    commands, reads = table.commands, table.reads
+    commands = table.commands
 
     def put_config(write: Write) -> PipelineView:
         """Store the configuration of a pipeline."""
         body = PipelineSet(config=write.body, project=write.request.query_params.get("project"))
         return commands.set_pipeline(write.who, _name(write.request), body, write.changes, write.now_ms)
 
+    table.write(
+        "PUT", "/pipelines/{pipeline}/config", put_config, bytes, PipelineView, _CREATE, query=("project",), again=_again(table)
+    )  # fmt: skip
+
+
+def _again(table: RouteTable) -> Again:
     async def again(repeat: Repeat) -> PipelineView:
-        found = await reads.pipeline(repeat.who, _name(repeat.request))
+        found = await table.reads.pipeline(repeat.who, _name(repeat.request))
         found.config = ""
         return found
 
-    table.write(
-        "PUT", "/pipelines/{pipeline}/config", put_config, bytes, PipelineView, _CREATE, query=("project",), again=again
-    )  # fmt: skip
+    return again
 
 
 def config_route(front: RouteTable, prefix: str) -> Route:

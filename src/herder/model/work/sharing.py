@@ -170,6 +170,8 @@ class ProjectQuota:
     """Projects lend to one another within a cohort; those that name none are one."""
     members: tuple[tuple[str, Role], ...] = ()
     """Who sees its jobs (viewers), and submits and cancels them too (users). None named: anybody may submit, each sees their own."""
+    queued_jobs: int | None = None
+    """How many of its jobs may wait; None: no limit of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +180,8 @@ class UserQuota:
 
     user: UserName
     limits: Limits
+    queued_jobs: int | None = None
+    """How many of their jobs may wait; None: as many as anybody's."""
 
 
 #: Priorities lie between its negative and it.

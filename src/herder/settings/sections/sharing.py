@@ -12,7 +12,15 @@ from herder.decide.placement.ageing import Ageing
 from herder.model.ids import UserName
 from herder.model.values.resources import PLAIN, Dimensions
 from herder.model.work.job_type import JobType
-from herder.model.work.sharing import NO_SHARING, Preemption, PriorityClass, ProjectQuota, Sharing, UserQuota
+from herder.model.work.sharing import (
+    NO_LIMITS,
+    NO_SHARING,
+    Preemption,
+    PriorityClass,
+    ProjectQuota,
+    Sharing,
+    UserQuota,
+)
 from herder.settings.sections.fields import Field
 from herder.settings.sections.job_types import SECTION as JOB_TYPES
 from herder.settings.sections.job_types import (
@@ -28,6 +36,7 @@ from herder.settings.sections.sharing_fields import (
     PREEMPTION_FIELDS,
     PRIORITY_FIELDS,
     PROJECT_FIELDS,
+    USER_QUEUED_FIELD,
     USER_QUOTA_FIELD,
 )
 from herder.settings.syntax import validation
@@ -61,10 +70,15 @@ def sharing_to_plain(settings: SharingSettings) -> dict[str, Any]:
         },
         "priority_classes": {each.name: _write(PRIORITY_FIELDS, each) for each in sharing.priority_classes},
         "projects": {each.name: _write(PROJECT_FIELDS, each) for each in sharing.projects},
-        "users": {each.user: {"quota": USER_QUOTA_FIELD.write(each.limits)} for each in sharing.users},
+        "users": {each.user: _user_to_plain(each) for each in sharing.users},
         JOB_TYPES: job_types_to_plain(sharing.job_types),
         PIPELINES: pipelines_to_plain(sharing.pipelines),
     }
+
+
+def _user_to_plain(user: UserQuota) -> dict[str, Any]:
+    queued = {} if user.queued_jobs is None else {USER_QUEUED_FIELD.key: user.queued_jobs}
+    return {USER_QUOTA_FIELD.key: USER_QUOTA_FIELD.write(user.limits), **queued}
 
 
 def sharing_from_plain(
@@ -179,8 +193,8 @@ def _wrong(found: Reading, entry: Entry, table: Table, key: str, message: str, r
 
 def _read_users(found: Reading, named: _Named) -> Iterable[UserQuota]:
     for entry, table in named:
-        value = table.get(USER_QUOTA_FIELD.key)
-        if value is not None:
-            limits = USER_QUOTA_FIELD.read(found, value)
-            if limits.any:
-                yield UserQuota(user=UserName(entry.name), limits=limits)
+        value, most = table.get(USER_QUOTA_FIELD.key), table.get(USER_QUEUED_FIELD.key)
+        limits = NO_LIMITS if value is None else USER_QUOTA_FIELD.read(found, value)
+        queued = None if most is None else USER_QUEUED_FIELD.read(found, most)
+        if limits.any or queued is not None:
+            yield UserQuota(user=UserName(entry.name), limits=limits, queued_jobs=queued)

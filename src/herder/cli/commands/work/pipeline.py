@@ -23,7 +23,7 @@ def build() -> typer.Typer:
     )
     set_example = (
         "herder pipeline set sensor-data --file pipeline.yaml\n"
-        "herder pipeline get sensor-data | sed s/csv/json/ | herder pipeline set sensor-data"
+        "cat pipeline.yaml | herder pipeline set sensor-data"
     )
     command(app, "set", example=set_example)(set_config)
     command(app, "list", example="herder pipeline list")(show_all)
@@ -40,9 +40,7 @@ def set_config(
     file: Annotated[
         str, typer.Option("--file", "-f", metavar="FILE", help="Text that jobs are to read. Default: stdin.")
     ] = "-",
-    project: Annotated[
-        str | None, typer.Option("--project", help="Its members may read it too. Default: default.")
-    ] = None,
+    project: Annotated[str | None, typer.Option("--project", help="Its members may read it, too.")] = None,
 ) -> None:
     """Store the configuration of a pipeline, or replace it.
 
@@ -54,7 +52,7 @@ def set_config(
 
     say = session(ctx)
     config = str(Inputs(Path()).stdin(file))
-    with by_option(name="NAME", config="--file", project="--project"):
+    with by_option(config="--file"):
         done = say.client.pipelines.set(name, config, project=project)
     say.done(f"Pipeline {name} has a configuration of {done.bytes:,} bytes.", done, name)
 

@@ -45,6 +45,7 @@ _TRANSLATED = frozenset({*API_NAMES, *_WRITTEN, *_OF_DATA, "stdin", "cwd"})
 VALUE_SHOWN_MAX = 50
 #: Above this a whole number is no count of anything.
 _WHOLE_MAX = 2**63
+_FIRST = re.compile(r"([^.[]*)(.*)", re.DOTALL)
 
 
 class RowFault(ValueError):
@@ -109,8 +110,8 @@ def written(field: str) -> str:
     """The server's name of a field, as people write it."""
     if field.startswith(("data.inputs", "data.outputs")):
         return "input" if field.startswith("data.inputs") else "save"
-    first, dot, rest = field.partition(".")
-    return _WRITTEN.get(first, first) + dot + rest
+    first, rest = _FIRST.fullmatch(field).groups()  # type: ignore[union-attr]
+    return str(_WRITTEN.get(first, first) + rest)
 
 
 def _translated(row: dict[str, Any], inputs: Inputs) -> dict[str, Any]:

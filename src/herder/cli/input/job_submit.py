@@ -1,10 +1,9 @@
 """`herder job submit`: one job from a command line, with the files that the options name. Added by `job.py`."""
 
-from collections.abc import Callable
 from enum import StrEnum
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,8 +16,6 @@ from herder.model.fleet.pool import CpuLimit
 if TYPE_CHECKING:
     from herder.cli.input.attached_files import Inputs
     from herder.wire.api.work import JobSubmission
-
-T = TypeVar("T")
 
 
 class Pull(StrEnum):
@@ -119,6 +116,18 @@ _IMAGE = Annotated[
 _PULL = Annotated[
     Pull | None, typer.Option("--pull", help="When to pull the image; default: if it is not on the worker.")
 ]
+_WARM = Annotated[
+    bool,
+    typer.Option(
+        "--warm-python", help="Run PYTHON SCRIPT in a fork of an interpreter that its worker keeps for you."
+    ),
+]
+_PRELOAD = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--preload", metavar="MODULE", help="Module that this interpreter has imported before. Repeatable."
+    ),
+]
 _INPUT = Annotated[
     list[str] | None,
     typer.Option(
@@ -175,6 +184,8 @@ def submit(
     cwd: _CWD = None,
     image: _IMAGE = "",
     pull: _PULL = None,
+    warm_python: _WARM = False,
+    preload: _PRELOAD = None,
     files: _INPUT = None,
     save: _SAVE = None,
     always_copy_output: _ALWAYS = False,
@@ -199,11 +210,10 @@ def submit(
         **_placed(pool, project, priority),
         **_limits(timeout, queue_timeout, deadline),
         "retries": retries,
-        "tolerate": list(tolerate or ()),
-        "cwd": cwd or "",
+        **_where(tolerate, cwd),
         **_handed_over(files, stdin, secret),
         **_copied(save, always=always_copy_output),
-        **_contained(of_type, image, pull),
+        **_contained(of_type, image, pull) | _warm(preload, warm=warm_python),
     }
     _send(session(ctx), given, wait=wait, follow=follow, dry_run=dry_run)
 
@@ -216,6 +226,10 @@ def _command(words: list[str] | None, of_type: str, image: str) -> list[str]:
 
 def _limits(timeout: str | None, queue_timeout: str | None, deadline: str | None) -> dict[str, Any]:
     return {"timeout": timeout, "queue_timeout": queue_timeout, "deadline": deadline or ""}
+
+
+def _where(tolerate: list[str] | None, cwd: str | None) -> dict[str, Any]:
+    return {"tolerate": list(tolerate or ()), "cwd": cwd or ""}
 
 
 def _placed(pool: str, project: str | None, priority: str) -> dict[str, Any]:
@@ -248,6 +262,10 @@ def _contained(of_type: str, image: str, pull: Pull | None) -> dict[str, Any]:
     return {"type": of_type, "image": image, "container": {"pull": pull.value} if pull else None}
 
 
+def _warm(preload: list[str] | None, *, warm: bool) -> dict[str, Any]:
+    return {"warm_python": {"preload": preload or []}} if warm or preload else {}
+
+
 def _read(say: Session, given: dict[str, Any]) -> "JobSubmission":
     """Raises CommandError."""
     from herder.cli.input.attached_files import Inputs
@@ -269,10 +287,10 @@ def _send(say: Session, given: dict[str, Any], *, wait: bool, follow: bool, dry_
 
     job = _read(say, given)
     if dry_run:
-        said = _told_by_option(lambda: say.client.jobs.try_submit(job))
+        said = say.client.jobs.try_submit(job)
         say.done(said.text + UNCHANGED, said, said.object)
         return
-    number = _told_by_option(lambda: say.client.jobs.submit(job)).first_job
+    number = say.client.jobs.submit(job).first_job
     if not (wait or follow):
         say.done(f"Job {number} was submitted.", number, number)
         say.say(f"Follow its output with: herder job logs {number} --follow")
@@ -285,19 +303,6 @@ def _send(say: Session, given: dict[str, Any], *, wait: bool, follow: bool, dry_
     tell_end(say, view, quiet=follow)
     if view.state != "succeeded":
         raise typer.Exit(Code.FAILURE)
-
-
-def _told_by_option(call: "Callable[[], T]") -> T:
-    """What the server refuses, told with the name of the option."""
-    from herder.cli.input.job_rows import written
-    from herder.client.errors import InvalidError
-
-    try:
-        return call()
-    except InvalidError as error:
-        if error.field and error.field != "command":
-            error.field = "--" + written(error.field).replace("_", "-")
-        raise
 
 
 def _note_left_behind(say: Session, job: "JobSubmission", inputs: "Inputs") -> None:

@@ -10,7 +10,7 @@ from herder.cli.input.job_rows import API_NAMES, NAMES
 from herder.cli.shell.exit_codes import Code
 from herder.cli.shell.main import build_app
 from herder.wire.api.work import JobSubmission
-from herder.wire.worker.exchange import ContainerOptions
+from herder.wire.worker.exchange import ContainerOptions, WarmPython
 from tests.cli.conftest import Herder
 from tests.support.fake_api import FakeApi
 
@@ -72,7 +72,9 @@ def test_every_option_that_describes_a_job_is_a_name_of_files() -> None:
     everywhere = {"--" + name.replace("_", "-") for name in _GLOBAL_NAMES}
     named = {option.removeprefix("--").replace("-", "_") for option in options - about_the_call - everywhere}
     in_container = {"pull"}  # written under `container`, as the page on containers shows
-    assert named - {"help"} - in_container <= set(NAMES)
+    warm = {"preload"}  # under `warm_python`
+    assert named - {"help"} - in_container - warm <= set(NAMES)
+    assert warm <= set(WarmPython.__struct_fields__)
     assert in_container <= set(ContainerOptions.__struct_fields__)
     assert set(API_NAMES.values()) <= set(JobSubmission.__struct_fields__)
 

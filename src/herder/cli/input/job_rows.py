@@ -51,6 +51,7 @@ _TRANSLATED = frozenset({*API_NAMES, *_WRITTEN, *_OF_DATA, *_OF_RETRY, "stdin", 
 VALUE_SHOWN_MAX = 50
 #: Above this a whole number is no count of anything.
 _WHOLE_MAX = 2**63
+_FIRST = re.compile(r"([^.[]*)(.*)", re.DOTALL)
 
 
 class RowFault(ValueError):
@@ -117,9 +118,8 @@ def written(field: str) -> str:
         return "input" if field.startswith("data.inputs") else "save"
     if field == "data.checkpoint":
         return "checkpoint"
-    field = field.removeprefix("on_retry.")
-    first, dot, rest = field.partition(".")
-    return _WRITTEN.get(first, first) + dot + rest
+    first, rest = _FIRST.fullmatch(field.removeprefix("on_retry.")).groups()  # type: ignore[union-attr]
+    return str(_WRITTEN.get(first, first) + rest)
 
 
 def _translated(row: dict[str, Any], inputs: Inputs) -> dict[str, Any]:

@@ -1,10 +1,9 @@
 """`herder job submit`: one job from a command line, with the files that the options name. Added by `job.py`."""
 
-from collections.abc import Callable
 from enum import StrEnum
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,8 +16,6 @@ from herder.model.fleet.pool import CpuLimit
 if TYPE_CHECKING:
     from herder.cli.input.attached_files import Inputs
     from herder.wire.api.work import JobSubmission
-
-T = TypeVar("T")
 
 
 class Pull(StrEnum):
@@ -152,6 +149,18 @@ _IMAGE = Annotated[
 _PULL = Annotated[
     Pull | None, typer.Option("--pull", help="When to pull the image; default: if it is not on the worker.")
 ]
+_WARM = Annotated[
+    bool,
+    typer.Option(
+        "--warm-python", help="Run PYTHON SCRIPT in a fork of an interpreter that its worker keeps for you."
+    ),
+]
+_PRELOAD = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--preload", metavar="MODULE", help="Module that this interpreter has imported before. Repeatable."
+    ),
+]
 _INPUT = Annotated[
     list[str] | None,
     typer.Option(
@@ -214,6 +223,8 @@ def submit(
     checkpoint: _CHECKPOINT = "",
     image: _IMAGE = "",
     pull: _PULL = None,
+    warm_python: _WARM = False,
+    preload: _PRELOAD = None,
     files: _INPUT = None,
     save: _SAVE = None,
     always_copy_output: _ALWAYS = False,
@@ -237,7 +248,7 @@ def submit(
         **_retried(retries, memory_factor, memory_max, on_demand_after),
         **_handed_over(files, stdin, secret, cwd, shred=shred),
         **_copied(save, checkpoint, always=always_copy_output),
-        **_contained(of_type, image, pull),
+        **_contained(of_type, image, pull) | _warm(preload, warm=warm_python),
     }
     _send(session(ctx), given, wait=wait, follow=follow, dry_run=dry_run)
 
@@ -297,6 +308,10 @@ def _contained(of_type: str, image: str, pull: Pull | None) -> dict[str, Any]:
     return {"type": of_type, "image": image, "container": {"pull": pull.value} if pull else None}
 
 
+def _warm(preload: list[str] | None, *, warm: bool) -> dict[str, Any]:
+    return {"warm_python": {"preload": preload or []}} if warm or preload else {}
+
+
 def _read(say: Session, given: dict[str, Any]) -> "JobSubmission":
     """Raises CommandError."""
     from herder.cli.input.attached_files import Inputs
@@ -318,10 +333,10 @@ def _send(say: Session, given: dict[str, Any], *, wait: bool, follow: bool, dry_
 
     job = _read(say, given)
     if dry_run:
-        said = _told_by_option(lambda: say.client.jobs.try_submit(job))
+        said = say.client.jobs.try_submit(job)
         say.done(said.text + UNCHANGED, said, said.object)
         return
-    number = _told_by_option(lambda: say.client.jobs.submit(job)).first_job
+    number = say.client.jobs.submit(job).first_job
     if not (wait or follow):
         say.done(f"Job {number} was submitted.", number, number)
         say.say(f"Follow its output with: herder job logs {number} --follow")
@@ -334,19 +349,6 @@ def _send(say: Session, given: dict[str, Any], *, wait: bool, follow: bool, dry_
     tell_end(say, view, quiet=follow)
     if view.state != "succeeded":
         raise typer.Exit(Code.FAILURE)
-
-
-def _told_by_option(call: "Callable[[], T]") -> T:
-    """What the server refuses, told with the name of the option."""
-    from herder.cli.input.job_rows import written
-    from herder.client.errors import InvalidError
-
-    try:
-        return call()
-    except InvalidError as error:
-        if error.field and error.field != "command":
-            error.field = "--" + written(error.field).replace("_", "-")
-        raise
 
 
 def _note_left_behind(say: Session, job: "JobSubmission", inputs: "Inputs") -> None:

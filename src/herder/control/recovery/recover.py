@@ -46,7 +46,7 @@ from herder.model.ids import BatchId, ClassId, JobId, PlanNumber, PoolName, User
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import SessionRecord, TokenRecord, UserRecord
-from herder.model.stored.service_records import ScheduleRecord, SecretRecord
+from herder.model.stored.service_records import PipelineRecord, ScheduleRecord, SecretRecord
 from herder.model.values.money import PicoUsd
 from herder.model.values.resources import PLAIN, Dimensions
 from herder.model.work.job import AttemptState, Cause, JobState
@@ -81,7 +81,7 @@ def recover(
     _classes(connection, state)
     _projects(connection, state)
     _batches(connection, state)
-    _schedules(connection, state)
+    _schedules_and_pipelines(connection, state)
     _workers(connection, state, directory)
     recover_history(connection, state, now_ms)
     read_totals(connection, state)
@@ -127,9 +127,11 @@ def _directory(connection: Connection, state: EngineState) -> Directory:
     return directory
 
 
-def _schedules(connection: Connection, state: EngineState) -> None:
+def _schedules_and_pipelines(connection: Connection, state: EngineState) -> None:
     for row in connection.execute(select(t.schedules).where(t.schedules.c.deleted == 0)):
         state.schedules[row.name] = ScheduleRecord(*row)
+    for row in connection.execute(select(t.pipelines).where(t.pipelines.c.deleted == 0)):
+        state.pipelines[row.name] = PipelineRecord(*row)._replace(config="")
 
 
 def _pools(connection: Connection, state: EngineState) -> None:

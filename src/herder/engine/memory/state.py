@@ -35,7 +35,7 @@ from herder.model.ids import BatchId, ClassId, JobId, PoolName, UserName, Worker
 from herder.model.planning.observed import ObservedWorker, QueuedClass
 from herder.model.planning.plan import Reason
 from herder.model.stored.incarnation import Incarnation
-from herder.model.stored.service_records import ScheduleRecord
+from herder.model.stored.service_records import PipelineRecord, ScheduleRecord
 from herder.model.values.resources import PLAIN, ZERO, Dimensions, Resources
 from herder.model.work.job import AttemptState, JobClass, JobState
 from herder.model.work.sharing import NO_SHARING, Amounts, Sharing
@@ -262,6 +262,8 @@ class EngineState:
     delayed: dict[JobId, DelayedJob] = field(default_factory=dict)
     """Counted as ready, and in no queue."""
     schedules: dict[str, ScheduleRecord] = field(default_factory=dict)
+    pipelines: dict[str, PipelineRecord] = field(default_factory=dict)
+    """Without their configurations, which stay in the store."""
     held_jobs: dict[JobId, HeldJob] = field(default_factory=dict)
     """Jobs that are held one by one, and are in no queue."""
     delays: list[tuple[int, JobId]] = field(default_factory=list)

@@ -47,6 +47,8 @@ EVENT_KINDS = frozenset(
         "loop.failed",
         "offer.invalid",
         "plan.refused",
+        "pipeline.deleted",
+        "pipeline.set",
         "pool.created",
         "pool.deleted",
         "pool.frozen",

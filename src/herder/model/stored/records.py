@@ -8,7 +8,7 @@ Its values are plain: a member of an enum costs the SQLite driver ten times as m
 
 from typing import NamedTuple
 
-from herder.model.stored.service_records import CallbackRecord, ScheduleRecord, SecretRecord
+from herder.model.stored.service_records import CallbackRecord, PipelineRecord, ScheduleRecord, SecretRecord
 
 
 class JobNew(NamedTuple):
@@ -318,6 +318,7 @@ Record = (
     | SessionRecord
     | SecretRecord
     | ScheduleRecord
+    | PipelineRecord
     | BunchRecord
     | JobGroupRecord
     | JobRangeRecord
@@ -349,6 +350,7 @@ KEYS: dict[type, int] = {
     SessionRecord: 2,
     SecretRecord: 3,
     ScheduleRecord: 1,
+    PipelineRecord: 1,
     BunchRecord: 1,
     JobGroupRecord: 2,
     JobRangeRecord: 1,

@@ -28,15 +28,17 @@ from herder.model.stored.records import (
     UserRecord,
     WorkerRecord,
 )
-from herder.model.stored.service_records import CallbackRecord, ScheduleRecord, SecretRecord
+from herder.model.stored.service_records import CallbackRecord, PipelineRecord, ScheduleRecord, SecretRecord
 from herder.model.work.job import JobState
 from herder.store.rows import (
     callback_table,
     class_table,
     columns,
     group_tables,
+    pipeline_table,
     schedule_table,
     secrets_table,
+    server_tables,
 )
 
 metadata = columns.metadata
@@ -187,6 +189,7 @@ Index("bunches_by_batch", bunches.c.batch_id)
 _by_request(bunches)
 
 callbacks, schedules = callback_table.callbacks, schedule_table.schedules
+pipelines = pipeline_table.pipelines
 
 usage = Table(
     "usage",
@@ -347,29 +350,7 @@ leader = Table(
     _int("since_ms"),
 )
 
-# One row, on PostgreSQL: which server leads, and until when by the database's clock (`store/opening/lease.py`).
-lease = Table(
-    "lease",
-    metadata,
-    _int("id", key=True),
-    _int("epoch"),
-    _text("server"),
-    _text("instance"),
-    _int("expires_at_ms"),
-)
-
-# The servers of an installation on PostgreSQL, each with the time at which it was last heard of.
-servers = Table(
-    "servers",
-    metadata,
-    _text("id", key=True),
-    _text("url"),
-    _text("holder"),
-    _text("version"),
-    _int("started_at_ms"),
-    _int("seen_at_ms"),
-)
-
+lease, servers = server_tables.lease, server_tables.servers
 meta = Table("meta", metadata, _text("key", key=True), _text("value"))
 
 TABLE_OF: dict[type, Table] = {
@@ -396,5 +377,6 @@ TABLE_OF: dict[type, Table] = {
     SessionRecord: sessions,
     SecretRecord: secrets,
     ScheduleRecord: schedules,
+    PipelineRecord: pipelines,
     MetaRecord: meta,
 }

@@ -106,4 +106,6 @@ def spec(name: str = "burst-1-0", **changed: Any) -> WorkerSpec:
 
 
 def start() -> StartData:
-    return StartData(server_url="http://10.0.0.5:8080", activation_token="hush-hush", self_delete_after_s=600.0)
+    return StartData(
+        server_url="http://10.0.0.5:8080", activation_token="hush-hush", self_delete_after_s=600.0
+    )

@@ -102,16 +102,18 @@ class GoogleCredentials:
         except exceptions.TransportError as error:
             raise self._no_answer(error) from None
         except exceptions.GoogleAuthError as error:
+            if self.place is None:
+                raise self._no_answer(error) from None
             raise Unauthorised(
-                f"Google does not accept the credentials in {self.place or 'the metadata server'}: {short(error.args[0] if error.args else error)}. "
+                f"Google does not accept the credentials in {self.place}: {short(error.args[0] if error.args else error)}. "
                 "Check that the account exists, that its key is not deleted, and the clock of this machine."
             ) from None
 
     def _no_answer(self, error: Exception) -> DriverError:
         if self.place is None:
             return Unauthorised(
-                f"There are no credentials for Google Cloud: credentials_file and {FILE_VARIABLE} are not set, gcloud has stored none, and no "
-                "metadata server answers. Set credentials_file."
+                f"There are no credentials for Google Cloud: credentials_file and {FILE_VARIABLE} are not set, gcloud has stored none, and the "
+                "metadata server gives none. Set credentials_file."
             )
         return Unavailable(f"Google gives no token: {short(error) or 'no answer'}. Check the network.")
 

@@ -146,7 +146,7 @@ class GcpDriver:
     def health(self) -> None:
         zone = self._settings.zone_names[0]
         if self._api.zone(zone).get("status") == "DOWN":
-            raise Unavailable(f"Google Cloud says that zone {zone} is down.")
+            raise Unavailable(f"Zone {zone} of Google Cloud is down.")
 
     # --- capabilities
 

@@ -5,6 +5,7 @@ Google says most of it twice: as a code, and in words. The code decides, except 
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from herder.model.fleet.driver import (
@@ -63,7 +64,9 @@ def explain(reply: Reply) -> Said:
         return Said()
     words = str(error.get("message", ""))
     reasons = [str(each.get("reason", "")) for each in _rows(error, "errors") + _rows(error, "details")]
-    return _said(reply.status, [*reasons, str(error.get("status", ""))], words)
+    said = _said(reply.status, [*reasons, str(error.get("status", ""))], words)
+    # The status knows better whether something may have happened.
+    return replace(said, kind=None) if reply.status >= 500 and said.kind is Unavailable else said
 
 
 def _said(status: int, reasons: list[str], words: str) -> Said:

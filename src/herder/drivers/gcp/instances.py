@@ -23,6 +23,7 @@ POOL_LABEL = "herder-pool"
 #: Of the metadata: exactly what a VM was made as.
 FACTS_KEY = "herder-worker"
 NOTICE_URL = "http://metadata.google.internal/computeMetadata/v1/instance/preempted"
+LOCAL_SSDS = "/dev/disk/by-id/google-local-nvme-ssd-*"
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 #: REPAIRING: Google moves it to another host, and it goes on.
 _PHASES: dict[str, Phase] = {
@@ -175,9 +176,9 @@ def body_of(
         "name": name,
         "machineType": f"zones/{zone}/machineTypes/{wanted.machine_type}",
         "labels": labels,
-        "disks": [{"boot": True, "autoDelete": True, "initializeParams": disk}],
+        "disks": [{"boot": True, "autoDelete": True, "initializeParams": disk}, *_local_ssds(wanted, zone)],
         "networkInterfaces": [_card(wanted, settings, zone)],
-        "metadata": {"items": _metadata(spec, start, settings, installation, facts)},
+        "metadata": {"items": _metadata(spec, start, wanted, settings, facts)},
         "scheduling": _scheduling(wanted, spot=spec.spot),
     }
     if wanted.service_account:
@@ -208,15 +209,28 @@ def _card(wanted: Wanted, settings: GcpSettings, zone: str) -> dict[str, Any]:
     return card
 
 
+def _local_ssds(wanted: Wanted, zone: str) -> list[dict[str, Any]]:
+    """Of 375 GiB each; they go with the VM."""
+    kind = {"diskType": f"zones/{zone}/diskTypes/local-ssd"}
+    disk = {"type": "SCRATCH", "interface": "NVME", "autoDelete": True, "initializeParams": kind}
+    return [disk] * wanted.local_ssds
+
+
 def _metadata(
-    spec: WorkerSpec, start: StartData, settings: GcpSettings, installation: str, facts: Facts
+    spec: WorkerSpec, start: StartData, wanted: Wanted, settings: GcpSettings, facts: Facts
 ) -> list[dict[str, str]]:
     items = {FACTS_KEY: facts.text}
     if start.boot is not None:
         items["user-data"] = start.boot.user_data
     else:
-        set_up = SetUp(agent_command=settings.agent_command, notice_url=NOTICE_URL if spec.spot else "")
-        items["startup-script"] = start_script(spec.name, installation, start, set_up)
+        set_up = SetUp(
+            agent_command=settings.agent_command,
+            engine=settings.container_engine,
+            images=settings.image_names,
+            data_disks=LOCAL_SSDS if wanted.local_ssds else "",
+            notice_url=NOTICE_URL if spec.spot else "",
+        )
+        items["startup-script"] = start_script(spec.name, facts.installation, start, set_up)
     return [{"key": key, "value": value} for key, value in items.items()]
 
 

@@ -23,6 +23,7 @@ KNOWN: dict[str, tuple[str, str]] = {
     "service_account": (r"[^@\s/]+@[^@\s/]+", "Write the address of a service account."),
     "network_tags": (rf"{_NAME}([ ,]+{_NAME})*", "Write words of small letters, digits and hyphens."),
     "accelerator": (_NAME, "Write a type of accelerator, such as nvidia-l4."),
+    "local_ssds": (r"[1-9]|16|24|32", "Write a number of disks: 1 to 9, 16, 24 or 32."),
     "min_cpu_platform": (r"[A-Z][A-Za-z0-9 ]{1,60}", "Write a platform, such as Intel Ice Lake."),
     "max_run_hours": (r"[0-9]{1,4}(\.[0-9]+)?", "Write a number of hours up to 2,880."),
 }
@@ -40,6 +41,7 @@ class Wanted:
     network_tags: tuple[str, ...]
     accelerator: str
     accelerators: int
+    local_ssds: int
     min_cpu_platform: str
     max_run_s: int
     """0: no limit."""
@@ -107,6 +109,7 @@ def wanted(spec: WorkerSpec, settings: GcpSettings) -> Wanted:
         network_tags=tuple(tags.replace(",", " ").split()),
         accelerator=options.get("accelerator", ""),
         accelerators=gpus if "accelerator" in options else 0,
+        local_ssds=int(options.get("local_ssds", 0)),
         min_cpu_platform=options.get("min_cpu_platform", ""),
         max_run_s=int(hours * 3600),
     )

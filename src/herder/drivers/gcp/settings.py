@@ -42,6 +42,10 @@ class GcpSettings:
     longer are lost then, and replaced."""
     agent_command: str = "/usr/local/bin/herder agent"
     """What a VM without a bootstrap starts. It is in the image."""
+    container_engine: bool = False
+    """Whether a VM installs Podman at its first boot, where its image has no container engine."""
+    pull_images: str = ""
+    """Images of containers that a VM pulls before it takes work: `docker.io/library/debian:12, …`."""
     calls_per_s: float = 15.0
     """Calls of the API by this driver; Google allows a project 20 in a second for most methods by default."""
     quota_refresh_s: float = 60.0
@@ -95,6 +99,10 @@ class GcpSettings:
     @property
     def zone_names(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(each.strip() for each in self.zones.split(",") if each.strip()))
+
+    @property
+    def image_names(self) -> tuple[str, ...]:
+        return tuple(self.pull_images.replace(",", " ").split())
 
     @property
     def regions(self) -> tuple[str, ...]:

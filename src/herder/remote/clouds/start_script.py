@@ -49,6 +49,7 @@ def start_script(worker: str, installation: str, start: StartData, set_up: SetUp
     once = "\n".join(f"    {line}" for line in "\n".join(steps or [":"]).splitlines())
     return _SCRIPT.format(
         state=STATE_FOLDER,
+        network=_TRY if set_up.engine or set_up.images else "",
         set_up=once,
         mount=_mount(set_up),
         variables=_exports(values),
@@ -66,19 +67,7 @@ say() {{
     echo "herder: $*"
 }}
 
-# A step that needs the network is tried again: it comes up while this runs.
-try() {{
-    for wait_s in 1 2 4 8 16 30 60 0; do
-        if "$@"; then
-            return 0
-        fi
-        say "failed: $1"
-        sleep "$wait_s"
-    done
-    return 1
-}}
-
-set_up() {{
+{network}set_up() {{
 {set_up}
 }}
 
@@ -97,6 +86,23 @@ fi
 say "the agent starts"
 {agent}
 off "the agent has ended with status $?"
+"""
+
+
+#: Only where something needs the network.
+_TRY = """\
+# A step that needs the network is tried again: it comes up while this runs.
+try() {
+    for wait_s in 1 2 4 8 16 30 60 0; do
+        if "$@"; then
+            return 0
+        fi
+        say "failed: $1"
+        sleep "$wait_s"
+    done
+    return 1
+}
+
 """
 
 

@@ -13,7 +13,7 @@ from herder.testing.gcp import instances, reads
 from herder.testing.gcp.description import Method, method_of
 from herder.testing.gcp.errors import ApiError, not_found
 from herder.testing.gcp.pages import Pages
-from herder.testing.gcp.permissions import granted, needed, permissions_path
+from herder.testing.gcp.permissions import granted, needed, permissions_path, token_answer
 from herder.testing.gcp.settings import GcpTimes, Inventory, small_project
 from herder.testing.gcp.state import Json, State
 
@@ -48,6 +48,8 @@ class Gcp:
         return answer
 
     def _answer(self, request: Request) -> Answer:
+        if request.path == "/token":
+            return Answer(status=200, body=token_answer(self.state))
         try:
             self._check_caller(request)
             if permissions_path(self.state, request.path):

@@ -1,4 +1,4 @@
-"""Which permissions a method needs, as Google documents them, and the call that tests them."""
+"""Which permissions a method needs, as Google documents them, the call that tests them, and a token for whoever asks."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -43,3 +43,8 @@ def permissions_path(state: State, path: str) -> bool:
 
 def granted(state: State, body: Json) -> Json:
     return {"permissions": [each for each in body["permissions"] if each not in state.missing]}
+
+
+def token_answer(state: State) -> Json:
+    """Of the token endpoint, for any service account: set `token_uri` in its file to `/token` of the fake's address."""
+    return {"access_token": min(state.tokens, default=""), "expires_in": 3600, "token_type": "Bearer"}

@@ -329,6 +329,28 @@ def test_a_vm_that_is_deleted_with_its_disk_left_behind(lab: Lab, driver: GcpDri
     assert lab.gcp.state.disks == {}
 
 
+def test_a_deletion_that_fails_inside_google_is_begun_again(lab: Lab, driver: GcpDriver) -> None:
+    lab.running(driver)
+    lab.gcp.faults.add(
+        Rule(operation="delete", code="INTERNAL_ERROR", text="Internal error. Please try again.")
+    )
+    removed = driver.delete(WORKER)
+    next(iter(lab.gcp.state.vms.values())).status = "RUNNING"
+    with pytest.raises(NotFound):
+        lab.settled(driver, removed)
+    assert (lab.gcp.state.vms, lab.gcp.state.disks) == ({}, {})
+
+
+def test_a_disk_that_takes_the_name_of_a_new_vm_is_removed_first(lab: Lab, driver: GcpDriver) -> None:
+    lab.running(driver)
+    next(iter(lab.gcp.state.disks.values())).auto_delete = False
+    lab.gcp.state.remove(next(iter(lab.gcp.state.vms.values())))
+    with pytest.raises(Unavailable, match="has left is not removed yet"):
+        driver.create(spec(), start())
+    lab.jump(30)
+    assert lab.running(driver).phase is Phase.RUNNING
+
+
 def test_google_deletes_what_nobody_has_removed(lab: Lab) -> None:
     driver = lab.driver(max_run_hours=2.0)
     lab.running(driver)

@@ -101,12 +101,10 @@ class GcpDriver:
             machine = self._running(worker, under_way)
             if machine is not None:
                 return machine
+            if under_way.verb == "delete":
+                return self.delete(worker)
         instance = self._find(worker, under_way.zone if under_way is not None else "")
         if instance is None:
-            if under_way is not None and under_way.verb == "delete":
-                left = self._orphans.remove(worker, under_way.zone)
-                if left is not None:
-                    return left
             raise NotFound(f"Google Cloud has no VM for worker {worker}.")
         return self._seen(worker, instance, operation)
 
@@ -139,7 +137,7 @@ class GcpDriver:
                 continue
             self._zones[worker] = instance.zone_name
         if complete:
-            self._zones = {worker: zone for worker, zone in self._zones.items() if worker in machines}
+            self._zones = {worker: zone for worker, zone in dict(self._zones).items() if worker in machines}
             machines |= {left.worker: left for left in self._orphans.found(machines)}
         return Listing(machines=tuple(machines[name] for name in sorted(machines)), complete=complete)
 
@@ -183,7 +181,13 @@ class GcpDriver:
 
     def _existing(self, worker: WorkerName, zone: str, error: AlreadyExists) -> Machine:
         """The name is taken: by an earlier call for this worker, or by a VM that is none of ours."""
-        instance = self._api.instance(zone, machine_name(self._installation, worker))
+        try:
+            instance = self._api.instance(zone, machine_name(self._installation, worker))
+        except NotFound:
+            self._orphans.remove(worker, zone)
+            raise Unavailable(
+                f"What an earlier VM of worker {worker} has left is not removed yet: {error}"
+            ) from error
         if self._is_of(worker, instance):
             self._zones[worker] = zone
             return self._seen(worker, instance, "")
@@ -216,8 +220,8 @@ class GcpDriver:
         if found.get("status") == "DONE":
             what = f"{'creating' if creates else 'deleting'} VM {name} in {operation.zone}"
             error = operation_error(found, what, operation.zone)
-            if error is None or (isinstance(error, NotFound) and not creates):
-                return None
+            if error is None or (not creates and isinstance(error, (NotFound, Unavailable))):
+                return None  # a deletion that failed inside Google is begun again
             if creates and isinstance(error, (Unavailable, AlreadyExists)):
                 # Nothing is there: it is created again, under the same name.
                 raise NotFound(str(error)) from error

@@ -1,7 +1,6 @@
 """The life of a VM at Google: what a request for one must have, and how it comes and goes."""
 
 import re
-from typing import Any
 
 from herder.testing.gcp.errors import ApiError, Failed, invalid, not_found
 from herder.testing.gcp.settings import MachineType
@@ -18,13 +17,15 @@ def insert(state: State, zone: str, body: Json) -> Operation:
     target = f"{state.path}/zones/{zone}/instances/{vm.name}"
     if (zone, vm.name) in state.vms:
         raise ApiError(409, "alreadyExists", f"The resource '{target}' already exists")
+    if (zone, vm.name) in state.disks:
+        disk = f"{state.path}/zones/{zone}/disks/{vm.name}"
+        raise ApiError(409, "alreadyExists", f"The resource '{disk}' already exists")
     problem = _impossible(state, vm)
     state.vms[zone, vm.name] = vm
     _add_disk(state, vm)
 
     def staged() -> None:
         if problem is not None:
-            state.remove(vm)
             raise problem
         if vm.status == "PROVISIONING":
             vm.status = "STAGING"
@@ -40,20 +41,7 @@ def insert(state: State, zone: str, body: Json) -> Operation:
     if problem is None:
         state.timeline.at(state.now_ms + takes_ms, staged)
         takes_ms += state.times.stage_ms
-    return _begin_insert(state, zone, target, vm, takes_ms, running)
-
-
-def _begin_insert(state: State, zone: str, target: str, vm: Vm, takes_ms: int, running: Any) -> Operation:
-    rule = next((each for each in state.faults.rules if each.times and each.operation == "insert"), None)
-    fails = rule is not None and bool(rule.code)
-
-    def work() -> None:
-        if fails:  # the rule's error is the end of the operation: nothing is left of the VM
-            state.remove(vm)
-        else:
-            running()
-
-    return state.begin(zone, "insert", target, vm.id, takes_ms, work)
+    return state.begin(zone, "insert", target, vm.id, takes_ms, running, undo=lambda: state.remove(vm))
 
 
 def delete(state: State, vm: Vm) -> Operation:

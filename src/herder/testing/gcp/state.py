@@ -131,9 +131,16 @@ class State:
     # --- operations
 
     def begin(
-        self, zone: str, kind: str, target: str, target_id: str, takes_ms: int, work: Callable[[], None]
+        self,
+        zone: str,
+        kind: str,
+        target: str,
+        target_id: str,
+        takes_ms: int,
+        work: Callable[[], None],
+        undo: Callable[[], None] | None = None,
     ) -> Operation:
-        """`work` is done when the operation ends; it may raise Failed."""
+        """`work` is done when the operation ends; it may raise Failed. `undo`, when it has failed."""
         operation = Operation(
             id=self.next_id(), zone=zone, kind=kind, target=target, target_id=target_id, begun_ms=self.now_ms
         )
@@ -146,11 +153,13 @@ class State:
 
         def end() -> None:
             try:
-                work()
                 if rule is not None and rule.code:
                     raise Failed(rule.code, rule.text)
+                work()
             except Failed as error:
                 operation.code, operation.message = error.code, str(error)
+                if undo is not None:
+                    undo()
             operation.done = True
 
         self.timeline.at(self.now_ms + takes_ms, end)

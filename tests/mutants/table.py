@@ -5,6 +5,8 @@ from tests.mutants.guards.callbacks import CALLBACKS
 from tests.mutants.guards.clusters import CLUSTERS
 from tests.mutants.guards.creations import CREATIONS
 from tests.mutants.guards.holding import HOLDING
+from tests.mutants.guards.intake import INTAKE
+from tests.mutants.guards.limits import LIMITED
 from tests.mutants.guards.machines import MACHINES
 from tests.mutants.guards.notices import NOTICES
 from tests.mutants.guards.planner import PLANNER
@@ -17,6 +19,8 @@ MUTANTS: tuple[Mutant, ...] = (
     *ATTEMPTS,
     *HOLDING,
     *CALLBACKS,
+    *INTAKE,
+    *LIMITED,
     *MACHINES,
     *CREATIONS,
     *NOTICES,

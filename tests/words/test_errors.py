@@ -43,7 +43,7 @@ CASES = (
 PACKAGES_LEFT_OUT = ("herder.simulate", "herder.testing")
 #: Never shown: caught in the package that raises them, which tells something else; or a base that is not raised itself.
 INTERNAL = {
-    "herder.server.http_protocol._BoundBroken",
+    "herder.server.http.protocol._BoundBroken",
     "herder.agent.containers.engine.EngineDown",
     "herder.agent.data.transfers.Stopped",
     "herder.agent.containers.engine.EngineRefused",
@@ -52,12 +52,13 @@ INTERNAL = {
     "herder.settings.syntax.json_text._NoNumber",
     "herder.store.opening.file.InUse",
     "herder.client.errors.ClientError",
-    "herder.memberships.kubernetes.pod_rules.NotHonoured",
+    "herder.memberships.kubernetes.demand.pod_rules.NotHonoured",
     "herder.memberships.kubernetes.quantities.QuantityError",
     "herder.ports.cluster.ClusterForbidden",
     "herder.ports.intake.IntakeDown",
     "herder.remote.kubernetes.informer._Silent",
     "herder.remote.talos.errors.Lost",
+    "herder.remote.talos.wire.TooLarge",
     "herder.remote.talos.errors.Refused",
 }
 #: Raised by drivers of others only; what they say is theirs.

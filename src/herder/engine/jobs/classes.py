@@ -1,6 +1,6 @@
 """Which classes of jobs stay in memory: all that an unfinished job has, and the newest of the others.
 
-Called by `control/jobs/submission.py` before it looks up the classes of a call. Rows of ended jobs go on referring to classes that were
+Called by `control/jobs/submitting/submission.py` before it looks up the classes of a call. Rows of ended jobs go on referring to classes that were
 forgotten here; who reads them takes the class from the store. A class that comes again gets a new number.
 """
 
@@ -19,6 +19,8 @@ def remember_class(state: EngineState, class_id: ClassId, job_class: JobClass) -
     state.classes[class_id] = job_class
     if job_class.timed:
         state.timed.add(class_id)
+        if job_class.deadline_ms is not None:
+            state.next_deadline_ms = min(state.next_deadline_ms, job_class.deadline_ms)
 
 
 def forget_classes(state: EngineState) -> bool:

@@ -236,6 +236,8 @@ class EngineState:
     class_ids: dict[JobClass, ClassId] = field(default_factory=dict)
     timed: set[ClassId] = field(default_factory=set)
     """Classes that have a deadline, as long as it has not passed, or a queue time-out."""
+    next_deadline_ms: int = 0
+    """Before it no deadline of `timed` passes."""
     overdue: set[ClassId] = field(default_factory=set)
     """Classes whose deadline has passed, and whose jobs were cancelled."""
     classes_looked_at: int = 0
@@ -276,7 +278,7 @@ class EngineState:
     last_creation_failure: dict[PoolName, str] = field(default_factory=dict)
     """By pool, the sentence of the newest of them. In memory only."""
     clusters: dict[str, ClusterLife] = field(default_factory=dict)
-    """By name, those that this server follows (`engine/workers/nodes.py`). In memory only."""
+    """By name, those that this server follows (`engine/workers/cluster/nodes.py`). In memory only."""
     openings: dict[PoolName, tuple[Opening, ...]] = field(default_factory=dict)
     """Of the windows of pools whose workers are upgraded in place; in memory only (`control/loops/bootstraps.py`)."""
     frozen_drivers: dict[str, FrozenDriver] = field(default_factory=dict)

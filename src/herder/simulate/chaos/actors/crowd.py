@@ -11,16 +11,20 @@ from collections.abc import Coroutine
 from typing import Any
 
 from herder.model.fleet.pool import PoolSpec
-from herder.settings.sections.pools import pool_to_plain
+from herder.settings.sections.pool.pools import pool_to_plain
 from herder.simulate.chaos.actors.holders import Holders, groups_of, limit_of
 from herder.simulate.chaos.actors.people import NotTaken
+from herder.simulate.chaos.actors.producers import Producers
 from herder.simulate.chaos.actors.server import Server
+from herder.simulate.chaos.actors.wishes import limits_of
 from herder.simulate.chaos.faults.chance import Chance
 from herder.simulate.chaos.world import World
 
 TICK_S = 30.0
 DAY_S = 86_400.0
-#: Share of arrivals that are batches, and the mean number of jobs of a batch.
+#: Share of arrivals that are records on a queue.
+QUEUED = 0.1
+#: Share of the others that are batches, and the mean number of jobs of a batch.
 IN_BATCHES = 0.1
 BATCH = 6
 USERS = ("ann", "bob", "cyd", "dan")
@@ -55,6 +59,7 @@ class Crowd:
         self._batches: list[tuple[str, int]] = []
         self._recent: list[int] = []
         self._errands: dict[asyncio.Task[None], None] = {}
+        self.producers = Producers(world.queue)
         self.holders = Holders(world, self._said, self._send, lambda: self._batches, lambda: self._recent)
 
     async def run(self) -> None:
@@ -103,11 +108,13 @@ class Crowd:
     def _submissions(self) -> None:
         draw = self._world.dice.of("arrivals")
         wave = 1 + 0.8 * math.sin(2 * math.pi * self._world.loop.time() / DAY_S)
-        # Each arrival is a job, or a batch of `BATCH` on average.
-        arrivals = self._jobs_per_day / (1 - IN_BATCHES + IN_BATCHES * BATCH)
+        # Each arrival is a record, a job, or a batch of `BATCH` on average.
+        arrivals = self._jobs_per_day / (QUEUED + (1 - QUEUED) * (1 - IN_BATCHES + IN_BATCHES * BATCH))
         due = int(arrivals / DAY_S * TICK_S * wave + draw.random())
         for _ in range(due):
-            if draw.random() < IN_BATCHES:
+            if draw.random() < QUEUED:
+                self.producers.push(draw)
+            elif draw.random() < IN_BATCHES:
                 self._send(self._batch(draw.randint(1, 2 * BATCH - 1), draw))
             else:
                 self._send(self._single(draw))
@@ -134,7 +141,7 @@ class Crowd:
             job["timeout_s"] = 30.0
         elif kind < 0.10:
             job["always_run"] = True
-        return job
+        return job | limits_of(self._world.dice)
 
     async def _single(self, draw: Chance) -> None:
         user = draw.choice(USERS)

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from herder.api.application import application
 from herder.control.drivers import driver_actions
-from herder.control.jobs import deleting
+from herder.control.jobs.changes import deleting
 from herder.control.kernel.core import Core
 from herder.control.kernel.jobs.usage_ledger import read_ledger
 from herder.control.kernel.secret_tokens import hash_token
@@ -34,6 +34,7 @@ from herder.simulate.chaos.hosts.clocks import VirtualClock
 from herder.simulate.chaos.hosts.loop import VirtualLoop
 from herder.simulate.chaos.ports.calls import VirtualCalls
 from herder.simulate.chaos.ports.effects import Effects
+from herder.simulate.chaos.ports.intake import PlayedQueue
 from herder.simulate.chaos.ports.network import Endpoint
 from herder.simulate.chaos.ports.store import VirtualStore
 from herder.store.opening.leadership import take_over
@@ -64,6 +65,7 @@ class Surroundings:
     core_settings: Mapping[str, Any] = field(default_factory=dict)
     transport: httpx.AsyncBaseTransport | None = None
     sender: Sender | None = None
+    queue: PlayedQueue
 
 
 class Server:
@@ -115,6 +117,7 @@ class Server:
             calls=self.calls,
             transport=around.transport,
             sender=around.sender,
+            open_intake=lambda _settings: around.queue.line(effects),
             clusters=around.clusters(),
             bootstraps=around.bootstraps(),
         )

@@ -23,6 +23,9 @@ class JobRules:
         """The newest attempt of jobs that have not ended."""
         self.on: dict[str, set[int]] = {}
         """Live jobs by worker."""
+        self.begun: set[int] = set()
+        """Jobs whose attempt was given to a worker in the last commit; `freed`: those that lost theirs in it."""
+        self.freed: set[int] = set()
         self._batch_of: dict[int, int] = {}
         self._batches: dict[int, BatchRecord] = {}
         self._groups = GroupRules()
@@ -33,9 +36,9 @@ class JobRules:
         alive = set(self._live)
         for (job, number), row in sorted(changes.attempts.items()):
             yield from self._attempt(job, number, row.state, row.worker)
-        begun = set(self._live) - alive
-        yield from self._kept_back(begun)
-        yield from self._groups.begun(begun)
+        self.begun, self.freed = set(self._live) - alive, alive - set(self._live)
+        yield from self._kept_back(self.begun)
+        yield from self._groups.begun(self.begun)
         for job, status in changes.job_status.items():
             before = self.ended.get(job)
             if before is not None and status.state != before:

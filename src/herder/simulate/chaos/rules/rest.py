@@ -33,6 +33,8 @@ class Rest:
             self._watch.take("each accepted job ends", f"Jobs do not end: {world.left()}.")
             return
         self._all_accepted()
+        await self._until(self._watch.intake.producers.all_ended, ENDS_WITHIN_S)
+        self._watch.take_all(self._watch.intake.at_rest(self._world.engine))
         await self._until(self._nothing_due, ENDS_WITHIN_S)
         self._all_told()
         await self._until(self._as_wanted, SHRINKS_WITHIN_S)
@@ -64,7 +66,8 @@ class Rest:
         if server is None:
             return False
         counts = server.core.state.counts
-        return not sum(counts[each] for each in JobState if not each.ended) and not server.core._sweeps
+        waiting = sum(counts[each] for each in JobState if not each.ended)
+        return not (waiting or server.core._sweeps or self._world.queue.queue or self._world.queue.leases)
 
     def _all_accepted(self) -> None:
         """The jobs in the store are exactly the accepted ones, all ended, and each success was executed."""
@@ -72,7 +75,7 @@ class Rest:
             states = {
                 row.id: JobState(row.state) for row in connection.execute(select(jobs.c.id, jobs.c.state))
             }
-        accepted = self._world.people.accepted
+        accepted = self._watch.accepted()
         lost = sorted(accepted - set(states))
         if lost:
             self._watch.take("nothing accepted is lost", f"Jobs {lost[:5]} were accepted but do not exist.")

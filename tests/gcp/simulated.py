@@ -34,7 +34,7 @@ from herder.simulate.chaos.small_fleet import SMALL
 from herder.testing.fakes import InProcessTransport
 from herder.testing.gcp import PROJECT, TOKEN, Gcp, Vm
 from herder.testing.gcp.settings import IMAGE
-from herder.wire import startup
+from herder.wire.worker import startup
 
 DRIVER = "google"
 ZONES = ("europe-west4-a", "europe-west4-b", "us-central1-a")

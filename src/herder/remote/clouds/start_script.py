@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from herder.model.fleet.driver import StartData
-from herder.wire import startup
+from herder.wire.worker import startup
 
 STATE_FOLDER = "/var/lib/herder"
 DATA_FOLDER = "/mnt/herder"

@@ -345,7 +345,9 @@ def test_a_disk_that_takes_the_name_of_a_new_vm_is_removed_first(lab: Lab, drive
     lab.running(driver)
     next(iter(lab.gcp.state.disks.values())).auto_delete = False
     lab.gcp.state.remove(next(iter(lab.gcp.state.vms.values())))
-    with pytest.raises(Unavailable, match="has left is not removed yet"):
+    with pytest.raises(
+        Unavailable, match="disk of an earlier VM of worker burst-1-0 in europe-west4-a is being removed"
+    ):
         driver.create(spec(), start())
     lab.jump(30)
     assert lab.running(driver).phase is Phase.RUNNING

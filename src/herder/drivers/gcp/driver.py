@@ -186,7 +186,7 @@ class GcpDriver:
         except NotFound:
             self._orphans.remove(worker, zone)
             raise Unavailable(
-                f"What an earlier VM of worker {worker} has left is not removed yet: {error}"
+                f"The disk of an earlier VM of worker {worker} in {zone} is being removed. The worker is created after that."
             ) from error
         if self._is_of(worker, instance):
             self._zones[worker] = zone

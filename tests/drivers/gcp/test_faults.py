@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -31,18 +31,6 @@ from tests.drivers.gcp.lab import OPTIONS, ZONE, Lab, spec, start
 
 WORKER = WorkerName("burst-1-0")
 INSERT = {"method": "POST", "path": "/instances$"}
-
-
-@pytest.fixture
-def lab() -> Iterator[Lab]:
-    found = Lab()
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def driver(lab: Lab) -> GcpDriver:
-    return lab.driver()
 
 
 Break = Callable[[Gcp], Any]
@@ -302,33 +290,6 @@ def test_a_vm_under_protection_says_so(lab: Lab, driver: GcpDriver) -> None:
         driver.delete(WORKER)
 
 
-def test_a_disk_that_stays_is_found_and_removed(lab: Lab, driver: GcpDriver) -> None:
-    lab.running(driver)
-    lab.running(lab.driver(installation="theirs"))
-    for disk in lab.gcp.state.disks.values():
-        disk.auto_delete = False
-    for vm in list(lab.gcp.state.vms.values()):
-        lab.gcp.state.remove(vm)
-    seen = []
-    for _ in range(6):
-        seen.append([each.phase for each in driver.list()])
-        lab.jump(200)
-    assert seen[0] == []
-    assert seen[-1] == [Phase.FAILED]
-    with pytest.raises(NotFound):
-        lab.settled(driver, driver.delete(WORKER))
-    assert [disk.labels["herder-installation"] for disk in lab.gcp.state.disks.values()] == ["theirs"]
-    assert len(driver.list()) == 0
-
-
-def test_a_vm_that_is_deleted_with_its_disk_left_behind(lab: Lab, driver: GcpDriver) -> None:
-    lab.running(driver)
-    next(iter(lab.gcp.state.disks.values())).auto_delete = False
-    with pytest.raises(NotFound):
-        lab.settled(driver, driver.delete(WORKER))
-    assert lab.gcp.state.disks == {}
-
-
 def test_a_deletion_that_fails_inside_google_is_begun_again(lab: Lab, driver: GcpDriver) -> None:
     lab.running(driver)
     lab.gcp.faults.add(
@@ -339,18 +300,6 @@ def test_a_deletion_that_fails_inside_google_is_begun_again(lab: Lab, driver: Gc
     with pytest.raises(NotFound):
         lab.settled(driver, removed)
     assert (lab.gcp.state.vms, lab.gcp.state.disks) == ({}, {})
-
-
-def test_a_disk_that_takes_the_name_of_a_new_vm_is_removed_first(lab: Lab, driver: GcpDriver) -> None:
-    lab.running(driver)
-    next(iter(lab.gcp.state.disks.values())).auto_delete = False
-    lab.gcp.state.remove(next(iter(lab.gcp.state.vms.values())))
-    with pytest.raises(
-        Unavailable, match="disk of an earlier VM of worker burst-1-0 in europe-west4-a is being removed"
-    ):
-        driver.create(spec(), start())
-    lab.jump(30)
-    assert lab.running(driver).phase is Phase.RUNNING
 
 
 def test_google_deletes_what_nobody_has_removed(lab: Lab) -> None:

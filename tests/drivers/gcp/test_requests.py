@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from herder.drivers.gcp import GcpDriver, GcpSettings, pool_faults
@@ -18,18 +16,6 @@ from herder.testing.gcp import small_project
 from herder.testing.gcp.settings import FAMILY, sku
 from tests.drivers.gcp.lab import OPTIONS, SETTINGS, ZONE, Lab, spec, start
 from tests.support.pools import pool_spec
-
-
-@pytest.fixture
-def lab() -> Iterator[Lab]:
-    found = Lab()
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def driver(lab: Lab) -> GcpDriver:
-    return lab.driver()
 
 
 def test_a_spot_worker_with_everything(lab: Lab) -> None:

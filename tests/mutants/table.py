@@ -11,6 +11,8 @@ from tests.mutants.guards.machines import MACHINES
 from tests.mutants.guards.notices import NOTICES
 from tests.mutants.guards.planner import PLANNER
 from tests.mutants.guards.recovery import RECOVERY
+from tests.mutants.guards.schedules import SCHEDULED
+from tests.mutants.guards.secrets import SECRET
 from tests.mutants.guards.time import TIME
 from tests.mutants.mutant import Mutant
 
@@ -21,6 +23,8 @@ MUTANTS: tuple[Mutant, ...] = (
     *CALLBACKS,
     *INTAKE,
     *LIMITED,
+    *SCHEDULED,
+    *SECRET,
     *MACHINES,
     *CREATIONS,
     *NOTICES,

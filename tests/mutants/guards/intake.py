@@ -8,10 +8,10 @@ from tests.mutants.mutant import Look, Mutant, constant, replaced
 #: The queue is lost often, and so is the server.
 LOOK = Look(
     jobs_per_day=20_000,
-    days=0.02,
+    days=0.01,
     workers=8,
-    intensity=5.0,
-    odds={"intake": 0.2, "server_crash": 0.004, "store_slow": 0.3},
+    intensity=3.0,
+    odds={"intake": 0.2, "server_crash": 0.03, "store_slow": 0.3},
 )
 
 
@@ -63,7 +63,7 @@ INTAKE = (
     Mutant(
         guard="a record's job is durable first",
         removes="A record is acknowledged while its job is being written.",
-        rules=("a record becomes one job",),
+        rules=("a record becomes one job", "the end of a record is written back"),
         look=LOOK,
         replaced=(replaced("herder.control.jobs.intake:Intake._job_of", _hasty),),
     ),

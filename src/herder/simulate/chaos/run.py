@@ -196,7 +196,7 @@ class ChaosRun:
         self.crowd = Crowd(self.world, self._fleet.pools, options.jobs_per_day, options.intensity)
         kube = self.world.kube
         self.cluster_users = None if kube is None else ClusterUsers(kube, self.world.loop, self.world.dice)
-        self.watch = Watch(self.world, self._fleet.pools, self.crowd.producers, self.cluster_users)
+        self.watch = Watch(self.world, self._fleet.pools, self.crowd, self.cluster_users)
         self.mishaps = Mishaps(self.world)
         self.cluster_mishaps: ClusterMishaps | None = None
         if kube is not None and self.cluster_users is not None:
@@ -228,7 +228,7 @@ class ChaosRun:
             )
         ]
         crowd, mishaps = background[:2]
-        background.append(asyncio.ensure_future(self.crowd.holders.run()))
+        background += [asyncio.ensure_future(each.run()) for each in (self.crowd.holders, self.crowd.keepers)]
         if self.cluster_users is not None and self.cluster_mishaps is not None:
             background += [
                 asyncio.ensure_future(each.run())

@@ -35,6 +35,7 @@ from herder.simulate.chaos.hosts.loop import VirtualLoop
 from herder.simulate.chaos.ports.calls import VirtualCalls
 from herder.simulate.chaos.ports.effects import Effects
 from herder.simulate.chaos.ports.intake import PlayedQueue
+from herder.simulate.chaos.ports.keys import KEYS
 from herder.simulate.chaos.ports.network import Endpoint
 from herder.simulate.chaos.ports.store import VirtualStore
 from herder.store.opening.leadership import take_over
@@ -105,6 +106,7 @@ class Server:
                 server_url="http://herder.world",
                 installation=INSTALLATION,
                 secret="not so secret",
+                secret_keys=KEYS,
                 **around.core_settings,
             ),
             state=state,

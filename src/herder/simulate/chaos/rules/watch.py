@@ -12,7 +12,7 @@ from herder.model.stored.changes import Changes
 from herder.model.stored.records import WorkerRecord
 from herder.model.work.job import AttemptState
 from herder.simulate.chaos.actors.cluster_users import ClusterUsers
-from herder.simulate.chaos.actors.producers import Producers
+from herder.simulate.chaos.actors.crowd import Crowd
 from herder.simulate.chaos.actors.server import Server
 from herder.simulate.chaos.fleet import JOB_SLOTS, JOB_TYPES, LIMITED_CPU, LIMITED_USER, LIMITS
 from herder.simulate.chaos.rules import event_rules
@@ -32,6 +32,8 @@ from herder.simulate.chaos.rules.machine_rules import MachineRules
 from herder.simulate.chaos.rules.notice_rules import NoticeRules
 from herder.simulate.chaos.rules.price_rules import PriceRules
 from herder.simulate.chaos.rules.provider_rules import ProviderRules
+from herder.simulate.chaos.rules.schedule_rules import ScheduleRules
+from herder.simulate.chaos.rules.secret_rules import SecretRules
 from herder.simulate.chaos.rules.shrink_rules import ShrinkRules
 from herder.simulate.chaos.rules.silence_rules import LOOK_S, SilenceRules
 from herder.simulate.chaos.rules.violation import Violation
@@ -50,7 +52,7 @@ class Watch:
         self,
         world: World,
         pools: tuple[PoolSpec, ...],
-        producers: Producers,
+        crowd: Crowd,
         cluster_users: ClusterUsers | None = None,
     ) -> None:
         self._world = world
@@ -74,7 +76,9 @@ class Watch:
             DeadlineRules(world, self.news, self.jobs.on),
             ProviderRules(world, self.news, self.silence.silent_s),
         )
-        self.intake = IntakeRules(world.queue, producers)
+        self.intake = IntakeRules(world.queue, crowd.producers)
+        self.secrets = SecretRules(world, crowd.keepers)
+        self.schedules = ScheduleRules(world)
         self.prices, self.lifetimes = PriceRules(world, self.news), LifetimeRules(world, self.news)
         self.clocks = ClockRules(world, world.wire.server_time)
         self.notices = NoticeRules(world, self.silence, self.news, self.jobs.on)
@@ -88,6 +92,8 @@ class Watch:
         world.written.append(self.committed)
         world.ends = self.memory_of
         world.machines.begins = lambda job, attempt: self.take_all(self.attempts.begins(job, attempt))
+        world.machines.given = lambda job, given: self.take_all(self.secrets.starts(job, given))
+        world.wire.said = lambda *call: self.take_all(self.secrets.said(*call))
         world.machines.looked = self.looked
         world.machines.begun_again = lambda job, attempt: self.take_all(
             [("an attempt begins once", f"Attempt {attempt} of job {job} was started twice.")]
@@ -131,6 +137,8 @@ class Watch:
         if self.job_objects is not None:
             self.take_all(self.job_objects.look(news))
         self.take_all(self.intake.look(changes))
+        self.take_all(self.schedules.look(changes))
+        self.take_all(self.secrets.look(changes))
         self.take_all(event_rules.look(changes))
         self.take_all(self.clocks.look(changes))
         self.take_all(self.notices.look(changes))
@@ -149,6 +157,7 @@ class Watch:
         self.take_all(self.machines.look(self.workers, seconds))
         self.take_all(self.deadlines.look(seconds))
         self.take_all(self.limits.minute(seconds))
+        self.take_all(self.schedules.minute(seconds))
         if self.cluster is not None:
             self.take_all(self.cluster.minute(seconds))
         if self.job_objects is not None:
@@ -158,7 +167,8 @@ class Watch:
 
     def accepted(self) -> set[int]:
         """Jobs that people were told of, and those that others than people wanted."""
-        return self._world.people.accepted | set(self.intake.jobs.values())
+        scheduled = {job for job, batch in self.jobs.batch_of.items() if batch in self.schedules.batches}
+        return self._world.people.accepted | set(self.intake.jobs.values()) | scheduled
 
     def workers_of_jobs(self) -> set[str]:
         """Those whose Kubernetes Job exists."""

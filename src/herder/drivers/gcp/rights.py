@@ -12,7 +12,7 @@ from herder.drivers.gcp.settings import GcpSettings
 from herder.model.fleet.driver import DriverError
 from herder.model.fleet.driver_capabilities import Check
 
-ROLE = "herder"
+ROLE, ACCOUNT = "herderWorkers", "herder-workers"
 NEEDED = (
     "compute.disks.create",
     "compute.disks.delete",
@@ -99,10 +99,10 @@ def documented() -> str:
         "gcloud services enable compute.googleapis.com cloudbilling.googleapis.com cloudresourcemanager.googleapis.com \\\n"
         "    --project $PROJECT\n"
         f"gcloud iam roles create {ROLE} --project $PROJECT --title Herder --permissions \\\n{permissions}\n"
-        f"gcloud iam service-accounts create {ROLE} --project $PROJECT\n"
+        f"gcloud iam service-accounts create {ACCOUNT} --project $PROJECT\n"
         f"gcloud projects add-iam-policy-binding $PROJECT --role projects/$PROJECT/roles/{ROLE} \\\n"
-        f"    --member serviceAccount:{ROLE}@$PROJECT.iam.gserviceaccount.com\n"
-        f"gcloud iam service-accounts keys create herder-gcp.json \\\n"
-        f"    --iam-account {ROLE}@$PROJECT.iam.gserviceaccount.com\n"
+        f"    --member serviceAccount:{ACCOUNT}@$PROJECT.iam.gserviceaccount.com\n"
+        "gcloud iam service-accounts keys create herder-gcp.json \\\n"
+        f"    --iam-account {ACCOUNT}@$PROJECT.iam.gserviceaccount.com\n"
         "```\n"
     )

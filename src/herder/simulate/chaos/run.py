@@ -269,7 +269,9 @@ class ChaosRun:
         if world.server is None:
             await world.restart(1.0)
         await self.crowd.finish()
-        await asyncio.sleep(ARRIVES_AFTER_S[1])  # a request to hold a job may come after its repetition was refused
+        await asyncio.sleep(
+            ARRIVES_AFTER_S[1]
+        )  # a request to hold a job may come after its repetition was refused
         await self.crowd.settle()
         if world.kube is not None and self.cluster_users is not None:
             await ClusterRest(world, self.watch, world.kube, self.cluster_users).wait()

@@ -125,7 +125,7 @@ ATTEMPTS = (
             replaced("herder.engine.workers.exchange:gather", _as_if_durable),
             replaced("herder.engine.workers.exchange:has_news", _as_if_durable),
         ),
-        look=Look(odds={"store_slow": 0.3, "server_crash": 0.02}, jobs_per_day=6_000, intensity=8.0),
+        look=Look(odds={**NO_FAULTS, "store_slow": 0.3}, jobs_per_day=6_000),
     ),
     Mutant(
         guard="answers wait for the commit",

@@ -10,7 +10,7 @@ from herder.model.fleet.driver import InvalidRequest
 from herder.remote.talos.talosconfig import host_of, read_talosconfig
 from herder.testing.talos.authority import Authority
 
-NESTED = ("[" * 3_000, "{a: " * 3_000 + "1" + "}" * 3_000)
+NESTED = ("[" * 600 + "]" * 600, "{a: " * 600 + "1" + "}" * 600)
 
 
 @pytest.mark.parametrize("text", NESTED)

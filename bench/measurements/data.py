@@ -21,7 +21,7 @@ from herder.agent.data.transfers import Copying, Transfers
 from herder.agent.environment.settings import AgentSettings
 from herder.agent.machine.ports import AgentPorts
 from herder.wire.data import DataPath, JobData
-from herder.wire.exchange import Assignment
+from herder.wire.worker.exchange import Assignment
 
 FILES = 4
 _CHUNK = 4 * 2**20

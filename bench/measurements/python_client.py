@@ -11,8 +11,8 @@ from bench.server.usage import peak_bytes
 from bench.server.world import World
 from herder.client import HerderClient
 from herder.client.batch import Batch
-from herder.client.clock import sleep_s
 from herder.client.executor import Executor
+from herder.client.http.clock import sleep_s
 from herder.control.kernel import clock
 
 WARM_UP = 10

@@ -22,7 +22,7 @@ from bench.server.calls import BadAnswer, Caller, connect
 from bench.server.usage import Cpu, cpu_now
 from herder.cli.shell.exit_codes import CommandError
 from herder.control.kernel import clock
-from herder.server.opening import SERVER_FILE
+from herder.server.data.opening import SERVER_FILE
 from herder.server.options import ADMIN_TOKEN
 
 #: From the start of the server until its agents are ready; and from being told to stop until it has.

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from herder.wire.work import JobSubmission
+from herder.wire.api.work import JobSubmission
 
 MEMORY_UNSAID = "1Gi"
 """For a job without mem_mb and mem_mib: the Python of Snakemake itself takes part of it."""

@@ -22,7 +22,7 @@ from snakemake_interface_executor_plugins.settings import (
 
 from herder.client import ClientError, ConflictError, HerderClient, InvalidError, UnreachableError, connect
 from herder.snakemake import submission
-from herder.wire.work import BatchCreate, EndedJob
+from herder.wire.api.work import BatchCreate, EndedJob
 
 ASKED_MOST = 1_000
 """Jobs of one question, as the API allows."""

@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from herder.client import connect
-from herder.wire.work import BatchCreate, JobSubmission
+from herder.wire.api.work import BatchCreate, JobSubmission
 from tests.acceptance.conftest import Installation
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(400)]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from herder.client import connect
-from herder.wire.work import BatchCreate, JobSubmission
+from herder.wire.api.work import BatchCreate, JobSubmission
 from tests.acceptance.conftest import CONFIG, Installation
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(240)]

@@ -13,8 +13,8 @@ from herder.decide.plan import report
 from herder.decide.scaling import shape_grouping
 from herder.model.stored.event_kinds import EVENT_KINDS
 from herder.scheduler import queue_index, start_times
-from herder.server import http_protocol
-from herder.server.connections import HttpLimits
+from herder.server.http import protocol as http_protocol
+from herder.server.http.connections import HttpLimits
 from herder.server.leadership import forwarding
 from herder.settings.load import FILE_BYTES_MAX, FILES_MAX
 from herder.settings.syntax import values, yaml_text

@@ -14,7 +14,7 @@ import pytest
 
 from herder.agent.environment.settings import AgentSettings
 from herder.agent.main import ExitCode, live
-from herder.wire import startup
+from herder.wire.worker import startup
 from tests.agent.fake_server import FakeServer
 
 

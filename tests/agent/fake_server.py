@@ -11,7 +11,8 @@ from enum import Enum, auto
 
 import msgspec
 
-from herder.wire.exchange import (
+from herder.wire.api.secrets import SecretsAnswer
+from herder.wire.worker.exchange import (
     ActivateAnswer,
     ActivateRequest,
     Assignment,
@@ -20,7 +21,6 @@ from herder.wire.exchange import (
     Finished,
     Refusal,
 )
-from herder.wire.secrets import SecretsAnswer
 
 Key = tuple[int, int]
 

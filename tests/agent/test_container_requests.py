@@ -22,7 +22,7 @@ from herder.agent.containers.engine import (
 from herder.agent.containers.images import credentials
 from herder.agent.containers.measure import Measured, killed_by_the_kernel
 from herder.agent.containers.request import container_of, name_of
-from herder.wire.exchange import Assignment, ContainerOptions, JobPayload, Mount
+from herder.wire.worker.exchange import Assignment, ContainerOptions, JobPayload, Mount
 
 
 def assignment(**changed: Any) -> Assignment:

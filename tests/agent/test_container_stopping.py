@@ -15,7 +15,7 @@ from herder.agent.runtimes import Report, Verdict
 from herder.agent.runtimes.container import ContainerRuntime
 from herder.agent.runtimes.container_attempt import ContainerAttempt
 from herder.model.work.job import Cause
-from herder.wire.exchange import Assignment, Finished, LogChunk
+from herder.wire.worker.exchange import Assignment, Finished, LogChunk
 
 CANCELLED = Verdict("cancelled", Cause.CANCELLED, "It was cancelled.")
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from herder.agent.containers.engine import Engine
-from herder.wire.secrets import Delivered, SecretsAnswer
+from herder.wire.api.secrets import Delivered, SecretsAnswer
 from tests.agent.conftest import StartAgent
 from tests.agent.fake_server import FakeServer
 from tests.support.container_engine import IMAGE, Podman, lacking, podman

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from herder.agent.main import ExitCode
-from herder.wire.exchange import ExchangeRequest
+from herder.wire.worker.exchange import ExchangeRequest
 from tests.agent.conftest import RunningAgent, StartAgent, processes_with
 from tests.agent.fake_server import FakeServer, Fault
 

@@ -19,9 +19,9 @@ from herder.agent.processes.outcome import judge, own_peak_kib
 from herder.agent.processes.scratch import Scratch
 from herder.agent.runtimes.process_attempt import ProcessAttempt
 from herder.model.work.job import Cause
-from herder.wire import startup
-from herder.wire.exchange import ExchangeRequest, Finished, LogChunk, Refusal
 from herder.wire.nesting import LEVELS_MAX, nested_too_deeply
+from herder.wire.worker import startup
+from herder.wire.worker.exchange import ExchangeRequest, Finished, LogChunk, Refusal
 from tests.agent.conftest import RunningAgent, StartAgent, processes_with
 from tests.agent.fake_server import FakeServer, Fault
 

@@ -13,7 +13,7 @@ import pytest
 from herder.agent.environment.settings import AgentSettings, SettingsError, from_environment
 from herder.agent.machine.notice_formats import left_s
 from herder.agent.main import _watch_notices
-from herder.wire import startup
+from herder.wire.worker import startup
 from tests.agent.conftest import StartAgent
 from tests.agent.fake_server import FakeServer, Key
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from herder.agent.processes.output import Output
 from herder.agent.processes.redaction import PATTERN_BYTES_MAX, Redaction
 from herder.agent.processes.secret_files import SecretPlace, is_memory, remove_left_over
-from herder.wire.secrets import Delivered, SecretsAnswer
+from herder.wire.api.secrets import Delivered, SecretsAnswer
 from tests.agent.conftest import StartAgent
 from tests.agent.fake_server import FakeServer
 

@@ -13,7 +13,7 @@ from herder.agent.environment.clock import BackOff
 from herder.agent.environment.settings import AgentSettings, SettingsError, from_environment
 from herder.agent.processes import process_table
 from herder.agent.processes.process_table import Process, owners
-from herder.wire.exchange import Finished, LogChunk
+from herder.wire.worker.exchange import Finished, LogChunk
 
 BASE = {"HERDER_SERVER": "http://s:1/", "HERDER_WORKER": "w"}
 

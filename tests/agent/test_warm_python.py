@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from herder.agent.processes import process_table
-from herder.wire.exchange import Finished
+from herder.wire.worker.exchange import Finished
 from tests.agent.conftest import RunningAgent, StartAgent, processes_with
 from tests.agent.fake_server import FakeServer, Key
 

@@ -13,13 +13,13 @@ import pytest
 
 from herder.model.values.resources import PLAIN, Dimensions
 from herder.model.work.callbacks import CallbackRules
-from herder.server.connections import HttpLimits
+from herder.server.http.connections import HttpLimits
 from herder.server.options import ServerOptions
 from herder.server.runtime import Running, serve
-from herder.settings.sections.intakes import IntakeSettings
-from herder.settings.sections.object_stores import ObjectStore
+from herder.settings.sections.jobs.intakes import IntakeSettings
+from herder.settings.sections.jobs.object_stores import ObjectStore
 from herder.settings.sections.server import DriverSettings, MetricSource, UserSettings
-from herder.wire.exchange import ActivateAnswer, ExchangeAnswer, ExchangeRequest, Finished
+from herder.wire.worker.exchange import ActivateAnswer, ExchangeAnswer, ExchangeRequest, Finished
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from herder.control.jobs import accepting, class_refusals, submission
+from herder.control.jobs.submitting import accepting, class_refusals, submission
 from herder.engine.jobs import classes
 from tests.api.conftest import POOLS, PlayedWorker, Refusal, Server
 

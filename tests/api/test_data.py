@@ -9,7 +9,7 @@ import httpx
 import msgspec
 import pytest
 
-from herder.settings.sections.object_stores import ObjectStore
+from herder.settings.sections.jobs.object_stores import ObjectStore
 from herder.wire.data import DataAnswer
 from tests.api.conftest import POOLS, PlayedWorker, Refusal, Server
 from tests.support.object_server import S3, s3_server

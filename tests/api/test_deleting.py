@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from herder.control.kernel.core import Core
 from herder.store.rows import tables as t
 from herder.store.writing import retention
-from herder.wire.exchange import LogChunk
+from herder.wire.worker.exchange import LogChunk
 from tests.api.conftest import POOLS, PlayedWorker, Refusal, Server
 from tests.api.test_work import batch_of, jobs_of
 

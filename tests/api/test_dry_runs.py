@@ -6,9 +6,9 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from herder.client.work import BUNCH_MAX, Batches
+from herder.client.parts.work import BUNCH_MAX, Batches
 from herder.store.rows import tables
-from herder.wire.work import BatchCreate, JobSubmission
+from herder.wire.api.work import BatchCreate, JobSubmission
 from tests.api.conftest import PlayedWorker, Server
 
 NOOP = {"runtime": "noop"}

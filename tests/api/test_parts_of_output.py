@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herder.control.reads.output_parts import last_lines, lines_with
-from herder.wire.exchange import LogChunk
+from herder.control.reads.work.output_parts import last_lines, lines_with
+from herder.wire.worker.exchange import LogChunk
 from tests.api.conftest import PlayedWorker
 
 TEXT = "one\nzwölf Boxkämpfer\nERROR three\nfour"

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from herder.api.application import front_of
-from herder.client.clock import new_key
+from herder.client.http.clock import new_key
 from herder.control.access import idempotency
 from herder.control.access.idempotency import Kind, Made, Requests, fingerprint_of
 from herder.control.kernel.bounds.errors import Conflict

@@ -6,9 +6,9 @@ import httpx
 import msgspec
 import pytest
 
-from herder.control.jobs import inputs as gathering
-from herder.wire.exchange import ExchangeAnswer
+from herder.control.jobs.attempts import inputs as gathering
 from herder.wire.nesting import LEVELS_MAX
+from herder.wire.worker.exchange import ExchangeAnswer
 from tests.api.conftest import POOLS, PlayedWorker, Server
 
 MIB = 2**20

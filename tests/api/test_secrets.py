@@ -11,7 +11,7 @@ import pytest
 
 from herder.control.access import secrets
 from herder.control.kernel.bounds.limits import SECRET_BYTES, SECRETS_PER_JOB
-from herder.wire.secrets import SecretsAnswer
+from herder.wire.api.secrets import SecretsAnswer
 from tests.api.conftest import POOLS, PlayedWorker, Refusal, Server
 
 VALUE = "hunter2 is not good enough"

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from herder.wire.exchange import Finished
+from herder.wire.worker.exchange import Finished
 from tests.api.conftest import PlayedWorker, Refusal, Server
 
 CLASSES = {"urgent": {"value": 100, "preempts": True}, "calm": {"value": -5}}

@@ -10,13 +10,13 @@ import msgspec
 import pytest
 
 from herder.server.command_run import say
-from herder.server.http_server import listen
-from herder.server.opening import last_url, port_of
+from herder.server.data.opening import last_url, port_of
+from herder.server.http.server import listen
 from herder.server.options import ServerOptions, StartError
 from herder.server.runtime import Running, serve
 from herder.settings import pool_from_plain
 from herder.settings.sections.server import DriverSettings
-from herder.wire.exchange import ExchangeRequest
+from herder.wire.worker.exchange import ExchangeRequest
 from tests.api.conftest import POOLS, Server
 
 

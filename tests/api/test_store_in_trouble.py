@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from herder.server.opening import ensure_admin, open_data
+from herder.server.data.opening import ensure_admin, open_data
+from herder.server.data.place import open_place
 from herder.server.options import ServerOptions, StartError
-from herder.server.place import open_place
 from herder.server.runtime import serve
 from herder.store.opening.database import open_engine, sqlite_url
 from herder.store.opening.database_errors import AWAY

@@ -8,7 +8,7 @@ import httpx
 import msgspec
 import pytest
 
-from herder.wire.exchange import LogChunk
+from herder.wire.worker.exchange import LogChunk
 from tests.api.conftest import PlayedWorker, Refusal, Server
 
 NOOP = {"runtime": "noop"}
@@ -287,7 +287,7 @@ def test_pages_are_complete_and_do_not_repeat(api: httpx.Client, monkeypatch: py
 
 
 def test_classes_are_bounded(api: httpx.Client, refused: Refusal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("herder.control.jobs.class_refusals.CLASSES_MAX", 0)
+    monkeypatch.setattr("herder.control.jobs.submitting.class_refusals.CLASSES_MAX", 0)
     body = {"runtime": "noop", "pool": "std", "project": "one-more-class"}
     assert (
         "job classes (user, project, size and policy), the maximum"

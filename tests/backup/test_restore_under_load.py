@@ -14,7 +14,7 @@ from herder.store.backup.taking import take_backup
 from herder.store.invariants import violations
 from herder.store.opening.database import open_engine, sqlite_url
 from herder.store.rows.tables import jobs
-from herder.wire.exchange import Finished
+from herder.wire.worker.exchange import Finished
 from tests.api.conftest import POOLS, PlayedWorker, Server
 
 JOB = {"command": ["true"], "runtime": "noop", "cpu": "100m", "memory": "64Mi"}

@@ -10,8 +10,9 @@ from herder.cli.output import waits
 from herder.cli.output.drain_lines import drain_line
 from herder.cli.output.fitting import width_of
 from herder.cli.shell.session import Session
-from herder.engine.workers import deadlines, drains, notices
-from herder.engine.workers.drain_texts import progress_text
+from herder.engine.workers import deadlines, notices
+from herder.engine.workers.draining import drains
+from herder.engine.workers.draining.drain_texts import progress_text
 from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.notice import NoticeSource
 from tests.cli.conftest import Herder

@@ -11,7 +11,7 @@ import pytest
 
 from herder.cli.input import worker_selection
 from herder.cli.output import waits
-from herder.wire.resources import WorkerView
+from herder.wire.api.resources import WorkerView
 from tests.cli.conftest import Herder
 from tests.support.fake_api import FakeApi
 from tests.support.wire_samples import worker

@@ -62,7 +62,7 @@ def test_not_allowed_is_5(api: FakeApi, herder: Herder, monkeypatch: pytest.Monk
 
 
 def test_unreachable_is_6(herder: Herder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("herder.client.clock.sleep_s", lambda seconds: None)
+    monkeypatch.setattr("herder.client.http.clock.sleep_s", lambda seconds: None)
     found = herder("--server", "http://127.0.0.1:9", "status")
     assert found.code == 6
     assert found.err.splitlines()[1].startswith(
@@ -225,7 +225,7 @@ def test_a_watched_status_is_the_status(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The whole of it, again when it says something else: not when only the time has gone on."""
-    monkeypatch.setattr("herder.client.clock.sleep_s", lambda seconds: None)
+    monkeypatch.setattr("herder.client.http.clock.sleep_s", lambda seconds: None)
     looks = 0
     usual = api._status
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from herder.client import clock
+from herder.client.http import clock
 from tests.cli.conftest import Herder
 from tests.support import wire_samples
 from tests.support.fake_api import FakeApi

@@ -9,8 +9,8 @@ import pytest
 from herder.cli.input.job_rows import API_NAMES, NAMES
 from herder.cli.shell.exit_codes import Code
 from herder.cli.shell.main import build_app
-from herder.wire.exchange import ContainerOptions
-from herder.wire.work import JobSubmission
+from herder.wire.api.work import JobSubmission
+from herder.wire.worker.exchange import ContainerOptions
 from tests.cli.conftest import Herder
 from tests.support.fake_api import FakeApi
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from herder.cli.views.plans import action_line, apply_lines, explanation_lines, with_flip
-from herder.wire.resources import ApplyAnswer, Explanation, ReasonView
+from herder.wire.api.resources import ApplyAnswer, Explanation, ReasonView
 
 
 @pytest.mark.parametrize(

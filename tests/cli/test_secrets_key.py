@@ -13,7 +13,7 @@ from herder.cli.shell.main import run
 from herder.control.access.secrets import place_of
 from herder.model.stored.service_records import SecretRecord
 from herder.secrets.key_file import KEY_FILE, read_keys, read_or_make
-from herder.server import admin_secrets
+from herder.server.admin_commands import secrets as admin_secrets
 from herder.store.opening.database import migrate, open_engine, sqlite_url
 from herder.store.rows.secrets_table import secrets
 from tests.cli.conftest import Herder, Result

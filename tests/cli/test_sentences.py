@@ -12,11 +12,11 @@ from herder.cli.output.humanize import exit_cell
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.session import Session
 from herder.cli.views import details
+from herder.cli.views.fleet.sweeps import UNKNOWN, Row
 from herder.cli.views.plans import explanation_lines
-from herder.cli.views.sweeps import UNKNOWN, Row
 from herder.cli.views.tables import JOBS, WORKERS
 from herder.model.values.phrases import ended_with
-from herder.wire.resources import Explanation, ReasonView
+from herder.wire.api.resources import Explanation, ReasonView
 from tests.cli.conftest import Herder
 from tests.support import wire_samples
 from tests.support.fake_api import FakeApi

@@ -3,7 +3,7 @@
 import pytest
 
 from herder.cli.output import waits
-from herder.client import clock, tries
+from herder.client.http import clock, tries
 from tests.cli.conftest import Herder
 from tests.support.fake_api import FakeApi
 from tests.support.wire_samples import batch, job, worker

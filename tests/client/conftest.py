@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from herder.client import HerderClient, clock
+from herder.client import HerderClient
+from herder.client.http import clock
 from tests.support.fake_api import TOKEN, FakeApi
 
 

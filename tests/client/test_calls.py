@@ -13,11 +13,11 @@ from herder.client import (
     TimedOutError,
     UnreachableError,
 )
-from herder.client.events import parse_stream
+from herder.client.parts.events import parse_stream
 from herder.settings import TEMPLATES, pool_from_plain
-from herder.wire.people import TokenCreate, UserCreate, UserSet
-from herder.wire.resources import ScaleRequest, WorkerAction
-from herder.wire.work import BatchCreate, JobSubmission
+from herder.wire.api.people import TokenCreate, UserCreate, UserSet
+from herder.wire.api.resources import ScaleRequest, WorkerAction
+from herder.wire.api.work import BatchCreate, JobSubmission
 from tests.support.fake_api import TOKEN, FakeApi
 from tests.support.pools import pool_spec
 from tests.support.wire_samples import batch, event, job, worker

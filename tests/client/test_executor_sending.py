@@ -12,7 +12,7 @@ import pytest
 from herder.client import UnreachableError
 from herder.client.executor.receiving import Receiver
 from herder.client.executor.sending import Sender, Sent
-from herder.wire.work import BatchCreate, EndedJob, JobSubmission
+from herder.wire.api.work import BatchCreate, EndedJob, JobSubmission
 
 
 class Played:

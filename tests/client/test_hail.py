@@ -12,7 +12,7 @@ import pytest
 
 import herder.hail as hb
 from herder.client import HerderClient
-from herder.wire.work import JobSubmission
+from herder.wire.api.work import JobSubmission
 from tests.acceptance.conftest import Installation
 from tests.client.running import started
 

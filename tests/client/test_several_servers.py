@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from herder.client import HerderClient, UnreachableError, clock, servers, tries
-from herder.wire.work import JobSubmission
+from herder.client import HerderClient, UnreachableError
+from herder.client.http import clock, servers, tries
+from herder.wire.api.work import JobSubmission
 from tests.support.fake_api import TOKEN, FakeApi
 
 SUBMIT, STATUS = "/api/v1/jobs", "/api/v1/status"
@@ -151,6 +152,6 @@ def test_without_a_leader_one_server_is_asked_until_another_could_have_taken_ove
 def test_an_event_stream_leaves_a_server_that_hangs(
     api: FakeApi, hung: str, short: None, pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("herder.client.transport.STREAM_SILENT_S", 0.2)
+    monkeypatch.setattr("herder.client.http.transport.STREAM_SILENT_S", 0.2)
     with HerderClient(f"{hung},{api.url}", TOKEN) as client:
         assert next(iter(client.events.stream(after=0))).sequence == 1

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from herder.snakemake import submission
-from herder.wire.work import JobSubmission
+from herder.wire.api.work import JobSubmission
 
 
 def asked(rule: str = "count", number: int = 4, attempt: int = 1, **resources: Any) -> JobSubmission:

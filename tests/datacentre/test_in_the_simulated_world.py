@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from herder.engine.memory.invariants import violations
-from herder.engine.workers import repair
+from herder.engine.workers.repairs import repair
 from herder.model.fleet.worker import WorkerState
 from herder.simulate.chaos.faults.kinds import CALM
 from herder.testing.datacentre import Sickness

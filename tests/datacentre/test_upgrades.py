@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from herder.control.reads.bootstraps import check_bootstrap
+from herder.control.reads.fleet.bootstraps import check_bootstrap
 from herder.model.fleet.pool import PoolSize, PoolSpec, Upkeep
 from herder.model.fleet.repair import DEFAULT_POLICY, Breaker
 from herder.model.fleet.upkeep import TimeWindow

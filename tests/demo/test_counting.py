@@ -14,8 +14,8 @@ from herder.demo.recount import Recount, count_again
 from herder.demo.source import PART_BYTES, deal, survey
 from herder.demo.summary import judge
 from herder.demo.work import Outcome
-from herder.wire.resources import Status
-from herder.wire.work import BatchView, JobView
+from herder.wire.api.resources import Status
+from herder.wire.api.work import BatchView, JobView
 
 
 def test_both_counts_agree_on_the_tree_and_on_this_repository(tree: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from herder.decide.eligibility.matching import kind_of_template
 from herder.decide.plan.planner import decide
-from herder.memberships.kubernetes.manifest_text import PRIORITY_CLASSES
+from herder.memberships.kubernetes.access.manifest_text import PRIORITY_CLASSES
 from herder.memberships.kubernetes.objects import Node, Pod
 from herder.memberships.kubernetes.picture import Picture
 from herder.model.fleet.offer import Offer, offers_of

@@ -17,8 +17,8 @@ import pytest
 
 from herder.app import whole_app
 from herder.cli.shell.main import run
-from herder.settings.sections.pools import POOL_KEYS
-from herder.settings.sections.template_fields import TEMPLATE_KEYS
+from herder.settings.sections.pool.pools import POOL_KEYS
+from herder.settings.sections.pool.template_fields import TEMPLATE_KEYS
 from tests.acceptance.conftest import Installation
 from tests.acceptance.test_nodes import Kubernetes
 from tests.docs.kubectl import kubectl

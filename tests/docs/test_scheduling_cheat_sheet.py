@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 from ruamel.yaml import YAML
 
-from herder.memberships.kubernetes.manifest_text import PRIORITY_CLASSES
+from herder.memberships.kubernetes.access.manifest_text import PRIORITY_CLASSES
 from herder.model.fleet.offer import offers_of
 from herder.model.fleet.pool import PoolSpec
 from tests.docs.page import DOCS

@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from herder.decide.eligibility.scheduling_info import scheduling_info
-from herder.settings.sections.presets import PRESETS
+from herder.settings.sections.pool.presets import PRESETS
 from tests.docs.scheduled import PODS, close, demand, grown, nodes_of, offered, pools_of, world_of
 
 SETTINGS = "membership: kubernetes, cluster: prod, driver: pretend, pending_pods: 1, default_eligible: true"

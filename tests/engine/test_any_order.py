@@ -18,9 +18,9 @@ from herder.engine.jobs.transitions import MOVES
 from herder.engine.memory.groups import Group, Runs
 from herder.engine.memory.invariants import violations
 from herder.engine.memory.state import BatchLife, EngineState, WorkerLife
-from herder.engine.workers import drains
 from herder.engine.workers import worker as life
 from herder.engine.workers.deadlines import tick
+from herder.engine.workers.draining import drains
 from herder.engine.workers.transitions import FIRST, LATER
 from herder.model.fleet.worker import WorkerState
 from herder.model.planning.plan import Reason, ReasonKind

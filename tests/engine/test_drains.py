@@ -7,9 +7,10 @@ import pytest
 
 from herder.engine import clock_step
 from herder.engine.memory.state import WorkerLife
-from herder.engine.workers import deadlines, drains
+from herder.engine.workers import deadlines
 from herder.engine.workers import worker as life
-from herder.engine.workers.drain_texts import drain_word, progress_text, until_ms
+from herder.engine.workers.draining import drains
+from herder.engine.workers.draining.drain_texts import drain_word, progress_text, until_ms
 from herder.engine.workers.exchange import has_news
 from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.driver import FrozenDriver

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from herder.engine.memory.invariants import violations
 from herder.engine.memory.state import WorkerLife
-from herder.engine.workers import drains, nodes
 from herder.engine.workers import worker as life
+from herder.engine.workers.cluster import nodes
+from herder.engine.workers.cluster.node_texts import blocked_text
 from herder.engine.workers.deadlines import tick
-from herder.engine.workers.drain_texts import drain_word, progress_text
-from herder.engine.workers.node_texts import blocked_text
+from herder.engine.workers.draining import drains
+from herder.engine.workers.draining.drain_texts import drain_word, progress_text
 from herder.memberships import registry
 from herder.model.fleet.creation import Step
 from herder.model.fleet.drain import OnBlocked

@@ -8,9 +8,10 @@ from herder.control.planning.observation import queued
 from herder.engine import clock_step
 from herder.engine.memory.state import WorkerLife
 from herder.engine.memory.worker_repair import text_of
-from herder.engine.workers import deadlines, drains, notices
+from herder.engine.workers import deadlines, notices
 from herder.engine.workers import worker as life
-from herder.engine.workers.drain_texts import progress_text, until_ms
+from herder.engine.workers.draining import drains
+from herder.engine.workers.draining.drain_texts import progress_text, until_ms
 from herder.engine.workers.exchange import gather, has_news
 from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.notice import NoticeSource

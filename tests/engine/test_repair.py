@@ -8,9 +8,9 @@ import pytest
 from herder.engine.attempts.worker_health import health_of
 from herder.engine.memory.state import WorkerLife
 from herder.engine.memory.worker_repair import Step, read, text_of
-from herder.engine.workers import breaker, conditions, repair
-from herder.engine.workers.conditions import Found
 from herder.engine.workers.deadlines import tick
+from herder.engine.workers.repairs import breaker, conditions, repair
+from herder.engine.workers.repairs.conditions import Found
 from herder.engine.workers.worker import activated, set_cordon
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.repair import (

@@ -14,9 +14,9 @@ from herder.engine.memory.events import record_event
 from herder.engine.memory.invariants import violations
 from herder.engine.memory.state import WorkerLife
 from herder.engine.memory.worker_repair import HealthLife, read, text_of
-from herder.engine.workers import breaker, conditions, repair
-from herder.engine.workers.conditions import Found
 from herder.engine.workers.deadlines import tick
+from herder.engine.workers.repairs import breaker, conditions, repair
+from herder.engine.workers.repairs.conditions import Found
 from herder.engine.workers.worker import activated, drain, set_cordon
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.repair import COUNTED, Breaker, Condition, RepairPolicy, Rung

@@ -8,9 +8,9 @@ import pytest
 from herder.engine.attempts.worker_health import health_of
 from herder.engine.memory.state import WorkerLife
 from herder.engine.memory.worker_repair import Step, read, text_of
-from herder.engine.workers import breaker, conditions, repair
 from herder.engine.workers.deadlines import tick
-from herder.engine.workers.drain_texts import ALARM_EVERY_MS, is_blocked
+from herder.engine.workers.draining.drain_texts import ALARM_EVERY_MS, is_blocked
+from herder.engine.workers.repairs import breaker, conditions, repair
 from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.repair import Condition, RepairRule, Rung
 from herder.model.fleet.worker import Health, WorkerState

@@ -14,8 +14,11 @@ import pytest
 import herder.engine
 from herder.engine.attempts import worker_health
 from herder.engine.memory.state import WorkerLife
-from herder.engine.workers import conditions, deadlines, drains, exchange, nodes, repair
+from herder.engine.workers import deadlines, exchange
 from herder.engine.workers import worker as life
+from herder.engine.workers.cluster import nodes
+from herder.engine.workers.draining import drains
+from herder.engine.workers.repairs import conditions, repair
 from herder.engine.workers.transitions import FIRST, LATER, TRANSITIONS
 from herder.memberships.none import MEMBERSHIP as NO_AGENT
 from herder.model.fleet.driver import Machine, Phase

@@ -14,11 +14,11 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from herder.ports.leadership import Alone, ServerNote
+from herder.server.data.opening import core_settings
 from herder.server.leadership import forwarding
 from herder.server.leadership.forwarding import Forwarding
 from herder.server.leadership.gate import Gate
 from herder.server.leadership.stored_reads import Stored
-from herder.server.opening import core_settings
 from herder.server.options import ServerOptions
 from herder.server.runtime import Running, serve
 from herder.settings import pool_from_plain

@@ -8,8 +8,8 @@ from sqlalchemy import Engine
 
 from herder.model.stored.service_records import SecretRecord
 from herder.secrets.key_file import KEY_FILE, read_or_make
+from herder.server.data.place import secret_keys
 from herder.server.options import StartError
-from herder.server.place import secret_keys
 from herder.store.opening.database import migrate, open_engine
 from herder.store.rows.secrets_table import secrets
 

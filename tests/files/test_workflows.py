@@ -10,7 +10,7 @@ import pytest
 
 from herder.cli.input.workflows import SCALE_MAX, Workflow, fitted, read_workflow
 from herder.cli.shell.exit_codes import CommandError
-from herder.cli.views.makespans import critical_path_s, makespan_text
+from herder.cli.views.work.makespans import critical_path_s, makespan_text
 from herder.simulate.traces.formats.wfformat import tasks_of
 
 #: The child stands first in the file.

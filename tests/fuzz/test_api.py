@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from herder.api.application import PREFIX, front_of
-from herder.wire.exchange import ActivateRequest, ExchangeRequest
+from herder.wire.worker.exchange import ActivateRequest, ExchangeRequest
 from tests.api.conftest import POOLS, Server
 from tests.fuzz.cases import HANG_S, cases, numbers, texts, values
 
@@ -86,7 +86,7 @@ def struct(draw: st.DrawFn, kind: type[msgspec.Struct]) -> dict[str, Any]:
 
 
 def field(name: str) -> st.SearchStrategy[Any]:
-    from herder.wire.work import JobSubmission
+    from herder.wire.api.work import JobSubmission
 
     if name == "jobs":
         return st.lists(struct(JobSubmission), max_size=3)

@@ -20,7 +20,7 @@ from typer.main import get_command
 from herder.app import whole_app
 from herder.cli.shell.exit_codes import Code
 from herder.cli.shell.main import run
-from herder.client import clock
+from herder.client.http import clock
 from tests.fuzz.cases import Hang, cases, no_longer, words
 from tests.fuzz.test_files import CSV, ITEMS, JOBS_JSON, JOBS_YAML, SETTINGS, TEMPLATES
 from tests.support.fake_api import TOKEN, FakeApi, _problem

@@ -17,10 +17,10 @@ import pytest
 
 from herder.decide.plan.planner import plan_steps
 from herder.decide.scaling.triggers import queued_jobs
+from herder.memberships.kubernetes.demand.pod_rules import apart_for
+from herder.memberships.kubernetes.demand.pods import Excluded, Waiting, fact_of
 from herder.memberships.kubernetes.objects import Node, Pod
 from herder.memberships.kubernetes.picture import Picture
-from herder.memberships.kubernetes.pod_rules import apart_for
-from herder.memberships.kubernetes.pods import Excluded, Waiting, fact_of
 from herder.model.fleet.offer import Offer
 from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import ClassId

@@ -14,7 +14,7 @@ from herder.model.ids import UserName
 from herder.model.values.resources import Resources, parse_cpu, parse_mib
 from herder.model.work.demand import Shape
 from herder.settings import pool_from_plain
-from herder.settings.sections.presets import PRESETS
+from herder.settings.sections.pool.presets import PRESETS
 from tests.support.fake_cluster import know_nodes
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from herder.cli.views.plans import plan_lines
-from herder.control.reads.fleet import plan_view
+from herder.control.reads.fleet.pools_and_workers import plan_view
 from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
 from herder.model.values.resources import Resources

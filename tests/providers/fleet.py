@@ -39,7 +39,7 @@ from herder.simulate.chaos.hosts.loop import VirtualLoop
 from herder.simulate.chaos.ports.calls import VirtualCalls
 from herder.simulate.chaos.ports.store import VirtualStore
 from herder.store.rows.tables import events, workers
-from herder.wire.drivers import DriverAction
+from herder.wire.api.drivers import DriverAction
 from tests.support.engine_world import fresh_store
 
 ANN = Principal(UserName("ann"), Role.ADMINISTRATOR)

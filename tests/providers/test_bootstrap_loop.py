@@ -15,9 +15,9 @@ from herder.control.drivers.bootstraps.consoles import console
 from herder.control.kernel.bounds.errors import NotKnown, NotReady
 from herder.control.planning.observation import observe_now
 from herder.control.pools.pool_actions import store_pool
-from herder.control.reads.bootstraps import bootstrap_views, check_bootstrap
 from herder.control.reads.explanations.attention import attention
-from herder.control.reads.worker_health import worker_health_view
+from herder.control.reads.fleet.bootstraps import bootstrap_views, check_bootstrap
+from herder.control.reads.fleet.worker_health import worker_health_view
 from herder.drivers.pretend import PretendSettings
 from herder.engine.memory.state import WorkerLife
 from herder.engine.memory.worker_repair import CLUSTER, SYSTEM

@@ -7,7 +7,7 @@ import pytest
 
 from herder.control.kernel.bounds.errors import Invalid, NotKnown, NotReady
 from herder.control.pools.pool_actions import check_pools
-from herder.control.reads import clusters
+from herder.control.reads.fleet import clusters
 from herder.memberships import registry
 from herder.model.fleet.node import Blocked, BlockedBy
 from herder.model.fleet.pool import Toleration

@@ -9,9 +9,9 @@ from sqlalchemy import select
 
 from herder.control.drivers import turns
 from herder.control.pools.pool_actions import store_pool
-from herder.control.reads.creations import creations_view, failures_text, step_text
-from herder.control.reads.drivers import driver_view
 from herder.control.reads.explanations.explain import why_pool
+from herder.control.reads.fleet.creations import creations_view, failures_text, step_text
+from herder.control.reads.fleet.drivers import driver_view
 from herder.drivers.pretend import PretendSettings, StepEnd
 from herder.engine.memory.state import WorkerLife
 from herder.engine.workers.deadlines import tick

@@ -15,8 +15,8 @@ from herder.cli.views.details import pool as pool_details
 from herder.cli.views.status import show_status
 from herder.cli.views.tables import pool_status
 from herder.control.pools.pool_actions import store_pool
-from herder.control.reads import clusters
-from herder.control.reads.fleet import pool_views, status
+from herder.control.reads.fleet import clusters
+from herder.control.reads.fleet.pools_and_workers import pool_views, status
 from herder.engine.memory.state import WorkerLife
 from herder.engine.workers import worker as life
 from herder.memberships.kubernetes.prometheus_use import PrometheusUse

@@ -8,7 +8,7 @@ import pytest
 from herder.control.reads.explanations import failures
 from herder.drivers.pretend import PretendSettings
 from herder.engine.memory.worker_repair import RepairLife, Step
-from herder.engine.workers.conditions import Found, report
+from herder.engine.workers.repairs.conditions import Found, report
 from herder.model.fleet.driver import Listing, MachineEnd, StartData
 from herder.model.fleet.repair import Condition, Rung
 from herder.model.ids import WorkerName

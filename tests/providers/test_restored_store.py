@@ -9,8 +9,8 @@ import pytest
 from herder.control.drivers import sweep_decisions
 from herder.control.kernel.bounds.errors import Conflict, NotKnown, NotReady, Unauthenticated
 from herder.control.kernel.secret_tokens import derived_token, hash_token
-from herder.control.reads.drivers import troubles
-from herder.control.reads.sweeps import sweep_view
+from herder.control.reads.fleet.drivers import troubles
+from herder.control.reads.fleet.sweeps import sweep_view
 from herder.control.workers.exchange import activate, invited
 from herder.model.fleet.driver import StartData
 from herder.model.fleet.worker import WorkerState
@@ -18,8 +18,8 @@ from herder.model.ids import PlanNumber, WorkerName
 from herder.model.stored.changes import Changes
 from herder.settings import pool_from_plain
 from herder.store.backup.restoring import mark_put_back
-from herder.wire.drivers import SweepDecision
-from herder.wire.exchange import ActivateRequest
+from herder.wire.api.drivers import SweepDecision
+from herder.wire.worker.exchange import ActivateRequest
 from tests.providers.conftest import MakeFleet
 from tests.providers.fleet import ANN, Fleet
 

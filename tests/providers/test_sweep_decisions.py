@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from herder.control.kernel.bounds.errors import Conflict
-from herder.control.reads.sweeps import sweep_view
+from herder.control.reads.fleet.sweeps import sweep_view
 from herder.model.ids import WorkerName
 from herder.store.rows.tables import events
 from tests.providers.conftest import MakeFleet

@@ -12,7 +12,7 @@ from herder.model.ids import UserName
 from herder.model.planning.cluster import PodGroup, PodSeen
 from herder.model.values.resources import Resources
 from herder.model.work.demand import Shape
-from herder.wire.resources import Explanation
+from herder.wire.api.resources import Explanation
 from tests.providers.conftest import MakeFleet
 from tests.providers.fleet import Fleet
 from tests.providers.test_clusters import NAME, fleet_of, pool, ready

@@ -30,7 +30,7 @@ from herder.simulate.chaos.hosts.loop import HOST
 from herder.simulate.chaos.small_fleet import SMALL
 from herder.testing.proxmox import TOKEN_ID, TOKEN_SECRET, Proxmox, Storage, Token, Vm, small_cluster
 from herder.testing.proxmox.transport import InProcessTransport
-from herder.wire import startup
+from herder.wire.worker import startup
 
 DRIVER = "proxmox"
 SETTINGS = ProxmoxSettings(url="https://pve.example:8006", token_id=TOKEN_ID)

@@ -18,11 +18,11 @@ from herder.settings import (
 )
 from herder.settings.lint import lint
 from herder.settings.load import load_texts
-from herder.settings.sections.bounds import BOUNDS, INNER
-from herder.settings.sections.callbacks import CALLBACK_FIELDS
 from herder.settings.sections.creations import DRIVER_FIELDS
 from herder.settings.sections.fields import Field
-from herder.settings.sections.pool_fields import POOL_FIELDS
+from herder.settings.sections.jobs.callbacks import CALLBACK_FIELDS
+from herder.settings.sections.pool.bounds import BOUNDS, INNER
+from herder.settings.sections.pool.pool_fields import POOL_FIELDS
 from herder.settings.sections.upkeep import RETENTION_FIELDS, SWEEP_FIELDS
 from herder.settings.syntax.problems import Problem
 

@@ -14,8 +14,8 @@ from herder.settings import SettingsError, Severity, as_written, expanded, load_
 from herder.settings.json_schema import json_schema
 from herder.settings.lint import lint
 from herder.settings.load import TOP_KEYS, load
-from herder.settings.sections.pool_fields import POOL_KEYS
-from herder.settings.sections.template_fields import TEMPLATE_KEYS
+from herder.settings.sections.pool.pool_fields import POOL_KEYS
+from herder.settings.sections.pool.template_fields import TEMPLATE_KEYS
 
 
 def _faults(text: str) -> list[str]:

@@ -8,7 +8,7 @@ from herder.model.fleet.pool import Consolidation, Headroom, PoolSpec
 from herder.model.ids import PoolName
 from herder.model.values.resources import Resources
 from herder.settings import SettingsError, load_texts, pool_from_plain, pool_to_plain
-from herder.settings.sections.pool_fields import POOL_KEYS
+from herder.settings.sections.pool.pool_fields import POOL_KEYS
 
 BASE: dict[str, Any] = {"name": "std", "templates": ["small"], "min_workers": 1, "max_workers": 6}
 

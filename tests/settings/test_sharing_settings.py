@@ -27,7 +27,7 @@ from herder.settings import (
     sharing_to_plain,
 )
 from herder.settings.json_schema import json_schema
-from herder.settings.sections.sharing_fields import NEVER_MS
+from herder.settings.sections.jobs.sharing_fields import NEVER_MS
 
 amounts = st.one_of(st.none(), st.integers(0, 10**9))
 limits = st.builds(Limits, amounts, amounts, amounts, amounts)

@@ -16,7 +16,7 @@ from herder.server.options import ServerOptions
 from herder.server.runtime import Running, serve
 from herder.settings import pool_from_plain
 from herder.settings.sections.server import DriverSettings
-from herder.wire.work import BatchCreate, JobSubmission
+from herder.wire.api.work import BatchCreate, JobSubmission
 
 POOL = pool_from_plain(
     {

@@ -18,7 +18,7 @@ from herder.simulate.history.verify import verify
 from herder.store.invariants import violations
 from herder.store.opening.database import migrate, open_engine, sqlite_url
 from herder.store.rows import tables as t
-from herder.wire.resources import ScaleRequest
+from herder.wire.api.resources import ScaleRequest
 from tests.simulate.live import LiveServer, noop
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from herder.engine.memory.state import EngineState, WorkerLife
-from herder.engine.workers import nodes
+from herder.engine.workers.cluster import nodes
 from herder.simulate.chaos.run import ChaosOptions, ChaosRun, Variation
 from tests.support.cluster_worlds import short_lives
 

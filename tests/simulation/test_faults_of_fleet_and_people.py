@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import func, select
 
-from herder.control.jobs.submission import own_batch
+from herder.control.jobs.submitting.submission import own_batch
 from herder.control.kernel.bounds.errors import Conflict
 from herder.model.fleet.driver import Unauthorised
 from herder.model.fleet.worker import WorkerState

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from herder.model.fleet.pool import Zone
 from herder.model.work.job import JobState
-from herder.settings.sections.pools import pool_to_plain
+from herder.settings.sections.pool.pools import pool_to_plain
 from herder.simulate.chaos import POOLS, World
 from herder.simulate.chaos.faults.chance import stream
 from herder.simulate.chaos.faults.prices import PriceList

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import select
 
 from herder.engine.memory.worker_repair import Step
-from herder.engine.workers import conditions
-from herder.engine.workers.conditions import Found
+from herder.engine.workers.repairs import conditions
+from herder.engine.workers.repairs.conditions import Found
 from herder.model.fleet.repair import Condition, RepairPolicy, RepairRule, Rung
 from herder.model.fleet.worker import WorkerState
 from herder.model.stored.changes import Changes

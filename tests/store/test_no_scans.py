@@ -12,9 +12,10 @@ from sqlalchemy import Connection, Engine, event, insert
 
 from herder.control.access.idempotency import find_stored
 from herder.control.kernel.planner.planning_thread import Planning
-from herder.control.reads import fleet, jobs
 from herder.control.reads.explanations.explain import why_worker
+from herder.control.reads.fleet import pools_and_workers as fleet
 from herder.control.reads.visibility import jobs_of_batch
+from herder.control.reads.work import jobs
 from herder.control.recovery.recover import recover
 from herder.engine.memory.state import EngineState
 from herder.ledger.totals import Totals

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from herder.client import HerderClient
 from herder.client.errors import ConflictError
-from herder.wire.work import BatchCreate, JobSubmission
+from herder.wire.api.work import BatchCreate, JobSubmission
 
 JOBS_PER_BATCH = 24
 #: So many that no job fails because its workers were killed.

@@ -15,7 +15,8 @@ import pytest
 
 from bench.server.calls import Caller
 from bench.server.calls import connect as call
-from herder.wire.exchange import (
+from herder.wire.api.work import BatchCreate, JobSubmission
+from herder.wire.worker.exchange import (
     ActivateAnswer,
     Assignment,
     ExchangeAnswer,
@@ -23,7 +24,6 @@ from herder.wire.exchange import (
     Finished,
     LogChunk,
 )
-from herder.wire.work import BatchCreate, JobSubmission
 from tests.acceptance.conftest import Installation
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.storm, pytest.mark.timeout(1800)]

@@ -17,8 +17,8 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.pool import StaticPool
 
 from herder.control.access.tokens import Principal, Role
-from herder.control.jobs.cancellation import cancel_job
-from herder.control.jobs.retrying import read_ended, retried
+from herder.control.jobs.changes.cancellation import cancel_job
+from herder.control.jobs.changes.retrying import read_ended, retried
 from herder.control.kernel.jobs.usage_ledger import book, read_ledger
 from herder.control.pools.pool_actions import store_pool
 from herder.control.recovery.recover import recover
@@ -34,10 +34,10 @@ from herder.engine.memory.dirty_rows import flush
 from herder.engine.memory.invariants import violations
 from herder.engine.memory.queue import ReadyQueue
 from herder.engine.memory.state import BatchLife, EngineState, WorkerLife
-from herder.engine.workers.conditions import Found
 from herder.engine.workers.deadlines import tick
 from herder.engine.workers.exchange import gather, leave, take_in
-from herder.engine.workers.repair import wants_clean_up
+from herder.engine.workers.repairs.conditions import Found
+from herder.engine.workers.repairs.repair import wants_clean_up
 from herder.engine.workers.worker import activated, claim, provisioned, provisioning
 from herder.ledger.totals import Totals
 from herder.model.fleet.pool import PoolSpec, Template
@@ -56,7 +56,7 @@ from herder.store.invariants import violations as stored_violations
 from herder.store.rows import tables
 from herder.store.writing.cancelled_batches import sweep_batch
 from herder.store.writing.statements import statements_for
-from herder.wire.exchange import Finished
+from herder.wire.worker.exchange import Finished
 from tests.support.pools import pool_spec
 
 T0 = 1_700_000_000_000

@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from herder.wire import people, work
-from herder.wire import resources as wire
+from herder.wire.api import people, work
+from herder.wire.api import resources as wire
 from tests.support.wire_samples import CREATE, POOL_ROW, T0, batch, event, job, pool, worker
 
 TOKEN = "t0ken-of-the-fake"

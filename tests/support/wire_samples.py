@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from herder.wire import resources as wire
-from herder.wire import work
+from herder.wire.api import resources as wire
+from herder.wire.api import work
 
 T0 = "2026-01-01T00:00:00Z"
 

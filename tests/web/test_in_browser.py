@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
-from herder.control.jobs.submission import create
+from herder.control.jobs.submitting.submission import create
 from herder.control.kernel.clock import now_ms
 from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import hash_token
 from herder.model.stored.changes import Changes
-from herder.wire.work import BatchCreate, JobSubmission
+from herder.wire.api.work import BatchCreate, JobSubmission
 from tests.web.world import ANN, World, add_jobs, add_pool, busy, clusters, trouble, wave
 
 pytestmark = pytest.mark.browser

@@ -15,8 +15,9 @@ from herder.control.kernel.core import Core
 from herder.control.loops.scale import cycle
 from herder.control.reads.port import Reads
 from herder.engine.memory.events import record_event
-from herder.engine.workers import deadlines, drains
-from herder.engine.workers.nodes import look as observe
+from herder.engine.workers import deadlines
+from herder.engine.workers.cluster.nodes import look as observe
+from herder.engine.workers.draining import drains
 from herder.model.fleet.drain import OnBlocked
 from herder.model.ids import PoolName, UserName
 from herder.model.permissions import Principal, Role

@@ -9,14 +9,14 @@ import httpx
 import pytest
 
 from herder.control.access.tokens import Principal, Role
-from herder.control.jobs.submission import create
+from herder.control.jobs.submitting.submission import create
 from herder.control.kernel.clock import now_ms
 from herder.control.kernel.core import Core
 from herder.control.loops.scale import cycle
 from herder.model.ids import UserName
 from herder.model.stored.changes import Changes
 from herder.web.work.output import CHARACTERS_MAX, LINES_MAX, tail_of
-from herder.wire.work import BatchCreate, JobSubmission
+from herder.wire.api.work import BatchCreate, JobSubmission
 from tests.web.conftest import sign_in
 from tests.web.world import ANN, add_jobs, add_pool, boot, busy, finish
 

@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from herder.control.access.tokens import Principal, Role
-from herder.control.jobs.submission import submit
+from herder.control.jobs.submitting.submission import submit
 from herder.control.kernel.clock import now_ms
 from herder.control.kernel.core import Core
 from herder.control.kernel.jobs.usage_ledger import read_ledger
@@ -27,7 +27,7 @@ from herder.control.pools.pool_actions import store_pool
 from herder.control.recovery.recover import recover
 from herder.engine.attempts.attempt import ended
 from herder.engine.memory.events import record_event
-from herder.engine.workers.nodes import look
+from herder.engine.workers.cluster.nodes import look
 from herder.engine.workers.worker import activated, drain, provisioned, provisioning
 from herder.model.ids import UserName
 from herder.model.planning.cluster import NotConsidered, PodGroup
@@ -40,8 +40,8 @@ from herder.store.opening.database import migrate, open_engine, sqlite_url
 from herder.store.sql_store import SqlStore
 from herder.web.routes import router
 from herder.web.trend import Sample, Trend
-from herder.wire.exchange import Finished
-from herder.wire.work import JobSubmission
+from herder.wire.api.work import JobSubmission
+from herder.wire.worker.exchange import Finished
 from tests.support.fake_cluster import FakeCluster, node
 
 ANN = Principal(UserName("ann"), Role.ADMINISTRATOR)

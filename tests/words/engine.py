@@ -10,9 +10,10 @@ from sqlalchemy import select
 from herder.control.pools.pool_actions import delete, scale, store_pool
 from herder.control.workers.worker_actions import act
 from herder.engine.attempts.worker_health import FAULTS_MOST, count_fault
-from herder.engine.workers import notices, repair
+from herder.engine.workers import notices
 from herder.engine.workers import worker as life
 from herder.engine.workers.exchange import leave, leave_after_one
+from herder.engine.workers.repairs import repair
 from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.driver import Machine, MachineEnd, Phase
 from herder.model.fleet.notice import NoticeSource
@@ -21,7 +22,7 @@ from herder.model.fleet.repair import Breaker, Condition, RepairRule, Rung
 from herder.model.planning.plan import Reason
 from herder.model.stored.changes import Changes
 from herder.store.rows import tables as t
-from herder.wire.resources import ScaleRequest, WorkerAction
+from herder.wire.api.resources import ScaleRequest, WorkerAction
 from tests.planning.world import pool
 from tests.support.engine_world import POOL, World
 from tests.web.world import ANN, open_core

@@ -26,8 +26,8 @@ from herder.cli.input.job_rows import RowFault, job_of
 from herder.cli.shell.exit_codes import CommandError
 from herder.client import errors as client_errors
 from herder.client.connection import ConnectionSettingsError, find_target
-from herder.client.transport import Transport
-from herder.client.waiting import wait_until
+from herder.client.http.transport import Transport
+from herder.client.parts.waiting import wait_until
 from herder.control.access.access_check import OF_KIND, check, not_known
 from herder.control.drivers import adoption
 from herder.control.drivers.calling import DriverFrozenError, _fault, ask
@@ -58,7 +58,7 @@ from herder.model.values.resources import Resources
 from herder.notify.addresses import Allowed, BadTarget, checked
 from herder.ports.store import StoreDown
 from herder.remote.prometheus import NoValue
-from herder.server.admin import found_violations
+from herder.server.admin_commands.store import found_violations
 from herder.server.leadership.forwarding import NoLeader, no_leader
 from herder.server.options import ServerOptions, StartError
 from herder.server.reloading import _check_resources
@@ -72,7 +72,7 @@ from herder.store.opening.leadership import Fenced, Leader, begin
 from herder.store.rows.versions import UnknownVersion, opened
 from herder.store.writing.flight_recorder import BrokenRecord, play
 from herder.store.writing.writer import _given_up
-from herder.wire import startup
+from herder.wire.worker import startup
 
 VIEWER = Principal(user=UserName("ada"), role=Role.VIEWER)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from herder.decide.plan.planner import decide
-from herder.engine.workers.node_texts import stale_text
+from herder.engine.workers.cluster.node_texts import stale_text
 from herder.model.fleet.pool import Taint
 from herder.model.fleet.pressure import Measured, Pressure, WorkerUse
 from herder.model.planning.cluster import NotConsidered

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from herder.client.batch import BatchFailedError, SubmittedBatch
 from herder.client.executor import JobFailedError, RemoteError
 from herder.client.executor.outcome import outcome_of
-from herder.wire.work import BatchView, EndedJob, JobView
+from herder.wire.api.work import BatchView, EndedJob, JobView
 from tests.words.error_cases import Case
 
 

@@ -41,7 +41,7 @@ CASES = (
 PACKAGES_LEFT_OUT = ("herder.simulate", "herder.testing")
 #: Never shown: caught in the package that raises them, which tells something else; or a base that is not raised itself.
 INTERNAL = {
-    "herder.server.http_protocol._BoundBroken",
+    "herder.server.http.protocol._BoundBroken",
     "herder.agent.containers.engine.EngineDown",
     "herder.agent.data.transfers.Stopped",
     "herder.agent.containers.engine.EngineRefused",
@@ -50,7 +50,7 @@ INTERNAL = {
     "herder.settings.syntax.json_text._NoNumber",
     "herder.store.opening.file.InUse",
     "herder.client.errors.ClientError",
-    "herder.memberships.kubernetes.pod_rules.NotHonoured",
+    "herder.memberships.kubernetes.demand.pod_rules.NotHonoured",
     "herder.memberships.kubernetes.quantities.QuantityError",
     "herder.ports.cluster.ClusterForbidden",
     "herder.ports.intake.IntakeDown",

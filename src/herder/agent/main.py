@@ -29,7 +29,7 @@ from herder.agent.runtimes import Verdict
 from herder.model.values.phrases import clause
 from herder.model.values.resources import Resources
 from herder.model.work.job import Cause
-from herder.wire.exchange import ActivateAnswer
+from herder.wire.worker.exchange import ActivateAnswer
 
 _LOG = logging.getLogger(__name__)
 _TERMINATED = Verdict("failed", Cause.DRAINED, "The worker was stopped while this attempt ran.")

@@ -11,20 +11,8 @@ from herder.api.http.hot_routes import HotRoutes
 from herder.api.http.openapi import document
 from herder.api.http.replies import problem, reply
 from herder.api.http.route_table import RouteTable
-from herder.api.routes import (
-    bootstraps,
-    callbacks,
-    clusters,
-    documented,
-    drivers,
-    events,
-    fleet,
-    people,
-    schedules,
-    secrets,
-    work,
-    worker,
-)
+from herder.api.routes import bootstraps, clusters, drivers, events, fleet, people, secrets, worker
+from herder.api.routes.jobs import callbacks, documented, schedules, work
 from herder.control.commands import Commands
 from herder.control.kernel.bounds.errors import NotKnown, NotReady, Refused
 from herder.control.kernel.core import Core

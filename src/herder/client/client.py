@@ -4,19 +4,19 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from herder.client.bootstraps import Bootstraps
-from herder.client.callbacks import Callbacks
-from herder.client.clusters import Clusters
-from herder.client.drivers import Drivers
-from herder.client.events import Events
-from herder.client.fleet import Plans, Pools, Workers, segment
-from herder.client.http_library import httpx
-from herder.client.pages import whole
-from herder.client.schedules import Schedules
-from herder.client.secrets import Secrets
-from herder.client.transport import RETRIES, TIMEOUT_S, Transport
-from herder.client.work import Batches, Jobs
-from herder.wire.people import (
+from herder.client.http.http_library import httpx
+from herder.client.http.transport import RETRIES, TIMEOUT_S, Transport
+from herder.client.parts.bootstraps import Bootstraps
+from herder.client.parts.callbacks import Callbacks
+from herder.client.parts.clusters import Clusters
+from herder.client.parts.drivers import Drivers
+from herder.client.parts.events import Events
+from herder.client.parts.fleet import Plans, Pools, Workers, segment
+from herder.client.parts.pages import whole
+from herder.client.parts.schedules import Schedules
+from herder.client.parts.secrets import Secrets
+from herder.client.parts.work import Batches, Jobs
+from herder.wire.api.people import (
     ProjectView,
     TokenCreate,
     TokenCreated,
@@ -26,8 +26,8 @@ from herder.wire.people import (
     UserView,
     WhoAmI,
 )
-from herder.wire.resources import ApplyAnswer, ApplyRequest, Result, Status
-from herder.wire.work import JobTypeView
+from herder.wire.api.resources import ApplyAnswer, ApplyRequest, Result, Status
+from herder.wire.api.work import JobTypeView
 
 if TYPE_CHECKING:
     from herder.model.fleet.pool import PoolSpec
@@ -78,7 +78,7 @@ class HerderClient:
         self, pools: Sequence["PoolSpec"], *, sharing: dict[str, Any] | None = None, dry_run: bool = False
     ) -> ApplyAnswer:
         """Makes the pools as they are given, and how the fleet is shared; what is not given is left alone."""
-        from herder.settings.sections.pools import pool_to_plain
+        from herder.settings.sections.pool.pools import pool_to_plain
 
         request = ApplyRequest(pools=[pool_to_plain(pool) for pool in pools], sharing=sharing or {})
         return self.http.write("POST", "/apply", ApplyAnswer, request, {"dry_run": dry_run})

@@ -102,7 +102,7 @@ def connect(
 ) -> "HerderClient":
     """A client of the server that flags, environment, profile or `herder up` name, in this order. None: as `HerderClient` has it."""
     from herder.client.client import HerderClient
-    from herder.client.transport import RETRIES, TIMEOUT_S
+    from herder.client.http.transport import RETRIES, TIMEOUT_S
 
     target = find_target(url=url, token_file=token_file, profile=profile, env=env)
     return HerderClient(

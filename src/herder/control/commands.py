@@ -8,23 +8,15 @@ from herder.control.access import secrets, sessions, users
 from herder.control.access.access_check import OF_KIND, check
 from herder.control.access.credential_commands import CredentialCommands
 from herder.control.drivers import driver_actions, sweep_decisions
-from herder.control.jobs import (
-    callbacks,
-    cancellation,
-    deleting,
-    documented,
-    groups,
-    holding,
-    retrying,
-    schedules,
-    submission,
-)
-from herder.control.jobs.attempt_environment import attempt_of
-from herder.control.jobs.resubmission import submission_of
+from herder.control.jobs import callbacks, documented, schedules
+from herder.control.jobs.attempts.attempt_environment import attempt_of
+from herder.control.jobs.changes import cancellation, deleting, groups, holding, retrying
+from herder.control.jobs.changes.resubmission import submission_of
+from herder.control.jobs.submitting import submission
 from herder.control.kernel.core import Core
 from herder.control.pools import pool_actions
-from herder.control.reads.jobs import batch_view, effective_state, job_row, job_with_marks
-from herder.control.reads.marks import NO_MARK
+from herder.control.reads.work.jobs import batch_view, effective_state, job_row, job_with_marks
+from herder.control.reads.work.marks import NO_MARK
 from herder.control.workers import joining, worker_actions
 from herder.engine.jobs.batch_end import cancel_batch
 from herder.engine.memory.state import BatchLife
@@ -33,18 +25,25 @@ from herder.model.permissions import Action, Kind, Principal
 from herder.model.stored.changes import Changes
 from herder.model.stored.service_records import ScheduleRecord
 from herder.model.values.phrases import counted
-from herder.wire.documented import Completion, DocumentedSubmission
-from herder.wire.drivers import DriverAction, SweepAnswer, SweepDecision
-from herder.wire.people import (
+from herder.wire.api.documented import Completion, DocumentedSubmission
+from herder.wire.api.drivers import DriverAction, SweepAnswer, SweepDecision
+from herder.wire.api.people import (
     JoinTokenCreate,
     JoinTokenCreated,
     UserCreate,
     UserSet,
     UserView,
 )
-from herder.wire.resources import ApplyAnswer, ApplyRequest, Result, ScaleAnswer, ScaleRequest, WorkerAction
-from herder.wire.schedules import ScheduleCreate
-from herder.wire.work import BatchCreate, JobsAdd, JobsAdded, JobSubmission
+from herder.wire.api.resources import (
+    ApplyAnswer,
+    ApplyRequest,
+    Result,
+    ScaleAnswer,
+    ScaleRequest,
+    WorkerAction,
+)
+from herder.wire.api.schedules import ScheduleCreate
+from herder.wire.api.work import BatchCreate, JobsAdd, JobsAdded, JobSubmission
 
 #: What can be done to a worker.
 WORKER_VERBS = worker_actions.VERBS

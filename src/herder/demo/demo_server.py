@@ -18,9 +18,10 @@ from pathlib import Path
 import psutil
 
 from herder.cli.shell.exit_codes import Code, CommandError
-from herder.client import HerderClient, clock
-from herder.wire import startup
-from herder.wire.people import TokenCreate
+from herder.client import HerderClient
+from herder.client.http import clock
+from herder.wire.api.people import TokenCreate
+from herder.wire.worker import startup
 
 START_MAX_S = 30.0
 """From the start of the process to its first answer; on an idle machine it is about a second."""

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 from rich.console import Console
 
-from herder.client import clock
+from herder.client.http import clock
 from herder.demo.demo_server import USERS, World, wait_until_it_answers
 from herder.demo.recount import Recount, recount
 from herder.demo.screen import open_screen

@@ -14,9 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from herder.cli.output.humanize import style_of, usd
-from herder.client import clock
+from herder.client.http import clock
 from herder.demo.work import Picture
-from herder.wire.resources import EventView, PoolView
+from herder.wire.api.resources import EventView, PoolView
 
 LINE_EVERY_S = 2.0
 WIDTH_MAX = 110

@@ -19,8 +19,8 @@ from herder.demo.source import Source
 from herder.demo.work import Outcome
 from herder.model.values.money import format_usd, parse_usd
 from herder.model.values.phrases import counted
-from herder.wire.resources import Explanation, WorkerView
-from herder.wire.work import JobView
+from herder.wire.api.resources import Explanation, WorkerView
+from herder.wire.api.work import JobView
 
 PLACES = 5
 """Decimal places of dollars: a demo costs a cent or two."""

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from herder.cli.shell.exit_codes import Code, CommandError
-from herder.client import ClientError, HerderClient, clock
-from herder.client.work import BATCH_ENDED
+from herder.client import ClientError, HerderClient
+from herder.client.http import clock
+from herder.client.parts.work import BATCH_ENDED
 from herder.demo.source import Group, Source
-from herder.wire.resources import EventView, Explanation, Status, WorkerView
-from herder.wire.work import BatchCreate, BatchView, JobSubmission, JobView
+from herder.wire.api.resources import EventView, Explanation, Status, WorkerView
+from herder.wire.api.work import BatchCreate, BatchView, JobSubmission, JobView
 
 LATER_S = 2.5
 """The second user comes when the first one's jobs are under way: then their shares can be seen to even out."""

@@ -20,13 +20,13 @@ from herder.bootstraps.registry import settings_faults as bootstrap_faults
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.client.connection import state_dir
 from herder.drivers.registry import settings_faults
-from herder.server.connections import HttpLimits
+from herder.server.http.connections import HttpLimits
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
 from herder.settings.lint import lint
 from herder.settings.load import Settings, load
-from herder.settings.sections.presets import local_defaults
+from herder.settings.sections.jobs.sharing import sharing_to_plain
+from herder.settings.sections.pool.presets import local_defaults
 from herder.settings.sections.server import DriverSettings, ServerSettings
-from herder.settings.sections.sharing import sharing_to_plain
 from herder.settings.syntax.problems import SettingsError, Severity
 
 if TYPE_CHECKING:

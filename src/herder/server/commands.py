@@ -9,8 +9,8 @@ import typer
 from herder.cli.shell.commands import command
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.model.values.phrases import clause
-from herder.server import admin
-from herder.server.data_options import DataDir, SecretsKeyFile, Store
+from herder.server.admin_commands import store as admin
+from herder.server.data.options import DataDir, SecretsKeyFile, Store
 
 if TYPE_CHECKING:
     from herder.agent.environment.settings import AgentSettings
@@ -140,7 +140,7 @@ def agent(
     """
     from herder.agent.environment.settings import SettingsError, from_environment
     from herder.agent.main import run
-    from herder.wire import startup
+    from herder.wire.worker import startup
 
     environment = dict(os.environ)
     for name, value in (

@@ -11,9 +11,9 @@ from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.pool import PoolSpec
 from herder.model.values.resources import PLAIN, Dimensions
 from herder.model.work.callbacks import CallbackRules
-from herder.server.connections import HttpLimits
-from herder.settings.sections.intakes import IntakeSettings
-from herder.settings.sections.object_stores import ObjectStore
+from herder.server.http.connections import HttpLimits
+from herder.settings.sections.jobs.intakes import IntakeSettings
+from herder.settings.sections.jobs.object_stores import ObjectStore
 from herder.settings.sections.server import DEFAULT_PORT, DriverSettings, MetricSource, UserSettings
 from herder.settings.sections.upkeep import RetentionSettings, SweepSettings
 

@@ -15,7 +15,7 @@ from herder.engine.memory.events import record_event
 from herder.model.permissions import Role
 from herder.model.stored.changes import Changes
 from herder.model.values.phrases import counted
-from herder.server.opening import put_declared
+from herder.server.data.opening import put_declared
 from herder.server.options import ServerOptions
 from herder.settings import SettingsError
 

@@ -14,7 +14,7 @@ from functools import partial
 
 from herder.api.application import application
 from herder.control.drivers import driver_actions
-from herder.control.jobs import deleting
+from herder.control.jobs.changes import deleting
 from herder.control.kernel.bounds.errors import Refused
 from herder.control.kernel.clock import SystemClock
 from herder.control.kernel.core import Core
@@ -42,11 +42,7 @@ from herder.model.stored.changes import Changes
 from herder.ports.store import StoreDown
 from herder.server.bootstraps import make_bootstraps
 from herder.server.clusters import make_clusters
-from herder.server.http_server import HttpServer, listen, url_of
-from herder.server.leadership.follower import Seat
-from herder.server.leadership.gate import Gate
-from herder.server.leadership.turns import Outcome, Term, note_leader, take_turns, watch
-from herder.server.opening import (
+from herder.server.data.opening import (
     Opened,
     core_settings,
     ensure_admin,
@@ -56,11 +52,15 @@ from herder.server.opening import (
     port_of,
     write_server_file,
 )
+from herder.server.data.place import open_place
+from herder.server.data.store_mark import keep as keep_mark
+from herder.server.http.server import HttpServer, listen, url_of
+from herder.server.leadership.follower import Seat
+from herder.server.leadership.gate import Gate
+from herder.server.leadership.turns import Outcome, Term, note_leader, take_turns, watch
 from herder.server.options import ServerOptions, StartError
-from herder.server.place import open_place
 from herder.server.reloading import FILES, reload
 from herder.server.stopping import stop_workers, stopping_text
-from herder.server.store_mark import keep as keep_mark
 from herder.store.opening.leadership import Fenced
 from herder.store.sql_store import SqlStore
 from herder.web.routes import router

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from herder.settings.lint import BootstrapFaults, DriverFaults
     from herder.settings.load import Settings, load_texts
-    from herder.settings.sections.bounds import faults_of
-    from herder.settings.sections.pools import pool_from_plain, pool_to_plain
-    from herder.settings.sections.presets import PRESETS, TEMPLATES, local_defaults
-    from herder.settings.sections.sharing import SharingSettings, sharing_from_plain, sharing_to_plain
+    from herder.settings.sections.jobs.sharing import SharingSettings, sharing_from_plain, sharing_to_plain
+    from herder.settings.sections.pool.bounds import faults_of
+    from herder.settings.sections.pool.pools import pool_from_plain, pool_to_plain
+    from herder.settings.sections.pool.presets import PRESETS, TEMPLATES, local_defaults
     from herder.settings.show import as_written, expanded, without_passwords
     from herder.settings.syntax.amounts import resources_from_plain, resources_from_text, resources_to_plain
     from herder.settings.syntax.durations import format_duration, parse_duration
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "lint": ("BootstrapFaults", "DriverFaults"),
     "load": ("Settings", "load_texts"),
-    "sections.bounds": ("faults_of",),
-    "sections.pools": ("pool_from_plain", "pool_to_plain"),
-    "sections.presets": ("PRESETS", "TEMPLATES", "local_defaults"),
-    "sections.sharing": ("SharingSettings", "sharing_from_plain", "sharing_to_plain"),
+    "sections.pool.bounds": ("faults_of",),
+    "sections.pool.pools": ("pool_from_plain", "pool_to_plain"),
+    "sections.pool.presets": ("PRESETS", "TEMPLATES", "local_defaults"),
+    "sections.jobs.sharing": ("SharingSettings", "sharing_from_plain", "sharing_to_plain"),
     "show": ("as_written", "expanded", "without_passwords"),
     "syntax.amounts": ("resources_from_plain", "resources_from_text", "resources_to_plain"),
     "syntax.durations": ("format_duration", "parse_duration"),

@@ -10,21 +10,18 @@ from herder.model.permissions import ROLES
 from herder.model.values.resources import Unit
 from herder.settings.sections.bootstraps import SECTION as BOOTSTRAPS
 from herder.settings.sections.bootstraps import bootstrap_schema
-from herder.settings.sections.callbacks import CALLBACK_FIELDS, CALLBACKS
 from herder.settings.sections.clusters import CLUSTER_FIELDS
 from herder.settings.sections.clusters import SECTION as CLUSTERS
 from herder.settings.sections.creations import DRIVER_FIELDS
 from herder.settings.sections.fields import Field
-from herder.settings.sections.intakes import SECTION as INTAKES
-from herder.settings.sections.intakes import intake_schema
-from herder.settings.sections.job_types import JOB_TYPE_FIELDS, SLOTS_FIELD
-from herder.settings.sections.job_types import SECTION as JOB_TYPES
-from herder.settings.sections.object_stores import SECTION as OBJECT_STORES
-from herder.settings.sections.object_stores import object_store_schema
-from herder.settings.sections.pool_fields import POOL_FIELDS
-from herder.settings.sections.presets import PRESETS
-from herder.settings.sections.server import CONNECTION_KEYS
-from herder.settings.sections.sharing_fields import (
+from herder.settings.sections.jobs.callbacks import CALLBACK_FIELDS, CALLBACKS
+from herder.settings.sections.jobs.intakes import SECTION as INTAKES
+from herder.settings.sections.jobs.intakes import intake_schema
+from herder.settings.sections.jobs.job_types import JOB_TYPE_FIELDS, SLOTS_FIELD
+from herder.settings.sections.jobs.job_types import SECTION as JOB_TYPES
+from herder.settings.sections.jobs.object_stores import SECTION as OBJECT_STORES
+from herder.settings.sections.jobs.object_stores import object_store_schema
+from herder.settings.sections.jobs.sharing_fields import (
     AGEING_FIELDS,
     PREEMPTION_FIELDS,
     PRIORITY_FIELDS,
@@ -32,7 +29,10 @@ from herder.settings.sections.sharing_fields import (
     USER_QUOTA_FIELD,
     quota_schema,
 )
-from herder.settings.sections.template_fields import TEMPLATE_FIELDS
+from herder.settings.sections.pool.pool_fields import POOL_FIELDS
+from herder.settings.sections.pool.presets import PRESETS
+from herder.settings.sections.pool.template_fields import TEMPLATE_FIELDS
+from herder.settings.sections.server import CONNECTION_KEYS
 from herder.settings.sections.upkeep import RETENTION, RETENTION_FIELDS, SWEEP, SWEEP_FIELDS
 from herder.settings.syntax.amounts import BUILT_IN_KEYS, SECTION
 

@@ -17,9 +17,9 @@ from herder.settings.cluster_lint import cluster_findings, clusters_findings, un
 from herder.settings.creation_lint import creation_findings
 from herder.settings.load import Settings
 from herder.settings.repair_lint import repair_findings
-from herder.settings.sections.bounds import faults_of
-from herder.settings.sections.pools import template_to_plain
-from herder.settings.sections.presets import TEMPLATES
+from herder.settings.sections.pool.bounds import faults_of
+from herder.settings.sections.pool.pools import template_to_plain
+from herder.settings.sections.pool.presets import TEMPLATES
 from herder.settings.sections.upkeep import doubts_of
 from herder.settings.syntax.durations import format_duration
 from herder.settings.syntax.problems import Problem, Severity

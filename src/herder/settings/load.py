@@ -15,14 +15,15 @@ from herder.model.values.resources import PLAIN, Dimensions
 from herder.model.work.callbacks import CallbackRules
 from herder.settings.sections import bootstraps as bootstraps_section
 from herder.settings.sections import clusters as clusters_section
-from herder.settings.sections import object_stores as object_stores_section
-from herder.settings.sections.bounds import faults_of
-from herder.settings.sections.callbacks import CALLBACKS, read_callbacks
-from herder.settings.sections.intakes import SECTION as INTAKES
-from herder.settings.sections.intakes import IntakeSettings, read_intake
-from herder.settings.sections.job_types import SECTION as JOB_TYPES
-from herder.settings.sections.pools import read_pool, read_template
-from herder.settings.sections.presets import TEMPLATES
+from herder.settings.sections.jobs import object_stores as object_stores_section
+from herder.settings.sections.jobs.callbacks import CALLBACKS, read_callbacks
+from herder.settings.sections.jobs.intakes import SECTION as INTAKES
+from herder.settings.sections.jobs.intakes import IntakeSettings, read_intake
+from herder.settings.sections.jobs.job_types import SECTION as JOB_TYPES
+from herder.settings.sections.jobs.sharing import SECTIONS, SharingSettings, read_sharing
+from herder.settings.sections.pool.bounds import faults_of
+from herder.settings.sections.pool.pools import read_pool, read_template
+from herder.settings.sections.pool.presets import TEMPLATES
 from herder.settings.sections.server import (
     DriverSettings,
     MetricSource,
@@ -33,7 +34,6 @@ from herder.settings.sections.server import (
     read_source,
     read_user,
 )
-from herder.settings.sections.sharing import SECTIONS, SharingSettings, read_sharing
 from herder.settings.sections.upkeep import (
     RETENTION,
     SWEEP,

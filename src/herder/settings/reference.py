@@ -11,24 +11,24 @@ from herder.model.ids import PoolName
 from herder.model.work.callbacks import CallbackRules
 from herder.model.work.job_type import KNOWN, JobType
 from herder.model.work.sharing import Preemption
-from herder.settings.sections.callbacks import CALLBACK_FIELDS
 from herder.settings.sections.clusters import CLUSTER_FIELDS
 from herder.settings.sections.creations import DRIVER_FIELDS
 from herder.settings.sections.fields import Field
-from herder.settings.sections.intakes import INTAKE_FIELDS, IntakeSettings
-from herder.settings.sections.job_types import JOB_TYPE_FIELDS, SLOTS_FIELD
-from herder.settings.sections.object_stores import documented
-from herder.settings.sections.pool_fields import POOL_FIELDS
-from herder.settings.sections.pools import template_to_plain
-from herder.settings.sections.presets import PRESETS, TEMPLATES
-from herder.settings.sections.sharing_fields import (
+from herder.settings.sections.jobs.callbacks import CALLBACK_FIELDS
+from herder.settings.sections.jobs.intakes import INTAKE_FIELDS, IntakeSettings
+from herder.settings.sections.jobs.job_types import JOB_TYPE_FIELDS, SLOTS_FIELD
+from herder.settings.sections.jobs.object_stores import documented
+from herder.settings.sections.jobs.sharing_fields import (
     AGEING_FIELDS,
     PREEMPTION_FIELDS,
     PRIORITY_FIELDS,
     PROJECT_FIELDS,
     USER_QUOTA_FIELD,
 )
-from herder.settings.sections.template_fields import TEMPLATE_FIELDS
+from herder.settings.sections.pool.pool_fields import POOL_FIELDS
+from herder.settings.sections.pool.pools import template_to_plain
+from herder.settings.sections.pool.presets import PRESETS, TEMPLATES
+from herder.settings.sections.pool.template_fields import TEMPLATE_FIELDS
 from herder.settings.sections.upkeep import (
     RETENTION_FIELDS,
     SWEEP_FIELDS,

@@ -6,17 +6,17 @@ from herder.model.values.addresses import shown_address
 from herder.settings.load import Settings, without_name
 from herder.settings.sections.bootstraps import SECTION as SECTION_OF_BOOTSTRAPS
 from herder.settings.sections.bootstraps import write_bootstrap
-from herder.settings.sections.callbacks import CALLBACK_FIELDS, CALLBACKS
 from herder.settings.sections.clusters import SECTION as SECTION_OF_CLUSTERS
 from herder.settings.sections.clusters import write_cluster
 from herder.settings.sections.creations import write_limits
-from herder.settings.sections.intakes import SECTION as INTAKES
-from herder.settings.sections.intakes import write_intake
-from herder.settings.sections.object_stores import SECTION as SECTION_OF_OBJECT_STORES
-from herder.settings.sections.object_stores import write_object_store
-from herder.settings.sections.pools import pool_to_plain, template_to_plain
+from herder.settings.sections.jobs.callbacks import CALLBACK_FIELDS, CALLBACKS
+from herder.settings.sections.jobs.intakes import SECTION as INTAKES
+from herder.settings.sections.jobs.intakes import write_intake
+from herder.settings.sections.jobs.object_stores import SECTION as SECTION_OF_OBJECT_STORES
+from herder.settings.sections.jobs.object_stores import write_object_store
+from herder.settings.sections.jobs.sharing import sharing_to_plain
+from herder.settings.sections.pool.pools import pool_to_plain, template_to_plain
 from herder.settings.sections.server import CONNECTION_KEYS, DriverSettings, MetricSource
-from herder.settings.sections.sharing import sharing_to_plain
 from herder.settings.sections.upkeep import RETENTION, RETENTION_FIELDS, SWEEP, SWEEP_FIELDS, to_plain
 from herder.settings.syntax.amounts import SECTION, resources_to_plain, write_amounts
 from herder.settings.syntax.durations import format_duration

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from herder.model.fleet.offer import OfferName
-from herder.wire.resources import PlanView
+from herder.wire.api.resources import PlanView
 
 #: Names of workers told of one group of actions; the rest is a number.
 NAMES_MAX = 4

@@ -10,8 +10,8 @@ from herder.model.permissions import Principal, Role
 from herder.web.decisions import Decision, decision
 from herder.web.formatting import milliseconds
 from herder.web.trend import Sample, Trend
-from herder.wire.clusters import ClusterView
-from herder.wire.resources import PoolView, Status, WorkerView
+from herder.wire.api.clusters import ClusterView
+from herder.wire.api.resources import PoolView, Status, WorkerView
 
 #: Rows of the table of workers; the command line has the rest.
 WORKERS_MAX = 100

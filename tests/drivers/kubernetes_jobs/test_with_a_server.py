@@ -14,7 +14,7 @@ import pytest
 
 from herder.client import connect
 from herder.testing.kubernetes import ClusterSettings
-from herder.wire.work import BatchCreate, JobSubmission
+from herder.wire.api.work import BatchCreate, JobSubmission
 from tests.drivers.kubernetes_jobs.lab import NAMESPACE, Lab
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(120)]

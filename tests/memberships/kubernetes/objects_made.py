@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
+from herder.memberships.kubernetes.demand.pods import Rules
+from herder.memberships.kubernetes.demand.requests import NamesOfResources
 from herder.memberships.kubernetes.objects import Node, Pod
-from herder.memberships.kubernetes.pods import Rules
-from herder.memberships.kubernetes.requests import NamesOfResources
 from herder.model.values.resources import PLAIN, Dimensions
 
 STARTED = "2026-11-27T05:00:00Z"

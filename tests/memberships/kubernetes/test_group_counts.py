@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herder.memberships.kubernetes.group_counts import GroupCounts
-from herder.memberships.kubernetes.pod_rules import (
+from herder.memberships.kubernetes.demand.group_counts import GroupCounts
+from herder.memberships.kubernetes.demand.pod_rules import (
     Identity,
     Selector,
     Term,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from herder.memberships.kubernetes.demand.pod_facts import EXCLUDED_MAX
 from herder.memberships.kubernetes.picture import Picture
-from herder.memberships.kubernetes.pod_facts import EXCLUDED_MAX
 from herder.model.fleet.node import NodeSeen
 from herder.model.fleet.pressure import WorkerUse
 from herder.model.planning.cluster import PodSeen

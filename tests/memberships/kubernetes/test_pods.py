@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from herder.decide.eligibility.affinity import labels_fulfil
-from herder.memberships.kubernetes.pod_rules import Identity
-from herder.memberships.kubernetes.pods import Bound, Excluded, Waiting, fact_of
+from herder.memberships.kubernetes.demand.pod_rules import Identity
+from herder.memberships.kubernetes.demand.pods import Bound, Excluded, Waiting, fact_of
 from herder.model.fleet.pool import TaintEffect, Toleration
 from herder.model.values.resources import Dimensions, Resources, declare
 from herder.model.work.apart import Topology

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from herder.memberships.kubernetes.demand.requests import NamesOfResources, effective
 from herder.memberships.kubernetes.objects import PodSpec
 from herder.memberships.kubernetes.quantities import NANO
-from herder.memberships.kubernetes.requests import NamesOfResources, effective
 from herder.model.values.resources import PLAIN, Dimensions, Resources, declare
 from tests.memberships.kubernetes.objects_made import container
 

@@ -8,8 +8,8 @@ from ruamel.yaml import YAML
 
 from herder.drivers.kubernetes_jobs.names import labels_of
 from herder.memberships.kubernetes import MEMBERSHIP, manifests
-from herder.memberships.kubernetes.preflight import check
-from herder.memberships.kubernetes.rights import NEEDED, OF_EVERYBODY, WISHED
+from herder.memberships.kubernetes.access.preflight import check
+from herder.memberships.kubernetes.access.rights import NEEDED, OF_EVERYBODY, WISHED
 from herder.memberships.registry import load, offer
 from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.membership import LivesBy

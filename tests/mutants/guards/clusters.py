@@ -11,7 +11,7 @@ from herder.simulate.chaos.cluster_fleet import JOBS
 from tests.mutants.mutant import Look, Mutant, Replaced, answers, replaced
 from tests.support.cluster_worlds import short_lives
 
-_NODES = "herder.engine.workers.nodes"
+_NODES = "herder.engine.workers.cluster.nodes"
 _LOOP = "herder.control.loops.clusters"
 _DRIVER = "herder.drivers.kubernetes_jobs"
 _WORLD = Look(
@@ -41,7 +41,7 @@ def _any_cordon(to_do: Any) -> Any:
         found = to_do(state, worker)
         node = worker.node
         if found is None and node is not None and node.seen is not None and node.seen.cordoned:
-            from herder.engine.workers.nodes import ToDo
+            from herder.engine.workers.cluster.nodes import ToDo
 
             return ToDo(node=node.seen, cordon=False)
         return found

@@ -96,7 +96,7 @@ NOTICES = (
         guard="notices do not wait for the server",
         removes="The time in which the server was away is added to that of a notice.",
         rules=("attempts end with their notice",),
-        replaced=(replaced("herder.engine.workers.drain_texts:until_ms", _excused),),
+        replaced=(replaced("herder.engine.workers.draining.drain_texts:until_ms", _excused),),
         look=Look(
             odds={"interruption_announced": 0.02, "server_crash": 0.004, "server_stop": 0.002}, intensity=1.0
         ),

@@ -38,7 +38,7 @@ TIME = (
         guard="drain grace",
         removes="A drain lasts as long as its longest job.",
         rules=("drains end",),
-        replaced=(replaced("herder.engine.workers.drains:look", _when_empty),),
+        replaced=(replaced("herder.engine.workers.draining.drains:look", _when_empty),),
         look=Look(odds=_CALM_SERVER, intensity=30.0, workers=20, jobs_per_day=3_000),
     ),
     Mutant(

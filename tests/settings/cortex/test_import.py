@@ -19,7 +19,7 @@ from herder.model.values.money import parse_usd
 from herder.settings import SettingsError
 from herder.settings.cortex.importing import Imported, Kind, imported, written
 from herder.settings.load import Settings, load_texts
-from herder.settings.sections.presets import PRESETS, TEMPLATES
+from herder.settings.sections.pool.presets import PRESETS, TEMPLATES
 from tests.words.rules import faults
 
 LIMITS = {"create_tries": 3, "create_retry_pause_s": 60, "parallel_creates": 5, "pause_between_starts_s": 30}

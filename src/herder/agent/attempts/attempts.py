@@ -36,7 +36,7 @@ from herder.model.values.phrases import clause
 from herder.model.values.resources import Resources
 from herder.model.work.job import Cause
 from herder.wire.data import has_data
-from herder.wire.exchange import Assignment, Finished, LogChunk
+from herder.wire.worker.exchange import Assignment, Finished, LogChunk
 
 _LOG = logging.getLogger(__name__)
 #: A deadline that is earlier by less says nothing new.

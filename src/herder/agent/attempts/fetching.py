@@ -24,8 +24,8 @@ from herder.agent.processes.scratch import make_work_folder
 from herder.agent.runtimes import Verdict, fault
 from herder.model.values.phrases import clause
 from herder.model.work.job import Cause
-from herder.wire.exchange import Assignment
-from herder.wire.secrets import Delivered, SecretsAnswer
+from herder.wire.api.secrets import Delivered, SecretsAnswer
+from herder.wire.worker.exchange import Assignment
 
 _LOG = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from herder.agent.environment.settings import AgentSettings
 from herder.model.values.phrases import clause
 from herder.model.work.job import Cause
-from herder.wire.exchange import NO_RESULT, Finished, LogChunk
+from herder.wire.worker.exchange import NO_RESULT, Finished, LogChunk
 
 Key = tuple[int, int]
 """(job, attempt)."""

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from herder.agent.processes.secret_files import variables_of
-from herder.wire import startup
-from herder.wire.exchange import Assignment, JobPayload
-from herder.wire.secrets import Delivered
+from herder.wire.api.secrets import Delivered
+from herder.wire.worker import startup
+from herder.wire.worker.exchange import Assignment, JobPayload
 
 SCRATCH = "/herder/scratch"
 """Where a job finds its folder: its input files, and the place to work in unless it says another."""

@@ -25,7 +25,7 @@ from herder.model.values.phrases import sentence
 from herder.model.work.job import CONTAINER, Cause
 from herder.remote.object_stores.opening import DataFault, DataLacking, DataLater
 from herder.wire.data import JobData
-from herder.wire.exchange import Assignment, Finished, JobPayload
+from herder.wire.worker.exchange import Assignment, Finished, JobPayload
 
 _LOG = logging.getLogger(__name__)
 _PAYLOAD = msgspec.json.Decoder(JobPayload)

@@ -36,7 +36,7 @@ from herder.wire.data import (
     outputs_of,
     read_url,
 )
-from herder.wire.exchange import Assignment
+from herder.wire.worker.exchange import Assignment
 
 _LOG = logging.getLogger(__name__)
 T = TypeVar("T")

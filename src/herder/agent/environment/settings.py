@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from herder.wire import startup
+from herder.wire.worker import startup
 
 #: The longest notice that is assumed where none is said.
 NOTICE_MAX_S = 3600.0

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from herder.model.values.times import iso
-from herder.wire import startup
+from herder.wire.worker import startup
 
 FILE = "deadline.json"
 _SIGNALS = ("USR1", "USR2", "TERM", "INT", "HUP", "QUIT")

@@ -10,7 +10,7 @@ import codecs
 import os
 
 from herder.agent.processes.redaction import Redaction
-from herder.wire.exchange import LogChunk
+from herder.wire.worker.exchange import LogChunk
 
 _PIECE = 64 * 1024
 _SHORTEN_AT = 8 * 2**20

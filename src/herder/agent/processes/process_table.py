@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
-from herder.wire import startup
+from herder.wire.worker import startup
 
 #: The mark of a warm interpreter and of what its imports start: its name.
 TEMPLATE = "HERDER_TEMPLATE"

@@ -19,10 +19,10 @@ from herder.agent.environment.settings import AgentSettings
 from herder.agent.processes.run_as import Identity
 from herder.agent.processes.secret_files import SecretPlace, owner_of
 from herder.model.values.phrases import clause
-from herder.wire.exchange import NO_RESULT, PARENTS_FILE
+from herder.wire.api.secrets import Delivered
 from herder.wire.file_names import parts_of
 from herder.wire.nesting import LEVELS_MAX, nested_too_deeply
-from herder.wire.secrets import Delivered
+from herder.wire.worker.exchange import NO_RESULT, PARENTS_FILE
 
 
 class BadInput(ValueError):

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from herder.agent.processes.run_as import Identity
-from herder.wire import startup
-from herder.wire.secrets import Delivered
+from herder.wire.api.secrets import Delivered
+from herder.wire.worker import startup
 
 _LOG = logging.getLogger(__name__)
 _MEMORY = Path("/dev/shm")

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from herder.agent.environment.settings import AgentSettings
 from herder.agent.processes import process_table
-from herder.wire import startup
+from herder.wire.worker import startup
 
 _LOG = logging.getLogger(__name__)
 _PR_SET_CHILD_SUBREAPER = 36

@@ -15,7 +15,7 @@ from herder.agent.environment.settings import AgentSettings
 from herder.agent.machine.facts import MachineFacts
 from herder.agent.machine.ports import AgentPorts
 from herder.model.values.phrases import clause
-from herder.wire.exchange import ActivateAnswer, ActivateRequest
+from herder.wire.worker.exchange import ActivateAnswer, ActivateRequest
 
 #: From the moment the server let it in, a worker that is not heard counts towards death: a lost answer must be noticed long before.
 _ANSWER_S = 5.0

@@ -26,7 +26,7 @@ from herder.agent.machine.usage import UseMeter
 from herder.agent.protocol.entrance import Entrance
 from herder.agent.protocol.notice import MachineNotice
 from herder.model.values.phrases import clause
-from herder.wire.exchange import ActivateAnswer, ExchangeAnswer, ExchangeRequest
+from herder.wire.worker.exchange import ActivateAnswer, ExchangeAnswer, ExchangeRequest
 
 _LOG = logging.getLogger(__name__)
 _ENCODER = msgspec.json.Encoder()

@@ -13,7 +13,7 @@ from herder.agent.environment import clock
 from herder.agent.environment.connection import Connection, Refused, Rejected, Unreachable
 from herder.agent.environment.settings import AgentSettings, SettingsError
 from herder.agent.machine.facts import facts_of_machine
-from herder.wire.exchange import JoinAnswer, JoinRequest
+from herder.wire.worker.exchange import JoinAnswer, JoinRequest
 
 GIVE_UP_AFTER_S = 30.0
 #: Marks the processes of such workers: not those of a server's own local workers, which may be on the same machine.

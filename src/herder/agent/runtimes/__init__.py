@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple, Protocol, runtime_checkable
 from herder.agent.environment.settings import AgentSettings
 from herder.model.values.phrases import clause
 from herder.model.work.job import Cause
-from herder.wire.exchange import Assignment, Finished, LogChunk
-from herder.wire.secrets import Delivered
+from herder.wire.api.secrets import Delivered
+from herder.wire.worker.exchange import Assignment, Finished, LogChunk
 
 
 class Verdict(NamedTuple):

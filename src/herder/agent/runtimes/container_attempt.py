@@ -26,8 +26,8 @@ from herder.agent.processes.scratch import Scratch
 from herder.agent.runtimes import Report, Verdict, fault
 from herder.model.values.phrases import sentence
 from herder.model.work.job import Cause
-from herder.wire.exchange import Assignment, Finished, JobPayload
-from herder.wire.secrets import Delivered
+from herder.wire.api.secrets import Delivered
+from herder.wire.worker.exchange import Assignment, Finished, JobPayload
 
 _LOG = logging.getLogger(__name__)
 SAMPLE_S = 1.0

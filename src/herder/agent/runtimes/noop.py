@@ -13,8 +13,8 @@ from herder.agent.environment.settings import AgentSettings
 from herder.agent.runtimes import Report, Running, Verdict
 from herder.model.values.phrases import clause
 from herder.model.work.job import Cause
-from herder.wire.exchange import Assignment, Finished
-from herder.wire.secrets import Delivered
+from herder.wire.api.secrets import Delivered
+from herder.wire.worker.exchange import Assignment, Finished
 
 
 class _Payload(msgspec.Struct):

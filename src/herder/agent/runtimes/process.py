@@ -35,9 +35,9 @@ from herder.agent.warm.template import Child
 from herder.agent.warm.templates import Bounds, Templates
 from herder.model.values.phrases import clause
 from herder.model.work.job import Cause
-from herder.wire import startup
-from herder.wire.exchange import Assignment, Finished, JobPayload
-from herder.wire.secrets import Delivered
+from herder.wire.api.secrets import Delivered
+from herder.wire.worker import startup
+from herder.wire.worker.exchange import Assignment, Finished, JobPayload
 
 _LOG = logging.getLogger(__name__)
 _PAYLOAD = msgspec.json.Decoder(JobPayload)

@@ -26,7 +26,7 @@ from herder.agent.processes.spawn import limit_data, spawning_peak_kib
 from herder.agent.processes.watch import Watch
 from herder.agent.runtimes import Report, Verdict, fault
 from herder.model.work.job import Cause
-from herder.wire.exchange import Assignment, Finished
+from herder.wire.worker.exchange import Assignment, Finished
 
 _LOG = logging.getLogger(__name__)
 _KILL_AGAIN_S = 0.2

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from herder.agent.runtimes import Running, Verdict
 from herder.agent.runtimes.process_attempt import Machine
 from herder.agent.warm.template import Child
-from herder.wire.exchange import Finished
+from herder.wire.worker.exchange import Finished
 
 Launch = Callable[[Child | None], "Finished | Running"]
 

@@ -15,7 +15,7 @@ from herder.agent.environment.settings import AgentSettings
 from herder.agent.processes.cgroup import Cgroup, Limits
 from herder.agent.processes.run_as import Identity
 from herder.agent.warm.template import Child, Key, Taker, Template
-from herder.wire.exchange import JobPayload
+from herder.wire.worker.exchange import JobPayload
 
 _LOG = logging.getLogger(__name__)
 _REAP_S = 0.05

@@ -7,7 +7,7 @@ import msgspec
 
 from herder import __version__
 from herder.api.http.route_table import Operation
-from herder.wire.resources import Problem
+from herder.wire.api.resources import Problem
 
 KEY = (
     "At most 200 characters, a new key for each write. A request that is repeated with its key is carried out once, for at least a day "

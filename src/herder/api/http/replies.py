@@ -9,8 +9,8 @@ from fastapi import Request, Response
 
 from herder.control.kernel.bounds.errors import Invalid, Refused
 from herder.model.values.phrases import clause
+from herder.wire.api.resources import Problem
 from herder.wire.decode_errors import explained, explained_sentence
-from herder.wire.resources import Problem
 
 _encode = msgspec.json.Encoder().encode
 #: Longest that a call that waits is held open; clients ask again.

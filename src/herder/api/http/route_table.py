@@ -23,8 +23,8 @@ from herder.control.reads.port import Reads
 from herder.model.permissions import LEAST, Action, Kind, Principal
 from herder.model.stored.changes import Changes
 from herder.ports.store import StoreDown
-from herder.wire.resources import Page, Result
-from herder.wire.work import JobsAdded
+from herder.wire.api.resources import Page, Result
+from herder.wire.api.work import JobsAdded
 
 #: What a route does to what kind of object; whose it is, the command or read asks itself.
 Needs = tuple[Action, Kind]

@@ -4,8 +4,8 @@ from fastapi import Request
 
 from herder.api.http.route_table import CHANGE_FLEET, RouteTable
 from herder.model.permissions import Principal
-from herder.wire.bootstraps import BootstrapChecks
-from herder.wire.resources import Page
+from herder.wire.api.bootstraps import BootstrapChecks
+from herder.wire.api.resources import Page
 
 
 def add(front: RouteTable) -> None:

@@ -4,8 +4,8 @@ from fastapi import Request
 
 from herder.api.http.route_table import CHANGE_FLEET, RouteTable
 from herder.model.permissions import Principal
-from herder.wire.clusters import ClusterChecks, ClusterView, SchedulingInfo
-from herder.wire.resources import Explanation, Page
+from herder.wire.api.clusters import ClusterChecks, ClusterView, SchedulingInfo
+from herder.wire.api.resources import Explanation, Page
 
 
 def add(front: RouteTable) -> None:

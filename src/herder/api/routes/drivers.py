@@ -4,8 +4,15 @@ from fastapi import Request
 
 from herder.api.http.route_table import CHANGE_FLEET, DRY_RUN, Repeat, RouteTable, Write
 from herder.model.permissions import Action, Kind, Principal
-from herder.wire.drivers import DriverAction, DriverChecks, DriverView, SweepAnswer, SweepDecision, SweepView
-from herder.wire.resources import Page, Result
+from herder.wire.api.drivers import (
+    DriverAction,
+    DriverChecks,
+    DriverView,
+    SweepAnswer,
+    SweepDecision,
+    SweepView,
+)
+from herder.wire.api.resources import Page, Result
 
 
 def add(front: RouteTable) -> None:

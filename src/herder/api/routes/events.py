@@ -13,7 +13,7 @@ from herder.control.kernel.bounds.errors import NotReady, Refused
 from herder.control.reads.port import Reads
 from herder.model.permissions import Action, Kind, Principal
 from herder.ports.store import StoreDown
-from herder.wire.resources import EventView, Page
+from herder.wire.api.resources import EventView, Page
 
 _SEE = (Action.SEE, Kind.EVENT)
 _encode = msgspec.json.Encoder().encode

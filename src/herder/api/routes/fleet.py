@@ -9,8 +9,8 @@ from herder.api.http.route_table import CHANGE_FLEET, DRY_RUN, Repeat, RouteTabl
 from herder.control.commands import WORKER_VERBS
 from herder.control.kernel.bounds.errors import NotKnown
 from herder.model.permissions import Action, Kind, Principal
-from herder.wire.health import WorkerHealthView
-from herder.wire.resources import (
+from herder.wire.api.health import WorkerHealthView
+from herder.wire.api.resources import (
     ApplyAnswer,
     ApplyRequest,
     Explanation,

@@ -5,7 +5,7 @@ from fastapi import Request
 from herder.api.http.replies import flag
 from herder.api.http.route_table import CHANGE_FLEET, Repeat, RouteTable, Write
 from herder.model.permissions import Action, Kind, Principal
-from herder.wire.people import (
+from herder.wire.api.people import (
     JoinTokenCreate,
     JoinTokenCreated,
     TokenCreate,
@@ -15,7 +15,7 @@ from herder.wire.people import (
     UserView,
     WhoAmI,
 )
-from herder.wire.resources import Page, Result
+from herder.wire.api.resources import Page, Result
 
 
 def add(front: RouteTable) -> None:

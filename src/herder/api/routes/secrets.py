@@ -6,8 +6,8 @@ from herder.api.http.replies import flag
 from herder.api.http.route_table import Repeat, RouteTable, Write
 from herder.control.access.secrets import key_from, key_of
 from herder.model.permissions import Action, Kind, Principal
-from herder.wire.resources import Page, Result
-from herder.wire.secrets import SecretCreate, SecretValue, SecretView
+from herder.wire.api.resources import Page, Result
+from herder.wire.api.secrets import SecretCreate, SecretValue, SecretView
 
 #: Of a value as base64 in JSON, with room for its escapes.
 BYTES_MAX = 1024 * 1024

@@ -19,8 +19,8 @@ from herder.control.workers.joining import guest, join
 from herder.control.workers.secrets import secrets_of
 from herder.ports.store import StoreDown
 from herder.wire.data import DataRequest
-from herder.wire.exchange import ActivateRequest, ExchangeRequest, JoinRequest
-from herder.wire.reporting import read_report
+from herder.wire.worker.exchange import ActivateRequest, ExchangeRequest, JoinRequest
+from herder.wire.worker.reporting import read_report
 
 _encode = msgspec.json.Encoder().encode
 

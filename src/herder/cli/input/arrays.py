@@ -15,7 +15,7 @@ from herder.cli.input.job_files import JobFile, read_whole
 from herder.cli.input.job_rows import MERGED, RowFault, job_of
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.options import pair, usage
-from herder.wire.work import BatchCreate, JobSubmission
+from herder.wire.api.work import BatchCreate, JobSubmission
 
 #: Jobs of one array, and the largest index.
 ARRAY_MAX = 1_000_000

@@ -8,11 +8,11 @@ from herder.cli.output.answers import show_list
 from herder.cli.shell.completion import BatchArgument
 from herder.cli.shell.options import UNCHANGED, DryRun, Limit, Message, Yes
 from herder.cli.shell.session import session
-from herder.cli.views.groups import GROUPS, in_tree
+from herder.cli.views.work.groups import GROUPS, in_tree
 
 if TYPE_CHECKING:
-    from herder.wire.resources import Result
-    from herder.wire.work import GroupView
+    from herder.wire.api.resources import Result
+    from herder.wire.api.work import GroupView
 
 CANCEL = "herder batch cancel 3 --yes\nherder batch cancel 3 --group align/sample-1"
 _GROUP = Annotated[

@@ -20,8 +20,8 @@ from herder.settings.syntax.files import STDIN, Unreadable, read_text
 from herder.settings.syntax.json_text import json_lines, read_json
 from herder.settings.syntax.plain import read_plain_yaml
 from herder.settings.syntax.problems import did_you_mean
+from herder.wire.api.work import BatchCreate, JobSubmission
 from herder.wire.decode_errors import explained, unknown_field
-from herder.wire.work import BatchCreate, JobSubmission
 
 PROBLEMS_MAX = 20
 """Most faults shown at once; a file with one wrong column has one on each line."""

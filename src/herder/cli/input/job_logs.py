@@ -22,7 +22,7 @@ from herder.cli.shell.options import usage
 from herder.cli.shell.session import Session, detaching, session
 
 if TYPE_CHECKING:
-    from herder.cli.views.job_output import Part
+    from herder.cli.views.work.job_output import Part
 
 EXAMPLE = (
     "herder job logs 17 --follow\n"
@@ -110,7 +110,7 @@ def _part(
     bytes_: str | None,
     save: Path | None,
 ) -> "Part":
-    from herder.cli.views.job_output import Part
+    from herder.cli.views.work.job_output import Part
 
     if bytes_ is not None and not _RANGE.fullmatch(bytes_):
         raise usage(f"--range: {bytes_!r} is not a range of bytes.", hint="Write for example 0-999 or 5000-.")
@@ -134,7 +134,7 @@ def _part(
 
 
 def _one(say: Session, job: int, part: "Part", path: Path | None) -> bool:
-    from herder.cli.views.job_output import print_logs, save_logs
+    from herder.cli.views.work.job_output import print_logs, save_logs
 
     if path is None:
         return print_logs(say, job, part)

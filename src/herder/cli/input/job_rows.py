@@ -19,8 +19,8 @@ from herder.model.values.resources import parse_cpu, parse_mib
 from herder.settings.syntax.durations import parse_duration
 from herder.settings.syntax.numbers import NUMBER_MAX
 from herder.settings.syntax.problems import did_you_mean
+from herder.wire.api.work import JobSubmission
 from herder.wire.decode_errors import explained, unknown_field
-from herder.wire.work import JobSubmission
 
 #: As people write it, and as the API has it.
 API_NAMES = {

@@ -16,7 +16,7 @@ from herder.model.fleet.pool import CpuLimit
 
 if TYPE_CHECKING:
     from herder.cli.input.attached_files import Inputs
-    from herder.wire.work import JobSubmission
+    from herder.wire.api.work import JobSubmission
 
 T = TypeVar("T")
 
@@ -264,8 +264,8 @@ def _read(say: Session, given: dict[str, Any]) -> "JobSubmission":
 
 def _send(say: Session, given: dict[str, Any], *, wait: bool, follow: bool, dry_run: bool) -> None:
     from herder.cli.output.waits import wait_for_job
-    from herder.cli.views.job_ends import tell_end
-    from herder.cli.views.job_output import Part, print_logs
+    from herder.cli.views.work.job_ends import tell_end
+    from herder.cli.views.work.job_output import Part, print_logs
 
     job = _read(say, given)
     if dry_run:

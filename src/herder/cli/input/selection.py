@@ -16,7 +16,7 @@ from herder.client.errors import ConflictError, InvalidError, NotAllowedError, N
 from herder.model.values.phrases import counted
 
 if TYPE_CHECKING:
-    from herder.wire.work import JobView
+    from herder.wire.api.work import JobView
 
 #: Jobs of one call that a filter names: each is asked for by itself.
 SELECTED_MAX = 10_000

@@ -8,11 +8,11 @@ from herder.cli.output.waits import wait_for_drains
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.options import UNCHANGED, by_option, usage
 from herder.cli.shell.session import Session, detaching, suggesting
-from herder.cli.views.safety import show_safety
+from herder.cli.views.fleet.safety import show_safety
 from herder.model.values.phrases import counted, listed
 
 if TYPE_CHECKING:
-    from herder.wire.resources import Result, WorkerAction, WorkerView
+    from herder.wire.api.resources import Result, WorkerAction, WorkerView
 
 #: Effects that a question for confirmation names.
 SHOWN_MAX = 10
@@ -81,7 +81,7 @@ def order(
 def _wait(
     say: Session, verb: str, done: "Sequence[tuple[str, Result]]", timeout_s: float | None
 ) -> "list[tuple[str, Result]]":
-    from herder.wire.resources import Result
+    from herder.wire.api.resources import Result
 
     told = {name: each.text for name, each in done}
     what = f"the {'drain' if verb == 'drain' else 'removal'} of {listed(list(told))}"

@@ -19,11 +19,11 @@ from herder.cli.shell.options import usage
 from herder.model.values.phrases import agree, counted
 from herder.model.values.resources import format_cpu, format_mib, parse_cpu, parse_mib
 from herder.settings.syntax.files import STDIN
-from herder.wire.work import BatchCreate, JobSubmission
+from herder.wire.api.work import BatchCreate, JobSubmission
 
 if TYPE_CHECKING:
     from herder.model.values.resources import Resources
-    from herder.wire.resources import PoolView
+    from herder.wire.api.resources import PoolView
 
 OPTION = "--from-wfformat"
 SCALE_MAX = 1_000.0

@@ -10,7 +10,7 @@ from herder.cli.views.tables import ACTIONS, FACTS
 
 if TYPE_CHECKING:
     from herder.cli.shell.session import Session
-    from herder.wire.resources import Explanation, PlanView
+    from herder.wire.api.resources import Explanation, PlanView
 
 
 def show_list(

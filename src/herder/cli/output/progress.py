@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from herder.client import clock
+from herder.client.http import clock
 
 if TYPE_CHECKING:
     from herder.cli.shell.session import Session

@@ -13,15 +13,15 @@ from herder.cli.output.drain_lines import drain_line
 from herder.cli.output.fitting import columns_of, cut
 from herder.cli.output.humanize import visible
 from herder.cli.shell.exit_codes import Code, CommandError
-from herder.client import clock
 from herder.client.errors import UnreachableError
-from herder.client.tries import FAILOVER_S, FOREVER
+from herder.client.http import clock
+from herder.client.http.tries import FAILOVER_S, FOREVER
 from herder.model.values.phrases import counted, listed, sentences
 
 if TYPE_CHECKING:
     from herder.cli.shell.session import Session
-    from herder.wire.resources import WorkerView
-    from herder.wire.work import BatchView, JobView
+    from herder.wire.api.resources import WorkerView
+    from herder.wire.api.work import BatchView, JobView
 
 #: How often it is asked on a terminal, and told elsewhere.
 LOOK_S = 1.0

@@ -10,7 +10,7 @@ from herder.cli.output.formats import Format
 from herder.cli.output.humanize import visible
 from herder.cli.output.printer import Printer, whole
 from herder.cli.output.rows import View
-from herder.client import clock
+from herder.client.http import clock
 
 if TYPE_CHECKING:
     from herder.cli.shell.session import Session

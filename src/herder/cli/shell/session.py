@@ -19,8 +19,8 @@ from herder.cli.output.humanize import visible
 from herder.cli.output.printer import Printer
 from herder.cli.output.rows import View
 from herder.cli.shell.exit_codes import Code, CommandError
-from herder.client import clock
 from herder.client.errors import NotFoundError
+from herder.client.http import clock
 from herder.model.values.phrases import clause
 
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ from typing import Any
 
 from herder.cli.output.humanize import age, between, shape, usd
 from herder.cli.output.printer import Details
-from herder.cli.views.callbacks import callback_text
-from herder.cli.views.groups import GROUPS, in_tree
-from herder.cli.views.health import health_text
+from herder.cli.views.fleet.health import health_text
 from herder.cli.views.tables import ATTEMPTS, TEMPLATES, pool_status, worker_status
+from herder.cli.views.work.callbacks import callback_text
+from herder.cli.views.work.groups import GROUPS, in_tree
 from herder.model.values.phrases import counted, ended_with
 from herder.model.values.resources import BUILT_IN
-from herder.wire.resources import PoolView, WorkerView
-from herder.wire.work import BatchView, GroupView, JobDetail
+from herder.wire.api.resources import PoolView, WorkerView
+from herder.wire.api.work import BatchView, GroupView, JobDetail
 
 #: Characters of a job's result that are shown.
 RESULT_SHOWN_MAX = 2000

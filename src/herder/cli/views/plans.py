@@ -6,7 +6,7 @@ from typing import Any
 from herder.cli.output.humanize import usd
 from herder.model.values.money import format_usd, usd_text
 from herder.model.values.phrases import counted, ended_with
-from herder.wire.resources import ApplyAnswer, Explanation, PlanView
+from herder.wire.api.resources import ApplyAnswer, Explanation, PlanView
 
 
 def action_row(action: dict[str, Any]) -> dict[str, Any]:

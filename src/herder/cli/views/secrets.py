@@ -6,7 +6,7 @@ from herder.cli.output.columns import field, made, since
 from herder.cli.output.humanize import age
 from herder.cli.output.printer import Details
 from herder.cli.output.rows import View
-from herder.wire.secrets import SecretView
+from herder.wire.api.secrets import SecretView
 
 
 def _owner(secret: Any) -> str:

@@ -8,7 +8,7 @@ from herder.cli.output.humanize import age, usd
 from herder.cli.output.printer import Printer
 from herder.cli.views.tables import POOLS
 from herder.model.values.phrases import counted
-from herder.wire.resources import Status
+from herder.wire.api.resources import Status
 
 #: A server that was heard of within so many seconds is well.
 HEARD_S = 5.0

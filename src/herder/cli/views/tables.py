@@ -9,7 +9,7 @@ from typing import Any
 from herder.cli.output.columns import field, made, money, since, took, words
 from herder.cli.output.humanize import amounts, exit_cell, gpus, offer_words, shape
 from herder.cli.output.rows import Column, View
-from herder.cli.views.health import health_column
+from herder.cli.views.fleet.health import health_column
 from herder.cli.views.plans import action_line, action_row, reason_text
 
 

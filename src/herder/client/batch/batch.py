@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from herder.client import clock
 from herder.client.batch.group import JobGroup
 from herder.client.batch.job import Job
 from herder.client.batch.resources import URL_FOLDER, InputFile, InputGroup, ResourceFile, ResourceGroup
@@ -20,8 +19,9 @@ from herder.client.batch.submitted import BatchFailedError, SubmittedBatch
 from herder.client.client import HerderClient
 from herder.client.connection import connect
 from herder.client.errors import InvalidError
+from herder.client.http import clock
+from herder.wire.api.work import BatchCreate, GroupCreate
 from herder.wire.data import DataPath, read_url
-from herder.wire.work import BatchCreate, GroupCreate
 
 _ON_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 

@@ -20,9 +20,9 @@ from herder.client.batch.resources import (
     with_paths,
 )
 from herder.model.values.resources import parse_cpu
+from herder.wire.api.work import Expression, JobSubmission
 from herder.wire.data import DataPath, JobData
-from herder.wire.exchange import SecretUse
-from herder.wire.work import Expression, JobSubmission
+from herder.wire.worker.exchange import SecretUse
 
 if TYPE_CHECKING:
     from herder.client.batch.batch import Batch

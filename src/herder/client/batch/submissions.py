@@ -14,9 +14,9 @@ import msgspec
 
 from herder.client.batch.job import Job
 from herder.client.batch.resources import FOLDER_VARIABLE
+from herder.wire.api.work import JobSubmission
 from herder.wire.data import DataPath
-from herder.wire.exchange import ContainerOptions, Mount
-from herder.wire.work import JobSubmission
+from herder.wire.worker.exchange import ContainerOptions, Mount
 
 
 @contextmanager

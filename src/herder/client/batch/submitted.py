@@ -13,7 +13,7 @@ from typing import Any
 
 from herder.client.client import HerderClient
 from herder.client.connection import connect
-from herder.wire.work import BatchView, GroupView, JobView
+from herder.wire.api.work import BatchView, GroupView, JobView
 
 FAILURES_SHOWN = 3
 LOOK_S = 1.0

@@ -17,13 +17,13 @@ from typing import Any, ParamSpec, TypeVar
 import msgspec
 
 from herder.client.client import HerderClient
-from herder.client.clock import monotonic_s
 from herder.client.connection import connect
 from herder.client.executor import calls
 from herder.client.executor.receiving import Receiver
 from herder.client.executor.sending import Sender, Sent
-from herder.wire.exchange import WarmPython
-from herder.wire.work import BatchCreate, JobSubmission
+from herder.client.http.clock import monotonic_s
+from herder.wire.api.work import BatchCreate, JobSubmission
+from herder.wire.worker.exchange import WarmPython
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -9,7 +9,7 @@ import zlib
 from typing import Any
 
 from herder.model.values.phrases import clause
-from herder.wire.work import EndedJob
+from herder.wire.api.work import EndedJob
 
 
 class JobFailedError(Exception):

@@ -16,7 +16,7 @@ import msgspec
 
 from herder.client.client import HerderClient
 from herder.client.errors import ClientError, ConflictError, InvalidError, NotFoundError
-from herder.wire.work import BatchCreate, JobSubmission
+from herder.wire.api.work import BatchCreate, JobSubmission
 
 CALLS_MAX = 1_000
 CHARACTERS_MAX = 8 * 2**20

@@ -5,9 +5,9 @@ from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import derived_token
 from herder.model.permissions import Principal
 from herder.model.stored.changes import Changes
-from herder.wire.people import TokenCreate, TokenCreated
-from herder.wire.resources import Result
-from herder.wire.secrets import SecretCreate, SecretValue, SecretView
+from herder.wire.api.people import TokenCreate, TokenCreated
+from herder.wire.api.resources import Result
+from herder.wire.api.secrets import SecretCreate, SecretValue, SecretView
 
 
 class CredentialCommands:

@@ -19,8 +19,8 @@ from herder.model.stored.changes import Changes
 from herder.model.stored.service_records import SecretRecord
 from herder.model.values.times import iso
 from herder.secrets.sealing import KeyRing, SealError
-from herder.wire.resources import Result
-from herder.wire.secrets import SecretCreate, SecretValue, SecretView
+from herder.wire.api.resources import Result
+from herder.wire.api.secrets import SecretCreate, SecretValue, SecretView
 
 USER, PROJECT = "user", "project"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

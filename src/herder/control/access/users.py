@@ -27,7 +27,7 @@ from herder.model.stored.changes import Changes
 from herder.model.stored.records import TokenRecord, UserRecord
 from herder.model.values.phrases import counted
 from herder.model.values.times import iso, iso_or_none
-from herder.wire.people import (
+from herder.wire.api.people import (
     TokenCreate,
     TokenCreated,
     TokenView,
@@ -36,7 +36,7 @@ from herder.wire.people import (
     UserView,
     WhoAmI,
 )
-from herder.wire.resources import Result
+from herder.wire.api.resources import Result
 
 #: No spaces, quotes, slashes or signs that a shell knows; also addresses of mail.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")

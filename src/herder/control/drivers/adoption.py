@@ -1,6 +1,6 @@
 """Adopts a machine whose worker row is lost: makes the row again, so that its agent can activate anew.
 
-Called when a person decides (`sweep_decisions.py`) and when one looks (`control/reads/sweeps.py`): both ask `adoptions`, so that what is
+Called when a person decides (`sweep_decisions.py`) and when one looks (`control/reads/fleet/sweeps.py`): both ask `adoptions`, so that what is
 shown, tried and done is the same. The name says pool and plan; the template is what the driver keeps with the machine, or the only one of
 the pool. Only machines of a time that the store has forgotten are adopted: any other has, or had, a row that says more.
 """

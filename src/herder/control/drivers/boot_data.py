@@ -8,7 +8,7 @@ import traceback
 
 from herder.control.kernel.core import Core
 from herder.engine.memory.state import WorkerLife
-from herder.engine.workers import nodes
+from herder.engine.workers.cluster import nodes
 from herder.model.fleet.bootstrap import BootData
 from herder.model.fleet.cluster import INSTALLATION_LABEL, POOL_LABEL, WORKER_LABEL
 from herder.model.fleet.driver import DriverError, DriverFault, InvalidRequest

@@ -15,8 +15,8 @@ from herder.engine.workers import worker as life
 from herder.model.permissions import Action, Kind, Principal, Thing
 from herder.model.stored.changes import Changes
 from herder.model.values.phrases import counted
-from herder.wire.drivers import DriverAction
-from herder.wire.resources import Result
+from herder.wire.api.drivers import DriverAction
+from herder.wire.api.resources import Result
 
 #: How long `unfreeze --allow-removals` lets the sweep work without its brake.
 REMOVALS_ALLOWED_MS = 600_000

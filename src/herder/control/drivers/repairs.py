@@ -1,7 +1,7 @@
 """Carries out one rung of the repair ladder: restart the service, reboot, clean up. The worker's bootstrap is asked first where it can do
 it, because it is the gentler way; the driver does it where the bootstrap cannot, or does not answer.
 
-Called by the launch loop, one task for each worker whose rung is due (`engine/workers/repair.py`). The intent is durable before anything
+Called by the launch loop, one task for each worker whose rung is due (`engine/workers/repairs/repair.py`). The intent is durable before anything
 is called, and the outcome is recorded after; a crash between the two calls again, which every driver and bootstrap allows. An unknown
 outcome counts as done: whether it helped shows in the worker's conditions.
 """
@@ -15,8 +15,8 @@ from herder.control.drivers.calling import DriverFrozenError
 from herder.control.drivers.machines import Pauses
 from herder.control.kernel.core import Core
 from herder.engine.memory.state import WorkerLife
-from herder.engine.workers import repair as life
 from herder.engine.workers.bootstraps import rungs_of
+from herder.engine.workers.repairs import repair as life
 from herder.model.fleet.driver import DriverError, OutcomeUnknown, RateLimited, Unavailable
 from herder.model.fleet.repair import Rung
 from herder.model.stored.changes import Changes

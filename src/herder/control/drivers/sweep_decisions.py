@@ -23,7 +23,7 @@ from herder.model.ids import WorkerName
 from herder.model.permissions import Action, Kind, Principal, Thing
 from herder.model.stored.changes import Changes
 from herder.model.values.phrases import agree, counted, listed, sentence, sentences
-from herder.wire.drivers import SweepAnswer, SweepDecision
+from herder.wire.api.drivers import SweepAnswer, SweepDecision
 
 #: Reasons of machines that cannot be adopted, in one answer, and machines that are named with each.
 REASONS_SHOWN, NAMES_SHOWN = 3, 3

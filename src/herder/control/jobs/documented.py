@@ -8,8 +8,8 @@ from functools import partial
 import msgspec
 from sqlalchemy import select
 
-from herder.control.jobs import submission
-from herder.control.jobs.attempt_environment import attempt_of
+from herder.control.jobs.attempts.attempt_environment import attempt_of
+from herder.control.jobs.submitting import submission
 from herder.control.kernel.bounds.errors import Conflict, Invalid, Unauthenticated
 from herder.control.kernel.core import Core
 from herder.engine.attempts.attempt import ended
@@ -17,7 +17,7 @@ from herder.model.permissions import Principal
 from herder.model.stored.changes import Changes
 from herder.model.work.job import Cause
 from herder.store.rows import tables as t
-from herder.wire.documented import (
+from herder.wire.api.documented import (
     INPUTS,
     OUTPUT,
     PIPELINE,
@@ -26,9 +26,9 @@ from herder.wire.documented import (
     DocumentedSubmission,
     TaskSpec,
 )
-from herder.wire.exchange import Finished
+from herder.wire.api.work import JobsAdded, JobSubmission
 from herder.wire.nesting import LEVELS_MAX, nested_too_deeply
-from herder.wire.work import JobsAdded, JobSubmission
+from herder.wire.worker.exchange import Finished
 
 #: Characters of an error message, and bytes of a report, that are kept of an attempt.
 MESSAGE_MAX = 4000

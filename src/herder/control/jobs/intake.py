@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from herder.control.access.idempotency import KEY_LENGTH, Requests
-from herder.control.jobs import submission
 from herder.control.jobs.documented import submission_of
+from herder.control.jobs.submitting import submission
 from herder.control.kernel.bounds.errors import Invalid, NotReady, Overloaded, Refused, StoreTroubled
 from herder.control.kernel.core import Core
 from herder.engine.memory.events import record_event
@@ -21,10 +21,10 @@ from herder.model.permissions import ROLES, Principal
 from herder.model.stored.changes import Changes
 from herder.model.values.phrases import clause
 from herder.ports.intake import RECORD_MOST_BYTES, IntakeQueue, Told
-from herder.settings.sections.intakes import IntakeSettings
-from herder.wire import startup
+from herder.settings.sections.jobs.intakes import IntakeSettings
+from herder.wire.api.documented import DataAccess, DocumentedSubmission, ResourceRequirements, TaskSpec
 from herder.wire.decode_errors import explained_sentence
-from herder.wire.documented import DataAccess, DocumentedSubmission, ResourceRequirements, TaskSpec
+from herder.wire.worker import startup
 
 #: A record is one job, whatever its data said when it came.
 FINGERPRINT = "intake"

@@ -7,8 +7,8 @@ each time leads to one batch at most. The batch is its owner's, with their right
 import msgspec
 
 from herder.control.access.access_check import OF_KIND, check
-from herder.control.jobs.submission import create as create_batch
-from herder.control.jobs.submission import try_create
+from herder.control.jobs.submitting.submission import create as create_batch
+from herder.control.jobs.submitting.submission import try_create
 from herder.control.kernel.bounds.errors import Conflict, Invalid, NotKnown, Overloaded, Refused, TooLarge
 from herder.control.kernel.bounds.limits import check_name
 from herder.control.kernel.core import Core
@@ -20,8 +20,8 @@ from herder.model.stored.changes import Changes
 from herder.model.stored.service_records import ScheduleRecord
 from herder.model.values.times import iso
 from herder.settings.syntax.cron import around, fault
-from herder.wire.schedules import ScheduleCreate
-from herder.wire.work import BatchCreate, JobsAdded
+from herder.wire.api.schedules import ScheduleCreate
+from herder.wire.api.work import BatchCreate, JobsAdded
 
 #: Of one user; each stays in memory with its batch.
 SCHEDULES_EACH = 100

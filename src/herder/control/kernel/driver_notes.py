@@ -1,6 +1,6 @@
 """The last known condition of each driver: last error, whether it can be used, recent removals. In memory only.
 
-Written by `control/drivers/calling.py` and the loops, read by people (`control/reads/drivers.py`). It decides nothing.
+Written by `control/drivers/calling.py` and the loops, read by people (`control/reads/fleet/drivers.py`). It decides nothing.
 """
 
 from collections import deque

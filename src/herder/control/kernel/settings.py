@@ -14,8 +14,8 @@ from herder.model.fleet.creation import CreationLimits
 from herder.model.stored.retention import Retention
 from herder.model.work.callbacks import CallbackRules
 from herder.secrets.sealing import KeyRing
-from herder.settings.sections.intakes import IntakeSettings
-from herder.settings.sections.object_stores import ObjectStore
+from herder.settings.sections.jobs.intakes import IntakeSettings
+from herder.settings.sections.jobs.object_stores import ObjectStore
 from herder.settings.sections.server import MetricSource
 
 

@@ -1,7 +1,7 @@
 """The clusters loop: follows the picture of each cluster, hands it to the engine, and does to nodes what the engine asks for. Tasks of its own
 for each cluster, so that a slow one holds up nobody.
 
-It decides nothing about workers: `engine/workers/nodes.py` does. Every call may be repeated; what is to be done is found again after a
+It decides nothing about workers: `engine/workers/cluster/nodes.py` does. Every call may be repeated; what is to be done is found again after a
 restart. A Node object is removed when its machine is known to be gone, and never before: the row of its worker says so.
 """
 
@@ -17,7 +17,7 @@ from herder.control.recovery.supervision import supervise
 from herder.control.workers.ended_nodes import Leftover, leftovers
 from herder.engine.memory.state import WorkerLife
 from herder.engine.memory.worker_node import ClusterLife
-from herder.engine.workers import nodes
+from herder.engine.workers.cluster import nodes
 from herder.model.fleet.cluster import STALE_AFTER_S
 from herder.model.fleet.node import NodeSeen
 from herder.model.ids import WorkerName

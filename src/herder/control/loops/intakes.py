@@ -16,16 +16,16 @@ from herder.control.jobs.intake import Intake, with_status
 from herder.control.kernel.bounds.errors import Refused
 from herder.control.kernel.core import Core
 from herder.control.kernel.intake_notes import IntakeNotes
-from herder.control.reads.documented import documented
-from herder.control.reads.jobs import view_of, with_attempt
+from herder.control.reads.work.documented import documented
+from herder.control.reads.work.jobs import view_of, with_attempt
 from herder.engine.memory.events import record_event
 from herder.intake.redis_queue import RedisQueue
 from herder.model.stored.changes import Changes
 from herder.model.values.phrases import sentence
 from herder.ports.intake import IntakeDown, IntakeQueue, Told
-from herder.settings.sections.intakes import IntakeSettings
+from herder.settings.sections.jobs.intakes import IntakeSettings
 from herder.store.rows import tables as t
-from herder.wire.documented import DocumentedJob
+from herder.wire.api.documented import DocumentedJob
 
 _LOG = logging.getLogger(__name__)
 #: Between two looks at an empty queue, and between two looks at the states of followed jobs.

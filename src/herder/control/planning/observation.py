@@ -14,11 +14,11 @@ from herder.decide.scaling.failed_triggers import Failures
 from herder.decide.scaling.signals.pressure import pressed_since
 from herder.decide.scaling.triggers.pending_pods import pods_since
 from herder.engine.memory.state import EngineState, LiveAttempt, WorkerLife
-from herder.engine.workers.drain_texts import until_ms
+from herder.engine.workers.cluster.node_texts import unseen_text
+from herder.engine.workers.cluster.nodes import cordoned_by_others, not_considered, pods_waiting
+from herder.engine.workers.cluster.pod_counts import pods_counted
+from herder.engine.workers.draining.drain_texts import until_ms
 from herder.engine.workers.expiry import extension_limit
-from herder.engine.workers.node_texts import unseen_text
-from herder.engine.workers.nodes import cordoned_by_others, not_considered, pods_waiting
-from herder.engine.workers.pod_counts import pods_counted
 from herder.engine.workers.worker import history_of
 from herder.model.fleet.pool import Consolidation, PoolSpec
 from herder.model.fleet.pressure import WorkerUse

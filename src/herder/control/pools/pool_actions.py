@@ -35,7 +35,7 @@ from herder.settings import SettingsError, faults_of, pool_from_plain, pool_to_p
 from herder.settings.schedule_windows import pool_in_force
 from herder.settings.syntax.durations import LONGEST_S, format_duration
 from herder.store.rows.versions import stamped
-from herder.wire.resources import (
+from herder.wire.api.resources import (
     ApplyAnswer,
     ApplyChange,
     ApplyRequest,

@@ -14,7 +14,7 @@ from herder.model.values.money import PicoUsd, format_usd
 from herder.model.values.phrases import counted
 from herder.model.values.times import span
 from herder.settings.syntax.durations import format_duration
-from herder.wire.resources import SafetyCheck
+from herder.wire.api.resources import SafetyCheck
 
 HOURS_OF_A_MONTH = 730
 _NO_CAPACITY = (FailureCause.OUT_OF_CAPACITY, FailureCause.QUOTA_EXCEEDED)

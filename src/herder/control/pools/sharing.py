@@ -16,7 +16,7 @@ from herder.model.permissions import Role
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import MetaRecord
 from herder.settings import SettingsError, SharingSettings, sharing_from_plain, sharing_to_plain
-from herder.settings.sections.sharing import SECTIONS
+from herder.settings.sections.jobs.sharing import SECTIONS
 from herder.store.rows.versions import stamped
 
 #: The row of `meta` that holds it, in the plain form of herder.yaml.

@@ -4,8 +4,8 @@ from herder.control.access import secrets as kept
 from herder.control.access import users as people
 from herder.control.kernel.core import Core
 from herder.model.permissions import Action, Principal
-from herder.wire.resources import Page
-from herder.wire.secrets import SecretView
+from herder.wire.api.resources import Page
+from herder.wire.api.secrets import SecretView
 
 
 class CredentialReads:

@@ -13,7 +13,7 @@ from herder.model.stored.event_kinds import EVENT_KINDS, is_filter
 from herder.model.stored.records import EventRecord
 from herder.model.values.times import iso
 from herder.store.rows import tables as t
-from herder.wire.resources import EventView, Page
+from herder.wire.api.resources import EventView, Page
 
 
 def event_view(row: EventRecord | Row[Any]) -> EventView:

@@ -8,10 +8,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from herder.control.kernel.core import Core
 from herder.control.kernel.jobs.usage_ledger import worker_cost
-from herder.control.reads.drivers import driver_views
-from herder.engine.workers import breaker
-from herder.engine.workers.drain_texts import is_blocked
-from herder.engine.workers.repair import needs_person
+from herder.control.reads.fleet.drivers import driver_views
+from herder.engine.workers.draining.drain_texts import is_blocked
+from herder.engine.workers.repairs import breaker
+from herder.engine.workers.repairs.repair import needs_person
 from herder.model.permissions import Principal, scope_of
 from herder.model.values.money import PICO_PER_USD
 from herder.model.work.job import JobState

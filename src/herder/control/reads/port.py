@@ -15,30 +15,24 @@ from herder.control.drivers.bootstraps import consoles
 from herder.control.kernel.bounds.errors import NotKnown, NotReady, Refused
 from herder.control.kernel.core import Core
 from herder.control.planning.observation import observe_now
-from herder.control.reads import (
-    clusters,
-    drivers,
-    events,
-    fleet,
-    jobs,
-    repeated_requests,
-    sharing,
-    sweeps,
-)
-from herder.control.reads.batch_reads import BatchReads
-from herder.control.reads.bootstraps import bootstrap_page, check_bootstrap
+from herder.control.reads import events, repeated_requests, sharing
 from herder.control.reads.credentials import CredentialReads
-from herder.control.reads.documented import DocumentedReads
-from herder.control.reads.driver_checks import check_driver
-from herder.control.reads.ended_jobs import wait_ended, wait_job
 from herder.control.reads.explanations import explain, pods
-from herder.control.reads.followed_output import Again, Followers, How
-from herder.control.reads.job_types import SharingReads
+from herder.control.reads.fleet import clusters, drivers, sweeps
+from herder.control.reads.fleet import pools_and_workers as fleet
+from herder.control.reads.fleet.bootstraps import bootstrap_page, check_bootstrap
+from herder.control.reads.fleet.driver_checks import check_driver
+from herder.control.reads.fleet.worker_health import worker_health_view
 from herder.control.reads.metrics import metrics_text
-from herder.control.reads.output import output_of
-from herder.control.reads.schedules import ScheduleReads
 from herder.control.reads.search.jobs import list_jobs
-from herder.control.reads.worker_health import worker_health_view
+from herder.control.reads.work import jobs
+from herder.control.reads.work.batch_reads import BatchReads
+from herder.control.reads.work.documented import DocumentedReads
+from herder.control.reads.work.ended_jobs import wait_ended, wait_job
+from herder.control.reads.work.followed_output import Again, Followers, How
+from herder.control.reads.work.job_types import SharingReads
+from herder.control.reads.work.output import output_of
+from herder.control.reads.work.schedules import ScheduleReads
 from herder.engine.memory.invariants import violations
 from herder.model.fleet.driver import DriverError
 from herder.model.fleet.worker import WorkerState
@@ -49,12 +43,12 @@ from herder.model.values.phrases import sentence
 from herder.model.work.job import JobState
 from herder.store.invariants import violations as stored_violations
 from herder.store.rows.json_forms import plain_plan
-from herder.wire.bootstraps import BootstrapChecks
-from herder.wire.clusters import ClusterChecks, ClusterView, SchedulingInfo
-from herder.wire.drivers import DriverChecks, DriverView, SweepAnswer, SweepView
-from herder.wire.health import WorkerHealthView
-from herder.wire.people import UserView, WhoAmI
-from herder.wire.resources import (
+from herder.wire.api.bootstraps import BootstrapChecks
+from herder.wire.api.clusters import ClusterChecks, ClusterView, SchedulingInfo
+from herder.wire.api.drivers import DriverChecks, DriverView, SweepAnswer, SweepView
+from herder.wire.api.health import WorkerHealthView
+from herder.wire.api.people import UserView, WhoAmI
+from herder.wire.api.resources import (
     ApplyAnswer,
     EventView,
     Explanation,
@@ -65,7 +59,7 @@ from herder.wire.resources import (
     Status,
     WorkerView,
 )
-from herder.wire.work import EndedJob, JobDetail, JobView
+from herder.wire.api.work import EndedJob, JobDetail, JobView
 
 #: A store that has not written for longer than this is not ready.
 READY_S = 5.0

@@ -15,9 +15,9 @@ from herder.control.kernel.core import Core
 from herder.control.pools.pool_actions import fleet_prices
 from herder.model.ids import UserName
 from herder.store.rows import tables as t
-from herder.wire.drivers import SweepAnswer
-from herder.wire.people import UserView
-from herder.wire.resources import ApplyAnswer, ApplyChange, ReasonView, ScaleAnswer
+from herder.wire.api.drivers import SweepAnswer
+from herder.wire.api.people import UserView
+from herder.wire.api.resources import ApplyAnswer, ApplyChange, ReasonView, ScaleAnswer
 
 _OF_APPLY = ("pool.created", "pool.updated", "sharing.updated")
 

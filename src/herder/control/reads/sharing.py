@@ -8,7 +8,7 @@ from herder.model.ids import UserName
 from herder.model.permissions import Action, Kind, Principal, Thing, Verdict, may, scope_of
 from herder.model.values.money import usd_text
 from herder.model.work.sharing import NO_LIMITS, NOTHING, Amounts, Limits, ProjectQuota
-from herder.wire.people import ProjectView, UserView
+from herder.wire.api.people import ProjectView, UserView
 
 
 def user_views(core: Core, who: Principal) -> list[UserView]:

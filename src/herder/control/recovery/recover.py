@@ -1,6 +1,6 @@
 """Rebuilds the engine's memory from the store at start: everything that has not ended, and the running totals.
 
-Called once by `server/opening.py` before anything else runs. Live attempts are kept: their workers may still be at work, and say so with
+Called once by `server/data/opening.py` before anything else runs. Live attempts are kept: their workers may still be at work, and say so with
 their next exchange; whoever does not within the pool's `dead_after_s` counts as dead.
 """
 

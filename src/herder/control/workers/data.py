@@ -8,8 +8,8 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from herder.control.jobs.inputs import stored_payload
-from herder.control.jobs.object_stores import Signing
+from herder.control.jobs.attempts.inputs import stored_payload
+from herder.control.jobs.attempts.object_stores import Signing
 from herder.control.kernel.bounds.errors import Invalid
 from herder.control.kernel.core import Core
 from herder.control.workers.exchange import held_attempt

@@ -10,8 +10,8 @@ from functools import partial
 
 import msgspec
 
-from herder.control.jobs.attempt_environment import with_environment
-from herder.control.jobs.inputs import Gathered, parents_file, payloads_for
+from herder.control.jobs.attempts.attempt_environment import with_environment
+from herder.control.jobs.attempts.inputs import Gathered, parents_file, payloads_for
 from herder.control.kernel.bounds.errors import NotKnown, StoreTroubled, Unauthenticated
 from herder.control.kernel.bounds.limits import LOG_NOTES_BYTES, LOG_TIMES_MAX
 from herder.control.kernel.core import Core
@@ -19,10 +19,10 @@ from herder.control.kernel.secret_tokens import derived_token, hash_token
 from herder.control.workers.strangers import activation_refusal, refusal
 from herder.engine.attempts.attempt import ended
 from herder.engine.memory.state import LiveAttempt, WorkerLife, pool_of
-from herder.engine.workers.conditions import Found
-from herder.engine.workers.drain_texts import until_ms
+from herder.engine.workers.draining.drain_texts import until_ms
 from herder.engine.workers.exchange import gather, has_news, leave, leave_after_one, not_carried, take_in
-from herder.engine.workers.repair import wants_clean_up
+from herder.engine.workers.repairs.conditions import Found
+from herder.engine.workers.repairs.repair import wants_clean_up
 from herder.engine.workers.worker import activated, seen, suspect
 from herder.model.fleet.pool import CpuLimit
 from herder.model.fleet.repair import Condition
@@ -31,7 +31,8 @@ from herder.model.ids import JobId, WorkerName
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import LogRecord
 from herder.model.work.job import Cause
-from herder.wire.exchange import (
+from herder.wire.nesting import LEVELS_MAX, nested_too_deeply
+from herder.wire.worker.exchange import (
     NO_RESULT,
     ActivateAnswer,
     ActivateRequest,
@@ -41,7 +42,6 @@ from herder.wire.exchange import (
     Finished,
     Refusal,
 )
-from herder.wire.nesting import LEVELS_MAX, nested_too_deeply
 
 #: A larger result is left out: results travel through the store to whoever asks for them.
 RESULT_BYTES_MAX = 2**20

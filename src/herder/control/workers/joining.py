@@ -33,8 +33,8 @@ from herder.model.values.phrases import counted
 from herder.model.values.resources import Resources, format_cpu, format_mib
 from herder.model.values.times import iso_or_none
 from herder.settings.schedule_windows import pool_in_force
-from herder.wire.exchange import JoinAnswer, JoinRequest
-from herder.wire.people import JoinTokenCreate, JoinTokenCreated
+from herder.wire.api.people import JoinTokenCreate, JoinTokenCreated
+from herder.wire.worker.exchange import JoinAnswer, JoinRequest
 
 #: Of one token.
 USES_MAX = 1_000

@@ -5,10 +5,10 @@ Called by `worker_actions`, after it has checked that the order is allowed. What
 
 from herder.control.kernel.core import Core
 from herder.engine.memory.state import WorkerLife
-from herder.engine.workers.drain_texts import on_blocked
+from herder.engine.workers.draining.drain_texts import on_blocked
 from herder.model.fleet.drain import OnBlocked
 from herder.model.values.phrases import agree, counted
-from herder.wire.resources import SafetyCheck
+from herder.wire.api.resources import SafetyCheck
 
 BLOCKED_MAX = 10
 

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from herder.control.access.secrets import PROJECT, USER, SecretKey, place_of
-from herder.control.jobs.secret_uses import user_may
+from herder.control.jobs.submitting.secret_uses import user_may
 from herder.control.kernel.bounds.errors import NotKnown
 from herder.control.kernel.core import Core
 from herder.engine.memory.state import WorkerLife
@@ -20,8 +20,8 @@ from herder.model.values.phrases import sentence
 from herder.secrets.sealing import SealError
 from herder.store.rows.secrets_table import secrets as secrets_table
 from herder.store.rows.tables import jobs
-from herder.wire.exchange import JobPayload, SecretUse
-from herder.wire.secrets import Delivered, SecretsAnswer
+from herder.wire.api.secrets import Delivered, SecretsAnswer
+from herder.wire.worker.exchange import JobPayload, SecretUse
 
 
 async def secrets_of(core: Core, worker: WorkerLife, job: int, number: int) -> SecretsAnswer:

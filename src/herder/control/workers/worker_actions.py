@@ -10,9 +10,10 @@ from herder.control.kernel.core import Core
 from herder.control.pools.pool_actions import NOTHING_CHANGED, TTL_LONGEST_S
 from herder.control.workers.safety import checks_of_removal
 from herder.engine.memory.state import WorkerLife, pool_of
-from herder.engine.workers import drain_texts, drains, expiry
+from herder.engine.workers import expiry
 from herder.engine.workers import worker as life
-from herder.engine.workers.drain_texts import on_blocked, progress_text
+from herder.engine.workers.draining import drain_texts, drains
+from herder.engine.workers.draining.drain_texts import on_blocked, progress_text
 from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.worker import WorkerState
@@ -24,7 +25,7 @@ from herder.model.values.phrases import agree, clause, counted, listed, sentence
 from herder.model.values.times import iso, span
 from herder.model.work.job import Cause
 from herder.settings.syntax.durations import format_duration
-from herder.wire.resources import Result, WorkerAction
+from herder.wire.api.resources import Result, WorkerAction
 
 VERBS = ("cordon", "uncordon", "drain", "extend", "remove")
 

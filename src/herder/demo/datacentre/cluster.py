@@ -9,7 +9,7 @@ from typing import Any
 
 from herder.testing.datacentre import Sickness
 from herder.testing.datacentre.running import Serving
-from herder.wire.clusters import SchedulingInfo
+from herder.wire.api.clusters import SchedulingInfo
 
 Json = dict[str, Any]
 PODS = "/api/v1/namespaces/default/pods"

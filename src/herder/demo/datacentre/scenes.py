@@ -10,9 +10,9 @@ from herder.cli.shell.exit_codes import CommandError
 from herder.cli.views.plans import cost_line
 from herder.demo.datacentre.waiting import Waiting
 from herder.model.values.phrases import counted, listed
-from herder.settings.sections.pools import pool_from_plain
+from herder.settings.sections.pool.pools import pool_from_plain
 from herder.testing.datacentre import Sickness
-from herder.wire.resources import PlanView, WorkerView
+from herder.wire.api.resources import PlanView, WorkerView
 
 Json = dict[str, Any]
 WEB_PODS = 4

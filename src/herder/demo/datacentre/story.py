@@ -21,7 +21,7 @@ from herder.demo.datacentre.waiting import Waiting
 from herder.demo.demo_server import World, begin, wait_for_address
 from herder.model.values.money import format_usd, parse_usd
 from herder.testing.datacentre.running import Serving, serving
-from herder.wire.resources import WorkerView
+from herder.wire.api.resources import WorkerView
 
 PLACES = 6
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from herder.client import clock
+from herder.client.http import clock
 
 WIDTH_MAX = 118
 _TIME_WIDTH = 7

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from herder.cli.shell.exit_codes import CommandError
-from herder.client import HerderClient, clock
+from herder.client import HerderClient
+from herder.client.http import clock
 from herder.demo.datacentre.cluster import Site
 from herder.demo.datacentre.telling import Teller
-from herder.wire.resources import EventView, WorkerAction, WorkerView
+from herder.wire.api.resources import EventView, WorkerAction, WorkerView
 
 _T = TypeVar("_T")
 LOOK_S = 0.25

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from herder.drivers.kubernetes_jobs.api import Api
+from herder.memberships.kubernetes.demand.requests import effective
 from herder.memberships.kubernetes.objects import NodeTaint, Pod
 from herder.memberships.kubernetes.quantities import NANO, QuantityError, nano
-from herder.memberships.kubernetes.requests import effective
 from herder.model.fleet.driver import DriverClock, DriverError, OutOfCapacity
 from herder.model.values.phrases import counted
 

@@ -12,7 +12,7 @@ from herder.drivers.kubernetes_jobs.settings import KubernetesJobsSettings, name
 from herder.model.fleet.driver import MachineTags, StartData
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import PoolName
-from herder.wire import startup
+from herder.wire.worker import startup
 
 CONTAINER = "agent"
 TOKEN_KEY = "activation-token"

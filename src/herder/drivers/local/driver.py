@@ -34,7 +34,7 @@ from herder.model.fleet.driver import (
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
 from herder.model.values.phrases import clause, counted
-from herder.wire import startup
+from herder.wire.worker import startup
 
 _RECORD = "worker.json"
 _LOG = "agent.log"

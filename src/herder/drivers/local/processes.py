@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from herder.model.fleet.driver import Unavailable
 from herder.model.values.phrases import clause
-from herder.wire import startup
+from herder.wire.worker import startup
 
 _PROC = "/proc"
 _LOOK_AGAIN_S = 0.02

@@ -3,7 +3,7 @@
 Called by `attempt.py` for each end that counts and by `engine/workers/worker.py` for each tick. A worker on which `FAULTS_MOST` attempts in a row
 failed through no fault of theirs takes no work. After a pause it gets one attempt, as a test: it is back when that ends well or has
 run for a while. Each test that fails is counted in its condition FailedAttempts, for which the repair ladder has a rung
-(`engine/workers/repair.py`).
+(`engine/workers/repairs/repair.py`).
 
 All this is in memory only: after a restart of the server a sick worker shows again that it is.
 """

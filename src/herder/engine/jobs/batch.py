@@ -1,6 +1,6 @@
 """Submission: batches, their jobs and dependencies, the commit that starts them; jobs outside batches.
 
-Called by `control/jobs/submission.py` with what it has validated. A refused call raises `DependencyError` before anything changed.
+Called by `control/jobs/submitting/submission.py` with what it has validated. A refused call raises `DependencyError` before anything changed.
 """
 
 from collections import deque

@@ -1,6 +1,6 @@
 """Which classes of jobs stay in memory: all that an unfinished job has, and the newest of the others.
 
-Called by `control/jobs/submission.py` before it looks up the classes of a call. Rows of ended jobs go on referring to classes that were
+Called by `control/jobs/submitting/submission.py` before it looks up the classes of a call. Rows of ended jobs go on referring to classes that were
 forgotten here; who reads them takes the class from the store. A class that comes again gets a new number.
 """
 

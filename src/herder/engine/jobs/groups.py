@@ -1,6 +1,6 @@
 """Makes job groups, and cancels them: the jobs of a group and those of the groups below that have not ended, but for `always_run` ones.
 
-Called by `control/jobs/groups.py`, by `batch_end.py` when too many jobs of a group have failed, and by `batch.py`. As with a batch, queued jobs
+Called by `control/jobs/changes/groups.py`, by `batch_end.py` when too many jobs of a group have failed, and by `batch.py`. As with a batch, queued jobs
 go in one step a range, and `changes.sweeps` asks the store to write their rows out in the background. Jobs of other groups that depend on a
 cancelled one are skipped. The caller ends the batch when nothing is left of it (`close_if_done`).
 """

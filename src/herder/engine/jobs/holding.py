@@ -1,6 +1,6 @@
 """Holds ready jobs back, and releases them: all of a batch, or one job.
 
-Called by `control/jobs/holding.py`. Running attempts go on. A held batch is one small write, however many jobs it has: that its jobs are held is
+Called by `control/jobs/changes/holding.py`. Running attempts go on. A held batch is one small write, however many jobs it has: that its jobs are held is
 known from the batch. A job that is held by itself has its own row, and stays held when its batch is released.
 """
 

@@ -1,6 +1,6 @@
 """Tries the failed jobs of a batch again, and those that were skipped because of them.
 
-Called by `control/jobs/retrying.py` with rows of the store: jobs that have ended are not in memory. Their attempts stay, and the next one has
+Called by `control/jobs/changes/retrying.py` with rows of the store: jobs that have ended are not in memory. Their attempts stay, and the next one has
 the next number. A batch that had ended goes on.
 """
 

@@ -27,6 +27,6 @@ class CreateHistory:
     pressed_since_ms: dict[Measured, int] = field(default_factory=dict)
     """Since when the threshold of a pressure is passed; in memory only, a new server begins to count anew."""
     repairs_ms: dict[WorkerName, int] = field(default_factory=dict)
-    """When repairs that take a worker away began, the latest of each worker: see `engine/workers/breaker.py`."""
+    """When repairs that take a worker away began, the latest of each worker: see `engine/workers/repairs/breaker.py`."""
     rises: dict[str, Rises] = field(default_factory=dict)
     """By template. Not stored: after a restart it is learned anew."""

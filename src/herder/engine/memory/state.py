@@ -276,7 +276,7 @@ class EngineState:
     last_creation_failure: dict[PoolName, str] = field(default_factory=dict)
     """By pool, the sentence of the newest of them. In memory only."""
     clusters: dict[str, ClusterLife] = field(default_factory=dict)
-    """By name, those that this server follows (`engine/workers/nodes.py`). In memory only."""
+    """By name, those that this server follows (`engine/workers/cluster/nodes.py`). In memory only."""
     openings: dict[PoolName, tuple[Opening, ...]] = field(default_factory=dict)
     """Of the windows of pools whose workers are upgraded in place; in memory only (`control/loops/bootstraps.py`)."""
     frozen_drivers: dict[str, FrozenDriver] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from herder.engine.memory.bootstraps import BootstrapLife
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import EngineState, WorkerLife
 from herder.engine.memory.worker_repair import SYSTEM
-from herder.engine.workers.conditions import Found, report
+from herder.engine.workers.repairs.conditions import Found, report
 from herder.model.fleet.node import NodeCondition
 from herder.model.fleet.repair import Rung
 from herder.model.fleet.worker import WorkerState

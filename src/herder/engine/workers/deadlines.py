@@ -7,8 +7,10 @@ Called by the lifecycle loop twice a second. The changes themselves are those of
 from herder.engine.attempts import worker_health
 from herder.engine.memory.state import EngineState, WorkerLife, pool_of
 from herder.engine.memory.worker_repair import SERVER
-from herder.engine.workers import conditions, creation, drains, expiry, repair
-from herder.engine.workers.drain_texts import on_blocked
+from herder.engine.workers import creation, expiry
+from herder.engine.workers.draining import drains
+from herder.engine.workers.draining.drain_texts import on_blocked
+from herder.engine.workers.repairs import conditions, repair
 from herder.engine.workers.worker import suspect, terminate
 from herder.model.fleet.membership import LivesBy
 from herder.model.fleet.pool import PoolSpec

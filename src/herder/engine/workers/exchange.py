@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from herder.engine.attempts.attempt import lose, started
 from herder.engine.memory.state import EngineState, LiveAttempt, WorkerLife, pool_of
 from herder.engine.memory.worker_repair import AGENT
-from herder.engine.workers import conditions, notices, repair
+from herder.engine.workers import notices
+from herder.engine.workers.repairs import conditions, repair
 from herder.engine.workers.worker import seen, terminate
 from herder.model.fleet.notice import NoticeSource
 from herder.model.fleet.pressure import WorkerUse

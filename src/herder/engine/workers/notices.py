@@ -11,8 +11,8 @@ from dataclasses import replace
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import EngineState, WorkerLife
 from herder.engine.workers import offers
-from herder.engine.workers.drain_orders import change_deadline
-from herder.engine.workers.drain_texts import until_ms
+from herder.engine.workers.draining.drain_orders import change_deadline
+from herder.engine.workers.draining.drain_texts import until_ms
 from herder.engine.workers.worker import drain
 from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.notice import Notice, NoticeSource

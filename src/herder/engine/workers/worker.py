@@ -9,8 +9,9 @@ from herder.engine.attempts.attempt import lose
 from herder.engine.memory.create_history import REMOVALS_MOST, CreateHistory
 from herder.engine.memory.events import reason_data, record_event
 from herder.engine.memory.state import EngineState, WorkerLife
-from herder.engine.workers import conditions, creation, offers, rejoining
-from herder.engine.workers.drain_orders import drain_order
+from herder.engine.workers import creation, offers, rejoining
+from herder.engine.workers.draining.drain_orders import drain_order
+from herder.engine.workers.repairs import conditions
 from herder.engine.workers.usage import machine_usage
 from herder.model.fleet.creation import Creation
 from herder.model.fleet.driver import JOINED, Machine, Phase

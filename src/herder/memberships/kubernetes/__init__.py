@@ -18,6 +18,6 @@ def make_cluster(settings: ClusterSettings, context: ClusterContext, /) -> Clust
 
 
 def manifests(settings: ClusterSettings, /) -> str:
-    from herder.memberships.kubernetes.manifest_text import manifests as written
+    from herder.memberships.kubernetes.access.manifest_text import manifests as written
 
     return written(settings)

@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from herder.memberships.kubernetes import drain, node_calls, preflight
+from herder.memberships.kubernetes import drain, node_calls
+from herder.memberships.kubernetes.access import preflight
+from herder.memberships.kubernetes.demand.pods import Rules
+from herder.memberships.kubernetes.demand.requests import NamesOfResources
 from herder.memberships.kubernetes.objects import Node, Pod
 from herder.memberships.kubernetes.picture import Picture
-from herder.memberships.kubernetes.pods import Rules
-from herder.memberships.kubernetes.requests import NamesOfResources
 from herder.memberships.kubernetes.uses import NOT_KNOWN, MetricsApi, UseSource
 from herder.model.fleet.driver_capabilities import Check
 from herder.model.fleet.node import NodeSeen

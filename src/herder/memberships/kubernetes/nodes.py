@@ -4,8 +4,8 @@ A node whose kubelet is silent is neither ready nor known not to be: Kubernetes 
 """
 
 from herder.memberships.kubernetes import objects
+from herder.memberships.kubernetes.demand.requests import NamesOfResources
 from herder.memberships.kubernetes.quantities import QuantityError
-from herder.memberships.kubernetes.requests import NamesOfResources
 from herder.model.fleet.cluster import INSTALLATION_LABEL, WORKER_LABEL
 from herder.model.fleet.node import NodeCondition, NodeSeen
 from herder.model.fleet.pool import Taint, TaintEffect

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from herder.decide.eligibility.affinity import labels_fulfil
 from herder.memberships.kubernetes import objects
+from herder.memberships.kubernetes.demand.pod_facts import Load, PodFacts
+from herder.memberships.kubernetes.demand.pod_rules import Nodes as SpreadOver
+from herder.memberships.kubernetes.demand.pods import OWNER, Rules
 from herder.memberships.kubernetes.nodes import node_seen
-from herder.memberships.kubernetes.pod_facts import Load, PodFacts
-from herder.memberships.kubernetes.pod_rules import Nodes as SpreadOver
-from herder.memberships.kubernetes.pods import OWNER, Rules
 from herder.model.fleet.node import NodeSeen
 from herder.model.fleet.pressure import WorkerUse
 from herder.model.values.resources import ZERO

@@ -8,9 +8,9 @@ from typing import Protocol
 
 import msgspec
 
+from herder.memberships.kubernetes.access.rights import WISHED
 from herder.memberships.kubernetes.objects import NodeMetricsList
 from herder.memberships.kubernetes.quantities import QuantityError, nano, rounded_down
-from herder.memberships.kubernetes.rights import WISHED
 from herder.model.fleet.driver_capabilities import Check
 from herder.model.fleet.pressure import WorkerUse
 from herder.model.values.phrases import counted

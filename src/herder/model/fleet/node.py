@@ -1,6 +1,6 @@
 """What a cluster says of one of its nodes: data only.
 
-Made by a membership whose workers live by a node (`memberships/kubernetes`), kept by `engine/workers/nodes.py`. A node that is not in the
+Made by a membership whose workers live by a node (`memberships/kubernetes`), kept by `engine/workers/cluster/nodes.py`. A node that is not in the
 picture is not gone: only a complete, fresh picture without it says that.
 """
 

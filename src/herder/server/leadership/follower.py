@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from herder.server.http_server import HttpServer
+from herder.server.data.opening import Opened, open_data, write_server_file
+from herder.server.data.place import Place
+from herder.server.http.server import HttpServer
 from herder.server.leadership.candidate import Candidate
 from herder.server.leadership.forwarding import Forwarding
-from herder.server.opening import Opened, open_data, write_server_file
 from herder.server.options import ServerOptions
-from herder.server.place import Place
 from herder.store.opening.leadership import Leader, this_process
 
 log = logging.getLogger(__name__)

@@ -14,13 +14,13 @@ from herder.control.kernel.clock import SystemClock
 from herder.control.kernel.core import Core
 from herder.engine.memory.events import record_event
 from herder.model.stored.changes import Changes
-from herder.server.http_server import HttpServer
+from herder.server.data.opening import Opened, core_settings
+from herder.server.data.place import Place, server_identity
+from herder.server.http.server import HttpServer
 from herder.server.leadership.candidate import Candidate
 from herder.server.leadership.follower import Seat, follow, read_store
 from herder.server.leadership.forwarding import Forwarding
 from herder.server.leadership.stored_reads import Stored
-from herder.server.opening import Opened, core_settings
-from herder.server.place import Place, server_identity
 from herder.store.opening.leadership import Fenced, this_process
 from herder.store.opening.lease import Me
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from herder.model.fleet.creation import DEFAULT_LIMITS, DEFAULT_STEPS, ORDER, CreationLimits, StepTimeouts
-from herder.settings.sections import schedules
 from herder.settings.sections.fields import COUNT, DURATION, LIMIT, Field, Schema, limit_text, same
+from herder.settings.sections.pool import schedules
 from herder.settings.syntax import validation
 from herder.settings.syntax.durations import format_duration
 from herder.settings.syntax.validation import Reading

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from herder.settings.sections import markets, triggers
+from herder.settings.sections.pool import markets, triggers
 from herder.settings.syntax import validation
 from herder.settings.syntax.durations import format_duration
 from herder.settings.syntax.validation import Reading

@@ -9,7 +9,7 @@ from herder.cli.output.progress import progress
 from herder.cli.shell.commands import command
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.session import Session, session
-from herder.client import clock
+from herder.client.http import clock
 from herder.model.values.phrases import counted
 
 if TYPE_CHECKING:

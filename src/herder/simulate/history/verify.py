@@ -15,7 +15,7 @@ from itertools import islice
 import msgspec
 from sqlalchemy import ColumnElement, Connection, func, inspect, select
 
-from herder.client.clock import cpu_s
+from herder.client.http.clock import cpu_s
 from herder.decide.plan.planner import decide
 from herder.model.fleet.pool import PoolSpec
 from herder.model.planning.observed import Observed

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from herder.client.clock import cpu_s
+from herder.client.http.clock import cpu_s
 from herder.simulate.bounds import no_wait
 from herder.simulate.runs.outcome import Outcome, outcome_of
 from herder.simulate.traces.trace import Trace

@@ -18,15 +18,15 @@ from herder import __version__
 from herder.control.access.known_caller import trust
 from herder.control.commands import Commands
 from herder.control.kernel.bounds.errors import Invalid, NotKnown, Refused
-from herder.control.reads.jobs import JobFilter
 from herder.control.reads.port import Reads
 from herder.control.reads.search.batches import BatchFilter
+from herder.control.reads.work.jobs import JobFilter
 from herder.model.permissions import Principal
 from herder.web.responses import secured
 from herder.web.session import SESSION_COOKIE, visitor
 from herder.web.templating import render
 from herder.web.work.output import tail_of
-from herder.wire.resources import Page
+from herder.wire.api.resources import Page
 
 #: Rows of a page.
 ROWS = 50

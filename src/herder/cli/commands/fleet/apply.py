@@ -29,7 +29,7 @@ _Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirma
 
 if TYPE_CHECKING:
     from herder.settings import BootstrapFaults, DriverFaults, Settings
-    from herder.wire.resources import ApplyAnswer
+    from herder.wire.api.resources import ApplyAnswer
 
 
 def add_to(

@@ -7,8 +7,8 @@ from herder.cli.shell.completion import BootstrapArgument
 from herder.cli.shell.exit_codes import Code
 from herder.cli.shell.options import Watch
 from herder.cli.shell.session import session, suggesting
-from herder.cli.views.bootstraps import BOOTSTRAPS
-from herder.cli.views.clusters import CHECKS
+from herder.cli.views.fleet.bootstraps import BOOTSTRAPS
+from herder.cli.views.fleet.clusters import CHECKS
 
 
 def build() -> typer.Typer:

@@ -10,7 +10,7 @@ from herder.cli.shell.completion import ClusterArgument
 from herder.cli.shell.exit_codes import Code
 from herder.cli.shell.options import Watch, usage
 from herder.cli.shell.session import session, suggesting
-from herder.cli.views.clusters import CHECKS, CLUSTERS, details
+from herder.cli.views.fleet.clusters import CHECKS, CLUSTERS, details
 from herder.model.values.phrases import clause
 
 JobsManifests = Callable[[str], str]

@@ -9,8 +9,8 @@ from herder.cli.shell.completion import DriverArgument
 from herder.cli.shell.exit_codes import Code
 from herder.cli.shell.options import UNCHANGED, DryRun, Message, Watch, Yes
 from herder.cli.shell.session import session, suggesting
-from herder.cli.views.clusters import CHECKS
-from herder.cli.views.drivers import DRIVERS, details
+from herder.cli.views.fleet.clusters import CHECKS
+from herder.cli.views.fleet.drivers import DRIVERS, details
 
 
 def build() -> typer.Typer:

@@ -10,7 +10,7 @@ from herder.cli.shell.completion import PoolArgument
 from herder.cli.shell.options import UNCHANGED, DryRun, Message, Watch, Yes, by_option, seconds
 from herder.cli.shell.session import session, suggesting
 from herder.cli.views import details
-from herder.cli.views.safety import show_safety
+from herder.cli.views.fleet.safety import show_safety
 from herder.cli.views.tables import POOLS
 
 
@@ -63,7 +63,7 @@ def scale(
 
     They stay until their time to live ends, also when they are idle.
     """
-    from herder.wire.resources import ScaleRequest
+    from herder.wire.api.resources import ScaleRequest
 
     say = session(ctx)
     life = seconds(ttl, "--ttl")

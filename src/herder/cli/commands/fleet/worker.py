@@ -21,11 +21,11 @@ from herder.cli.shell.completion import (
 from herder.cli.shell.options import UNCHANGED, DryRun, Limit, Message, Watch, Yes, by_option, seconds, usage
 from herder.cli.shell.session import Session, session, suggesting
 from herder.cli.views import details
-from herder.cli.views.expiries import EXPIRIES, expiring
+from herder.cli.views.fleet.expiries import EXPIRIES, expiring
 from herder.cli.views.tables import WORKERS
 
 if TYPE_CHECKING:
-    from herder.wire.resources import WorkerView
+    from herder.wire.api.resources import WorkerView
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _FORCE = Annotated[
@@ -125,7 +125,7 @@ def get(ctx: typer.Context, worker: WorkerArgument) -> None:
 
 def health(ctx: typer.Context, worker: WorkerArgument) -> None:
     """Show a worker's conditions, its repair and what comes next."""
-    from herder.cli.views import health as views
+    from herder.cli.views.fleet import health as views
 
     say = session(ctx)
     with suggesting(say, "worker", worker):
@@ -154,7 +154,7 @@ def add(
     Herder must be installed on that machine; any user and folder will do. The worker counts towards the pool's limits and stays until it is
     removed, or its agent is stopped. `herder token list` shows the token of the command, `herder token revoke ID` revokes it.
     """
-    from herder.wire.people import JoinTokenCreate
+    from herder.wire.api.people import JoinTokenCreate
 
     say = session(ctx)
     request = JoinTokenCreate(
@@ -215,7 +215,7 @@ def drain(
     jobs run past its deadline and the pool waits for them (on_blocked: wait). The waiting continues while the server restarts. Ctrl-C stops the
     waiting, not the drain. A repeated drain keeps its deadline; another --timeout changes it.
     """
-    from herder.wire.resources import WorkerAction
+    from herder.wire.api.resources import WorkerAction
 
     say = session(ctx)
     _check_ends(timeout, force=force)
@@ -264,7 +264,7 @@ def remove(
     frozen. The waiting continues while the server restarts. Ctrl-C stops the waiting, not the removal. A repeated removal keeps its deadline;
     another --timeout changes it.
     """
-    from herder.wire.resources import WorkerAction
+    from herder.wire.api.resources import WorkerAction
 
     say = session(ctx)
     _check_ends(timeout, force=force)
@@ -301,7 +301,7 @@ def _act(
     dry_run: bool,
     extend_s: float | None = None,
 ) -> None:
-    from herder.wire.resources import WorkerAction
+    from herder.wire.api.resources import WorkerAction
 
     action = WorkerAction(message=message, extend_s=extend_s)
     with suggesting(say, "worker", worker), by_option(extend_s="--by", message="--message"):

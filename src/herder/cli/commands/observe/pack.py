@@ -71,7 +71,7 @@ def pack(
     """
     from herder.cli.input.pack_files import read_items, read_templates, read_workers
     from herder.cli.views.packing import show_packing
-    from herder.client import clock
+    from herder.client.http import clock
 
     began = clock.monotonic_s()
     say = session(ctx)

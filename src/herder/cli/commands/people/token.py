@@ -51,7 +51,7 @@ def create(
     The token is printed once, alone on stdout; the server keeps only a hash. With --save it is written to a file instead.
     A token has at most the rights of its user, and of the token that creates it.
     """
-    from herder.wire.people import TokenCreate
+    from herder.wire.api.people import TokenCreate
 
     say = session(ctx)
     if save is not None and save.exists():

@@ -45,7 +45,7 @@ def create(
 
     A user of a deleted name owns the earlier jobs and batches of that name.
     """
-    from herder.wire.people import UserCreate
+    from herder.wire.api.people import UserCreate
 
     say = session(ctx)
     made = say.client.create_user(UserCreate(name=name, role=role, weight=weight))
@@ -64,7 +64,7 @@ def change(
 
     The change applies from the user's next call on, for all tokens. Users that the server's herder.yaml defines are changed there.
     """
-    from herder.wire.people import UserSet
+    from herder.wire.api.people import UserSet
 
     if role is None and weight is None:
         raise usage("There is nothing to change.", hint="Give --role or --weight.")

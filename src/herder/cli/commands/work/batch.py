@@ -35,8 +35,8 @@ from herder.model.values.phrases import counted
 if TYPE_CHECKING:
     from herder.cli.input.job_files import JobFile
     from herder.cli.input.workflows import ReadTasks, Workflow
-    from herder.wire.resources import Result
-    from herder.wire.work import BatchView
+    from herder.wire.api.resources import Result
+    from herder.wire.api.work import BatchView
 
 
 #: With one batch.
@@ -239,7 +239,7 @@ def add(
     Of the settings of a batch in the file only groups is used. Jobs may name any job of the batch as their parent.
     """
     from herder.cli.input.job_files import read_jobs
-    from herder.client.work import BUNCH_MAX
+    from herder.client.parts.work import BUNCH_MAX
 
     say = session(ctx)
     found = read_jobs(file)
@@ -322,7 +322,7 @@ def _wait(say: Session, batch: int, timeout_s: float | None, flow: "Workflow | N
 
 def _show_makespan(say: Session, view: "BatchView", flow: "Workflow") -> None:
     """With the outcome; on stderr where that is data."""
-    from herder.cli.views.makespans import makespan_text
+    from herder.cli.views.work.makespans import makespan_text
 
     jobs = say.client.jobs.list(batch=view.id)
     text = makespan_text(flow.parents, flow.run_s, flow.scale, view, jobs)

@@ -9,10 +9,10 @@ from herder.cli.shell.commands import command, noun
 from herder.cli.shell.completion import BatchArgument
 from herder.cli.shell.options import Limit
 from herder.cli.shell.session import session
-from herder.cli.views.callbacks import CALLBACKS
+from herder.cli.views.work.callbacks import CALLBACKS
 
 if TYPE_CHECKING:
-    from herder.wire.callbacks import CallbackView
+    from herder.wire.api.callbacks import CallbackView
 
 
 def build() -> typer.Typer:

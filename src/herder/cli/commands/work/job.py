@@ -30,15 +30,15 @@ from herder.cli.shell.exit_codes import Code
 from herder.cli.shell.options import UNCHANGED, DryRun, Limit, Message, Search, Timeout, Watch, Yes, seconds
 from herder.cli.shell.session import Session, Told, detaching, session
 from herder.cli.views import details
-from herder.cli.views.job_ends import tell_end
 from herder.cli.views.tables import JOB_TYPES, JOBS
+from herder.cli.views.work.job_ends import tell_end
 from herder.model.values.phrases import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from herder.wire.resources import Result
-    from herder.wire.work import JobView
+    from herder.wire.api.resources import Result
+    from herder.wire.api.work import JobView
 
 #: Of several jobs, so many are named in a question.
 SHOWN_MAX = 10
@@ -248,7 +248,7 @@ def retry(
     A filter without --state selects failed jobs. The new job has the command, environment, files and limits of the old one. It belongs to you,
     and to no batch.
     """
-    from herder.wire.resources import Result
+    from herder.wire.api.resources import Result
 
     say = session(ctx)
     wanted = Filter(batch=batch, state=state, user=user, pool=pool, name=name)

@@ -8,7 +8,7 @@ from herder.cli.output.answers import show_list
 from herder.cli.shell.commands import command, noun
 from herder.cli.shell.options import Yes, by_option, seconds
 from herder.cli.shell.session import session
-from herder.cli.views import schedules as views
+from herder.cli.views.work import schedules as views
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the schedule.")]
 
@@ -59,7 +59,7 @@ def create(
     """
     from herder.cli.input.job_files import read_jobs
     from herder.cli.shell.options import usage
-    from herder.wire.schedules import ScheduleCreate
+    from herder.wire.api.schedules import ScheduleCreate
 
     if concurrency not in ("allow", "forbid", "replace"):
         raise usage(

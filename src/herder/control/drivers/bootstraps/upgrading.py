@@ -1,6 +1,6 @@
 """What the engine needs to upgrade machines in place, and who is behind. Called by `control/loops/bootstraps.py` and by reads.
 
-It upgrades nothing: that is a rung of the repair ladder (`engine/workers/upgrades.py`).
+It upgrades nothing: that is a rung of the repair ladder (`engine/workers/repairs/upgrades.py`).
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The queued work of each user, compared with the limits for one user. Called by `control/jobs/submission.py` for every call.
+"""The queued work of each user, compared with the limits for one user. Called by `control/jobs/submitting/submission.py` for every call.
 
 A call only adds to a count. What has ended meanwhile is looked up when a limit seems reached, and at most once a second, from the
 queues and batches: so that submission costs nothing more, and a limit is found a second late at most. Bytes of what has ended are

@@ -1,7 +1,7 @@
 """Problems that need a person (frozen pools, queued jobs without a place), pools at their limits, and the pool in which each queued job
 counts.
 
-Used by `control/reads/fleet.py` for the status that the command line and the dashboard show. Reads memory only: the queues, and the last plan.
+Used by `control/reads/fleet/pools_and_workers.py` for the status that the command line and the dashboard show. Reads memory only: the queues, and the last plan.
 A pool at its limit is ordinary and must never stand among what needs a person.
 """
 
@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from herder.control.kernel.core import Core
-from herder.control.reads.bootstraps import refused
-from herder.engine.workers.drain_texts import blocked_text, drain_word
+from herder.control.reads.fleet.bootstraps import refused
+from herder.engine.workers.draining.drain_texts import blocked_text, drain_word
 from herder.model.ids import PoolName
 from herder.model.permissions import Principal, scope_of
 from herder.model.planning.plan import ReasonKind, UnplacedDemand

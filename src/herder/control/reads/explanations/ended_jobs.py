@@ -11,7 +11,7 @@ from herder.model.values.phrases import counted, sentence, sentences
 from herder.model.values.times import iso
 from herder.model.work.job import AttemptState, Cause, JobState
 from herder.store.rows import tables as t
-from herder.wire.resources import Explanation, ReasonView
+from herder.wire.api.resources import Explanation, ReasonView
 
 #: Parents that are named one by one.
 PARENTS_MAX = 20

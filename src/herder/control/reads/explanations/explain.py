@@ -13,18 +13,18 @@ from herder.control.kernel.core import Core
 from herder.control.kernel.planner.planning_thread import PlanAnswer
 from herder.control.planning.observation import observe_now
 from herder.control.pools.pool_actions import pool_named
-from herder.control.reads.creations import failures_text, step_text
 from herder.control.reads.explanations.ended_jobs import by_whom, history_of
 from herder.control.reads.explanations.old_workers import why_still_there
-from herder.control.reads.jobs import effective_state, job_row
-from herder.control.reads.worker_health import repair_facts
+from herder.control.reads.fleet.creations import failures_text, step_text
+from herder.control.reads.fleet.worker_health import repair_facts
+from herder.control.reads.work.jobs import effective_state, job_row
 from herder.decide.forecast.start_time import LEAST_MS, Eta
 from herder.decide.placement.drf import WHOLE, share_of
 from herder.decide.plan.planner import creations
 from herder.decide.plan.why_waiting import Standing, why_waiting
 from herder.engine.jobs.backoff import is_suspect
 from herder.engine.memory.state import WorkerLife
-from herder.engine.workers.drain_texts import progress_text
+from herder.engine.workers.draining.drain_texts import progress_text
 from herder.model.ids import ClassId, JobId, UserName, WorkerName
 from herder.model.permissions import Principal, scope_of
 from herder.model.planning.plan import Action, CreateWorker, Reason, ReasonKind
@@ -36,7 +36,7 @@ from herder.scheduler.delayed_jobs import AWAY_MAX_MS
 from herder.scheduler.start_times import Starts
 from herder.store.rows import tables as t
 from herder.store.rows.usage_rows import worker_row_cost
-from herder.wire.resources import Explanation, ReasonView
+from herder.wire.api.resources import Explanation, ReasonView
 
 EVENTS_MAX = 200
 _HERDER = "herder"

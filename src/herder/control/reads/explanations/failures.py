@@ -1,6 +1,6 @@
 """Recent failures that a person should check, for `herder status`: events, without those whose cause has ended.
 
-Used by `control/reads/fleet.py`. That driver gcp is frozen is no failure any more once it is in use again, and what was wrong with a worker
+Used by `control/reads/fleet/pools_and_workers.py`. That driver gcp is frozen is no failure any more once it is in use again, and what was wrong with a worker
 is none once the worker is removed. A machine that belonged to no worker and was removed is no failure: nothing is left to be done.
 """
 

@@ -11,7 +11,7 @@ from herder.engine.memory.worker_node import ClusterLife
 from herder.model.planning.cluster import PodSeen
 from herder.model.values.phrases import agree, counted, listed, sentences
 from herder.model.values.times import span
-from herder.wire.resources import Explanation, ReasonView
+from herder.wire.api.resources import Explanation, ReasonView
 
 
 async def why_pod(core: Core, namespace: str, name: str, cluster: str | None) -> Explanation:

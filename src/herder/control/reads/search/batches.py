@@ -7,14 +7,14 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, Row, cast, func, select
 
 from herder.control.kernel.core import Core
-from herder.control.reads.jobs import BATCH_STATES, PAGE, batch_page, batch_row_view
 from herder.control.reads.search.conditions import condition, json_text
 from herder.control.reads.search.language import ATTRIBUTE, Column, Kind, Term, parse
 from herder.control.reads.visibility import PAGE_MAX, in_view
+from herder.control.reads.work.jobs import BATCH_STATES, PAGE, batch_page, batch_row_view
 from herder.model.permissions import Principal, scope_of
 from herder.store.rows import tables as t
 from herder.store.writing.retention import DELETED
-from herder.wire.resources import Page
+from herder.wire.api.resources import Page
 
 #: Batches that one page looks at.
 SCANNED_MAX = 20_000

@@ -12,7 +12,10 @@ from sqlalchemy.sql.selectable import TextualSelect
 
 from herder.control.kernel.bounds.errors import Invalid
 from herder.control.kernel.core import Core
-from herder.control.reads.jobs import (
+from herder.control.reads.search.conditions import condition, json_text
+from herder.control.reads.search.language import ATTRIBUTE, Column, Kind, Term, parse
+from herder.control.reads.visibility import PAGE_MAX, jobs_of_batch, newest_jobs
+from herder.control.reads.work.jobs import (
     JOB_STATES,
     JobFilter,
     batch_view,
@@ -22,15 +25,12 @@ from herder.control.reads.jobs import (
     with_attempt,
     with_marks,
 )
-from herder.control.reads.marks import Marks
-from herder.control.reads.search.conditions import condition, json_text
-from herder.control.reads.search.language import ATTRIBUTE, Column, Kind, Term, parse
-from herder.control.reads.visibility import PAGE_MAX, jobs_of_batch, newest_jobs
+from herder.control.reads.work.marks import Marks
 from herder.model.permissions import Principal, scope_of
 from herder.store.rows import tables as t
 from herder.store.rows.job_ranges import jobs_of_group, range_of_job
 from herder.store.writing.retention import DELETED
-from herder.wire.resources import Page
+from herder.wire.api.resources import Page
 
 #: Jobs that one page looks at.
 SCANNED_MAX = 20_000

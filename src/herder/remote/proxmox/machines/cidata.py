@@ -11,7 +11,7 @@ from herder.model.fleet.driver import InvalidRequest, StartData
 from herder.model.fleet.worker import WorkerSpec
 from herder.remote.proxmox.machines.names import vm_name
 from herder.remote.proxmox.machines.settings import ProxmoxSettings
-from herder.wire import startup
+from herder.wire.worker import startup
 
 LABEL = "cidata"
 _MOST_BYTES = 4 * 2**20

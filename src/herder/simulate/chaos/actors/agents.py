@@ -28,8 +28,8 @@ from herder.simulate.chaos.faults.dice import Dice
 from herder.simulate.chaos.hosts.clocks import VirtualClock
 from herder.simulate.chaos.hosts.loop import VirtualLoop
 from herder.simulate.chaos.ports.network import Line, Wire
-from herder.wire.exchange import Assignment, Finished
-from herder.wire.secrets import Delivered
+from herder.wire.api.secrets import Delivered
+from herder.wire.worker.exchange import Assignment, Finished
 
 #: Minimum time between two comparisons with the provider that are due to a timer.
 LOOK_S = 0.25

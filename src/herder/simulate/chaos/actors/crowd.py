@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from herder.model.fleet.pool import PoolSpec
-from herder.settings.sections.pools import pool_to_plain
+from herder.settings.sections.pool.pools import pool_to_plain
 from herder.simulate.chaos.actors.holders import Holders, groups_of, limit_of
 from herder.simulate.chaos.actors.people import NotTaken
 from herder.simulate.chaos.actors.server import Server

@@ -14,7 +14,7 @@ from herder.testing.kubernetes.kubelets.plays import Container
 from herder.testing.kubernetes.kubelets.processes import environment
 from herder.testing.kubernetes.objects import Json
 from herder.testing.kubernetes.objects.quantities import milli
-from herder.wire import startup
+from herder.wire.worker import startup
 
 AGENT = "herder agent"
 KILLED = 137

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from herder.api.application import application
 from herder.control.drivers import driver_actions
-from herder.control.jobs import deleting
+from herder.control.jobs.changes import deleting
 from herder.control.kernel.core import Core
 from herder.control.kernel.jobs.usage_ledger import read_ledger
 from herder.control.kernel.secret_tokens import hash_token

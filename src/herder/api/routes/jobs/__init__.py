@@ -1,0 +1,1 @@
+"""Routes of batches, jobs and what submits them."""

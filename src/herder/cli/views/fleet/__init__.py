@@ -1,0 +1,1 @@
+"""How workers, drivers, clusters and bootstraps are shown."""

@@ -1,0 +1,1 @@
+"""How batches and jobs are shown."""

@@ -1,0 +1,1 @@
+"""One HTTP call of the client: servers, tries, time."""

@@ -1,0 +1,1 @@
+"""What an attempt gets: its inputs, its environment, signed URLs."""

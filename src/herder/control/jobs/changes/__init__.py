@@ -1,0 +1,1 @@
+"""What people do to submitted jobs: cancel, hold, retry, delete."""

@@ -1,0 +1,1 @@
+"""Views of pools, workers, drivers, clusters and bootstraps."""

@@ -1,0 +1,1 @@
+"""Views of batches, jobs, their output, and what submits them."""

@@ -1,0 +1,1 @@
+"""Drains: how long, how far, what blocks them, and their end."""

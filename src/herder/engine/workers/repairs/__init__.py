@@ -1,0 +1,1 @@
+"""Repairs: conditions of workers, the ladder, the breaker, upgrades in place."""

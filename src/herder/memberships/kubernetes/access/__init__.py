@@ -1,0 +1,1 @@
+"""What Herder may do in a cluster: rights, manifests, the check."""

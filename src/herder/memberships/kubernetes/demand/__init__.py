@@ -1,0 +1,1 @@
+"""Pods as demand: what each asks for, and the rules between them."""

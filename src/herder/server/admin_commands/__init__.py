@@ -1,0 +1,1 @@
+"""`herder admin`: commands that open the store themselves."""

@@ -1,0 +1,1 @@
+"""The HTTP server: its protocol with limits, its connections."""

@@ -1,0 +1,1 @@
+"""The sections about jobs: types, intakes, callbacks, object stores, sharing."""

@@ -1,0 +1,1 @@
+"""The settings of pools and templates: fields, bounds, presets, contradictions."""

@@ -1,0 +1,1 @@
+"""The worker protocol: activation, the exchange call, reports."""

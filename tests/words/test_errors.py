@@ -55,6 +55,7 @@ INTERNAL = {
     "herder.ports.cluster.ClusterForbidden",
     "herder.ports.intake.IntakeDown",
     "herder.remote.kubernetes.informer._Silent",
+    "herder.remote.kubernetes.informer._SetBack",
     "herder.remote.talos.errors.Lost",
     "herder.remote.talos.errors.Refused",
 }

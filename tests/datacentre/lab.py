@@ -15,8 +15,8 @@ from herder.model.values.resources import Resources
 from herder.ports.bootstrap import BootstrapContext, Joining, Target
 from herder.remote.proxmox import ProxmoxClient
 from herder.testing.datacentre import Datacentre
+from herder.testing.fakes.transport import InProcessTransport
 from herder.testing.proxmox import TOKEN_ID, TOKEN_SECRET
-from herder.testing.proxmox.transport import InProcessTransport
 from herder.testing.talos.in_process import MachinesWire
 
 START_MS = 1_800_000_000_000

@@ -37,6 +37,7 @@ from herder.simulate.chaos.hosts.loop import HOST
 from herder.simulate.chaos.ports.cluster_wire import ClusterWire
 from herder.simulate.chaos.world import check_memory
 from herder.testing.datacentre import Datacentre
+from herder.testing.fakes.transport import InProcessTransport as ProxmoxTransport
 from herder.testing.kubernetes import ADMIN_TOKEN, Away
 from herder.testing.kubernetes.objects.resources import NODES, PODS
 from herder.testing.kubernetes.running import LoopClock
@@ -44,7 +45,6 @@ from herder.testing.kubernetes.running import Running as RunningKubernetes
 from herder.testing.kubernetes.transport import InProcessTransport as KubernetesTransport
 from herder.testing.proxmox import TOKEN_SECRET, Vm
 from herder.testing.proxmox import Rule as ProxmoxRule
-from herder.testing.proxmox.transport import InProcessTransport as ProxmoxTransport
 from herder.testing.talos.faults import Fault as TalosFault
 from herder.testing.talos.faults import Kind
 from herder.testing.talos.in_process import MachinesWire

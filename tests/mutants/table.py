@@ -5,10 +5,14 @@ from tests.mutants.guards.callbacks import CALLBACKS
 from tests.mutants.guards.clusters import CLUSTERS
 from tests.mutants.guards.creations import CREATIONS
 from tests.mutants.guards.holding import HOLDING
+from tests.mutants.guards.intake import INTAKE
+from tests.mutants.guards.limits import LIMITED
 from tests.mutants.guards.machines import MACHINES
 from tests.mutants.guards.notices import NOTICES
 from tests.mutants.guards.planner import PLANNER
 from tests.mutants.guards.recovery import RECOVERY
+from tests.mutants.guards.schedules import SCHEDULED
+from tests.mutants.guards.secrets import SECRET
 from tests.mutants.guards.time import TIME
 from tests.mutants.mutant import Mutant
 
@@ -17,6 +21,10 @@ MUTANTS: tuple[Mutant, ...] = (
     *ATTEMPTS,
     *HOLDING,
     *CALLBACKS,
+    *INTAKE,
+    *LIMITED,
+    *SCHEDULED,
+    *SECRET,
     *MACHINES,
     *CREATIONS,
     *NOTICES,

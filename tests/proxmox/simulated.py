@@ -28,8 +28,8 @@ from herder.simulate.chaos import World
 from herder.simulate.chaos.actors.agents import UNCUT
 from herder.simulate.chaos.hosts.loop import HOST
 from herder.simulate.chaos.small_fleet import SMALL
+from herder.testing.fakes.transport import InProcessTransport
 from herder.testing.proxmox import TOKEN_ID, TOKEN_SECRET, Proxmox, Storage, Token, Vm, small_cluster
-from herder.testing.proxmox.transport import InProcessTransport
 from herder.wire.worker import startup
 
 DRIVER = "proxmox"

@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
+from herder.testing.fakes.transport import InProcessTransport
 from herder.testing.proxmox import TOKEN_ID, TOKEN_SECRET, Proxmox, Rule, Token
 from herder.testing.proxmox.server import serving
-from herder.testing.proxmox.transport import InProcessTransport
 
 HEADERS = {"Authorization": f"PVEAPIToken={TOKEN_ID}={TOKEN_SECRET}"}
 QEMU = "/nodes/pve1/qemu"

@@ -180,3 +180,48 @@ def test_a_full_outbox_is_emptied() -> None:
         assert len(world.receivers.received) == len(made)
 
     World(4).run(story)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_message_is_given_up_after_a_day_and_that_is_recorded_through_deaths_of_the_server() -> None:
+    """One server dies between the event and the row: the next one tries once more."""
+
+    async def story(world: World) -> None:
+        tries, died = list[float](), list[str]()
+
+        def down(message: Message) -> Answer:
+            tries.append(world.loop.time())
+            return DOWN
+
+        world.receivers.answers = down
+        await ended_batch(world)
+        began_s = world.loop.time()
+        for _ in range(4):
+            await asyncio.sleep(4.5 * 3_600)
+            world.kill_server()
+            await world.restart(5.0)
+        assert [state for state, _ in rows(world)] == ["due"]
+
+        def dies(what: str) -> bool:
+            if what == "committed" and not died and "callback.failed" in kinds(world):
+                died.append(what)
+                return True
+            return False
+
+        world.dies = dies
+        for _ in range(12 * 60):
+            await asyncio.sleep(60)
+            if rows(world)[0][0] != "due":
+                break
+        assert died
+        assert tries[-1] - began_s > DAY_S - PAUSES_S[-1]
+        assert kinds(world).count("callback.failed") == 2, "the one who died told of it, and the next"
+        assert rows(world) == [("failed", len(tries) - 1)], "the try of the one who died is not counted"
+
+    World(5, core_settings=RARELY).run(story)
+
+
+def kinds(world: World) -> list[str]:
+    with world.engine.connect() as connection:
+        return list(connection.execute(select(events.c.kind)).scalars())

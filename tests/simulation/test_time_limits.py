@@ -54,3 +54,19 @@ def test_jobs_with_limits_end_at_them_whatever_fails(seed: int) -> None:
         assert batch not in world.core.state.batches
 
     World(seed, pools=ONE, odds=replace(CALM, people=0.05, network=0.03)).run(story)
+
+
+def test_no_job_starts_between_its_deadline_and_the_next_look_at_deadlines() -> None:
+    """A place becomes free in that time. The look after it cancels nothing any more: that has happened."""
+
+    async def story(world: World) -> None:
+        whole = {"cpu": 8, "memory": "1Gi", "attempts_max": 1000}
+        before = await world.people.submit(sleep_ms=50_000, **whole)
+        await world.until(lambda: bool(world.machines.began), 60, "the first runs")
+        overdue = await world.people.submit(deadline="+40s", sleep_ms=1_000, **whole)
+        await world.until(lambda: ends(world)[before][0].ended, 120, "the place is free")
+        await world.until(lambda: ends(world)[overdue][0].ended, 5, "it ends with that")
+        assert ends(world)[overdue] == (JobState.CANCELLED, Cause.DEADLINE)
+        assert not any(job == overdue for job, _ in world.machines.began)
+
+    World(1, pools=ONE, core_settings={"lifecycle_period_s": 600.0}).run(story)

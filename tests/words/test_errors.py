@@ -16,6 +16,7 @@ from herder.cli.input.job_rows import RowFault
 from herder.model.fleet import driver
 from herder.remote.prometheus import NoValue
 from tests.words import (
+    cloud_cases,
     cluster_cases,
     container_cases,
     data_cases,
@@ -30,6 +31,7 @@ from tests.words.rules import faults
 
 CASES = (
     *error_cases.CASES,
+    *cloud_cases.CASES,
     *cluster_cases.CASES,
     *talos_cases.CASES,
     *python_client_cases.CASES,
@@ -57,6 +59,7 @@ INTERNAL = {
     "herder.remote.kubernetes.informer._Silent",
     "herder.remote.kubernetes.informer._SetBack",
     "herder.remote.talos.errors.Lost",
+    "herder.remote.talos.wire.TooLarge",
     "herder.remote.talos.errors.Refused",
 }
 #: Raised by drivers of others only; what they say is theirs.

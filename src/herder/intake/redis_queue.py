@@ -45,14 +45,14 @@ return found
 """
 #: KEYS: leases, followed, data, status. ARGV: record, job, status, data.
 _ACKNOWLEDGE = """
-redis.call('ZREM', KEYS[1], ARGV[1])
+if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return end
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
 redis.call('SET', KEYS[4], ARGV[3])
 if ARGV[4] ~= '' then redis.call('SET', KEYS[3], ARGV[4], 'XX', 'KEEPTTL') end
 """
 #: KEYS: leases, dead, status. ARGV: record, reason.
 _REFUSE = """
-redis.call('ZREM', KEYS[1], ARGV[1])
+if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return end
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
 redis.call('SET', KEYS[3], 'failed')
 """

@@ -5,9 +5,9 @@ between any two steps loses nothing; that it becomes one job only is the server'
 cannot be reached, and may then have been carried out or not.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 #: A record of more bytes is refused, and only so much of it is read.
 RECORD_MOST_BYTES = 2**20
@@ -38,11 +38,12 @@ class IntakeQueue(Protocol):
         ...
 
     async def acknowledge(self, record: str, job: int, told: Told) -> None:
-        """The record is a job now: its lease ends, and it is followed until `tell` has said its end. All or nothing."""
+        """The record is a job now: its lease ends, and it is followed until `tell` has said its end. All or nothing. Nothing happens when it
+        has no lease any more: the call comes late, and the record is somebody else's affair."""
         ...
 
     async def refuse(self, record: str, reason: str) -> None:
-        """The record can never be a job: its lease ends, and it is kept apart with the reason. All or nothing."""
+        """The record can never be a job: its lease ends, and it is kept apart with the reason. All or nothing, and late as `acknowledge`."""
         ...
 
     async def followed(self) -> Mapping[str, int]:
@@ -56,3 +57,7 @@ class IntakeQueue(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+#: Of the settings of one intake. Raises IntakeDown.
+OpensIntake = Callable[[Any], IntakeQueue]

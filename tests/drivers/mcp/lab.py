@@ -9,10 +9,10 @@ from herder.drivers.mcp import McpDriver, McpSettings
 from herder.drivers.mcp.driver import McpClient
 from herder.model.fleet.driver import DriverContext
 from herder.remote.mcp.server import McpServer
+from herder.testing.fakes.transport import InProcessTransport
 from herder.testing.mcp import McpFaults, ProxmoxTools
 from herder.testing.mcp.http import Serving, serving
 from herder.testing.proxmox import TOKEN_ID, TOKEN_SECRET, Proxmox, small_cluster
-from herder.testing.proxmox.transport import InProcessTransport
 
 
 class Clock:

@@ -14,8 +14,8 @@ from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
 from herder.remote.proxmox import ProxmoxClient
 from herder.testing.driver_contract import DriverContract
+from herder.testing.fakes.transport import InProcessTransport
 from herder.testing.proxmox import TOKEN_ID, TOKEN_SECRET, Proxmox, small_cluster
-from herder.testing.proxmox.transport import InProcessTransport
 from tests.drivers.proxmox.lab import spec
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.mutants.mutant import Look, Mutant, replaced
+from tests.mutants.mutant import Look, Mutant, answers_later, replaced
 
 LOOK = Look(jobs_per_day=6_000, days=0.04)
 
@@ -16,7 +16,28 @@ def _given_up(_pause_ms: Any) -> Any:
     return lambda tries: 10**15
 
 
+def _with_time(message: Any) -> Any:
+    def made(*, body: str, sent_at_s: int, **more: Any) -> Any:
+        return message(body=body + " " * (sent_at_s % 97), sent_at_s=sent_at_s, **more)
+
+    return made
+
+
 CALLBACKS = (
+    Mutant(
+        guard="words of a message",
+        removes="A message that comes again ends in blanks, of another number.",
+        rules=("a message comes again in the same words",),
+        look=Look(jobs_per_day=6_000, days=0.04, odds={"people": 0.3}),
+        replaced=(replaced("herder.control.loops.callbacks:Message", _with_time),),
+    ),
+    Mutant(
+        guard="event of a message that is given up",
+        removes="Nobody is told that a message was given up.",
+        rules=("a message that is given up is recorded",),
+        look=LOOK,
+        replaced=(answers_later("herder.control.loops.callbacks:_Posting._tell", lambda: None),),
+    ),
     Mutant(
         guard="message in the commit of the end",
         removes="The end of a batch is committed without its message.",

@@ -193,7 +193,8 @@ MACHINES = (
         removes="A worker that calls is taken for gone all the same when its provider says so.",
         rules=("no worker is gone while it calls",),
         replaced=(answers(f"{_RECONCILIATION}:Comparison._heard_since", lambda: False),),
-        look=Look(odds={"all_denied": 0.03}, core_settings={"sweep_period_s": 60.0}),
+        # Whoever lives calls between two listings: heartbeats come each minute.
+        look=Look(odds={**NO_FAULTS, "all_denied": 0.03}, core_settings={"sweep_period_s": 110.0}),
     ),
     Mutant(
         guard="time for new machines to be listed",

@@ -32,6 +32,9 @@ NEW_MACHINE_MS = 15_000
 BRAKE_MS = 60_000
 #: Most machines that one sweep closes or removes, also where a person has allowed it.
 AT_A_TIME = 100
+#: Absence is remembered from one complete listing to the next for this long, or for so many periods of the sweep. Listings further apart
+#: are two looks at different times: a machine that was denied at both has been there in between.
+REMEMBERED_MS, REMEMBERED_PERIODS = 120_000, 4
 #: The clock counts as set when it has gone apart from the monotonic one by more than this.
 CLOCK_SET_MS = 500
 _OVER = frozenset({Phase.STOPPED, Phase.FAILED, Phase.GONE})
@@ -48,6 +51,8 @@ class Comparison:
     stopped: dict[WorkerName, Machine] = field(default_factory=dict)
     """Machines of which the provider has confirmed that they have ended."""
     _ahead_ms: int = 0
+    _complete_ms: int = 0
+    """When the last complete listing had come, on the monotonic clock."""
 
     @property
     def notes(self) -> DriverNotes:
@@ -67,7 +72,9 @@ class Comparison:
             self._ahead_ms = ahead_ms
             self.absent.clear()  # the clock was set: what was noted is of another time
         before = {worker.spec.name for worker in self._expected()}
+        asked_ms = core.clock.monotonic_ms()
         listing = await calling.listing(core, self.driver)
+        self._forget(listing, asked_ms)
         await self.heard(None)
         room = self._room(len(before))
         lost = await self._lost(before, listing, began_ms, room)
@@ -144,6 +151,15 @@ class Comparison:
             if len(lost) > room:
                 break
         return lost
+
+    def _forget(self, listing: Listing, asked_ms: int) -> None:
+        """Absence that the complete listing before this one showed too long ago."""
+        if not listing.complete:
+            return
+        most_ms = max(REMEMBERED_MS, REMEMBERED_PERIODS * round(self.core.settings.sweep_period_s * 1000))
+        if asked_ms - self._complete_ms > most_ms:
+            self.absent.clear()
+        self._complete_ms = self.core.clock.monotonic_ms()
 
     def _missed(self, worker: WorkerLife, machine: Machine | None, complete: bool, began_ms: int) -> bool:
         name = worker.spec.name

@@ -32,6 +32,7 @@ from herder.control.kernel.settings import CoreSettings
 from herder.control.kernel.unknown_agents import UnknownAgents
 from herder.control.kernel.waiting.event_bus import EventBus
 from herder.control.kernel.waiting.waiters import Waiters
+from herder.engine.attempts import time_limits
 from herder.engine.memory.bootstraps import BootstrapLife
 from herder.engine.memory.dirty_rows import flush
 from herder.engine.memory.state import EngineState
@@ -48,6 +49,7 @@ from herder.ports.callbacks import Sender
 from herder.ports.calls import Calls
 from herder.ports.clock import Clock
 from herder.ports.cluster import Cluster
+from herder.ports.intake import OpensIntake
 from herder.ports.leadership import Alone, Leadership
 from herder.ports.store import Store, StoreDown
 from herder.scheduler.placement import Placer
@@ -112,6 +114,7 @@ class Core:
         clusters: Mapping[str, Cluster] | None = None,
         bootstraps: Mapping[str, Bootstrap] | None = None,
         sender: Sender | None = None,
+        open_intake: OpensIntake | None = None,
     ) -> None:
         self.leadership: Leadership = Alone() if leadership is None else leadership
         self.clock = SteadyClock(SystemClock() if clock is None else clock)
@@ -121,8 +124,8 @@ class Core:
         """By driver: which one it is; for people."""
         self.driver_notes: dict[str, DriverNotes] = {}
         """By driver: its last known condition; in memory only."""
-        self.transport, self.settings = transport, settings
-        """How sources of metrics are asked; None: through sockets."""
+        self.transport, self.settings, self.open_intake = transport, settings, open_intake
+        """`transport`: how sources of metrics are asked, `open_intake`: queues of intakes; None: through sockets."""
         self.state, self.ledger, self.store, self.directory = state, ledger, store, directory
         self.unknown_agents = UnknownAgents()
         self.bootstraps, self.bootstrap_notes = dict(bootstraps or {}), {}
@@ -145,8 +148,7 @@ class Core:
         self.jobs_ended, self.batches_ended, self.output_came = Waiters(), Waiters(), Waiters()
         self.closing, self.rows_kept_until_ms = False, 0
         self.wake_ups: dict[str, asyncio.Event] = {}
-        """By worker: set when there is something for its next answer."""
-        #: By worker: the addresses of servers that it was told last.
+        """By worker: set when there is something for its next answer. `told_addresses`: of servers, as it was told them last."""
         self.told_addresses: dict[str, tuple[str, ...]] = {}
         self._on_fatal = on_fatal
         self._gathered = Changes()
@@ -238,7 +240,10 @@ class Core:
             future.set_exception(RuntimeError(f"The server is stopping: {self._over}"))
             return
         try:
-            self.placer.run(self.state, changes, self.clock.now_ms())
+            now_ms = self.clock.now_ms()
+            if self.state.timed:
+                time_limits.look_before_placement(self.state, changes, now_ms)
+            self.placer.run(self.state, changes, now_ms)
             if self.placer.more:
                 asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self.settle)
             flush(self.state, changes)

@@ -77,6 +77,8 @@ class CoreSettings:
     stale_after_s: Mapping[str, float] = field(default_factory=dict)
     """By cluster: how old its picture may be."""
     intakes: tuple[IntakeSettings, ...] = ()
+    intakes_period_s: float = 0.5
+    """Between two looks at an empty queue of an intake, and at the states of the jobs that came from it."""
     metric_sources: tuple[MetricSource, ...] = ()
     """Where custom metrics are asked for. Only the server's own files name them: they hold addresses and secrets."""
     object_stores: tuple[ObjectStore, ...] = ()

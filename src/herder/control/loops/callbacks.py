@@ -19,7 +19,7 @@ from herder.model.values.phrases import counted
 from herder.model.work.callbacks import CallbackRules, pause_ms
 from herder.notify.sender import HttpSender
 from herder.ports.callbacks import Answer, Message, Sender
-from herder.store.writing.outbox import DELIVERED, DUE, FAILED, due, next_at_ms, note
+from herder.store.writing.outbox import DELIVERED, DUE, FAILED, due, is_there, next_at_ms, note
 
 #: Messages that are being sent at a time: in all, to one host, and of one user.
 PLACES, PER_HOST, PER_USER = 32, 4, 8
@@ -124,9 +124,10 @@ class _Posting:
             "status": answer.status,
             "error": answer.error,
         }
-        there = await core.store.call(partial(note, message=row.id, values=values))
-        if there and state == FAILED:
+        if state == FAILED and await core.read(partial(is_there, message=row.id)):
+            # First: a crash in between gives it another try, and not an end that nobody is told of.
             await self._tell(row, tries, answer.error, now_ms)
+        await core.store.call(partial(note, message=row.id, values=values))
 
     async def _tell(self, row: Any, tries: int, error: str, now_ms: int) -> None:
         changes = Changes()

@@ -7,7 +7,7 @@ tried again with growing pauses. Nothing is remembered that is not in the queue 
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,14 +22,12 @@ from herder.engine.memory.events import record_event
 from herder.intake.redis_queue import RedisQueue
 from herder.model.stored.changes import Changes
 from herder.model.values.phrases import sentence
-from herder.ports.intake import IntakeDown, IntakeQueue, Told
+from herder.ports.intake import IntakeDown, IntakeQueue, OpensIntake, Told
 from herder.settings.sections.jobs.intakes import IntakeSettings
 from herder.store.rows import tables as t
 from herder.wire.api.documented import DocumentedJob
 
 _LOG = logging.getLogger(__name__)
-#: Between two looks at an empty queue, and between two looks at the states of followed jobs.
-LOOK_S = 0.5
 #: Records claimed at a time: their jobs must be durable well within a lease.
 CLAIMED_MAX = 100
 #: Jobs whose state is read in one query; of more, so many at each look in turn.
@@ -37,15 +35,16 @@ FOLLOWED_AT_A_TIME = 1000
 #: Records that are in memory together when their status is written.
 TOLD_AT_A_TIME = 32
 PAUSE_S, PAUSE_LONGEST_S = 1.0, 30.0
+#: A task that swallows its cancellation is cancelled again.
+CANCELS_AGAIN_S = 0.5
 _ENDED = frozenset({"completed", "failed", "timeout", "cancelled", "cleaned_up"})
-
-Opens = Callable[[IntakeSettings], IntakeQueue]
 
 
 async def run(core: Core) -> None:
     """Ends at once where there are none."""
     stopping = asyncio.Event()
-    tasks = {asyncio.create_task(serve(core, each, open_queue, stopping)) for each in core.settings.intakes}
+    opens = core.open_intake or open_queue
+    tasks = {asyncio.create_task(serve(core, each, opens, stopping)) for each in core.settings.intakes}
     if not tasks:
         return
     try:
@@ -59,7 +58,7 @@ async def run(core: Core) -> None:
         while tasks := {each for each in tasks if not each.done()}:
             for task in tasks:
                 task.cancel()
-            await asyncio.wait(tasks, timeout=LOOK_S)
+            await asyncio.wait(tasks, timeout=CANCELS_AGAIN_S)
 
 
 def open_queue(settings: IntakeSettings) -> IntakeQueue:
@@ -80,7 +79,7 @@ def open_queue(settings: IntakeSettings) -> IntakeQueue:
         raise IntakeDown("the Python package redis is not installed; install herder[redis]") from None
 
 
-async def serve(core: Core, settings: IntakeSettings, opens: Opens, stopping: asyncio.Event) -> None:
+async def serve(core: Core, settings: IntakeSettings, opens: OpensIntake, stopping: asyncio.Event) -> None:
     """One intake, until it is cancelled, or `stopping` is set. No fault of it ends another one."""
     notes = core.intake_notes.setdefault(settings.name, IntakeNotes())
     pause = PAUSE_S
@@ -96,7 +95,7 @@ async def serve(core: Core, settings: IntakeSettings, opens: Opens, stopping: as
                 _resumed(core, settings, notes)
                 pause = PAUSE_S
                 if not took:
-                    await asyncio.sleep(LOOK_S)
+                    await asyncio.sleep(core.settings.intakes_period_s)
         except (IntakeDown, Refused) as error:
             _paused(core, settings, notes, error.detail if isinstance(error, Refused) else str(error))
         except Exception as error:  # noqa: BLE001 - the other intakes go on, and this one is tried again

@@ -21,8 +21,15 @@ from herder.model.work.job import Cause, JobClass, JobState
 
 #: Jobs of one class that end in one step; the others with the next ones.
 PIECE = 1_000
+NEVER_MS = 2**63 - 1
 
 _Waiting = tuple[JobId, BatchId | None, JobState]
+
+
+def look_before_placement(state: EngineState, changes: Changes, now_ms: int) -> None:
+    """No job is started after its deadline, not even in the time between two looks."""
+    if now_ms >= state.next_deadline_ms:
+        look(state, changes, now_ms)
 
 
 def look(state: EngineState, changes: Changes, now_ms: int) -> None:
@@ -36,6 +43,8 @@ def look(state: EngineState, changes: Changes, now_ms: int) -> None:
                 state.overdue = {each for each in state.overdue if each in state.classes} | {class_id}
         elif job_class.queue_timeout_s is not None:
             _end_late(state, changes, class_id, job_class, job_class.queue_timeout_s, now_ms)
+    deadlines = (state.classes[each].deadline_ms for each in state.timed)
+    state.next_deadline_ms = min((each for each in deadlines if each is not None), default=NEVER_MS)
 
 
 def _end_overdue(

@@ -19,6 +19,8 @@ def remember_class(state: EngineState, class_id: ClassId, job_class: JobClass) -
     state.classes[class_id] = job_class
     if job_class.timed:
         state.timed.add(class_id)
+        if job_class.deadline_ms is not None:
+            state.next_deadline_ms = min(state.next_deadline_ms, job_class.deadline_ms)
 
 
 def forget_classes(state: EngineState) -> bool:

@@ -44,6 +44,7 @@ def make_ready(
     """Queue jobs, or keep them back as their batch does. The caller has counted and recorded them as ready."""
     if class_id in state.overdue:
         state.timed.add(class_id)
+        state.next_deadline_ms = 0
     batch = None if batch_id is None else state.batches[batch_id]
     if batch is not None and batch.keeping is not None and not batch.cancelled:
         _keep(state, batch, batch.keeping, class_id, jobs, now_ms)

@@ -236,6 +236,8 @@ class EngineState:
     class_ids: dict[JobClass, ClassId] = field(default_factory=dict)
     timed: set[ClassId] = field(default_factory=set)
     """Classes that have a deadline, as long as it has not passed, or a queue time-out."""
+    next_deadline_ms: int = 0
+    """Before it no deadline of `timed` passes."""
     overdue: set[ClassId] = field(default_factory=set)
     """Classes whose deadline has passed, and whose jobs were cancelled."""
     classes_looked_at: int = 0

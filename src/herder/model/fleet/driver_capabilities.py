@@ -32,6 +32,8 @@ class Price:
     zone: str
     spot: bool
     pico_per_hour: PicoUsd
+    as_of_ms: int | None = None
+    """When the provider said it; None: just now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,8 @@ class Quota:
     zone: str
     limit: int
     used: int
+    as_of_ms: int | None = None
+    """When the provider said it; None: just now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

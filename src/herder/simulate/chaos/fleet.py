@@ -3,7 +3,7 @@
 Two providers: `metal` has on-demand machines only, `cloud` has two zones and a spot market. Heartbeats are rare, as in a large fleet.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from herder.drivers.kubernetes_jobs import KubernetesJobsSettings
@@ -25,6 +25,9 @@ from herder.model.ids import PoolName
 from herder.model.values.money import PICO_PER_USD, PicoUsd
 from herder.model.values.resources import Resources
 from herder.model.work.callbacks import CallbackRules
+from herder.model.work.job_type import KNOWN
+from herder.settings.sections.jobs.job_types import job_types_to_plain
+from herder.simulate.chaos.actors.producers import INTAKE
 
 GIB = 1024
 #: dead_after of all pools: three heartbeats of a minute.
@@ -58,11 +61,27 @@ def _lifetime(*, ttl_s: float | None = None, on_blocked: OnBlocked = OnBlocked.F
 
 #: A user with a quota, and the quota in cores.
 LIMITED_USER, LIMITED_CPU = "cyd", 12
+#: Few jobs of each type run at once, and few of all types together.
+JOB_TYPES = {
+    each.name: each
+    for each in (
+        replace(KNOWN["pipeline_execution"], max_concurrent=3, cpu="500m", memory="256Mi"),
+        replace(KNOWN["ml_inference"], max_concurrent=2, memory="256Mi"),
+    )
+}
+JOB_SLOTS = 4
+_DEFAULTS = {"runtime": "noop", "command": ["python", "pipeline.py"], "retries": 2}
 #: Settings about sharing: jobs of the class `high` preempt others.
 SHARING: dict[str, Any] = {
     "priority_classes": {"high": {"value": 3, "preempts": True}},
     "users": {LIMITED_USER: {"quota": {"cpu": LIMITED_CPU}}},
-    "fair_share": {"preemption": {"minimum_run_time": "2m", "wait_first": "30s"}},
+    "fair_share": {
+        "preemption": {"minimum_run_time": "2m", "wait_first": "30s"},
+        "job_types": {"slots": JOB_SLOTS},
+    },
+    "job_types": {
+        name: {**each, **_DEFAULTS} for name, each in job_types_to_plain(JOB_TYPES.values()).items()
+    },
 }
 
 
@@ -146,6 +165,8 @@ CORE_SETTINGS = {
     "readings_period_s": 60.0,
     "sweep_period_s": 30.0,
     "observations_bytes_max": 0,
+    "intakes": (INTAKE,),
+    "intakes_period_s": 20.0,
     # Clocks are set by hours: no message is given up for that.
     "callbacks": CallbackRules(give_up_s=3650 * 86_400.0),
     "creation_limits": LIMITS,

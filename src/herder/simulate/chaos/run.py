@@ -21,6 +21,7 @@ from herder.simulate.chaos.faults.job_mishaps import JOB_MISHAPS, JobMishaps
 from herder.simulate.chaos.faults.kinds import (
     CALL_FAULTS,
     CLUSTER_CALL_FAULTS,
+    INTAKE_FAULTS,
     JOBS_CALL_FAULTS,
     NETWORK_FAULTS,
     Trouble,
@@ -73,6 +74,8 @@ BAD_DAYS = Trouble(
     step_stalls=0.01,
     boot_slow=0.05,
     boot_twice=0.02,
+    intake=0.01,
+    queue_away=0.1 * HOUR,
     cluster_calls=0.01,
     watch_silent=0.5 * HOUR,
     versions_gone=0.3 * HOUR,
@@ -109,6 +112,7 @@ KINDS = frozenset(
             "boot slow",
             "boot twice",
         ),
+        *(f"intake {each.value}" for each in INTAKE_FAULTS),
         *(f"cluster {each.value}" for each in CLUSTER_CALL_FAULTS),
         *(f"jobs {each.value}" for each in JOBS_CALL_FAULTS),
         *CLUSTER_MISHAPS,
@@ -192,7 +196,7 @@ class ChaosRun:
         self.crowd = Crowd(self.world, self._fleet.pools, options.jobs_per_day, options.intensity)
         kube = self.world.kube
         self.cluster_users = None if kube is None else ClusterUsers(kube, self.world.loop, self.world.dice)
-        self.watch = Watch(self.world, self._fleet.pools, self.cluster_users)
+        self.watch = Watch(self.world, self._fleet.pools, self.crowd, self.cluster_users)
         self.mishaps = Mishaps(self.world)
         self.cluster_mishaps: ClusterMishaps | None = None
         if kube is not None and self.cluster_users is not None:
@@ -224,7 +228,7 @@ class ChaosRun:
             )
         ]
         crowd, mishaps = background[:2]
-        background.append(asyncio.ensure_future(self.crowd.holders.run()))
+        background += [asyncio.ensure_future(each.run()) for each in (self.crowd.holders, self.crowd.keepers)]
         if self.cluster_users is not None and self.cluster_mishaps is not None:
             background += [
                 asyncio.ensure_future(each.run())
@@ -288,7 +292,7 @@ class ChaosRun:
             faults=dict(sorted(world.dice.counts.items())),
             violations=watch.found,
             story=story_of(world.story, watch.found[0]) if watch.found else [],
-            jobs=len(world.people.accepted),
+            jobs=len(watch.accepted()),
             workers_made=len(watch.workers.ended) + len(watch.workers.rows),
             refused=dict(sorted(self.crowd.refused.items())),
             days_run=world.loop.time() / DAY_S,

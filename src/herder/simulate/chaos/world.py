@@ -41,6 +41,7 @@ from herder.simulate.chaos.hosts.clocks import VirtualClock
 from herder.simulate.chaos.hosts.loop import VirtualLoop
 from herder.simulate.chaos.ports.calls import VirtualCalls
 from herder.simulate.chaos.ports.effects import Effects
+from herder.simulate.chaos.ports.intake import PlayedQueue
 from herder.simulate.chaos.ports.network import Wire
 from herder.simulate.chaos.ports.store import memory_store
 from herder.simulate.chaos.small_fleet import ONE_PROVIDER, POOLS
@@ -103,6 +104,8 @@ class World:
         self._job_drivers = dict(job_drivers or {})
         self.people = People(self.wire, self.dice, TOKENS)
         self.receivers = Receivers(self.dice, self.trace)
+        self.queue = PlayedQueue(loop=self.loop, dice=self.dice, trace=self.trace)
+        """Of the intakes of `core_settings`, which all have this one."""
         self._set_up(core_settings or {}, transport)
         self._pools, self._sharing = pools, sharing or {}
         self.prices = PriceList(tuple(pool for pool in pools if pool.driver == "cloud"))
@@ -140,6 +143,7 @@ class World:
             core_settings=core_settings,
             transport=transport,
             sender=self.receivers,
+            queue=self.queue,
         )
         self._calls = VirtualCalls(self.clock, self.dice, self.trace, self.machines.compare)
         """Before the first server starts: takes the orders of a test."""

@@ -50,9 +50,14 @@ def next_at_ms(connection: Connection, without: Collection[str]) -> int | None:
     return connection.execute(query).scalar()
 
 
-def note(connection: Connection, message: str, values: dict[str, Any]) -> bool:
-    """What became of a try. False: it was deleted meanwhile."""
-    return bool(connection.execute(update(callbacks).where(_C.id == message).values(**values)).rowcount)
+def is_there(connection: Connection, message: str) -> bool:
+    """False: it was deleted meanwhile."""
+    return connection.execute(select(_C.id).where(_C.id == message)).first() is not None
+
+
+def note(connection: Connection, message: str, values: dict[str, Any]) -> None:
+    """What became of a try."""
+    connection.execute(update(callbacks).where(_C.id == message).values(**values))
 
 
 def of_batch(connection: Connection, batch: int) -> Row[Any] | None:

@@ -1,10 +1,10 @@
 """A Proxmox VE 9 API in a process, with nodes, storages, machines and tasks, for tests.
 
-`Proxmox` is the server without a network, on a time that is given; `server` gives it an address on this machine, and `transport` connects
-an httpx client without a socket.
+`Proxmox` is the server without a network, on a time that is given; `server` gives it an address on this machine, and `fakes.transport`
+connects an httpx client without a socket.
 """
 
-from herder.testing.proxmox.answers import Answer, Request
+from herder.testing.fakes.messages import Answer, Request
 from herder.testing.proxmox.cluster import Proxmox
 from herder.testing.proxmox.faults import Faults, Rule
 from herder.testing.proxmox.parts import Node, Storage, Token, Vm

@@ -1,37 +1,27 @@
-"""Requests, their parameters and answers as data, and the errors of the API with the shapes of Proxmox VE."""
+"""Parameters of requests, and the errors of the API with the shapes of Proxmox VE."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from email.parser import BytesParser
 from email.policy import HTTP
 from typing import Any
-from urllib.parse import parse_qsl
+
+from herder.testing.fakes.messages import Answer, Request
 
 Json = dict[str, Any]
 PREFIX = "/api2/json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    method: str
-    path: str
-    """Without the query, decoded except for the names in it."""
-    query: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Names in small letters."""
-    body: bytes = b""
-
-    def parameters(self) -> tuple[Json, bytes]:
-        """Of query and body; and the content of an uploaded file."""
-        found: Json = dict(parse_qsl(self.query, keep_blank_values=True))
-        kind = self.headers.get("content-type", "")
-        if kind.startswith("application/json"):
-            loaded = json.loads(self.body or b"{}")
-            return found | (loaded if isinstance(loaded, dict) else {}), b""
-        if kind.startswith("multipart/form-data"):
-            return _multipart(found, kind, self.body)
-        return found | dict(parse_qsl(self.body.decode(), keep_blank_values=True)), b""
+def parameters(request: Request) -> tuple[Json, bytes]:
+    """Of query and body; and the content of an uploaded file."""
+    found: Json = dict(request.parameters())
+    kind = request.headers.get("content-type", "")
+    if kind.startswith("application/json"):
+        loaded = json.loads(request.body or b"{}")
+        return found | (loaded if isinstance(loaded, dict) else {}), b""
+    if kind.startswith("multipart/form-data"):
+        return _multipart(found, kind, request.body)
+    return found | request.form(), b""
 
 
 def _multipart(found: Json, kind: str, body: bytes) -> tuple[Json, bytes]:
@@ -46,19 +36,6 @@ def _multipart(found: Json, kind: str, body: bytes) -> tuple[Json, bytes]:
         else:
             found[name] = raw.decode()
     return found, content
-
-
-@dataclass(slots=True, kw_only=True)
-class Answer:
-    status: int
-    body: Json
-    reason: str = "OK"
-    delay_ms: int = 0
-    cut: bool = False
-    """Instead of the answer the connection ends: the request may have had its effect."""
-
-    def data(self) -> bytes:
-        return json.dumps(self.body).encode()
 
 
 class ApiError(Exception):

@@ -8,7 +8,8 @@ import json
 from typing import Any
 from urllib.parse import unquote
 
-from herder.testing.proxmox.answers import PREFIX, Answer, ApiError, Request
+from herder.testing.fakes.messages import Answer, Request
+from herder.testing.proxmox.answers import PREFIX, ApiError, parameters
 from herder.testing.proxmox.machines import move
 from herder.testing.proxmox.parts import Token, Vm
 from herder.testing.proxmox.routes import ROUTES, Call, check
@@ -59,7 +60,7 @@ class Proxmox:
         return name, token
 
     def _do(self, request: Request, path: str, user: str, token: Token) -> Any:
-        asked, content = request.parameters()
+        asked, content = parameters(request)
         texts = {key: _text(value) for key, value in asked.items()}
         for route in ROUTES:
             found = route.pattern.fullmatch(path) if route.method == request.method else None

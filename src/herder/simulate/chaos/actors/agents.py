@@ -83,6 +83,8 @@ class Machines:
         """Called when an attempt is started a second time."""
         self.begins: Callable[[int, int], None] = lambda _job, _attempt: None
         """Called when an attempt is started."""
+        self.given: Callable[[int, Sequence[Delivered]], None] = lambda _job, _secrets: None
+        """Called when an attempt is started, with the secrets that it gets."""
         self.looked: Callable[[], None] = lambda: None
         """Called whenever something has happened at a provider."""
         self.agent_died: Callable[[str], None] = lambda _worker: None
@@ -272,6 +274,7 @@ class _Waits(Runtime):
     def start(
         self, assignment: Assignment, inputs: str | None = None, secrets: Sequence[Delivered] = ()
     ) -> Finished | Running:
+        self._machines.given(assignment.job, secrets)
         if self._worker in self._machines.broken:
             return ended_now(assignment, _BROKEN, self._clock.now_ms())
         return _Work(self._report, self._machines, assignment, self._clock)

@@ -13,16 +13,25 @@ from typing import Any
 from herder.model.fleet.pool import PoolSpec
 from herder.settings.sections.pool.pools import pool_to_plain
 from herder.simulate.chaos.actors.holders import Holders, groups_of, limit_of
+from herder.simulate.chaos.actors.keepers import Keepers
 from herder.simulate.chaos.actors.people import NotTaken
+from herder.simulate.chaos.actors.planners import Planners
+from herder.simulate.chaos.actors.producers import Producers
+from herder.simulate.chaos.actors.receivers import GONE
 from herder.simulate.chaos.actors.server import Server
+from herder.simulate.chaos.actors.wishes import limits_of
 from herder.simulate.chaos.faults.chance import Chance
 from herder.simulate.chaos.world import World
 
 TICK_S = 30.0
 DAY_S = 86_400.0
-#: Share of arrivals that are batches, and the mean number of jobs of a batch.
+#: Share of arrivals that are records on a queue.
+QUEUED = 0.1
+#: Share of the others that are batches, and the mean number of jobs of a batch.
 IN_BATCHES = 0.1
 BATCH = 6
+#: Share of batches whose callback goes to a host that wants no messages.
+GONE_PART = 0.1
 USERS = ("ann", "bob", "cyd", "dan")
 #: Odds per hour of each action of operators.
 PER_HOUR = {
@@ -55,9 +64,12 @@ class Crowd:
         self._batches: list[tuple[str, int]] = []
         self._recent: list[int] = []
         self._errands: dict[asyncio.Task[None], None] = {}
+        self.producers, self._planners = Producers(world.queue), Planners(world.people, self._tried)
+        self.keepers = Keepers(world.people, world.dice, USERS, self._tried)
         self.holders = Holders(world, self._said, self._send, lambda: self._batches, lambda: self._recent)
 
     async def run(self) -> None:
+        self._send(self._planners.begin())
         while True:
             self._submissions()
             self._operations()
@@ -88,6 +100,7 @@ class Crowd:
 
     async def settle(self) -> None:
         """Release what is held, apply the first settings again, uncordon workers, and remove workers that were added by hand."""
+        await self._planners.end()
         await self.holders.release_all()
         await self._said("apply", "root", "/apply", {"pools": [pool_to_plain(each) for each in self._pools]})
         server = self._world.server
@@ -103,11 +116,13 @@ class Crowd:
     def _submissions(self) -> None:
         draw = self._world.dice.of("arrivals")
         wave = 1 + 0.8 * math.sin(2 * math.pi * self._world.loop.time() / DAY_S)
-        # Each arrival is a job, or a batch of `BATCH` on average.
-        arrivals = self._jobs_per_day / (1 - IN_BATCHES + IN_BATCHES * BATCH)
+        # Each arrival is a record, a job, or a batch of `BATCH` on average.
+        arrivals = self._jobs_per_day / (QUEUED + (1 - QUEUED) * (1 - IN_BATCHES + IN_BATCHES * BATCH))
         due = int(arrivals / DAY_S * TICK_S * wave + draw.random())
         for _ in range(due):
-            if draw.random() < IN_BATCHES:
+            if draw.random() < QUEUED:
+                self.producers.push(draw)
+            elif draw.random() < IN_BATCHES:
                 self._send(self._batch(draw.randint(1, 2 * BATCH - 1), draw))
             else:
                 self._send(self._single(draw))
@@ -117,7 +132,7 @@ class Crowd:
         if self._recent and draw.random() < 0.03:
             self._send(self._said("cancel job", "root", f"/jobs/{draw.choice(self._recent)}/cancel", {}))
 
-    def _job(self, draw: Chance) -> dict[str, Any]:
+    def _job(self, draw: Chance, user: str) -> dict[str, Any]:
         minutes = draw.choice((0.1, 0.5, 2, 5, 10, 20, 40)) * draw.uniform(0.5, 1.5)
         job: dict[str, Any] = {
             "runtime": "noop",
@@ -134,11 +149,11 @@ class Crowd:
             job["timeout_s"] = 30.0
         elif kind < 0.10:
             job["always_run"] = True
-        return job
+        return job | limits_of(self._world.dice) | self.keepers.uses(user)
 
     async def _single(self, draw: Chance) -> None:
         user = draw.choice(USERS)
-        job = self._job(draw)
+        job = self._job(draw, user)
         job.pop("always_run", None)
         if user == "bob" and draw.random() < 0.5:
             job["priority"] = "high"
@@ -147,14 +162,16 @@ class Crowd:
             self._recent = [*self._recent[-50:], number]
 
     async def _batch(self, size: int, draw: Chance) -> None:
-        user, jobs = draw.choice(USERS), [self._job(draw) for _ in range(size)]
+        user = draw.choice(USERS)
+        jobs = [self._job(draw, user) for _ in range(size)]
         for place, job in enumerate(jobs):
             if place and draw.random() < 0.4:
                 job["parents"] = [draw.randrange(place)]
         more: dict[str, Any] = {"cancel_after_failures": 3} if draw.random() < 0.2 else {}
         more |= limit_of(self._world) | groups_of(self._world, jobs)
-        if self._world.dice.of("callbacks").random() < 0.5:
-            more["callback"] = f"https://{user}.example.org/hook"
+        called = self._world.dice.of("callbacks").random()
+        if called < 0.5:
+            more["callback"] = f"https://{GONE if called < GONE_PART else f'{user}.example.org'}/hook"
         number = await self._tried("batch", self._world.people.batch(user, jobs, **more))
         if number is not None:
             self._batches = [*self._batches[-20:], (user, number)]

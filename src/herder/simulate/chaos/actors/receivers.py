@@ -14,6 +14,9 @@ WAY_S = 0.2
 #: After that a sender does not wait any longer.
 TIMEOUT_S = 10.0
 
+#: A host that wants no messages any more.
+GONE = "gone.example.org"
+_GONE = Answer(status=410, error="The receiver wants no more messages (HTTP status 410).", final=True)
 _LOST = Answer(error=f"The receiver did not answer within {TIMEOUT_S:g} s.")
 _REFUSED = Answer(status=503, error="The receiver refused the message (HTTP status 503).")
 
@@ -36,7 +39,7 @@ class Receivers:
         if fate < 1 / 3:
             await asyncio.sleep(TIMEOUT_S)
             return _LOST
-        said = self.answers(message)
+        said = _GONE if GONE in message.url else self.answers(message)
         if said is not None or fate < 2 / 3:
             return said or _REFUSED
         self.received.setdefault(message.id, []).append(message)

@@ -34,6 +34,8 @@ from herder.simulate.chaos.hosts.clocks import VirtualClock
 from herder.simulate.chaos.hosts.loop import VirtualLoop
 from herder.simulate.chaos.ports.calls import VirtualCalls
 from herder.simulate.chaos.ports.effects import Effects
+from herder.simulate.chaos.ports.intake import PlayedQueue
+from herder.simulate.chaos.ports.keys import KEYS
 from herder.simulate.chaos.ports.network import Endpoint
 from herder.simulate.chaos.ports.store import VirtualStore
 from herder.store.opening.leadership import take_over
@@ -64,6 +66,7 @@ class Surroundings:
     core_settings: Mapping[str, Any] = field(default_factory=dict)
     transport: httpx.AsyncBaseTransport | None = None
     sender: Sender | None = None
+    queue: PlayedQueue
 
 
 class Server:
@@ -103,6 +106,7 @@ class Server:
                 server_url="http://herder.world",
                 installation=INSTALLATION,
                 secret="not so secret",
+                secret_keys=KEYS,
                 **around.core_settings,
             ),
             state=state,
@@ -115,6 +119,7 @@ class Server:
             calls=self.calls,
             transport=around.transport,
             sender=around.sender,
+            open_intake=lambda _settings: around.queue.line(effects),
             clusters=around.clusters(),
             bootstraps=around.bootstraps(),
         )

@@ -42,6 +42,8 @@ NETWORK_FAULTS = (
     Fault.CUT_OFF,
     Fault.ACTS_LATE,
 )
+#: Of calls of the queue of an intake.
+INTAKE_FAULTS = (Fault.REFUSED, Fault.REQUEST_LOST, Fault.ANSWER_LOST, Fault.ACTS_LATE)
 #: Of requests to the API of a cluster.
 CLUSTER_CALL_FAULTS = (Fault.REFUSED, Fault.REQUEST_LOST, Fault.ANSWER_LOST, Fault.LATE)
 #: Of single requests of the driver of Kubernetes Jobs.
@@ -94,6 +96,9 @@ class Trouble:
     step_stalls: float = 0.0
     boot_slow: float = 0.0
     boot_twice: float = 0.0
+    intake: float = 0.0
+    """For each call of the queue of an intake; `queue_away`: for each second, that it answers nobody for a while."""
+    queue_away: float = 0.0
     cluster_calls: float = 0.0
     """For each request to the API of a cluster; the others are for each second, in a world with a cluster."""
     watch_silent: float = 0.0

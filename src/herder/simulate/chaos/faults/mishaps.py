@@ -36,6 +36,7 @@ MISHAPS = {
     "driver hangs": ("driver_hangs", "_hang"),
     "quota shrinks": ("quota_shrinks", "_shrink"),
     "prices move": ("prices_move", "_move_prices"),
+    "queue away": ("queue_away", "_take_queue_away"),
 }
 _HANGS = (Fault.REQUEST_LOST, Fault.REFUSED)
 
@@ -69,6 +70,7 @@ class Mishaps:
         self._lies.heal()
         world.calls.stuck.clear()
         world.wire.cut_off.clear()
+        world.queue.away = False
         world.loop.wake_all()
         if world.stale is not None:
             world.kill_stale(world.stale.host)
@@ -232,6 +234,12 @@ class Mishaps:
         fault = self._world.dice.of("mishaps").choice(_HANGS)
         self._world.calls.stuck[name] = fault
         self._later(self._draw(30, 900), lambda: self._answers(name))
+
+    def _take_queue_away(self) -> None:
+        seconds = self._draw(5, 1800)
+        self._world.trace("the queue does not answer", round(seconds))
+        self._world.queue.away = True
+        self._later(seconds, lambda: setattr(self._world.queue, "away", False))
 
     def _answers(self, driver: str) -> None:
         self._world.calls.stuck.pop(driver, None)

@@ -6,6 +6,7 @@
 
 import asyncio
 import contextvars
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -141,6 +142,8 @@ class Wire:
         """Asked when a call reaches `server`."""
         self.taken: Callable[[str, str, float], None] = lambda _who, _path, _at: None
         """Called after `server` answered a call with 200: caller, path, and `server_time` of its arrival."""
+        self.said: Callable[[str, str, bytes, bytes], None] = lambda _who, _path, _body, _answer: None
+        """Called with each call that was answered: caller, path, body and answer."""
         self.troubled_s: dict[str, float] = {}
         """By caller: when a call of it last met a fault, or was not answered with 200."""
         self._open: dict[str, dict[Delivery, None]] = {}
@@ -196,6 +199,7 @@ class Wire:
             self.taken(who, path, arrived_at)
         else:
             self._met_trouble(who)
+        self.said(who, path, body, answer)
         self._trace("call" if name != "/exchange" else "exchange", who, method, path, status, len(answer))
         await self._travel(Fault.NONE)
         if fault is Fault.ANSWER_LOST or who in self.cut_off:
@@ -239,12 +243,18 @@ class Line:
         self, path: str, body: bytes, held_open_s: float = 0.0, answer_s: float | None = None
     ) -> bytes:
         within_s = self._settings.answer_timeout_s if answer_s is None else answer_s
+        return await self._ask("POST", path, body, within_s + held_open_s)
+
+    async def fetch(self, path: str, descriptor: int) -> None:
+        os.write(descriptor, await self._ask("GET", path, b"", self._settings.fetch_timeout_s))
+
+    async def _ask(self, method: str, path: str, body: bytes, within_s: float) -> bytes:
         headers = {"authorization": f"Bearer {self._token}", "content-length": str(len(body))}
         try:
-            async with asyncio.timeout(within_s + held_open_s):
+            async with asyncio.timeout(within_s):
                 status, answer = await self._wire.call(
                     self._settings.worker,
-                    "POST",
+                    method,
                     f"{PREFIX}/worker{path}",
                     body,
                     headers,
@@ -254,9 +264,6 @@ class Line:
         except (OSError, TimeoutError) as error:
             raise Unreachable(f"The call failed: {type(error).__name__}.") from error
         return usable(status, answer)
-
-    async def fetch(self, path: str, descriptor: int) -> None:
-        raise Unreachable("This network transfers no files.")
 
     async def close(self) -> None:
         pass

@@ -23,7 +23,10 @@ class JobRules:
         """The newest attempt of jobs that have not ended."""
         self.on: dict[str, set[int]] = {}
         """Live jobs by worker."""
-        self._batch_of: dict[int, int] = {}
+        self.begun: set[int] = set()
+        """Jobs whose attempt was given to a worker in the last commit; `freed`: those that lost theirs in it."""
+        self.freed: set[int] = set()
+        self.batch_of: dict[int, int] = {}
         self._batches: dict[int, BatchRecord] = {}
         self._groups = GroupRules()
 
@@ -33,9 +36,9 @@ class JobRules:
         alive = set(self._live)
         for (job, number), row in sorted(changes.attempts.items()):
             yield from self._attempt(job, number, row.state, row.worker)
-        begun = set(self._live) - alive
-        yield from self._kept_back(begun)
-        yield from self._groups.begun(begun)
+        self.begun, self.freed = set(self._live) - alive, alive - set(self._live)
+        yield from self._kept_back(self.begun)
+        yield from self._groups.begun(self.begun)
         for job, status in changes.job_status.items():
             before = self.ended.get(job)
             if before is not None and status.state != before:
@@ -54,7 +57,7 @@ class JobRules:
 
     def _note(self, changes: Changes) -> None:
         """Batches and their jobs; what somebody retries has not ended any more."""
-        self._batch_of.update(
+        self.batch_of.update(
             (each.id, each.batch_id) for each in changes.jobs_new if each.batch_id is not None
         )
         for record in changes.rows.get(BatchRecord, {}).values():
@@ -66,17 +69,17 @@ class JobRules:
             if isinstance(event, EventRecord) and event.kind == "batch.retried"
         }
         for job in changes.job_status if retried else ():
-            if self._batch_of.get(job) in retried and self.ended.get(job) in _RETRIED:
+            if self.batch_of.get(job) in retried and self.ended.get(job) in _RETRIED:
                 del self.ended[job]
 
     def _kept_back(self, begun: set[int]) -> Iterator[tuple[str, str]]:
         """Of attempts that were just given to a worker: placement comes last in a commit."""
-        for number in sorted({self._batch_of[job] for job in begun if job in self._batch_of}):
+        for number in sorted({self.batch_of[job] for job in begun if job in self.batch_of}):
             record = self._batches[number]
             if record.hold:
                 yield "held jobs do not start", f"Jobs of batch {number} were started while it was held."
             most = record.parallel_max
-            live = sum(self._batch_of.get(job) == number for job in self._live) if most is not None else 0
+            live = sum(self.batch_of.get(job) == number for job in self._live) if most is not None else 0
             if most is not None and record.state == "running" and live > most:
                 yield (
                     "as many jobs of a batch run as may",

@@ -29,6 +29,8 @@ class ProviderRules:
         self._world, self._news, self._silent_s = world, news, silent_s
         self._known: set[str] = set()
         """Workers that have had a row."""
+        self._first: dict[str, str] = {}
+        """The handle of the first machine of each worker."""
         self._lied_s: dict[str, float] = {}
         """Since when a provider denies the machine, by worker."""
         self._lie_over_s: dict[str, float] = {}
@@ -42,7 +44,8 @@ class ProviderRules:
         now_s = self._world.loop.time()
         for driver, provider in self._world.providers.items():
             self._note_lies(provider, now_s)
-            for _, name in provider.machines:
+            for (_, name), machine in provider.machines.items():
+                self._first.setdefault(name, machine.handle)
                 if name not in self._news.workers:
                     self._odd_s[driver] = now_s
                 if name not in self._known:
@@ -103,17 +106,23 @@ class ProviderRules:
         machine = self._machine(worker)
         if machine is None or self._lied(worker.name) > 0:
             return
-        young_s = YOUNG_S + self._world.providers[worker.driver].get_lag_s  # it could not be found before
-        if self._world.clock.true_ms() - machine.asked_at_ms > young_s * 1000:
+        if not self._young(worker.driver, machine):
             yield (
                 "a closed row has no machine",
                 f"The row of worker {worker.name} was closed ({worker.state.value}), and driver {worker.driver} has its machine.",
             )
 
+    def _young(self, driver: str, machine: PretendMachine) -> bool:
+        """Whether it could not be found yet when the provider was asked."""
+        young_s = YOUNG_S + self._world.providers[driver].get_lag_s
+        return self._world.clock.true_ms() - machine.asked_at_ms <= young_s * 1000
+
     def _gone(self, worker: WorkerNews) -> Iterator[tuple[str, str]]:
         machine = self._machine(worker)
         if worker.evidence or machine is None or not machine.running or machine.gone_at_ms is not None:
             return
+        if machine.handle != self._first.get(worker.name) and self._young(worker.driver, machine):
+            return  # the machine that is gone was another: a request to create it that was late has made this one since
         now_s, silent_s = self._world.loop.time(), self._silent_s(worker.name)
         if silent_s is not None and silent_s < self._sweep_period_s() - TOLD_S:
             yield (

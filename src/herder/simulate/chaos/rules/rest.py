@@ -1,16 +1,16 @@
 """Rules after the faults stop: each accepted job ends, and the fleet reaches what the policy wants and stays there."""
 
 import asyncio
-import json
 from collections.abc import Callable
 
 from sqlalchemy import select
 
 from herder.model.fleet.worker import WorkerState
 from herder.model.work.job import JobState
+from herder.simulate.chaos.rules.callback_rules import CallbackRules
 from herder.simulate.chaos.rules.watch import Watch
 from herder.simulate.chaos.world import World
-from herder.store.rows.tables import batches, callbacks, jobs
+from herder.store.rows.tables import jobs
 
 MINUTE_S = 60.0
 #: Maximum time until all jobs have ended, and then until the fleet has shrunk: workers with a ttl exist for hours.
@@ -33,8 +33,12 @@ class Rest:
             self._watch.take("each accepted job ends", f"Jobs do not end: {world.left()}.")
             return
         self._all_accepted()
-        await self._until(self._nothing_due, ENDS_WITHIN_S)
-        self._all_told()
+        await self._until(self._watch.intake.producers.all_ended, ENDS_WITHIN_S)
+        self._watch.take_all(self._watch.intake.at_rest(self._world.engine))
+        callbacks = CallbackRules(world)
+        await self._until(callbacks.nothing_due, ENDS_WITHIN_S)
+        self._watch.take_all(callbacks.at_rest())
+        self._watch.take_all(self._watch.secrets.at_rest())
         await self._until(self._as_wanted, SHRINKS_WITHIN_S)
         if self._watch.found:
             return
@@ -64,7 +68,8 @@ class Rest:
         if server is None:
             return False
         counts = server.core.state.counts
-        return not sum(counts[each] for each in JobState if not each.ended) and not server.core._sweeps
+        waiting = sum(counts[each] for each in JobState if not each.ended)
+        return not (waiting or server.core._sweeps or self._world.queue.queue or self._world.queue.leases)
 
     def _all_accepted(self) -> None:
         """The jobs in the store are exactly the accepted ones, all ended, and each success was executed."""
@@ -72,7 +77,7 @@ class Rest:
             states = {
                 row.id: JobState(row.state) for row in connection.execute(select(jobs.c.id, jobs.c.state))
             }
-        accepted = self._world.people.accepted
+        accepted = self._watch.accepted()
         lost = sorted(accepted - set(states))
         if lost:
             self._watch.take("nothing accepted is lost", f"Jobs {lost[:5]} were accepted but do not exist.")
@@ -92,27 +97,6 @@ class Rest:
         )
         if undone:
             self._watch.take("a success was done", f"Jobs {undone[:5]} succeeded but were never executed.")
-
-    def _nothing_due(self) -> bool:
-        due = select(callbacks.c.id).where(callbacks.c.next_at_ms.is_not(None)).limit(1)
-        with self._world.engine.connect() as connection:
-            return connection.execute(due).first() is None
-
-    def _all_told(self) -> None:
-        """Of each batch that has a callback its end has arrived, with the counts that its row has."""
-        b, received = batches.c, self._world.receivers.received
-        ended = select(b.id, b.ended_at_ms, b.counts).where(b.callback != "", b.ended_at_ms.is_not(None))
-        with self._world.engine.connect() as connection:
-            for row in connection.execute(ended):
-                arrived = received.get(f"batch-{row.id}-{row.ended_at_ms}")
-                if not arrived:
-                    text = f"The end of batch {row.id} has not arrived at its callback."
-                    self._watch.take("the end of a batch is announced", text)
-                elif {
-                    json.dumps(json.loads(each.body)["data"]["counts"], sort_keys=True) for each in arrived
-                } != {json.dumps(json.loads(row.counts), sort_keys=True)}:
-                    text = f"The callback of batch {row.id} has other counts than its row."
-                    self._watch.take("the end of a batch is announced", text)
 
     def _as_wanted(self) -> bool:
         """Each pool is at its minimum, and each worker has a machine and vice versa."""

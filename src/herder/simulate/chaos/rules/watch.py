@@ -12,8 +12,9 @@ from herder.model.stored.changes import Changes
 from herder.model.stored.records import WorkerRecord
 from herder.model.work.job import AttemptState
 from herder.simulate.chaos.actors.cluster_users import ClusterUsers
+from herder.simulate.chaos.actors.crowd import Crowd
 from herder.simulate.chaos.actors.server import Server
-from herder.simulate.chaos.fleet import LIMITED_CPU, LIMITED_USER, LIMITS
+from herder.simulate.chaos.fleet import JOB_SLOTS, JOB_TYPES, LIMITED_CPU, LIMITED_USER, LIMITS
 from herder.simulate.chaos.rules import event_rules
 from herder.simulate.chaos.rules.attempt_rules import AttemptRules
 from herder.simulate.chaos.rules.clock_rules import ClockRules
@@ -22,13 +23,17 @@ from herder.simulate.chaos.rules.creation_rules import CreationRules
 from herder.simulate.chaos.rules.deadline_rules import DeadlineRules
 from herder.simulate.chaos.rules.fleet_news import FleetNews
 from herder.simulate.chaos.rules.growth_rules import GrowthRules
+from herder.simulate.chaos.rules.intake_rules import IntakeRules
 from herder.simulate.chaos.rules.job_object_rules import JobObjectRules
 from herder.simulate.chaos.rules.job_rules import JobRules
 from herder.simulate.chaos.rules.lifetime_rules import LifetimeRules
+from herder.simulate.chaos.rules.limit_rules import LimitRules
 from herder.simulate.chaos.rules.machine_rules import MachineRules
 from herder.simulate.chaos.rules.notice_rules import NoticeRules
 from herder.simulate.chaos.rules.price_rules import PriceRules
 from herder.simulate.chaos.rules.provider_rules import ProviderRules
+from herder.simulate.chaos.rules.schedule_rules import ScheduleRules
+from herder.simulate.chaos.rules.secret_rules import SecretRules
 from herder.simulate.chaos.rules.shrink_rules import ShrinkRules
 from herder.simulate.chaos.rules.silence_rules import LOOK_S, SilenceRules
 from herder.simulate.chaos.rules.violation import Violation
@@ -44,7 +49,11 @@ GROUP_COUNTS = "counts of groups are those of their jobs"
 
 class Watch:
     def __init__(
-        self, world: World, pools: tuple[PoolSpec, ...], cluster_users: ClusterUsers | None = None
+        self,
+        world: World,
+        pools: tuple[PoolSpec, ...],
+        crowd: Crowd,
+        cluster_users: ClusterUsers | None = None,
     ) -> None:
         self._world = world
         self.found: list[Violation] = []
@@ -61,11 +70,15 @@ class Watch:
         self.silence = SilenceRules(world, min(pool.lifetime.dead_after_s for pool in pools))
         self.news = FleetNews(pools)
         self.attempts = AttemptRules(world, self.jobs)
+        self.limits = LimitRules(world, self.jobs, JOB_TYPES, JOB_SLOTS)
         self.growth, self.shrink = GrowthRules(world, self.news), ShrinkRules(world, self.news)
         self.deadlines, self.providers = (
             DeadlineRules(world, self.news, self.jobs.on),
             ProviderRules(world, self.news, self.silence.silent_s),
         )
+        self.intake = IntakeRules(world.queue, crowd.producers)
+        self.secrets = SecretRules(world, crowd.keepers)
+        self.schedules = ScheduleRules(world)
         self.prices, self.lifetimes = PriceRules(world, self.news), LifetimeRules(world, self.news)
         self.clocks = ClockRules(world, world.wire.server_time)
         self.notices = NoticeRules(world, self.silence, self.news, self.jobs.on)
@@ -79,6 +92,8 @@ class Watch:
         world.written.append(self.committed)
         world.ends = self.memory_of
         world.machines.begins = lambda job, attempt: self.take_all(self.attempts.begins(job, attempt))
+        world.machines.given = lambda job, given: self.take_all(self.secrets.starts(job, given))
+        world.wire.said = lambda *call: self.take_all(self.secrets.said(*call))
         world.machines.looked = self.looked
         world.machines.begun_again = lambda job, attempt: self.take_all(
             [("an attempt begins once", f"Attempt {attempt} of job {job} was started twice.")]
@@ -109,6 +124,7 @@ class Watch:
         self.creations.committed(changes)
         self.take_all(self.jobs.look(changes))
         self.take_all(self.attempts.look(changes))
+        self.take_all(self.limits.look(changes))
         self.take_all(self.workers.look(changes, self.jobs.on))
         news = self.news.look(changes)
         self.take_all(self.growth.look(changes, news))
@@ -120,6 +136,9 @@ class Watch:
             self.take_all(self.cluster.look(news))
         if self.job_objects is not None:
             self.take_all(self.job_objects.look(news))
+        self.take_all(self.intake.look(changes))
+        self.take_all(self.schedules.look(changes))
+        self.take_all(self.secrets.look(changes))
         self.take_all(event_rules.look(changes))
         self.take_all(self.clocks.look(changes))
         self.take_all(self.notices.look(changes))
@@ -137,12 +156,19 @@ class Watch:
                 self.memory_of(server)
         self.take_all(self.machines.look(self.workers, seconds))
         self.take_all(self.deadlines.look(seconds))
+        self.take_all(self.limits.minute(seconds))
+        self.take_all(self.schedules.minute(seconds))
         if self.cluster is not None:
             self.take_all(self.cluster.minute(seconds))
         if self.job_objects is not None:
             self.take_all(self.job_objects.minute(seconds))
         crashes, self._world.crashes = self._world.crashes, []
         self.take_all(("nothing inside fails", f"{type(each).__name__}: {each}") for each in crashes)
+
+    def accepted(self) -> set[int]:
+        """Jobs that people were told of, and those that others than people wanted."""
+        scheduled = {job for job, batch in self.jobs.batch_of.items() if batch in self.schedules.batches}
+        return self._world.people.accepted | set(self.intake.jobs.values()) | scheduled
 
     def workers_of_jobs(self) -> set[str]:
         """Those whose Kubernetes Job exists."""

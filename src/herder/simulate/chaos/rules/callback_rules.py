@@ -1,0 +1,58 @@
+"""Rules of the messages about ended batches, at rest: each has arrived, always in the same words, or was given up, and that is an event."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import select
+
+from herder.simulate.chaos.actors.receivers import GONE
+from herder.simulate.chaos.world import World
+from herder.store.rows.tables import batches, callbacks, events
+
+ANNOUNCED, SAME, RECORDED = (
+    "the end of a batch is announced",
+    "a message comes again in the same words",
+    "a message that is given up is recorded",
+)
+_B, _C = batches.c, callbacks.c
+
+
+class CallbackRules:
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def nothing_due(self) -> bool:
+        due = select(_C.id).where(_C.next_at_ms.is_not(None)).limit(1)
+        with self._world.engine.connect() as connection:
+            return connection.execute(due).first() is None
+
+    def at_rest(self) -> Iterator[tuple[str, str]]:
+        ended = select(_B.id, _B.ended_at_ms, _B.counts, _B.callback)
+        given_up = select(events.c.object).where(events.c.kind == "callback.failed")
+        with self._world.engine.connect() as connection:
+            rows = connection.execute(ended.where(_B.callback != "", _B.ended_at_ms.is_not(None))).all()
+            states = {row.id: row.state for row in connection.execute(select(_C.id, _C.state))}
+            told = set(connection.execute(given_up).scalars())
+        for row in rows:
+            state = states.get(f"batch-{row.id}-{row.ended_at_ms}", "")
+            if GONE not in row.callback:
+                yield from self._arrived(row)
+            elif state != "failed" or f"batch/{row.id}" not in told:
+                event = "has" if f"batch/{row.id}" in told else "has no"
+                yield (
+                    RECORDED,
+                    f"The callback of batch {row.id} is refused, is {state or 'unknown'} and {event} event.",
+                )
+        for name, messages in self._world.receivers.received.items():
+            if len({(each.url, each.body) for each in messages}) > 1:
+                yield SAME, f"Message {name} came {len(messages)} times, with different words."
+
+    def _arrived(self, row: Any) -> Iterator[tuple[str, str]]:
+        """With the counts that the row has."""
+        arrived = self._world.receivers.received.get(f"batch-{row.id}-{row.ended_at_ms}", [])
+        said = {json.dumps(json.loads(each.body)["data"]["counts"], sort_keys=True) for each in arrived}
+        if not arrived:
+            yield ANNOUNCED, f"The end of batch {row.id} has not arrived at its callback."
+        elif said != {json.dumps(json.loads(row.counts), sort_keys=True)}:
+            yield ANNOUNCED, f"The callback of batch {row.id} has other counts than its row."

@@ -34,6 +34,7 @@ MEASUREMENTS = {
     "reconnect": "reconnect",
     "cluster": "cluster",
     "data": "data",
+    "containers": "containers",
 }
 
 

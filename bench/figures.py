@@ -66,6 +66,7 @@ TARGETS: dict[tuple[str, str], Target] = {
     ("cluster", "memory, peak"): Target(floor=900, goal=450),
     ("data", "file, of obstore alone"): _rate(0.7, 0.9),
     ("data", "http, of obstore alone"): _rate(0.7, 0.9),
+    ("containers", "job against podman run"): Target(floor=1.3, goal=1.0),
     ("cluster", "CPU of a core"): Target(floor=10, goal=10),
     ("cluster", "change to picture p99"): Target(floor=1_000, goal=300),
     ("decisions", "mixed items, one template"): Target(floor=1.05, goal=1.02),

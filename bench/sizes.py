@@ -44,6 +44,7 @@ class Sizes:
     cluster_changes_per_s: int = 200
     cluster_watch_s: float = 30.0
     data_mib: int = 2_048
+    container_jobs: int = 40
 
 
 FULL = Sizes()
@@ -69,4 +70,5 @@ QUICK = Sizes(
     cluster_pods=10_000,
     cluster_watch_s=10.0,
     data_mib=256,
+    container_jobs=10,
 )

@@ -31,9 +31,9 @@ def cpu_now(server: psutil.Process, store: psutil.Process | None) -> Cpu:
     agents = server.children()
     return Cpu(
         server=_own(server),
-        agents=sum(_family(agent) for agent in agents),
+        agents=sum(family_s(agent) for agent in agents),
         client=_own(psutil.Process()),
-        store=_family(store) if store is not None else 0.0,
+        store=family_s(store) if store is not None else 0.0,
     )
 
 
@@ -55,7 +55,7 @@ def _own(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def _family(process: psutil.Process) -> float:
+def family_s(process: psutil.Process) -> float:
     """With all its descendants, living and reaped."""
     total = 0.0
     for each in (process, *_descendants(process)):

@@ -196,7 +196,7 @@ class Batch(_Batch):
         """As `herder.Batch.run`; it raises BatchFailedError when a job failed. `open` shows the batch in a browser. `verbose`, `token` and
         `delete_scratch_on_exit` have no effect: the folder of the batch is removed when it has succeeded."""
         if callback is not None:
-            _refuse("callback", "Wait for the batch with run().")
+            self._callback = callback
         if others:
             _refuse(next(iter(others)), "Leave it out.")
         if not open or dry_run:

@@ -75,6 +75,19 @@ def test_inputs_and_outputs_of_an_object_store_through_signed_urls(place: Instal
     assert "tester-secret" not in seen
 
 
+def test_the_second_job_finds_its_input_in_the_cache_of_its_worker(place: Installation, s3: S3) -> None:
+    s3.put("in/a", b"a" * 3_000_000)
+    submit = ("job", "submit", "--input", "s3://data/in/a=a")
+    for cached in (0, 3_000_000):
+        job = place.run(*submit, "--wait", "-o", "json", "--", "wc", "-c", "a")
+        number = str(json.loads(job)["id"])
+        (attempt,) = json.loads(place.run("job", "get", number, "-o", "json"))["history"]
+        assert (attempt["bytes_in"], attempt["bytes_cached"]) == (3_000_000, cached)
+        assert place.run("job", "logs", number).split() == ["3000000", "a"]
+    assert "2.9 MiB copied in (2.9 MiB from the cache of a worker)" in place.run("job", "get", "2")
+    assert "The cache of the worker had 2.9 MiB of 2.9 MiB of its inputs." in place.run("why", "job", "2")
+
+
 def test_what_is_wrong_with_data_is_told(place: Installation, s3: S3) -> None:
     words = ("--input", "s3://data/none=x", "--wait", "--", "true")
     place.run("job", "submit", *words, code=1)

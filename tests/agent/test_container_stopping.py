@@ -13,7 +13,7 @@ from herder.agent.containers.images import Images
 from herder.agent.environment.settings import AgentSettings
 from herder.agent.runtimes import Report, Verdict
 from herder.agent.runtimes.container import ContainerRuntime
-from herder.agent.runtimes.container_attempt import ContainerAttempt
+from herder.agent.runtimes.container_attempt import _LOOKS_S, ContainerAttempt
 from herder.model.work.job import Cause
 from herder.wire.worker.exchange import Assignment, Finished, LogChunk
 
@@ -32,6 +32,8 @@ class PlayedEngine:
         self.removing = asyncio.Event()
         self.may_remove = asyncio.Event()
         self.ends.set()
+        self.running = False
+        self.looks = 0
 
     async def image_there(self, image: str) -> bool:
         return True
@@ -53,7 +55,8 @@ class PlayedEngine:
         await self.ends.wait()
 
     async def state(self, container: str) -> State:
-        return State(exit_code=3)
+        self.looks += 1
+        return State(exit_code=3, running=self.running)
 
     async def kill(self, container: str, signal: str) -> None:
         self.ends.set()
@@ -173,3 +176,32 @@ async def test_a_worker_whose_engine_is_down_stops(
         await ends.came.wait()
         await closing
     assert len(ends.found) == 1
+
+
+async def test_a_container_whose_output_has_ended_ends_before_its_engine_says_so(
+    runtime: ContainerRuntime, engine: PlayedEngine, ends: Ends
+) -> None:
+    engine.ends.clear()
+    engine.may_remove.set()
+    started(runtime)
+    async with asyncio.timeout(30):
+        await ends.came.wait()
+    assert [each.exit_code for each in ends.found] == [3]
+    assert not engine.ends.is_set()
+
+
+async def test_one_that_has_closed_its_output_and_runs_on_is_waited_for(
+    runtime: ContainerRuntime, engine: PlayedEngine, ends: Ends
+) -> None:
+    engine.ends.clear()
+    engine.may_remove.set()
+    engine.running = True
+    started(runtime)
+    async with asyncio.timeout(30):
+        while engine.looks < 1 + len(_LOOKS_S):
+            await asyncio.sleep(0.01)
+        assert ends.found == []
+        engine.running = False
+        engine.ends.set()
+        await ends.came.wait()
+    assert [each.exit_code for each in ends.found] == [3]

@@ -165,6 +165,21 @@ async def test_user_workdir_entrypoint_mounts_and_network(server: FakeServer) ->
     assert said == ["1234", "/tmp", "/host/bin", "denied"]
 
 
+async def test_the_checkpoint_folder_is_found_again_by_the_next_attempt(
+    server: FakeServer, start_agent: StartAgent, engine: Podman, tmp_path: Path
+) -> None:
+    start_agent(container_engine=engine.address, data_folders=(str(tmp_path),))
+    data = {"mark": "m", "checkpoint": f"file://{tmp_path}/checkpoints/"}
+    script = "echo $HERDER_CHECKPOINT_DIR; id -u; echo >> $HERDER_CHECKPOINT_DIR/steps; wc -l < $HERDER_CHECKPOINT_DIR/steps; exit {code}"
+    for attempt, user, code in ((1, "1234", 3), (2, "1234", 0)):
+        words = ("sh", "-c", script.format(code=code))
+        key = job(server, 1, *words, attempt=attempt, data=data, container={"user": user})
+        end = await server.end_of(key, 30)
+        assert end.exit_code == code, end.message
+        assert server.logs.get(key, "").split() == ["/herder/checkpoint", user, str(attempt)]
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
 async def test_mounts_and_the_network_of_the_machine_are_for_whom_the_worker_allows(
     server: FakeServer, start_agent: StartAgent, engine: Podman
 ) -> None:

@@ -341,6 +341,7 @@ async def test_a_redirect_is_followed_only_to_a_host_that_is_allowed(web: Web, s
         "/near": "/x",
         "/far": f"{other.url.replace('127.0.0.1', 'localhost')}/secret",
         "/file": "file:///etc/passwd",
+        "/named": f"http://127.0.0.1:80%40{other.url.removeprefix('http://')}/secret",
         "/round": "/round",
     }
     settings = AgentSettings(server_url=web.url, worker="w", activation_token="t", data_hosts=("127.0.0.1",))
@@ -353,12 +354,15 @@ async def test_a_redirect_is_followed_only_to_a_host_that_is_allowed(web: Web, s
         return (store / "in").read_bytes()
 
     assert get("/near") == b"here"
+    web.files["/%C3%A4%20b?c=%2F"] = b"encoded"
+    assert get("/ä b?c=%2F") == b"encoded"
     with pytest.raises(DataFault, match="uses data of localhost, which this worker does not allow"):
         get("/far")
     assert other.requests == []
     assert get("/far", contained=False) == b"secret"
-    with pytest.raises(DataFault, match="It redirects to an address that is not of the web"):
-        get("/file")
+    for path in ("/file", "/named"):
+        with pytest.raises(DataFault, match="It redirects to an address that is not of the web"):
+            get(path)
     with pytest.raises(DataFault, match="It redirects more than 10 times"):
         get("/round")
     other.close()

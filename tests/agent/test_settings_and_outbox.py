@@ -47,6 +47,11 @@ def test_the_token_may_come_from_a_private_file(tmp_path: Path) -> None:
         ({"HERDER_ACTIVATION_TOKEN": "t", "HERDER_WORKER": ""}, "HERDER_WORKER is not set"),
         ({"HERDER_ACTIVATION_TOKEN": "t", "HERDER_SELF_DELETE_AFTER_S": "soon"}, "number of seconds"),
         ({"HERDER_ACTIVATION_TOKEN": "t", "HERDER_SELF_DELETE_AFTER_S": "-1"}, "above 0"),
+        (
+            {"HERDER_ACTIVATION_TOKEN": "t", "HERDER_DATA_CACHE_MIB": "2Gi"},
+            "'2Gi', which is not a number of MiB",
+        ),
+        ({"HERDER_ACTIVATION_TOKEN": "t", "HERDER_DATA_CACHE_MIB": "-1"}, "not a number of MiB"),
     ],
 )
 def test_wrong_settings_say_what_to_set(changes: dict[str, str], words: str) -> None:

@@ -53,6 +53,10 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("get", "/schedules/{schedule}"): ("viewer", SEE),
     ("delete", "/schedules/{schedule}"): ("user", CHANGE),
     **{("post", f"/schedules/{{schedule}}/{verb}"): ("user", CHANGE) for verb in ("pause", "resume", "run")},
+    ("get", "/pipelines"): ("viewer", ALL),
+    ("get", "/pipelines/{pipeline}"): ("viewer", SEE),
+    ("put", "/pipelines/{pipeline}"): ("user", USERS),
+    ("delete", "/pipelines/{pipeline}"): ("user", CHANGE),
     ("get", "/jobs"): ("viewer", ALL),
     ("post", "/jobs"): ("user", USERS),
     ("get", "/jobs/{job}"): ("viewer", SEE),
@@ -123,6 +127,7 @@ BODIES: dict[str, Any] = {
     "/batches/{batch}/jobs": {"jobs": []},
     "/jobs": {"runtime": "noop"},
     "/schedules": {"name": "", "cron": "", "batch": {}},
+    "/pipelines/{pipeline}": {"config": ""},
     "/apply": {"pools": []},
     "/pools/{pool}/scale": {"workers": 0},
     "/users": {"name": "not a name"},
@@ -158,6 +163,9 @@ def concrete(path: str, owner: httpx.Client | None = None) -> str:
         path = path.replace(
             "{schedule}", owner.post("/schedules", json=body).raise_for_status().json()["name"]
         )
+    if owner is not None and "{pipeline}" in path:
+        path = path.replace("{pipeline}", f"p{next(NUMBERS)}")
+        owner.put(path, json={"config": "a: 1", "project": "alpha"}).raise_for_status()
     if owner is not None and path.startswith("/callbacks/"):
         path = path.replace("{batch}", str(called_back(owner)))
     if owner is not None and "{batch}" in path:
@@ -179,6 +187,7 @@ def concrete(path: str, owner: httpx.Client | None = None) -> str:
         ("path", "none"),
         ("job", "77777"),
         ("schedule", "none"),
+        ("pipeline", "none"),
         ("pool", "none"),
         ("worker", "none"),
         ("driver", "none"),
@@ -234,7 +243,10 @@ def test_each_route_answers_each_caller_as_the_table_says(
         for client in (nobody, wrong):
             assert refused(401, method, concrete(path), client)["hint"]
     for name, client in people.items():
-        url, body = concrete(path, people["owner"]), None if method != "post" else BODIES.get(path, {})
+        url, body = (
+            concrete(path, people["owner"]),
+            None if method not in ("post", "put") else BODIES.get(path, {}),
+        )
         if path == "/events/stream":
             with client.stream("GET", url) as answer:
                 assert answer.status_code == 200

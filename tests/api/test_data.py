@@ -161,3 +161,30 @@ def test_data_that_cannot_be_is_refused(refused: Refusal, data: Any, field: str,
     problem = refused(422, "POST", "/jobs", json={"command": ["true"], "data": data})
     assert problem["errors"][0]["field"] == field if "errors" in problem else problem["field"] == field
     assert said in problem["detail"]
+
+
+def test_who_asks_why_a_job_waits_is_told_where_its_inputs_are_cached(
+    server: Server, worker: PlayedWorker
+) -> None:
+    data = {"inputs": [{"url": "http://host/x", "path": "x"}]}
+    body = {"command": ["true"], "data": data, "cpu": "2"}
+    first = server.http.post("/jobs", json=body).json()["first_job"]
+    assert [each.job for each in worker.take()] == [first]
+    worker.end(first, bytes_in=3 * 2**20, bytes_cached=2**20, bytes_in_cache=2 * 2**20)
+    (attempt,) = server.http.get(f"/jobs/{first}").json()["history"]
+    assert (attempt["bytes_in"], attempt["bytes_cached"]) == (3 * 2**20, 2**20)
+    assert facts(server, first) == [
+        f"Attempt 1 on {worker.name} has succeeded. The cache of the worker had 1.0 MiB of 3.0 MiB of its inputs."
+    ]
+    _, second = (server.http.post("/jobs", json=body).json()["first_job"] for _ in range(2))
+    other = server.http.post("/jobs", json={"command": ["true"], "cpu": "2"}).json()["first_job"]
+    assert facts(server, second)[-1] == (
+        f"1 worker has inputs of such jobs in the cache: {worker.name} (2.0 MiB). "
+        "The job prefers such a worker when that costs nothing else."
+    )
+    assert not any("cache" in fact for fact in facts(server, other))
+    worker.take()
+
+
+def facts(server: Server, job: int) -> list[str]:
+    return [fact["text"] for fact in server.http.get(f"/jobs/{job}/explain").json()["facts"]]

@@ -52,6 +52,16 @@ def test_an_unknown_type_is_refused_with_the_known_ones(api: httpx.Client, refus
     assert "defined under `job_types` in herder.yaml" in said["hint"]
 
 
+def test_what_is_wrong_in_the_type_is_told_of_the_type(api: httpx.Client, refused: Refusal) -> None:
+    apply(api, job_types={"boxed": {"image": "debian:12"}, "huge": {"command": ["a"], "cpu": 999}})
+    said = refused(422, "POST", "/jobs", json={"type": "boxed"})
+    assert said["field"] == "type"
+    assert said["hint"].startswith("The image is that of job type boxed. Set containers: true on a pool")
+    assert refused(422, "POST", "/jobs", json={"type": "huge"})["field"] == "type"
+    assert refused(422, "POST", "/jobs", json={"type": "huge", "cpu": 998})["field"] == "cpu"
+    assert refused(422, "POST", "/jobs", json={"image": "debian:12"})["field"] == "image"
+
+
 def test_so_many_of_a_type_run_over_the_whole_server(api: httpx.Client, worker: PlayedWorker) -> None:
     made = [submit(api, type="ml_training", pool="std", project=f"p{n}") for n in range(4)]
     other = submit(api, command=["true"], pool="std")

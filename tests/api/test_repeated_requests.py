@@ -104,6 +104,11 @@ def resumable(server: Server) -> str:
     return f"{path}/resume"
 
 
+def stored_pipeline(server: Server) -> str:
+    server.http.put("/pipelines/etl", json={"config": "a: 1"}).raise_for_status()
+    return "/pipelines/etl"
+
+
 def standing_worker(server: Server) -> str:
     return str(server.http.post("/pools/std/scale", json={"workers": 1, "ttl_s": 3600}).json()["workers"][0])
 
@@ -186,6 +191,8 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
         "POST /callbacks/{batch}/retry",
         lambda s: (f"/callbacks/{called_back(s)}/retry", None),
     ),
+    "a pipeline": ("PUT /pipelines/{pipeline}", lambda s: ("/pipelines/etl", {"config": "a: 1"})),
+    "a deleted pipeline": ("DELETE /pipelines/{pipeline}", lambda s: (stored_pipeline(s), None)),
     "a schedule": ("POST /schedules", lambda s: ("/schedules", NIGHTLY)),
     "a paused schedule": (
         "POST /schedules/{schedule}/pause",

@@ -169,7 +169,8 @@ def test_scale_sends_hours_and_the_message(api: FakeApi, herder: Herder) -> None
 
 def test_job_submit_sends_what_the_options_say(api: FakeApi, herder: Herder) -> None:
     words = (
-        "--cpu 500m --memory 1Gi --pool burst --env A=b=c --timeout 10m --retries 2 --name n --tolerate x=y"
+        "--cpu 500m --memory 1Gi --pool burst --env A=b=c --timeout 10m --retries 2 --name n --tolerate x=y "
+        "--memory-factor 2 --memory-max 64Gi --on-demand-after 3"
     )
     found = herder("job", "submit", *words.split(), "-o", "name", "--", "run", "--cpu", "9", "-o", "json")
     assert found.out == "17\n"
@@ -184,6 +185,7 @@ def test_job_submit_sends_what_the_options_say(api: FakeApi, herder: Herder) -> 
             "pool": "burst",
             "timeout_s": 600,
             "retries": 2,
+            "on_retry": {"memory_factor": 2, "memory_max": "64Gi", "on_demand_after": 3},
             "tolerations": [{"key": "x", "value": "y"}],
         }
     ]

@@ -56,6 +56,7 @@ FILES = {
     ),
     "report.sh": '#!/bin/sh\necho "report of $1"\n',
     "load.sh": '#!/bin/sh\ntest -n "$DB_PASSWORD"\n',
+    "pipeline.yaml": "steps: []\n",
     "password.txt": "a password\n",
     "new-password.txt": "another password\n",
     "data.csv": "b\na\n",
@@ -239,6 +240,11 @@ def _prepare(installation: Installation, example: str) -> Callable[[], object]:
     match words[:2]:
         case ["secret", verb]:
             installation.secret(there=verb != "create")
+        case ["pipeline", "get" | "delete"]:
+            (installation.folder / "pipeline.yaml").write_text("steps: []\n")
+            installation.made(
+                "pipeline", "set", words[2], "--file", str(installation.folder / "pipeline.yaml")
+            )
         case ["job", "submit"] if "--secret" in words:
             installation.secret(there=True)
         case ["job", "cancel" | "hold"] if "--name" in words:

@@ -10,7 +10,7 @@ from herder.cli.input.job_rows import API_NAMES, NAMES
 from herder.cli.shell.exit_codes import Code
 from herder.cli.shell.main import build_app
 from herder.wire.api.work import JobSubmission
-from herder.wire.worker.exchange import ContainerOptions
+from herder.wire.worker.exchange import ContainerOptions, WarmPython
 from tests.cli.conftest import Herder
 from tests.support.fake_api import FakeApi
 
@@ -30,7 +30,7 @@ def test_a_file_has_the_names_of_the_options_and_defaults(
     defaults: {cpu: 2, timeout: 10m, env: {A: "1", B: "2"}, select: {zone: a}, tolerate: [spot=true, {key: x}]}
     jobs:
       - {name: one, command: [sort, data.csv], input: [data.csv, copy=data.csv], env: {B: "3"}}
-      - {command: [x], cpu: 1, timeout: 1h30m, parents: [one], resource: {licence/a: 1}, stdin: {text: in}, cwd: .}
+      - {command: [x], memory_factor: 2, on_demand_after: 1, cpu: 1, timeout: 1h30m, parents: [one], resource: {licence/a: 1}, stdin: {text: in}, cwd: .}
     """
     (tmp_path / "jobs.yaml").write_text(text)
     assert herder("batch", "submit", "jobs.yaml").code == 0
@@ -42,7 +42,7 @@ def test_a_file_has_the_names_of_the_options_and_defaults(
         },
         {
             "command": ["x"], "cpu": 1, "timeout_s": 5400.0, "env": {"A": "1", "B": "2"}, "parents": ["one"],
-            "resources": {"licence/a": 1}, "stdin": "in", "cwd": str(tmp_path), **both,
+            "on_retry": {"memory_factor": 2, "on_demand_after": 1}, "resources": {"licence/a": 1}, "stdin": "in", "cwd": str(tmp_path), **both,
         },
     ]  # fmt: skip
 
@@ -72,7 +72,9 @@ def test_every_option_that_describes_a_job_is_a_name_of_files() -> None:
     everywhere = {"--" + name.replace("_", "-") for name in _GLOBAL_NAMES}
     named = {option.removeprefix("--").replace("-", "_") for option in options - about_the_call - everywhere}
     in_container = {"pull"}  # written under `container`, as the page on containers shows
-    assert named - {"help"} - in_container <= set(NAMES)
+    warm = {"preload"}  # under `warm_python`
+    assert named - {"help"} - in_container - warm <= set(NAMES)
+    assert warm <= set(WarmPython.__struct_fields__)
     assert in_container <= set(ContainerOptions.__struct_fields__)
     assert set(API_NAMES.values()) <= set(JobSubmission.__struct_fields__)
 

@@ -309,3 +309,22 @@ def test_jobs_are_in_groups_with_attributes_and_one_group_is_cancelled(new: Call
     assert submitted.groups()["align/two"].state == "cancelled"
     with pytest.raises(ValueError, match="other settings"):
         batch.group("align", cancel_after_n_failures=6)
+
+
+def test_a_job_that_runs_out_of_memory_gets_more(new: Callable[..., Batch]) -> None:
+    """On real workers: the template has 256 MiB."""
+    batch = new()
+    job = batch.new_job(name="fill").memory("32Mi").on_retry(memory_factor=3)
+    job.command(["python3", "-c", "import time; kept = bytearray(60 << 20); time.sleep(1); print(len(kept))"])
+    other = batch.new_job(name="too much").memory("32Mi").on_retry(memory_factor=2, memory_max="48Mi")
+    other.command(["python3", "-c", "import time; kept = bytearray(200 << 20); time.sleep(5)"])
+    with pytest.raises(BatchFailedError) as failure:
+        done(batch)
+    grown, failed = failure.value.batch.jobs()
+    assert (grown.state, grown.attempts, grown.memory_mib) == ("succeeded", 2, 96)
+    assert (failed.state, failed.cause, failed.attempts, failed.memory_mib) == (
+        "failed",
+        "out_of_memory",
+        2,
+        48,
+    )

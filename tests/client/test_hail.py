@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import herder.hail as hb
-from herder.client import HerderClient
+from herder.client import HerderClient, InvalidError
 from herder.wire.api.work import JobSubmission
 from tests.acceptance.conftest import Installation
 from tests.client.running import started
@@ -182,6 +182,13 @@ def test_units_and_defaults_are_those_of_hail() -> None:
     assert sent(b.new_job().memory("2G").storage("10Gi").spot(True)).memory == "2G"
 
 
+def test_the_callback_of_a_run_is_that_of_the_batch(new: Callable[..., hb.Batch]) -> None:
+    b = new("told")
+    b.new_job().command("true")
+    with pytest.raises(InvalidError, match="not a public address"):
+        b.run(callback="https://10.0.0.1/hook")
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
@@ -189,7 +196,7 @@ def test_units_and_defaults_are_those_of_hail() -> None:
         (lambda b: b.new_job(shell="python3"), "shell='python3' of Hail Batch .* in the command"),
         (lambda b: b.new_job().gcsfuse("bucket", "/b"), "cloudfuse"),
         (lambda b: b.new_job().regions(["us-central1"]), "regions.* Choose a pool"),
-        (lambda b: b.run(callback="http://here"), "callback"),
+        (lambda b: b.new_job().comand("true"), "A job has no method 'comand'. Did you mean 'command'"),
         (lambda b: b.run(batch_size=3), "batch_size"),
         (lambda b: hb.Batch(requester_pays_project="p"), "requester_pays_project"),
         (lambda b: hb.Batch(default_regions=["r"]), "default_regions"),

@@ -3,6 +3,7 @@
 After each step no rule of the memory is broken; after each commit none of the rows, and a crash would lose nothing.
 """
 
+from dataclasses import replace
 from unittest import mock
 
 import pytest
@@ -33,6 +34,7 @@ CLASSES = [
     job_class("bob", Resources(500, 256, 0), retry=RetryPolicy(retries=2)),
     job_class("ann", Resources(2000, 4096, 8192), priority=5),
     job_class("cyd", Resources(100, 64, 0), always_run=True, retry=RetryPolicy(retries=1, attempts_max=3)),
+    job_class("ann", Resources(100, 64, 0), retry=RetryPolicy(retries=1, memory_factor=2, on_demand_after=1)),
 ]
 REASON = Reason(kind=ReasonKind.BY_HAND, text="test", evidence=(("test", 1),))
 #: Empty: no group.
@@ -198,6 +200,7 @@ class Engine(RuleBasedStateMachine):
         if self.number % 7 == 6:
             life.create_failed(self.world.state, self.world.changes, worker, "no room", self.world.now_ms)
             return
+        worker.spec = replace(worker.spec, spot=self.number % 2 == 1)
         self.world.boot(worker)
         self.world.commit()
         self.agents[worker.spec.name] = Agent(worker=worker.spec.name)
@@ -290,7 +293,15 @@ class Engine(RuleBasedStateMachine):
     @rule(
         which=pick,
         how=st.sampled_from(
-            ["succeeded", "succeeded", "exit_code", "preempted", "infrastructure", "forgotten"]
+            [
+                "succeeded",
+                "succeeded",
+                "exit_code",
+                "out_of_memory",
+                "preempted",
+                "infrastructure",
+                "forgotten",
+            ]
         ),
     )
     def end(self, which: int, how: str) -> None:

@@ -24,6 +24,7 @@ from herder.model.fleet.pool import PoolSpec, Taint, Template
 from herder.model.fleet.pressure import WorkerUse
 from herder.model.fleet.repair import Condition
 from herder.model.fleet.worker import WorkerState
+from herder.model.ids import WorkerName
 from herder.model.planning.cluster import ClusterSeen
 from herder.model.planning.plan import CreateWorker, Reason, ReasonKind
 from herder.model.values.money import PicoUsd
@@ -179,6 +180,40 @@ def test_a_node_that_is_not_in_a_fresh_picture_is_unhealthy_and_in_a_stale_one_i
     assert world.state.clusters["prod"].stale == ""
     see(world, node(NAME))
     assert worker.state is WorkerState.READY
+
+
+def test_a_picture_that_has_none_of_the_nodes_of_several_workers_is_of_another_cluster() -> None:
+    """After a wrong address or context: no worker is sick, empty or repaired because of it."""
+    world, first = joined(workload_pods=1)
+    workers, there = [first], [node(NAME, workload_pods=1)]
+    for number in (2, 3):
+        _, worker = world_of(pool())
+        spec = replace(worker.spec, name=WorkerName(f"burst-{number}-1"))
+        action = CreateWorker(spec=spec, expires_at_ms=None, reason=REASON)
+        worker = life.claim(world.state, world.changes, action, world.now_ms)
+        life.provisioning(world.state, worker, "hash", world.now_ms)
+        life.provisioned(world.state, world.changes, worker, f"m-{number}", world.now_ms)
+        there.append(node(spec.name))
+        see(world, *there)
+        nodes.marked(world.state, worker, f"uid-{spec.name}")
+        workers.append(worker)
+    see(world, *there)
+    life.drain(world.state, world.changes, first, REASON, world.now_ms)
+    cluster = world.state.clusters["prod"]
+
+    see(world, node("stranger"))
+    tick(world.state, world.changes, world.now_ms)
+    states = [worker.state for worker in workers]
+    assert states == [WorkerState.DRAINING, WorkerState.READY, WorkerState.READY]
+    assert not any(worker.health.conditions for worker in workers)
+    assert first.occupied, "what runs there is not given up"
+    assert cluster.stale.startswith(
+        "It has none of the 3 nodes of its workers, so another cluster may answer"
+    )
+
+    see(world, there[1])
+    assert cluster.stale == ""
+    assert [bool(worker.health.conditions) for worker in workers] == [True, False, True]
 
 
 def test_a_later_node_of_the_same_name_is_not_ours_before_it_is_marked() -> None:

@@ -28,6 +28,7 @@ from herder.model.stored.changes import Changes
 from herder.model.values.money import PicoUsd
 from herder.settings import pool_from_plain
 from herder.simulate.chaos.hosts.clocks import VirtualClock
+from herder.testing.kubernetes.faults import Rule
 from tests.memberships.kubernetes.lab import TOKEN, Lab
 from tests.memberships.kubernetes.objects_made import node_json
 from tests.providers.conftest import MakeFleet
@@ -60,11 +61,11 @@ class World:
     lab: Lab
     fleet: Fleet
 
-    async def worker(self) -> WorkerLife:
-        """A node that is a worker."""
+    async def machine(self, name: str = NAME) -> WorkerLife:
+        """A worker whose machine has become a node."""
         core = self.fleet.core
         spec = WorkerSpec(
-            name=WorkerName(NAME), pool=PoolName("burst"), template="n", driver="cloud", slots=110,
+            name=WorkerName(name), pool=PoolName("burst"), template="n", driver="cloud", slots=110,
             allocatable=POOL.templates[0].allocatable, price_pico_per_hour=PicoUsd(1000), plan=PlanNumber(1),
             membership=POOL.membership, cluster="prod",
         )  # fmt: skip
@@ -73,7 +74,12 @@ class World:
         worker = life.claim(core.state, changes, action, self.fleet.clock.now_ms())
         core.workers_changed.set()
         await core.commit(changes)
-        self.lab.node(NAME)
+        self.lab.node(name)
+        return worker
+
+    async def worker(self, name: str = NAME) -> WorkerLife:
+        """One that is ready."""
+        worker = await self.machine(name)
         await self.fleet.until(lambda: worker.state is WorkerState.READY)
         return worker
 
@@ -168,6 +174,42 @@ async def renamed(world: World) -> None:
     world.lab.node("other")
 
 
+async def another_cluster(world: World) -> None:
+    """Here with the nodes of none of its workers; the address that is given may be a wrong one."""
+    names = (NAME, "burst-1-2", "burst-1-3")
+    for name in names:
+        await world.worker(name)
+    for name in names:
+        world.lab.ask("DELETE", f"/api/v1/nodes/{name}")
+    world.lab.api.compact()
+    world.restart(5_000)
+
+
+async def busy(world: World) -> None:
+    world.lab.api.faults.add(Rule(status=429, retry_after_s=3, times=-1))
+    world.restart()
+
+
+async def marks_refused(world: World) -> None:
+    message = 'admission webhook "policy.example" denied the request: labels are managed elsewhere'
+    world.lab.api.faults.add(Rule(method="PATCH", status=403, message=message, times=-1))
+    await world.machine()
+
+
+async def eviction_refused(world: World) -> None:
+    message = 'admission webhook "policy.example" denied the request: not in office hours'
+    world.lab.api.faults.add(Rule(path="eviction", status=403, message=message, times=-1))
+    world.lab.pod("web", node=NAME)
+    await world.drained_worker()
+
+
+async def webhook_away(world: World) -> None:
+    message = 'Internal error occurred: failed calling webhook "policy.example": connection refused'
+    world.lab.api.faults.add(Rule(path="eviction", status=500, message=message, times=-1))
+    world.lab.pod("web", node=NAME)
+    await world.drained_worker()
+
+
 async def twins(world: World) -> None:
     await world.worker()
     labels = {"herder.dev/worker": NAME, "herder.dev/installation": "here"}
@@ -239,6 +281,14 @@ TABLE: tuple[tuple[str, Make, tuple[str, ...]], ...] = (
     )),
     ("API server restarts", restarting, ("Cluster prod was last seen at ", "Cluster prod at http://api does not answer: the server does not listen.")),
     ("API server away", away, ("Cluster prod is not seen, so its pools create and remove no workers. It was last seen at ", "Cluster prod at http://api does not answer: ")),
+    ("API server is busy", busy, ("Cluster prod cannot serve the call watch nodes now (HTTP status 429). The server has received too many requests",)),
+    ("webhook refuses marks", marks_refused, (
+        "A call to cluster prod failed: ", 'Admission webhook "policy.example" denied the request: labels are managed elsewhere. It is tried again.',
+    )),
+    ("webhook refuses evictions", eviction_refused, (
+        "The drain of worker burst-1-1 is blocked", 'Admission webhook "policy.example" denied the request: not in office hours.',
+    )),
+    ("webhook does not answer", webhook_away, ("The drain of worker burst-1-1 is blocked", 'failed calling webhook "policy.example": connection refused.')),
     ("watch is silent", silent, ("Cluster prod has sent nothing about its nodes for 75 s. Herder asks again.",)),
     ("410", compacted, ("Cluster prod: 2 of 2 nodes are ready, 0 pods are pending.",)),
     ("clocks apart", skewed, ("Cluster prod: The clocks of the API server and of this server are 600 s apart. Synchronise both clocks, for example with chrony.",)),
@@ -247,6 +297,10 @@ TABLE: tuple[tuple[str, Make, tuple[str, ...]], ...] = (
         "or run `herder worker remove burst-1-1`.",
     )),
     ("node renamed", renamed, ("Node burst-1-1 of worker burst-1-1 is not in cluster prod: it was deleted or has another name now.",)),
+    ("another cluster", another_cluster, (
+        "Cluster prod is not seen, so its pools create and remove no workers. It has none of the 3 nodes of its workers, so another "
+        "cluster may answer at its address. Correct its address, its kubeconfig or its context.",
+    )),
     ("two nodes", twins, ("Nodes burst-1-1 and twin all say that they are worker burst-1-1. Herder changes only the one that it knew first.",)),
     ("stranger", stranger, ("1 node of cluster prod has the label of a worker that this server does not have: old. Remove them with kubectl",)),
     ("unreadable amounts", unreadable, ("The allocatable resources of node w1 cannot be read, so nothing fits on it. Correct its kubelet or its device plugin.",)),

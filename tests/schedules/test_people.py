@@ -24,7 +24,7 @@ def body(**more: Any) -> dict[str, Any]:
     [
         ({"cron": "nightly"}, "cron", "'nightly' is not a cron expression"),
         ({"cron": "0 0 30 2 1#6"}, "cron", "'0 0 30 2 1#6'"),
-        ({"timezone": "Berlin"}, "cron", "'Berlin' is not a time zone"),
+        ({"timezone": "Berlin"}, "timezone", "'Berlin' is not a time zone"),
         ({"name": ""}, "name", "'' is not a valid name."),
         ({"name": "a/b"}, "name", "'a/b' is not a valid name."),
         ({"catch_up_s": -1}, "catch_up_s", "between 0 and 30 days"),

@@ -63,6 +63,7 @@ POOL = [
     ("clock_skew", "0s", "2h"),
     ("minimum_run_time", "-1s", "31d"),
     ("headroom", "-1", "100001"),
+    ("queue_threshold", "-1", "1000001"),
     ("pending_pods", "0", "1000001"),
     ("pending_pods_for", "-1s", "25h"),
     ("eviction_grace", "-1s", "25h"),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from herder.decide.placement.ageing import Ageing
 from herder.model.ids import UserName
 from herder.model.work.job_type import KNOWN, JobType
+from herder.model.work.pipeline import Pipeline
 from herder.model.work.sharing import (
     Limits,
     Preemption,
@@ -46,6 +47,7 @@ def projects(draw: st.DrawFn, name: str) -> ProjectQuota:
         borrowing_limit=Limits(*borrow),
         lending_limit=Limits(*lend),
         cohort=draw(st.sampled_from(["", "science"])),
+        queued_jobs=draw(st.none() | st.integers(0, 9)),
     )
 
 
@@ -67,8 +69,16 @@ def settings(draw: st.DrawFn) -> SharingSettings:
             ),
             projects=tuple(draw(projects(name)) for name in draw(st.lists(names, unique=True, max_size=3))),
             users=tuple(
-                UserQuota(user=UserName(name), limits=draw(limits.filter(lambda each: each.any)))
+                UserQuota(
+                    user=UserName(name),
+                    limits=draw(limits.filter(lambda each: each.any)),
+                    queued_jobs=draw(st.none() | st.integers(0, 9)),
+                )
                 for name in users
+            ),
+            pipelines=tuple(
+                Pipeline(name=name, config=draw(st.text("a: \n", min_size=1)))
+                for name in draw(st.lists(names, unique=True, max_size=2))
             ),
             preemption=Preemption(
                 minimum_run_s=draw(seconds),
@@ -147,6 +157,15 @@ def test_a_file_says_all_of_it_and_only_what_it_says_differs_from_the_defaults()
         ("priority_classes: {a: {}}", "priority_classes.a", "no value"),
         ("priority_classes: {a: {value: high}}", "priority_classes.a.value", "'high' is not a priority"),
         ("fair_share: {ageing: {reserve: 5m}}", "fair_share.ageing.reserve", "no such setting"),
+        ("pipelines: {a: {}}", "pipelines.a", "The pipeline has no config."),
+        (
+            "pipelines: {a: {config: {b: 1}}}",
+            "pipelines.a.config",
+            "The configuration of a pipeline is text.",
+        ),
+        (f"pipelines: {{a: {{config: {'x' * 262_145}}}}}", "pipelines.a.config", "262,145 bytes"),
+        ("projects: {a: {queued_jobs: -1}}", "projects.a.queued_jobs", "'-1' is not a number of jobs."),
+        ("users: {a: {queued_jobs: 20000001}}", "users.a.queued_jobs", "'20000001' is not a number of jobs."),
         ("job_types: {a: {max_concurrent: 0}}", "job_types.a.max_concurrent", "not between 1 and"),
         ("job_types: {a: {resource_weight: 0}}", "job_types.a.resource_weight", "not between 0.001 and 1000"),
         ("job_types: {a: {cpu: many}}", "job_types.a.cpu", "many"),

@@ -170,6 +170,19 @@ def test_lint_has_nothing_against_what_works(settings: str) -> None:
     assert [each for each in of_ttl if each.severity is not Severity.NOTE] == []
 
 
+@pytest.mark.parametrize(
+    ("least", "words"),
+    [
+        (1, "The 1 worker of min_workers is replaced every 4h"),
+        (2, "The 2 workers of min_workers are replaced"),
+    ],
+)
+def test_lint_notes_that_permanent_workers_have_a_ttl(least: int, words: str) -> None:
+    pools = f"pools: {{std: {{templates: [small], max_workers: 3, min_workers: {least}, ttl: 4h}}}}"
+    (note,) = [each for each in lint(load_texts([("h.yaml", pools)])) if each.key == "pools.std.ttl"]
+    assert words in note.message
+
+
 SATURDAY_2_BERLIN_MS = 1_711_760_400_000  # 2024-03-30 02:00 in Berlin, the night before clocks change
 
 

@@ -126,6 +126,11 @@ class Podman:
             assert time.monotonic() < give_up_at, "the engine does not start"
             time.sleep(0.05)
 
+    @property
+    def pid(self) -> int:
+        assert self._service is not None
+        return self._service.pid
+
     def stop(self) -> None:
         """The service; containers go on."""
         assert self._service is not None

@@ -19,6 +19,7 @@ from sqlalchemy.pool import StaticPool
 from herder.control.access.tokens import Principal, Role
 from herder.control.jobs.changes.cancellation import cancel_job
 from herder.control.jobs.changes.retrying import read_ended, retried
+from herder.control.kernel.jobs.class_rows import put_classes
 from herder.control.kernel.jobs.usage_ledger import book, read_ledger
 from herder.control.pools.pool_actions import store_pool
 from herder.control.recovery.recover import recover
@@ -27,7 +28,7 @@ from herder.engine.attempts.attempt import ended
 from herder.engine.jobs import holding
 from herder.engine.jobs.batch import add_jobs, close_batch, commit_batch, create_batch, resolve
 from herder.engine.jobs.batch_end import cancel_batch, close_if_done
-from herder.engine.jobs.classes import remember_class
+from herder.engine.jobs.classes import class_id_of
 from herder.engine.jobs.groups import JobRun, NewGroup, cancel_group, mark_jobs
 from herder.engine.jobs.retry import retry
 from herder.engine.memory.dirty_rows import flush
@@ -46,7 +47,7 @@ from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import BatchId, ClassId, JobId, PlanNumber, UserName, WorkerName
 from herder.model.planning.plan import CreateWorker, Reason, ReasonKind
 from herder.model.stored.changes import Changes
-from herder.model.stored.records import AttemptRecord, JobClassRecord, JobNew, JobStatus
+from herder.model.stored.records import AttemptRecord, JobNew, JobStatus
 from herder.model.values.money import PicoUsd
 from herder.model.values.resources import Resources
 from herder.model.work.job import JobClass, JobState
@@ -236,16 +237,7 @@ class World:
     # --- work
 
     def class_id(self, wanted: JobClass) -> ClassId:
-        found = self.state.class_ids.get(wanted)
-        if found is not None:
-            return found
-        made = ClassId(self.state.next_class)
-        self.state.next_class += 1
-        remember_class(self.state, made, wanted)
-        self.state.class_ids[wanted] = made
-        spec = msgspec.json.encode(wanted).decode()
-        self.changes.put(JobClassRecord(made, wanted.user, wanted.project, wanted.pool, spec))
-        return made
+        return class_id_of(self.state, self.changes, wanted)
 
     def submit(self, count: int = 1, wanted: JobClass | None = None) -> list[JobId]:
         ids = [self.class_id(wanted or job_class())] * count
@@ -468,6 +460,7 @@ class World:
         while self.placer.more:
             self.placer.run(self.state, self.changes, self.now_ms)
         flush(self.state, self.changes)
+        put_classes(self.changes)
         book(self.ledger, self.changes)
         done, self.changes = self.changes, Changes()
         write(self.engine, done)
@@ -578,6 +571,11 @@ def picture(state: EngineState, ledger: Totals) -> dict[str, Any]:
         "faults": {
             job: (each.batch, each.class_id, each.count, each.deaths, each.workers, each.last)
             for job, each in sorted(state.faults.items())
+        },
+        "taken_back": {
+            job: (each.batch, each.class_id, each.taken_back)
+            for job, each in sorted(state.retried_as.items())
+            if each.taken_back
         },
         "tried": {job: each for job, each in tried.items() if job in queued},
         "preempted": {job: count for job, count in preempted.items() if job in queued},

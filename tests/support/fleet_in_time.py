@@ -132,7 +132,7 @@ class FleetInTime:
         ending = SimpleNamespace(
             job=job, attempt=attempt.number, state="succeeded", started_at_ms=attempt.assigned_at_ms,
             ended_at_ms=self.now_ms, exit_code=0,
-            cause="", message="", cpu_ms=0, memory_peak_mib=0, bytes_in=0, bytes_out=0,
+            cause="", message="", cpu_ms=0, memory_peak_mib=0, bytes_in=0, bytes_out=0, bytes_cached=0, bytes_in_cache=0,
         )  # fmt: skip
         worker = self.state.workers[attempt.worker]
         assert ended(self.state, changes, worker, ending, None, self.now_ms)

@@ -51,6 +51,25 @@ async def waiting_jobs(core: Core, count: int, **job: Any) -> None:
     await add_jobs(core, count, pool="burst", **job)
 
 
+async def test_a_job_shows_its_command_and_a_batch_its_groups_and_callback(
+    ann: httpx.AsyncClient, core: Core
+) -> None:
+    await add_pool(core, "burst", max_workers=3)
+    changes = Changes()
+    jobs = [JobSubmission(command=["echo", f"a {HOSTILE}"], pool="burst", group="align/one")]
+    request = BatchCreate(jobs=jobs, commit=True, callback="https://hooks.example/ended")
+    batch = create(core, ANN, request, changes, now_ms())
+    await core.commit(changes)
+    page = await ann.get("/jobs/1")
+    assert "<img" not in page.text
+    assert "Command echo" in words(page.text)
+    assert "Group align/one" in words(page.text)
+    page = words((await ann.get(f"/batches/{batch.id}")).text)
+    assert "Callback https://hooks.example/ended waiting" in page
+    assert "Groups" in page
+    assert "align/one running 1 0 0" in page
+
+
 @pytest.mark.parametrize("address", ["/jobs", "/batches", "/jobs/1", "/batches/1"])
 async def test_a_stranger_is_led_to_the_sign_in(stranger: httpx.AsyncClient, address: str) -> None:
     answer = await stranger.get(address)

@@ -480,6 +480,12 @@ def quotas() -> Observed:
     return replace(observed([of], [], queue), sharing=Sharing(projects=(research,), users=(bob,)))
 
 
+def below_threshold() -> Observed:
+    of = one(min_workers=1, max_workers=9)
+    of = replace(of, scale_up=replace(of.scale_up, queue_threshold=5))
+    return observed([of], [busy(1, of)], [queued(1, 2, cores(16))])
+
+
 def in_flight() -> Observed:
     of = one()
     return observed([of], [worker(1, of, state=WorkerState.PROVISIONING)], [queued(1, 5)])
@@ -516,7 +522,7 @@ WORLDS: tuple[Callable[[], Observed], ...] = (
     at_maximum_with_drains, near_maximum, scheduled_maximum, no_workers_wanted, zone_limit, per_cycle, cooldown, stored_with_a_short_ttl,
     scale_down_cooldown, frozen, frozen_without_work, frozen_driver, refused_bootstrap, nothing_fits, offer_resting, offer_tried_again,
     credentials_refused, quota_exceeded, at_live_maximum, gradual_limit, disruption_budget, shapes_grouped, ahead_and_shared,
-    quotas, in_flight, enough_capacity, kept_by_rules, kept_by_schedule, waiting_on_observation,
+    quotas, below_threshold, in_flight, enough_capacity, kept_by_rules, kept_by_schedule, waiting_on_observation,
 )  # fmt: skip
 
 

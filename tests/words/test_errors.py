@@ -57,6 +57,7 @@ INTERNAL = {
     "herder.ports.cluster.ClusterForbidden",
     "herder.ports.intake.IntakeDown",
     "herder.remote.kubernetes.informer._Silent",
+    "herder.remote.kubernetes.informer._SetBack",
     "herder.remote.talos.errors.Lost",
     "herder.remote.talos.wire.TooLarge",
     "herder.remote.talos.errors.Refused",

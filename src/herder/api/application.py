@@ -11,7 +11,7 @@ from herder.api.http.hot_routes import HotRoutes
 from herder.api.http.openapi import document
 from herder.api.http.replies import problem, reply
 from herder.api.http.route_table import RouteTable
-from herder.api.routes import bootstraps, clusters, drivers, events, fleet, people, secrets, worker
+from herder.api.routes import bootstraps, clusters, drivers, events, fleet, people, pipelines, secrets, worker
 from herder.api.routes.jobs import callbacks, documented, schedules, work
 from herder.control.commands import Commands
 from herder.control.kernel.bounds.errors import NotKnown, NotReady, Refused
@@ -28,6 +28,7 @@ def front_of(core: Core) -> RouteTable:
     work.add(front)
     callbacks.add(front)
     schedules.add(front)
+    pipelines.add(front)
     fleet.add(front)
     people.add(front)
     secrets.add(front)
@@ -60,6 +61,7 @@ def application(core: Core, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
     front = front_of(core)
     front.mount(app, PREFIX)
     documented.documented_front(front).mount(app, documented.PREFIX)
+    app.router.routes.append(pipelines.config_route(front, documented.PREFIX))
     app.router.routes.append(documented.complete_route(front))
     openapi = document(front.operations, PREFIX)
 

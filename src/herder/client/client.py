@@ -16,6 +16,7 @@ from herder.client.parts.pages import whole
 from herder.client.parts.schedules import Schedules
 from herder.client.parts.secrets import Secrets
 from herder.client.parts.work import Batches, Jobs
+from herder.client.pipelines import Pipelines
 from herder.wire.api.people import (
     ProjectView,
     TokenCreate,
@@ -48,6 +49,7 @@ class HerderClient:
         self.http = Transport(url, token, timeout_s=timeout_s, retries=retries, transport=transport)
         self.batches = Batches(self.http)
         self.callbacks, self.schedules = Callbacks(self.http), Schedules(self.http)
+        self.pipelines = Pipelines(self.http)
         self.jobs = Jobs(self.http)
         self.pools = Pools(self.http)
         self.workers = Workers(self.http)

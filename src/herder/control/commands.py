@@ -8,8 +8,8 @@ from herder.control.access import secrets, sessions, users
 from herder.control.access.access_check import OF_KIND, check
 from herder.control.access.credential_commands import CredentialCommands
 from herder.control.drivers import driver_actions, sweep_decisions
-from herder.control.jobs import callbacks, documented, schedules
-from herder.control.jobs.attempts.attempt_environment import attempt_of
+from herder.control.jobs import callbacks, documented, pipelines, schedules
+from herder.control.jobs.attempts.attempt_environment import attempt_of, user_of
 from herder.control.jobs.changes import cancellation, deleting, groups, holding, retrying
 from herder.control.jobs.changes.resubmission import submission_of
 from herder.control.jobs.submitting import submission
@@ -44,6 +44,7 @@ from herder.wire.api.resources import (
 )
 from herder.wire.api.schedules import ScheduleCreate
 from herder.wire.api.work import BatchCreate, JobsAdd, JobsAdded, JobSubmission
+from herder.wire.pipelines import PipelineSet, PipelineView
 
 #: What can be done to a worker.
 WORKER_VERBS = worker_actions.VERBS
@@ -70,6 +71,7 @@ class Commands(CredentialCommands):
         if not dry_run:
             secrets.delete_all_of(self._core, name, changes, now_ms, who.actor)
             schedules.delete_all_of(self._core, name, changes, now_ms, who.actor)
+            pipelines.delete_all_of(self._core, name, changes, now_ms, who.actor)
         if not cancel_jobs:
             return done
         core = self._core
@@ -164,6 +166,10 @@ class Commands(CredentialCommands):
         """Of the attempt that a token was made for. Raises Unauthenticated."""
         return attempt_of(self._core, token)[0]
 
+    def user_of_attempt(self, token: str) -> Principal:
+        """Whose attempt this token was made for, with the rights of a viewer. Raises Unauthenticated."""
+        return user_of(self._core, token)
+
     async def complete_attempt(self, token: str, job: str, body: Completion) -> str:
         """An attempt says that it has ended; its status. Commits by itself. Raises Unauthenticated and Conflict."""
         return await documented.complete(self._core, token, job, body)
@@ -178,7 +184,7 @@ class Commands(CredentialCommands):
         return again
 
     async def find_job(self, who: Principal, job: int) -> tuple[JobId, ClassId, BatchId | None]:
-        """Before a job is cancelled: its class and batch, which never change. Raises NotKnown."""
+        """Before a job is cancelled: its class and batch. Raises NotKnown."""
         check(who, Action.CHANGE, OF_KIND[Kind.JOB])
         row = await job_row(self._core, who, job)
         batch = BatchId(row.batch_id) if row.batch_id is not None else None
@@ -274,6 +280,14 @@ class Commands(CredentialCommands):
 
     def run_schedule(self, who: Principal, name: str, changes: Changes, now_ms: int) -> JobsAdded:
         return schedules.run(self._core, who, name, changes, now_ms)
+
+    def set_pipeline(
+        self, who: Principal, name: str, body: PipelineSet, changes: Changes, now_ms: int
+    ) -> PipelineView:
+        return pipelines.set_config(self._core, who, name, body, changes, now_ms)
+
+    def delete_pipeline(self, who: Principal, name: str, changes: Changes, now_ms: int) -> Result:
+        return pipelines.delete(self._core, who, name, changes, now_ms)
 
     # --- the fleet
 

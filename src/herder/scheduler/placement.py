@@ -6,12 +6,13 @@ for longest anyway (`FillOrder`), of equals the oldest, so that the others fall 
 `QueueIndex` says which of the waiting classes can get anything at all.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 from herder.decide.forecast.run_times import ALL_JOBS, RunTimes, kinds_of
 from herder.decide.placement.ageing import Ageing
+from herder.decide.placement.free_capacity import Assignment
 from herder.decide.placement.place import PendingClass, Placement, UserShare, place
 from herder.engine.attempts.attempt import assign
 from herder.engine.memory.state import EngineState, WorkerLife
@@ -22,6 +23,7 @@ from herder.model.values.vectors import most_of, with_room
 from herder.scheduler.calibration import CalibrationSamples
 from herder.scheduler.delayed_jobs import Retries
 from herder.scheduler.fill_order import FillOrder
+from herder.scheduler.near_inputs import near_inputs
 from herder.scheduler.queue_index import LOOK_MAX, QueueIndex
 from herder.scheduler.quota_usage import QuotaUsage
 from herder.scheduler.reservations import Reservations, backfill_ms, open_worker
@@ -240,7 +242,13 @@ class Placer:
         self.deficits.update(placement.deficits)
         state.stirred_users.update(placement.deficits)
         self._started = self._started or bool(placement.assignments)
-        for item in placement.assignments:
+        assignments: Sequence[Assignment] = placement.assignments
+        if state.cached_inputs:
+            assignments = near_inputs(state, placement, self.fill_order, reservations)
+            if assignments is not placement.assignments:  # who was chosen before may take others
+                state.open_workers.update(item.worker for item in placement.assignments)
+                self.more = True
+        for item in assignments:
             self.queue_index.served(state.classes[item.class_id])
             self.within.served(item.class_id)
             assign(state, changes, item.class_id, state.workers[item.worker], item.count, now_ms)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 ConfigFiles = Annotated[
     list[Path] | None,
-    typer.Option("--config", "-c", help="herder.yaml or a folder with such files. Repeatable."),
+    typer.Option(
+        "--config", "-c", "--file", "-f", help="herder.yaml or a folder with such files. Repeatable."
+    ),
 ]
 Host = Annotated[str | None, typer.Option(help="Address to listen on (default: loopback only).")]
 Port = Annotated[

@@ -26,9 +26,12 @@ from herder.settings.sections.jobs.sharing_fields import (
     PREEMPTION_FIELDS,
     PRIORITY_FIELDS,
     PROJECT_FIELDS,
+    USER_QUEUED_FIELD,
     USER_QUOTA_FIELD,
     quota_schema,
 )
+from herder.settings.sections.pipelines import PIPELINE_FIELDS
+from herder.settings.sections.pipelines import SECTION as PIPELINES
 from herder.settings.sections.pool.pool_fields import POOL_FIELDS
 from herder.settings.sections.pool.presets import PRESETS
 from herder.settings.sections.pool.template_fields import TEMPLATE_FIELDS
@@ -50,6 +53,7 @@ def json_schema() -> dict[str, Any]:
             "role": {"enum": list(ROLES)},
             "weight": {"type": "integer", "minimum": 1},
             "quota": {**USER_QUOTA_FIELD.schema, "description": USER_QUOTA_FIELD.doc},
+            "queued_jobs": {**USER_QUEUED_FIELD.schema, "description": USER_QUEUED_FIELD.doc},
         }
     )
     return {
@@ -73,6 +77,7 @@ def json_schema() -> dict[str, Any]:
                 }
             ),
             JOB_TYPES: _named(_object(_properties(JOB_TYPE_FIELDS))),
+            PIPELINES: _named(_object(_properties(PIPELINE_FIELDS))),
             "server": _server(),
             SWEEP: _object(_plain_properties(SWEEP_FIELDS)),
             RETENTION: _object(_plain_properties(RETENTION_FIELDS)),

@@ -120,10 +120,10 @@ def _counts(pool: PoolSpec) -> Iterator[_Doubt]:
         )
     if pool.frozen and pool.size.min_workers:
         yield _warning("frozen", "The pool is frozen, so min_workers has no effect.", "Write frozen: false.")
-    if pool.size.min_workers and pool.lifetime.ttl_s is not None:
+    if (least := pool.size.min_workers) and pool.lifetime.ttl_s is not None:
         yield _note(
             "ttl",
-            f"The {counted(pool.size.min_workers, 'worker')} of min_workers are replaced every {format_duration(pool.lifetime.ttl_s)} (ttl).",
+            f"The {counted(least, 'worker')} of min_workers {agree(least, 'is', 'are')} replaced every {format_duration(pool.lifetime.ttl_s)} (ttl).",
             "Set min_workers: 0, or remove ttl.",
         )
 

@@ -20,7 +20,8 @@ from herder.settings.sections.jobs.callbacks import CALLBACKS, read_callbacks
 from herder.settings.sections.jobs.intakes import SECTION as INTAKES
 from herder.settings.sections.jobs.intakes import IntakeSettings, read_intake
 from herder.settings.sections.jobs.job_types import SECTION as JOB_TYPES
-from herder.settings.sections.jobs.sharing import SECTIONS, SharingSettings, read_sharing
+from herder.settings.sections.jobs.sharing import SECTIONS, UNDERSCORED, SharingSettings, read_sharing
+from herder.settings.sections.pipelines import SECTION as PIPELINES
 from herder.settings.sections.pool.bounds import faults_of
 from herder.settings.sections.pool.pools import read_pool, read_template
 from herder.settings.sections.pool.presets import TEMPLATES
@@ -60,6 +61,7 @@ TOP_KEYS = (
     "priority_classes",
     "fair_share",
     JOB_TYPES,
+    PIPELINES,
     "metric_sources",
     INTAKES,
     clusters_section.SECTION,
@@ -224,7 +226,7 @@ def _unique(found: Reading, key: str, values: Sequence[Value]) -> list[tuple[Ent
     first: dict[str, Entry] = {}
     out: list[tuple[Entry, Table]] = []
     for value in values:
-        for entry, table in validation.named_tables(found, value, key == JOB_TYPES):
+        for entry, table in validation.named_tables(found, value, key in UNDERSCORED):
             if entry.name in first:
                 where = first[entry.name].place
                 message = f"{entry.name!r} is defined twice, first in {where}."

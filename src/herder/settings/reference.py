@@ -23,8 +23,10 @@ from herder.settings.sections.jobs.sharing_fields import (
     PREEMPTION_FIELDS,
     PRIORITY_FIELDS,
     PROJECT_FIELDS,
+    USER_QUEUED_FIELD,
     USER_QUOTA_FIELD,
 )
+from herder.settings.sections.pipelines import PIPELINE_FIELDS
 from herder.settings.sections.pool.pool_fields import POOL_FIELDS
 from herder.settings.sections.pool.pools import template_to_plain
 from herder.settings.sections.pool.presets import PRESETS, TEMPLATES
@@ -101,8 +103,11 @@ def _sharing() -> list[str]:
         "### Each of `job_types:`",
         "The name of a type is what jobs say in `type`. A type named in [Built-in job types](#built-in-job-types) starts from the values there.",
         _table(JOB_TYPE_FIELDS, lambda field: _default(getattr(JobType(name="x"), field.attribute), field)),
+        "### Each of `pipelines:`",
+        "[Configurations of pipelines](../how-to/job-types.md#configurations-of-pipelines), by name.",
+        _table(PIPELINE_FIELDS, lambda field: ""),
         "### Each of `users:`, beside role and weight",
-        _table((USER_QUOTA_FIELD,), lambda field: ""),
+        _table((USER_QUOTA_FIELD, USER_QUEUED_FIELD), lambda field: ""),
     ]
 
 

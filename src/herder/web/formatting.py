@@ -1,5 +1,6 @@
 """Formats of figures and times on the dashboard. Pure functions, registered as template filters; `static/live.js` repeats `ago`."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -47,6 +48,11 @@ def gib(mib: int) -> str:
 
 def count(number: int) -> str:
     return f"{number:,}"
+
+
+def shell_words(command: Sequence[str]) -> str:
+    """As one would type it."""
+    return shlex.join(command)
 
 
 def words(kind: str) -> str:

@@ -28,6 +28,7 @@ def _environment() -> Environment:
         formatting.gib,
         formatting.count,
         formatting.words,
+        formatting.shell_words,
         formatting.sparkline,
     )
     environment.filters.update({each.__name__: each for each in filters})

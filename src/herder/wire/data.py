@@ -33,6 +33,8 @@ class JobData(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_f
     outputs: list[DataPath] = []
     always_copy_output: bool = False
     """Also when the job has failed: what is there of its outputs."""
+    checkpoint: str = ""
+    """The URL of a folder that the job's workers share, file:///…/: in it the job has a folder that its next attempt finds again."""
     mark: str = ""
     """Given by the server: in the name of the manifest, so that no other job has the same."""
 
@@ -171,6 +173,22 @@ def manifest_url(data: JobData, job: int) -> str:
             url = each.url.partition("{attempt}")[0].replace("{job}", str(job))
             return f"{url[: url.rfind('/') + 1]}job-{job}-{data.mark}.manifest.json"
     return ""
+
+
+#: What attempts write into: a folder in that of the job.
+CHECKPOINT_FILES = "files"
+
+
+def checkpoint_name(data: JobData, job: int) -> str:
+    """Of the job's folder below its `checkpoint`, the same for all attempts."""
+    return f"job-{job}-{data.mark}"
+
+
+def checkpoint_path(data: JobData | None, job: int) -> str:
+    """Where attempts find it on their worker; empty: the job has none."""
+    if data is None or not data.checkpoint:
+        return ""
+    return f"/{read_url(data.checkpoint).key}{checkpoint_name(data, job)}/{CHECKPOINT_FILES}"
 
 
 def outputs_of(data: JobData, job: int, attempt: int) -> list[DataPath]:

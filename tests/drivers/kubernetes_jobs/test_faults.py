@@ -146,7 +146,7 @@ def test_what_is_refused_leaves_nothing(lab: Lab, path: str) -> None:
 def test_a_namespace_that_is_missing_is_named(lab: Lab) -> None:
     error = error_of(lambda: lab.driver(namespace="nowhere").create(spec(), start()))
     assert type(error) is InvalidRequest
-    assert 'namespaces "nowhere" not found' in str(error)
+    assert 'Namespaces "nowhere" not found' in str(error)
 
 
 def test_a_pool_without_one_job_per_worker_is_told_so(lab: Lab) -> None:

@@ -27,6 +27,8 @@ from herder.model.fleet.driver import (
 )
 from herder.model.ids import WorkerName
 from herder.testing.driver_contract import SECRET, DriverContract
+from herder.wire.kind_settings import faults
+from herder.wire.worker import startup
 from tests.agent.fake_server import FakeServer
 
 CONTRACT = DriverContract()
@@ -330,3 +332,22 @@ def test_folders_that_no_record_knows_are_cleared(settings: LocalSettings) -> No
     (lost / "agent.log").write_text("last words")
     assert driver.list() == Listing(machines=())
     assert os.listdir(lost) == ["agent.log"]
+
+
+@pytest.mark.parametrize(("mib", "told"), [(None, None), (0, "0"), (2048, "2048")])
+def test_the_size_of_the_cache_of_inputs_reaches_the_agent(
+    tmp_path: Path, mib: int | None, told: str | None
+) -> None:
+    driver = LocalDriver(LocalSettings(data_folder=tmp_path, url_cache_mib=mib), _context())
+    machine = driver.create(CONTRACT.spec("a"), CONTRACT.start_data())
+    found = psutil.Process(driver._children[machine.worker].pid).environ()
+    assert found[startup.DATA_CACHE_MIB] == (told or "")
+    driver.delete(machine.worker)
+
+
+def test_a_negative_size_of_the_cache_of_inputs_is_refused() -> None:
+    (fault,) = faults("Driver", "local", LocalSettings, {"url_cache_mib": -1}, "{}: …")
+    assert (fault.setting, fault.message) == (
+        "url_cache_mib",
+        "The value -1 is not possible: it must be at least 0.",
+    )

@@ -125,7 +125,7 @@ ATTEMPTS = (
             replaced("herder.engine.workers.exchange:gather", _as_if_durable),
             replaced("herder.engine.workers.exchange:has_news", _as_if_durable),
         ),
-        look=Look(odds={"store_slow": 0.3, "server_crash": 0.02}, jobs_per_day=6_000, intensity=8.0),
+        look=Look(odds={**NO_FAULTS, "store_slow": 0.3}, jobs_per_day=6_000),
     ),
     Mutant(
         guard="answers wait for the commit",
@@ -176,6 +176,12 @@ ATTEMPTS = (
         removes="A worker ends without its attempts being lost and tried elsewhere.",
         rules=("memory is consistent", "rows are consistent", "each accepted job ends"),
         replaced=(replaced("herder.engine.workers.worker:lose", lambda _: lambda *_args, **_named: None),),
+    ),
+    Mutant(
+        guard="class of the next attempt",
+        removes="A job that ran out of memory is tried again in the class that it had.",
+        rules=("after out of memory there is more",),
+        replaced=(replaced("herder.engine.attempts.attempt:adapt", lambda _: lambda *_args: True),),
     ),
     Mutant(
         guard="only silent workers are revived",

@@ -142,7 +142,7 @@ async def test_a_renewed_token_is_tried_once(tmp_path: Path) -> None:
     ("answer", "kind", "text"),
     [
         (httpx.Response(404, json={"code": 404, "message": 'nodes "w1" not found'}), ApiError,
-         'Cluster prod refuses the call get nodes w1 (HTTP status 404). nodes "w1" not found.'),
+         'Cluster prod refuses the call get nodes w1 (HTTP status 404). Nodes "w1" not found.'),
         (httpx.Response(404, text="<html>nothing here</html>"), ApiError,
          "Cluster prod refuses the call get nodes w1 (HTTP status 404). <html>nothing here</html>."),
         (httpx.Response(503, headers={"Retry-After": "12"}), ApiBusy,

@@ -126,7 +126,7 @@ async def test_nothing_is_known_before_the_list_is_complete(run: Any) -> None:
     running = run(api, page=2)
     await running.after(30)
     assert running.informer.heard_ms is None
-    assert "etcd is busy" in running.informer.fault
+    assert "Etcd is busy" in running.informer.fault
 
 
 async def test_events_that_are_known_already_change_nothing(run: Any) -> None:
@@ -206,7 +206,7 @@ async def test_nothing_is_dropped_while_a_second_list_is_read(run: Any) -> None:
     api.end_watches()
     assert sorted(await running.after(60)) == ["a", "b", "c"]
     assert running.informer.heard_ms <= heard_ms + 1000
-    assert "no etcd leader" in running.informer.fault
+    assert "No etcd leader" in running.informer.fault
     api.always = lambda request: None
     api.silent = False
     assert sorted(await running.after(120)) == ["a", "b"]
@@ -255,6 +255,31 @@ async def test_a_server_that_was_set_back_is_listed_again(run: Any) -> None:
     assert await running.after(30) == {"a": {"pool": "restored"}}
     api.put("a", pool="later")
     assert await running.after() == {"a": {"pool": "later"}}
+
+
+async def test_a_bookmark_of_an_older_version_is_no_sign_of_life(run: Any) -> None:
+    """The watch is still open, and the state behind it was restored."""
+    api = api_with("a", "b")
+    api.version = 1000
+    running = run(api)
+    await running.after()
+    heard_ms = running.informer.heard_ms
+    api.version, api.history, api.objects = 20, [], {}
+    api.silent = True
+    api.put("a", uid="u1", pool="restored")
+    api.silent = False
+    api.list_faults = [status(503, "restoring")]
+    api.bookmark()
+    assert set(await running.after(0.2)) == {"a", "b"}
+    assert running.informer.heard_ms == heard_ms
+    assert running.informer.fault == (
+        "Cluster prod is at an older version of its nodes than before, as after a restored backup. Herder lists them again."
+    )
+    assert await running.after(30) == {"a": {"pool": "restored"}}
+    api.bookmark()
+    await running.after()
+    assert running.informer.fault == ""
+    assert len(api.lists) == 3
 
 
 async def test_pauses_grow_while_it_does_not_answer_and_it_says_so(run: Any) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from herder.agent.processes.secret_files import variables_of
 from herder.wire.api.secrets import Delivered
+from herder.wire.data import checkpoint_path
 from herder.wire.worker import startup
 from herder.wire.worker.exchange import Assignment, JobPayload
 
@@ -12,6 +13,7 @@ SCRATCH = "/herder/scratch"
 """Where a job finds its folder: its input files, and the place to work in unless it says another."""
 RESULT_FOLDER = "/herder/result"
 SECRETS_FOLDER = "/herder/secrets"
+CHECKPOINT_FOLDER = "/herder/checkpoint"
 LABEL_INSTALLATION = "dev.herder.installation"
 LABEL_WORKER = "dev.herder.worker"
 LABEL_JOB = "dev.herder.job"
@@ -49,6 +51,8 @@ def container_of(
         startup.RESULT: f"{RESULT_FOLDER}/result.json",
         "TMPDIR": "/tmp",
     }
+    if checkpoint_path(payload.data, assignment.job):
+        given[startup.CHECKPOINT_DIR] = CHECKPOINT_FOLDER
     own = variables_of(secrets, SECRETS_FOLDER if secrets_folder else "")
     environment = {**given, **payload.env, **own}
     body: dict[str, Any] = {
@@ -74,6 +78,8 @@ def _host(
 ) -> dict[str, Any]:
     options = payload.options()
     mounts = [f"{each.source}:{each.target}:{'ro' if each.read_only else 'rw'}" for each in options.mounts]
+    if checkpoint := checkpoint_path(payload.data, assignment.job):
+        mounts.append(f"{checkpoint}:{CHECKPOINT_FOLDER}:rw")
     if secrets_folder:
         mounts.append(f"{secrets_folder}:{SECRETS_FOLDER}:ro")
     found: dict[str, Any] = {

@@ -15,9 +15,11 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from herder.agent.data.transfers import Copying, Transfers
+from herder.agent.data import checkpoints
+from herder.agent.data.transfers import Brought, Copying, Transfers
 from herder.agent.environment.settings import AgentSettings
 from herder.agent.machine.ports import AgentPorts
+from herder.agent.processes import shredding
 from herder.agent.processes.run_as import identity_of
 from herder.agent.processes.scratch import make_work_folder, remove_folder, staged_folder
 from herder.agent.runtimes import Verdict, fault
@@ -76,8 +78,8 @@ class AttemptsData:
         self._settings = settings
         self._ports = ports
         self._transfers: Transfers | None = None
-        self._live: dict[Key, tuple[Assignment, JobPayload, int]] = {}
-        """Brought and not sent, with the bytes that came in."""
+        self._live: dict[Key, tuple[Assignment, JobPayload, Brought]] = {}
+        """Brought and not sent."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     def knows(self, key: Key) -> bool:
@@ -93,7 +95,7 @@ class AttemptsData:
             payload = JobPayload()  # the runtime says what is wrong with it
         folder = staged_folder(self._settings.folder, assignment.job, assignment.attempt)
         copying = self._copying(assignment, payload, folder)
-        received = 0
+        received = Brought()
 
         def ended(verdict: Verdict | None) -> None:
             if verdict is None:
@@ -102,13 +104,19 @@ class AttemptsData:
 
         async def work() -> None:
             nonlocal received
+            if copying.data.checkpoint:
+                who = None if assignment.runtime == CONTAINER else identity_of(self._settings)
+                allowed, contained = self._settings.data_folders, copying.contained
+                await asyncio.to_thread(
+                    checkpoints.prepare, copying.data, key, allowed, who, contained=contained
+                )
             if copying.data.inputs:
                 make_work_folder(self._settings)
                 os.mkdir(folder, 0o700)
                 received = await self._opened().bring(copying)
 
         phase = CopiesData(copying, self._ports.clock.now_ms(), ended)
-        self._run(phase, work, "downloading its inputs", Cause.START_FAILED, folder)
+        self._run(phase, work, "downloading its inputs", Cause.START_FAILED, folder, shred=payload.shred)
         return phase
 
     def send(self, finished: Finished, done: Callable[[Finished], None]) -> CopiesData:
@@ -123,8 +131,10 @@ class AttemptsData:
         def ended(verdict: Verdict | None) -> None:
             end = structs.replace(
                 finished,
-                bytes_in=received,
+                bytes_in=received.size,
                 bytes_out=sent,
+                bytes_cached=received.from_cache,
+                bytes_in_cache=received.in_cache,
                 ended_at_ms=finished.ended_at_ms + clock.monotonic_ms() - began_ms,
             )
             if verdict is not None and succeeded:
@@ -141,9 +151,17 @@ class AttemptsData:
                 owner = identity_of(self._settings) if assignment.runtime != CONTAINER else None
                 uid = None if owner is None else owner.uid
                 sent, note = await self._opened().send(copying, uid, lax=not succeeded)
+            if copying.data.checkpoint and succeeded:
+                key = finished.job, finished.attempt
+                left = await asyncio.to_thread(
+                    checkpoints.discard, copying.data, key, self._settings.data_folders
+                )
+                note = f"{note} {left}".strip()
 
         phase = CopiesData(copying, clock.now_ms(), ended)
-        self._run(phase, work, "copying its outputs", Cause.EXIT_CODE, folder, always=True)
+        self._run(
+            phase, work, "copying its outputs", Cause.EXIT_CODE, folder, always=True, shred=payload.shred
+        )
         return phase
 
     async def close(self) -> None:
@@ -162,7 +180,7 @@ class AttemptsData:
 
     def _copying(self, assignment: Assignment, payload: JobPayload, folder: str) -> Copying:
         data = payload.data or _NOTHING
-        return Copying(assignment, data, folder, contained=bool(payload.image))
+        return Copying(assignment, data, folder, contained=bool(payload.image), user=payload.user)
 
     def _run(
         self,
@@ -173,8 +191,9 @@ class AttemptsData:
         folder: str,
         *,
         always: bool = False,
+        shred: bool = False,
     ) -> None:
-        """`folder` is removed when it did not work, or `always`."""
+        """`folder` is removed when it did not work, or `always`. `shred`: its files are overwritten before."""
 
         async def run() -> None:
             verdict: Verdict | None = _GONE
@@ -183,6 +202,8 @@ class AttemptsData:
             finally:
                 if always or verdict is not None:
                     for each in (folder, f"{folder}.data") if always else (folder,):
+                        if shred:
+                            await _shredded(each)
                         with suppress(OSError):
                             remove_folder(each)
             phase.end(verdict)
@@ -208,3 +229,11 @@ class AttemptsData:
             _LOG.exception("The agent failed while %s.", doing)
             return fault(doing, error)
         return None
+
+
+async def _shredded(folder: str) -> None:
+    """Also when the agent stops meanwhile."""
+    work = asyncio.ensure_future(asyncio.to_thread(shredding.shred, folder))
+    while not work.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(work)

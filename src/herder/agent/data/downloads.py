@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from herder.agent.data import local
+from herder.agent.data.cache import InputCache, name_of
 from herder.remote.object_stores.opening import DataFault, DataLater, open_address, told
 from herder.remote.object_stores.web import WebAnswer, fetch
 
@@ -54,28 +55,37 @@ class Source:
     sha256: str = ""
     version: tuple[Any, ...] | None = None
     """Of what the part file holds: size, tag and date that the store said."""
+    cache_as: str = ""
+    """Whose it is and where it comes from; empty: it is not cached."""
 
 
-def download(source: Source, target: str, folders: Sequence[str], watch: Watch) -> int:
-    """Bytes of the file, which then is at `target`. Raises DataFault, DataLater, DataLacking, OSError, or what `watch` raises."""
+class Copied(NamedTuple):
+    size: int
+    from_cache: bool = False
+    in_cache: bool = False
+    """From now on, or still."""
+
+
+def download(
+    source: Source, target: str, folders: Sequence[str], watch: Watch, cache: InputCache | None = None
+) -> Copied:
+    """The file is at `target` then. Raises DataFault, DataLater, DataLacking, OSError, or what `watch` raises."""
     part = target + PART
     os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(part, flags, 0o600)
     try:
         if source.path:
-            size = _copy_local(source, descriptor, folders, watch)
+            copied = Copied(_copy_local(source, descriptor, folders, watch))
         else:
-            size = _copy_store(source, descriptor, watch)
-        if source.sha256:
-            _compare(source, descriptor, watch.check)
+            copied = _copy_store(source, descriptor, watch, cache if source.cache_as else None)
     except DataFault:
         _forget(part)
         raise
     finally:
         os.close(descriptor)
     os.rename(part, target)
-    return size
+    return copied
 
 
 def _copy_local(source: Source, target: int, folders: Sequence[str], watch: Watch) -> int:
@@ -90,10 +100,12 @@ def _copy_local(source: Source, target: int, folders: Sequence[str], watch: Watc
         os.close(opened)
     if copied != after.st_size or before.st_mtime_ns != after.st_mtime_ns:
         raise DataLater(f"{source.shown} changed while it was copied.")
+    if source.sha256:
+        _compare(source, target, watch.check)
     return copied
 
 
-def _copy_store(source: Source, target: int, watch: Watch) -> int:
+def _copy_store(source: Source, target: int, watch: Watch, cache: InputCache | None) -> Copied:
     have = os.lseek(target, 0, os.SEEK_END) if source.version is not None else 0
     answer = _rest(source, have) if have else None
     if answer is None:
@@ -102,9 +114,43 @@ def _copy_store(source: Source, target: int, watch: Watch) -> int:
             answer = _get(source, 0)
         source.version = _version(answer)
     try:
-        return _kept(source, answer, have, target, watch)
+        name = _name_in_cache(source, answer) if cache is not None else ""
+        if (
+            cache is not None
+            and name
+            and not have
+            and _from_cache(source, answer, target, watch, cache, name)
+        ):
+            return Copied(answer.meta["size"], from_cache=True, in_cache=True)
+        size = _kept(source, answer, have, target, watch)
     finally:
         _close(answer)
+    if source.sha256:
+        _compare(source, target, watch.check)
+    kept = cache is not None and bool(name) and cache.put(name, size, target, watch.check)
+    return Copied(size, in_cache=kept)
+
+
+def _name_in_cache(source: Source, answer: Any) -> str:
+    """Empty: the server does not say enough to tell this content from another."""
+    meta = answer.meta
+    tag = meta["e_tag"] or ""
+    if tag.startswith("W/"):
+        tag = ""
+    version = tag or (answer.settled if isinstance(answer, WebAnswer) else "")
+    return name_of(source.cache_as, version, meta["size"]) if version else ""
+
+
+def _from_cache(source: Source, answer: Any, target: int, watch: Watch, cache: InputCache, name: str) -> bool:
+    size: int = answer.meta["size"]
+    _expect(source, answer)
+    watch.fits(source, size)
+    if not cache.take(name, size, target, watch.check):
+        return False
+    if source.sha256 and sum_of(target, watch.check) != source.sha256.lower():
+        cache.forget(name)  # the disk's fault or the job's: the server's own copy tells which
+        return False
+    return True
 
 
 def _kept(source: Source, answer: Any, have: int, target: int, watch: Watch) -> int:

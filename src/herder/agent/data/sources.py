@@ -13,7 +13,7 @@ from herder.agent.data import local, uploads
 from herder.agent.data.downloads import Check, Source
 from herder.agent.environment.settings import AgentSettings
 from herder.remote.object_stores.listing import objects_of
-from herder.remote.object_stores.opening import DataFault, open_bucket
+from herder.remote.object_stores.opening import DataFault, open_bucket, plain
 from herder.wire.data import DataPath, DataUrl, SignedInput, folder_of, read_url
 from herder.wire.file_names import file_and_folder, parts_of
 
@@ -69,6 +69,14 @@ def signed(each: DataPath, found: SignedInput) -> Source:
         e_tag=found.e_tag,
         sha256=each.sha256,
     )
+
+
+def cached_as(source: Source, user: str) -> str:
+    """Whose it is and where it comes from. Empty for a file of this machine: a copy of the cache would come no sooner."""
+    if source.path:
+        return ""
+    place = plain(source.address) if source.signed else source.address or source.shown
+    return f"{user}\0{place}"
 
 
 def check_names(found: Sequence[Source]) -> None:

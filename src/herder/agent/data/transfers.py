@@ -5,17 +5,19 @@ Used by `attempt`. A few files are copied at a time, in threads. Who does not an
 """
 
 import asyncio
+import errno
 import logging
 import os
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from herder.agent.data import sources, uploads
-from herder.agent.data.downloads import Source, Watch, download
+from herder.agent.data.cache import InputCache
+from herder.agent.data.downloads import Copied, Source, Watch, download
 from herder.agent.data.local import open_own
 from herder.agent.data.manifests import settled
 from herder.agent.environment.clock import BackOff
@@ -53,15 +55,26 @@ class Stopped(Exception):
     """The attempt is to end; raised in the threads that copy."""
 
 
-class Copying:
-    """What one attempt copies now. `stop` ends it within a piece."""
+class Brought(NamedTuple):
+    """Bytes of all inputs; those of them that the cache had, and that it has now."""
 
-    def __init__(self, assignment: Assignment, data: JobData, folder: str, *, contained: bool) -> None:
+    size: int = 0
+    from_cache: int = 0
+    in_cache: int = 0
+
+
+class Copying:
+    """What one attempt copies now. `stop` ends it within a piece. `user`: whose inputs it may find in the cache; empty: nobody's."""
+
+    def __init__(
+        self, assignment: Assignment, data: JobData, folder: str, *, contained: bool, user: str = ""
+    ) -> None:
         self.assignment = assignment
         self.data = data
         self.outputs = outputs_of(data, assignment.job, assignment.attempt)
         self.folder = folder
         self.contained = contained
+        self.user = user
         self.mark = f"{assignment.job}-{assignment.attempt}"
         self.stopped = threading.Event()
         self.pieces = 0
@@ -102,14 +115,18 @@ class Transfers:
         self._settings = settings
         self._ports = ports
         self._threads = ThreadPoolExecutor(settings.data_parallel, thread_name_prefix="herder-data")
+        self._cache = InputCache(settings.folder, settings.data_cache_mib)
+        self._coming: dict[str, asyncio.Future[None]] = {}
+        """What is downloaded now and may be cached."""
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._cache.close()
 
-    async def bring(self, copying: Copying) -> int:
-        """Bytes of the inputs, which are in the folder then. Raises DataFault, DataLater, DataLacking or OSError."""
+    async def bring(self, copying: Copying) -> Brought:
+        """The inputs are in the folder then. Raises DataFault, DataLater, DataLacking or OSError."""
         known: dict[str, Source] = {}
-        done: dict[str, int] = {}
+        done: dict[str, Copied] = {}
 
         async def once() -> None:
             found = await self._sources(copying)
@@ -120,10 +137,14 @@ class Transfers:
             known.update((each.name, each) for each in found)
             copying.holds(found)
             left = [each for each in found if each.name not in done]
-            await self._all(copying, left, lambda each: self._bring_one(copying, each, done))
+            await self._in_turn(copying, left, lambda each: self._bring_one(copying, each, done))
 
         await self._tried(copying, once)
-        return sum(done.values())
+        return Brought(
+            sum(each.size for each in done.values()),
+            sum(each.size for each in done.values() if each.from_cache),
+            sum(each.size for each in done.values() if each.in_cache),
+        )
 
     async def send(self, copying: Copying, owner: int | None, *, lax: bool) -> tuple[int, str]:
         """Bytes of the outputs, and what is to be said of them. `lax`: of a failed attempt, what is there and without a manifest.
@@ -205,6 +226,32 @@ class Transfers:
 
     # --- inputs
 
+    async def _in_turn(
+        self, copying: Copying, found: Sequence[Source], bring: Callable[[Source], None]
+    ) -> None:
+        """What another attempt downloads at this moment comes after the rest, since it will be in the cache then."""
+        waited = [each for each in found if each.cache_as in self._coming]
+        first = [each for each in found if each.cache_as not in self._coming]
+        mine = {each.cache_as for each in first if each.cache_as}
+        ended = asyncio.get_running_loop().create_future()
+        before = {self._coming[each.cache_as] for each in waited}
+        self._coming.update(dict.fromkeys(mine, ended))
+        try:
+            await self._all(copying, first, bring)
+        except OSError as error:
+            if error.errno == errno.ENOSPC and self._cache.empty():
+                raise DataLater(
+                    "The disk of this worker was full. Its cache of inputs was emptied."
+                ) from None
+            raise
+        finally:
+            for each in mine:
+                del self._coming[each]
+            ended.set_result(None)
+        if waited:
+            await asyncio.wait(before)
+            await self._all(copying, waited, bring)
+
     async def _sources(self, copying: Copying) -> list[Source]:
         data = copying.data
         signed = [place for place, each in enumerate(data.inputs) if self._is_signed(each)]
@@ -221,16 +268,19 @@ class Transfers:
                 lambda: sources.listed(own, self._settings, contained=copying.contained)
             )
         sources.check_names(found)
+        if self._cache.on and copying.user:
+            for each in found:
+                each.cache_as = sources.cached_as(each, copying.user)
         return found
 
     def _is_signed(self, each: DataPath) -> bool:
         return self._settings.data_credentials != "worker" and read_url(each.url).scheme in OBJECT_SCHEMES
 
-    def _bring_one(self, copying: Copying, source: Source, done: dict[str, int]) -> None:
+    def _bring_one(self, copying: Copying, source: Source, done: dict[str, Copied]) -> None:
         target = os.path.join(copying.folder, source.name)
         folders = self._settings.data_folders
         watch = Watch(copying.check, copying.look, self._ports.clock.monotonic_ms, copying.fits)
-        done[source.name] = download(source, target, folders, watch)
+        done[source.name] = download(source, target, folders, watch, self._cache)
 
     # --- outputs
 

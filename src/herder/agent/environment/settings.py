@@ -16,6 +16,7 @@ from herder.wire.worker import startup
 
 #: The longest notice that is assumed where none is said.
 NOTICE_MAX_S = 3600.0
+MEBIBYTES_DIGITS = 12
 
 
 class SettingsError(ValueError):
@@ -133,6 +134,9 @@ class AgentSettings:
     loopback, and the metadata address of a cloud. Other jobs reach them anyhow."""
     data_credentials: str = ""
     """worker: object stores are reached with the credentials of this machine. Empty: through URLs that the server signs."""
+    data_cache_mib: int | None = None
+    """What is kept of inputs that came over the network, for the next jobs of the same user. None: a tenth of the file system of the
+    work folder. 0: nothing."""
     data_parallel: int = 4
     """Files copied at a time by all attempts."""
     data_tries: int = 8
@@ -182,6 +186,7 @@ def from_environment(environ: MutableMapping[str, str]) -> AgentSettings:
         data_folders=_folders(environ, startup.DATA_FOLDERS),
         data_hosts=tuple(environ.get(startup.DATA_HOSTS, "").replace(",", " ").split()),
         data_credentials=_credentials(environ),
+        data_cache_mib=_mebibytes(environ, startup.DATA_CACHE_MIB),
     )
 
 
@@ -190,6 +195,15 @@ def _credentials(environ: MutableMapping[str, str]) -> str:
     if found not in ("", "server", "worker"):
         raise SettingsError(f"{startup.DATA_CREDENTIALS} is {found!r}. Write worker or server.")
     return found if found == "worker" else ""
+
+
+def _mebibytes(environ: MutableMapping[str, str], name: str) -> int | None:
+    text = environ.get(name, "")
+    if text and not (text.isascii() and text.isdecimal() and len(text) <= MEBIBYTES_DIGITS):
+        raise SettingsError(
+            f"{name} is {text!r}, which is not a number of MiB. Write for example 20480, or 0 for none."
+        )
+    return int(text) if text else None
 
 
 def _folders(environ: MutableMapping[str, str], name: str) -> tuple[str, ...]:

@@ -13,6 +13,8 @@ from herder.agent.environment.settings import AgentSettings
 from herder.model.values.phrases import counted
 
 _OURS = re.compile(r"(\d+)-(\d+)(\.out|\.json|\.d|\.inputs|\.data)?")
+CACHED_INPUTS = "cached-inputs"
+"""The folder of the cache of inputs, which forgets what it does not find."""
 _MIB = 2**20
 
 
@@ -37,7 +39,7 @@ def _left_over(settings: AgentSettings, held: Collection[tuple[int, int]]) -> It
         return
     for name in names:
         found = _OURS.fullmatch(name)
-        if found is not None and (int(found[1]), int(found[2])) not in held:
+        if name == CACHED_INPUTS or (found is not None and (int(found[1]), int(found[2])) not in held):
             yield str(settings.folder / name)
 
 

@@ -9,6 +9,7 @@ import errno
 import os
 import shutil
 import stat
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ import msgspec
 from herder.agent.environment.settings import AgentSettings
 from herder.agent.processes.run_as import Identity
 from herder.agent.processes.secret_files import SecretPlace, owner_of
+from herder.agent.processes.shredding import shred
 from herder.model.values.phrases import clause
 from herder.wire.api.secrets import Delivered
 from herder.wire.file_names import parts_of
@@ -53,6 +55,8 @@ class Scratch:
         "_result_most",
         "_secret_place",
         "_shared",
+        "_shred",
+        "_shredding",
         "folder",
         "output",
         "result_path",
@@ -69,15 +73,18 @@ class Scratch:
         *,
         shared: bool = False,
         keep: bool = False,
+        shred: bool = False,
     ) -> None:
         """Raises OSError. `output` is open for reading and appending until `close`. `shared`: a container gets it, with the result in a
         folder of its own and whatever user its image has. `keep`: its inputs may have been staged, and its folder is left to who copies its
-        outputs."""
+        outputs. `shred`: its files are overwritten before they are removed."""
         base = f"{root}/{job}-{attempt}"
         self.folder = base
         self._identity = identity
         self._shared = shared
         self._keep = keep
+        self._shred = shred
+        self._shredding: threading.Thread | None = None
         self._result_folder = base + ".d" if identity is not None or shared else None
         self.result_path = f"{self._result_folder}/result.json" if self._result_folder else base + ".json"
         self._result_most = result_most_bytes
@@ -182,14 +189,36 @@ class Scratch:
     def close(self) -> None:
         os.close(self.output)
 
-    def remove(self) -> bool:
-        """Whether it is gone: a process that dies at this moment may still write. May be called again."""
+    @property
+    def shredding(self) -> bool:
+        """Its files are being overwritten: it may take long until it can be removed."""
+        return self._shredding is not None and self._shredding.is_alive()
+
+    def remove(self, *, wait: bool = False) -> bool:
+        """Whether it is gone: a process that dies at this moment may still write. May be called again. `wait`: for files that are being
+        overwritten."""
         if self._secret_place is not None and not self._secret_place.remove(self.secrets_folder):
             return False
-        for path in (self.folder + ".out", self._result_folder or self.result_path):
+        beside = (self.folder + ".out", self._result_folder or self.result_path)
+        if self._shred and self._shredding is None:
+            paths = beside if self._keep else (self.folder, *beside)
+            self._shredding = threading.Thread(
+                target=_shred_all, args=paths, name="herder-shred", daemon=True
+            )
+            self._shredding.start()
+        if self._shredding is not None and wait:
+            self._shredding.join()
+        if self.shredding:
+            return False
+        for path in beside:
             with suppress(OSError):
                 _unlink(path)
         return self._keep or remove_folder(self.folder)
+
+
+def _shred_all(*paths: str) -> None:
+    for each in paths:
+        shred(each)
 
 
 def remove_folder(folder: str) -> bool:

@@ -5,19 +5,17 @@ work folder and are overwritten before they are removed. An agent that was kille
 does, because the dead one's lock on it is gone.
 """
 
-import errno
 import fcntl
 import logging
 import os
 import shutil
-import stat
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from herder.agent.processes.run_as import Identity
+from herder.agent.processes.shredding import overwrite_all
 from herder.wire.api.secrets import Delivered
 from herder.wire.worker import startup
 
@@ -60,7 +58,7 @@ class SecretPlace:
     def remove(self, folder: str) -> bool:
         """Whether it is gone. Never raises."""
         if not self.in_memory:
-            _overwrite(folder)
+            overwrite_all(folder)
         shutil.rmtree(folder, ignore_errors=True)
         return not os.path.lexists(folder)
 
@@ -148,35 +146,3 @@ def _give(folder: Path, owner: tuple[int, int] | None, *, shared: bool) -> None:
                 os.chown(path, *owner, follow_symlinks=False)
             elif shared:
                 os.chmod(path, 0o755 if path == inside else 0o444)
-
-
-def _overwrite(folder: str) -> None:
-    """On a disk: the blocks that the file has. What a disk keeps of earlier blocks is beyond reach.
-
-    The job may have put links here, and this may be root: nothing that has a name elsewhere is touched."""
-    with suppress(OSError):
-        for _, _, files, inside in os.fwalk(folder):
-            for name in files:
-                with suppress(OSError):
-                    _overwrite_file(name, inside)
-
-
-def _overwrite_file(name: str, inside: int) -> None:
-    """`inside`: the descriptor of its folder. Raises OSError."""
-    with _only_here(name, inside, os.O_RDONLY) as file:
-        os.fchmod(file.fileno(), 0o600)
-    with _only_here(name, inside, os.O_RDWR) as file:
-        file.write(bytes(os.fstat(file.fileno()).st_size))
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _only_here(name: str, inside: int, access: int) -> BinaryIO:
-    """A regular file without other names. Raises OSError. Opening a FIFO does not wait."""
-    flags = access | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    file = os.fdopen(os.open(name, flags, dir_fd=inside), "rb" if access == os.O_RDONLY else "r+b")
-    found = os.fstat(file.fileno())
-    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-        file.close()
-        raise OSError(errno.EINVAL, "not a regular file with one name", name)
-    return file

@@ -117,8 +117,9 @@ class ContainerRuntime:
             gone = scratch.remove()
         if not gone:
             self._lingering.add(scratch)
-            if tries > 1:
-                self.loop.call_later(_REMOVE_AGAIN_S, self.remove, scratch, tries - 1)
+            tries -= not scratch.shredding
+            if tries:
+                self.loop.call_later(_REMOVE_AGAIN_S, self.remove, scratch, tries)
 
     async def close(self) -> None:
         self._closing = True  # a new probe would last until the engine answers
@@ -135,7 +136,7 @@ class ContainerRuntime:
         await self.engine.close()
         for scratch in list(self._lingering):
             with suppress(OSError):
-                scratch.remove()
+                await asyncio.to_thread(scratch.remove, wait=True)
         self._secrets.close()
 
     # --- inside
@@ -167,6 +168,7 @@ class ContainerRuntime:
             self.settings.result_most_bytes,
             shared=True,
             keep=payload.data is not None,
+            shred=payload.shred,
         )
         try:
             scratch.prepare(payload.inputs, inputs)

@@ -36,6 +36,10 @@ OUTPUT_BYTES_AHEAD = 4 * 2**20
 BACK_S = 60.0
 """How long an engine that went away may take until it is known what became of the container."""
 _AGAIN_S = 1.0
+_LOOK_S = 30.0
+"""Between two looks at one whose output goes on, in case its end is lost."""
+_LOOKS_S = (0.01, 0.02, 0.04, 0.08, 0.16)
+"""Pauses after the looks at a container whose output has ended: that and its end are a few milliseconds apart."""
 KILLED = 128 + signal.SIGKILL
 _TAIL_S = 5.0
 """For the rest of the output after the end."""
@@ -167,7 +171,7 @@ class ContainerAttempt:
                 self._stopping = self._runtime.loop.create_task(self._end_it(at_once=True))
             self._measured.find((await engine.state(self._container)).pid, self._container)
             looking = asyncio.create_task(self._look())
-            state = await self._ended()
+            state = await self._ended(printing)
             self._measured.look()
             with suppress(TimeoutError, EngineDown, EngineRefused):
                 await asyncio.wait_for(printing, _TAIL_S)
@@ -178,17 +182,16 @@ class ContainerAttempt:
             await asyncio.gather(*filter(None, (printing, looking)), return_exceptions=True)
         return self._said(_LOST) if state is None else self._finished(state)
 
-    async def _ended(self) -> State | None:
+    async def _ended(self, printing: "asyncio.Task[None]") -> State | None:
         """Its state when it has ended; None: it is gone. An engine that goes away meanwhile may come back. Raises EngineDown."""
-        engine, loop = self._runtime.engine, self._runtime.loop
+        loop = self._runtime.loop
         timeout_ms = self._assignment.timeout_ms
         limit = loop.call_later(timeout_ms / 1000, self._too_long) if timeout_ms is not None else None
         give_up_s: float | None = None
         try:
             while True:
                 try:
-                    await engine.wait(self._container)
-                    state = await engine.state(self._container)
+                    state = await self._state_at_end(printing)
                     if not state.running:
                         return state
                     give_up_s = None
@@ -205,6 +208,24 @@ class ContainerAttempt:
         finally:
             if limit is not None:
                 limit.cancel()
+
+    async def _state_at_end(self, printing: "asyncio.Task[None]") -> State:
+        """Of a container that has ended, or may have. Its output ends with it; to wait for it costs Podman as much as to run it, so only one
+        that has closed its output and runs on is waited for."""
+        engine = self._runtime.engine
+        state = State(running=True)
+        while state.running and not printing.done():
+            await asyncio.wait((printing,), timeout=_LOOK_S)
+            state = await engine.state(self._container)
+        for pause_s in _LOOKS_S:
+            if not state.running:
+                return state
+            await asyncio.sleep(pause_s)
+            state = await engine.state(self._container)
+        if state.running:
+            await engine.wait(self._container)
+            state = await engine.state(self._container)
+        return state
 
     async def _print(self, attached: asyncio.Event) -> None:
         """What it prints, into its output file: read as fast as that takes it, so that the container waits and nothing piles up."""

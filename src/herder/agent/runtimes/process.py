@@ -36,6 +36,7 @@ from herder.agent.warm.templates import Bounds, Templates
 from herder.model.values.phrases import clause
 from herder.model.work.job import Cause
 from herder.wire.api.secrets import Delivered
+from herder.wire.data import checkpoint_path
 from herder.wire.worker import startup
 from herder.wire.worker.exchange import Assignment, Finished, JobPayload
 
@@ -101,7 +102,7 @@ class ProcessRuntime:
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             return _not_started(assignment, Cause.START_FAILED, f"the payload cannot be read: {error}")
         try:
-            scratch = self._scratch(assignment, keep=payload.data is not None)
+            scratch = self._scratch(assignment, keep=payload.data is not None, shred=payload.shred)
         except OSError as error:
             return _not_started(
                 assignment, Cause.INFRASTRUCTURE, f"the scratch folder cannot be created: {_text_of(error)}"
@@ -135,8 +136,11 @@ class ProcessRuntime:
             if not self.watch.sweep():
                 break
             await asyncio.sleep(0.02)
-        for left in self._lingering:
-            left.remove()
+        for left in list(self._lingering):
+            if isinstance(left, Scratch):
+                await asyncio.to_thread(left.remove, wait=True)
+            else:
+                left.remove()
         self._secrets.close()
         if self._cgroups is not None:
             self._cgroups.close()
@@ -151,8 +155,9 @@ class ProcessRuntime:
             gone = False
         if not gone:
             self._lingering.add(left)
-            if tries > 1:
-                self.loop.call_later(_REMOVE_AGAIN_S, self.remove, left, tries - 1)
+            tries -= not (isinstance(left, Scratch) and left.shredding)
+            if tries:
+                self.loop.call_later(_REMOVE_AGAIN_S, self.remove, left, tries)
 
     # --- inside
 
@@ -222,7 +227,7 @@ class ProcessRuntime:
         with self._stdin(begun.payload) as stdin:
             child.begin(order, stdin, begun.scratch.output)
 
-    def _scratch(self, assignment: Assignment, *, keep: bool) -> Scratch:
+    def _scratch(self, assignment: Assignment, *, keep: bool, shred: bool) -> Scratch:
         """The work folder is made again when it is gone."""
         settings = self.settings
         for last in (False, True):
@@ -234,6 +239,7 @@ class ProcessRuntime:
                     settings.result_most_bytes,
                     self._identity,
                     keep=keep,
+                    shred=shred,
                 )
             except (FileNotFoundError, NotADirectoryError):
                 if last:
@@ -271,6 +277,7 @@ class ProcessRuntime:
 
     def _environment_of(self, begun: _Begun) -> dict[str, str]:
         assignment, payload, scratch = begun.assignment, begun.payload, begun.scratch
+        checkpoint = checkpoint_path(payload.data, assignment.job)
         return {
             **self._environment,
             **({"HOME": scratch.folder, "USER": self._identity.name} if self._identity else {}),
@@ -282,6 +289,7 @@ class ProcessRuntime:
             startup.ATTEMPT: str(assignment.attempt),
             startup.SCRATCH: scratch.folder,
             startup.RESULT: scratch.result_path,
+            **({startup.CHECKPOINT_DIR: checkpoint} if checkpoint else {}),
             startup.DEADLINE_FILE: str(self.settings.folder / deadline.FILE),
         }
 

@@ -116,7 +116,7 @@ def _spread(missed: list[list[float]], values: Sequence[float], horizon: int) ->
         for step, off in enumerate(each):
             errors[step].append(abs(off))
     reach = max(1, horizon // 6)
-    sizes = []
+    sizes: list[float] = []
     for step in range(horizon):
         near = [off for other in errors[max(0, step - reach) : step + reach + 1] for off in other]
         sizes.append(fmean(near) if near else (sizes[-1] if sizes else fmean(steps)))

@@ -6,6 +6,7 @@ Billah 2003), autoregression by least squares with a small ridge.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from operator import mul
 from statistics import fmean
 
@@ -27,39 +28,32 @@ def models_of(periods: tuple[int, ...]) -> dict[str, Model]:
     longest = periods[-1] if periods else 1
     found: dict[str, Model] = {
         "last value": lambda values, horizon: [values[-1]] * horizon,
-        "level": lambda values, horizon: _adjusted(values, horizon, longest, _level),
-        "damped trend": lambda values, horizon: _adjusted(values, horizon, longest, _damped_trend),
-        "theta": lambda values, horizon: _adjusted(values, horizon, longest, _theta),
-        "autoregression": lambda values, horizon: _adjusted(
-            values, horizon, longest, lambda rest, steps: _autoregression(rest, steps, periods, 0)
-        ),
-        "autoregression of changes": lambda values, horizon: _adjusted(
-            values, horizon, longest, lambda rest, steps: _autoregression(rest, steps, periods, 1)
-        ),
+        "level": partial(_adjusted, longest, _level),
+        "damped trend": partial(_adjusted, longest, _damped_trend),
+        "theta": partial(_adjusted, longest, _theta),
+        "autoregression": partial(_adjusted, longest, partial(_autoregression, periods, 0)),
+        "autoregression of changes": partial(_adjusted, longest, partial(_autoregression, periods, 1)),
     }
     for period in periods:
-        found[f"last {period}"] = lambda values, horizon, period=period: [
-            values[len(values) - period + step % period] for step in range(horizon)
-        ]
-        found[f"repeats {period}"] = lambda values, horizon, period=period: repeats(values, horizon, period)
-        found[f"changes over {period}"] = lambda values, horizon, period=period: _autoregression(
-            values, horizon, periods, period
-        )
+        found[f"last {period}"] = partial(_last, period)
+        found[f"repeats {period}"] = partial(_repeats, period)
+        found[f"changes over {period}"] = partial(_autoregression, periods, period)
     if len(periods) > 1:
-        shortest = periods[0]
-        found["damped trend, short season"] = lambda values, horizon: _adjusted(
-            values, horizon, shortest, _damped_trend
-        )
+        found["damped trend, short season"] = partial(_adjusted, periods[0], _damped_trend)
     return found
 
 
-def _adjusted(values: Values, horizon: int, period: int, model: Model) -> list[float]:
+def _adjusted(period: int, model: Model, values: Values, horizon: int) -> list[float]:
     """`model` on the series without its season."""
     seasonal: Seasonal = decompose(values, period) if period > 1 else NONE
     return seasonal.put_back(model(seasonal.without(values), horizon), len(values))
 
 
-def repeats(values: Values, horizon: int, period: int) -> list[float]:
+def _last(period: int, values: Values, horizon: int) -> list[float]:
+    return [values[len(values) - period + step % period] for step in range(horizon)]
+
+
+def _repeats(period: int, values: Values, horizon: int) -> list[float]:
     """The last periods once more: each phase is its own series, smoothed, most of it the last one."""
     found = []
     for step in range(horizon):
@@ -130,7 +124,7 @@ def _holt(values: Values, alpha: float, beta: float) -> tuple[float, float, floa
     return level, trend, error
 
 
-def _autoregression(values: Values, horizon: int, periods: tuple[int, ...], apart: int) -> list[float]:
+def _autoregression(periods: tuple[int, ...], apart: int, values: Values, horizon: int) -> list[float]:
     """Least squares on the last values and those of the same phase before. `apart`: differences of values that far apart (0: the values)."""
     values = list(values[-FITTED_MOST:])
     series = values if apart == 0 else [b - a for a, b in zip(values, values[apart:], strict=False)]

@@ -5,6 +5,7 @@ of what the series has beyond it. The median keeps one odd week out of the patte
 """
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
@@ -67,7 +68,7 @@ def _shows(values: Sequence[float], period: int) -> bool:
 
     # The standard error grows with the correlations before it (Bartlett); a few of them tell enough.
     before = sum(correlation(lag) ** 2 for lag in range(1, min(period, 12)))
-    return correlation(period) > _SIGNIFICANT * ((1 + 2 * before) / len(centred)) ** 0.5
+    return correlation(period) > _SIGNIFICANT * math.sqrt((1 + 2 * before) / len(centred))
 
 
 def decompose(values: Sequence[float], period: int) -> Seasonal:

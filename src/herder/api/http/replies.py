@@ -49,7 +49,9 @@ def problem(refused: Refused) -> Response:
 
 
 def decode(body: bytes | bytearray, kind: Any) -> Any:
-    """Raises Invalid, which names the field as a path (`jobs[3].cpu`)."""
+    """Raises Invalid, which names the field as a path (`jobs[3].cpu`). `kind` bytes: the body is text, not JSON."""
+    if kind is bytes:
+        return _text(body)
     try:
         return msgspec.json.decode(body or b"{}", type=kind)
     except msgspec.ValidationError as error:
@@ -62,6 +64,13 @@ def decode(body: bytes | bytearray, kind: Any) -> Any:
         raise Invalid(f"The request body is not JSON: {clause(error)}.") from None
     except RecursionError:
         raise Invalid("The request body is nested too deeply.") from None
+
+
+def _text(body: bytes | bytearray) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise Invalid(f"The request body is not UTF-8 text, at byte {error.start:,}.") from None
 
 
 def is_number(text: str) -> bool:

@@ -31,7 +31,7 @@ def output_data(given: Any) -> dict[str, str]:
     raise ValueError(f"{given!r} is not an output; write PATH=URL, such as out/*.txt=s3://bucket/results/")
 
 
-def data_of(inputs: Sequence[str], outputs: Any, always: Any, given: Any) -> Any:
+def data_of(inputs: Sequence[str], outputs: Any, always: Any, checkpoint: Any, given: Any) -> Any:
     """What a row says, in the form of the API; None when it says nothing. `given`: its own `data`. Raises ValueError with a clause."""
     found: dict[str, Any] = {}
     if inputs:
@@ -43,10 +43,12 @@ def data_of(inputs: Sequence[str], outputs: Any, always: Any, given: Any) -> Any
         found["outputs"] = [output_data(each) for each in some]
     if always:
         found["always_copy_output"] = always
+    if checkpoint:
+        found["checkpoint"] = checkpoint
     if given is None or not found:
         return found or given
     if not isinstance(given, dict) or found.keys() & given.keys():
-        raise ValueError("data and input, save or always_copy_output say the same; write it once")
+        raise ValueError("data and input, save, always_copy_output or checkpoint say the same; write it once")
     return {**given, **found}
 
 

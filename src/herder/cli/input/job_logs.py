@@ -9,6 +9,7 @@ import typer
 from herder.cli.input.selection import (
     Failures,
     Filter,
+    InGroup,
     InState,
     Jobs,
     OfBatch,
@@ -72,6 +73,7 @@ def logs(
     user: OfUser = None,
     pool: OfPool = None,
     name: WithName = None,
+    group: InGroup = None,
 ) -> None:
     """Print the output of a job; of several jobs one after the other.
 
@@ -80,7 +82,7 @@ def logs(
     """
     part = _part(attempt, follow=follow, tail=tail, search=search, bytes_=bytes_, save=save)
     say = session(ctx)
-    wanted = Filter(batch=batch, state=state, user=user, pool=pool, name=name)
+    wanted = Filter(batch=batch, state=state, user=user, pool=pool, name=name, group=group)
     chosen = selected(say, jobs, wanted)
     if len(chosen) == 1:
         with detaching(f"job {chosen[0]}", f"herder job logs {chosen[0]} --follow"):
@@ -94,10 +96,9 @@ def logs(
         if unended:
             say.out.write("\n")
         unended = False
-        if save is None:
-            say.printer.line(f"==> job {number} <==")
+        head = f"==> job {number} <=="
         with detaching(f"job {number}", f"herder job logs {number} --follow"), failures.each():
-            unended = _one(say, number, part, save and save / f"{number}.log")
+            unended = _one(say, number, part, save and save / f"{number}.log", head)
     failures.exit()
 
 
@@ -133,11 +134,11 @@ def _part(
     return Part(attempt=attempt, follow=follow, tail=tail, search=search, bytes_=bytes_)
 
 
-def _one(say: Session, job: int, part: "Part", path: Path | None) -> bool:
+def _one(say: Session, job: int, part: "Part", path: Path | None, head: str = "") -> bool:
     from herder.cli.views.work.job_output import print_logs, save_logs
 
     if path is None:
-        return print_logs(say, job, part)
+        return print_logs(say, job, part, head)
     try:
         save_logs(say, job, part, path)
     except OSError as error:

@@ -19,7 +19,7 @@ from herder.model.values.resources import parse_cpu, parse_mib
 from herder.settings.syntax.durations import parse_duration
 from herder.settings.syntax.numbers import NUMBER_MAX
 from herder.settings.syntax.problems import did_you_mean
-from herder.wire.api.work import JobSubmission
+from herder.wire.api.work import JobSubmission, OnRetry
 from herder.wire.decode_errors import explained, unknown_field
 
 #: As people write it, and as the API has it.
@@ -38,13 +38,20 @@ _WRITTEN = {api: name for name, api in API_NAMES.items()}
 #: Of these a job adds to what `defaults` says, name by name.
 MERGED = ("env", "select", "resource", "attribute")
 #: Together they are the field `data` of the API, as are inputs that are URLs.
-_OF_DATA = ("save", "always_copy_output")
-NAMES = (*(_WRITTEN.get(name, name) for name in JobSubmission.__struct_fields__), *_OF_DATA)
-_TRANSLATED = frozenset({*API_NAMES, *_WRITTEN, *_OF_DATA, "stdin", "cwd"})
+_OF_DATA = ("save", "always_copy_output", "checkpoint")
+#: Likewise the field `on_retry`.
+_OF_RETRY = OnRetry.__struct_fields__
+NAMES = (
+    *(_WRITTEN.get(name, name) for name in JobSubmission.__struct_fields__ if name != "on_retry"),
+    *_OF_DATA,
+    *_OF_RETRY,
+)
+_TRANSLATED = frozenset({*API_NAMES, *_WRITTEN, *_OF_DATA, *_OF_RETRY, "stdin", "cwd"})
 #: Characters of a wrong value that are shown.
 VALUE_SHOWN_MAX = 50
 #: Above this a whole number is no count of anything.
 _WHOLE_MAX = 2**63
+_FIRST = re.compile(r"([^.[]*)(.*)", re.DOTALL)
 
 
 class RowFault(ValueError):
@@ -109,13 +116,15 @@ def written(field: str) -> str:
     """The server's name of a field, as people write it."""
     if field.startswith(("data.inputs", "data.outputs")):
         return "input" if field.startswith("data.inputs") else "save"
-    first, dot, rest = field.partition(".")
-    return _WRITTEN.get(first, first) + dot + rest
+    if field == "data.checkpoint":
+        return "checkpoint"
+    first, rest = _FIRST.fullmatch(field.removeprefix("on_retry.")).groups()  # type: ignore[union-attr]
+    return str(_WRITTEN.get(first, first) + rest)
 
 
 def _translated(row: dict[str, Any], inputs: Inputs) -> dict[str, Any]:
     plain: dict[str, Any] = {}
-    row = _with_data(row)
+    row = _with_retry(_with_data(row))
     for name, value in row.items():
         if name in _WRITTEN:
             raise RowFault(
@@ -134,11 +143,18 @@ def _with_data(row: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in row.items() if name not in _OF_DATA}
     rest = {name: value for name, value in row.items() if name not in (*_OF_DATA, "input")}
     try:
-        data = data_of(urls, row.get("save"), row.get("always_copy_output"), row.get("data"))
+        save, always, checkpoint = (row.get(name) for name in _OF_DATA)
+        data = data_of(urls, save, always, checkpoint, row.get("data"))
     except ValueError as error:
         raise RowFault(f"save: {error}") from None
     files = [each for each in several if each is not None and each not in urls]
     return {**rest, **({"input": files} if files else {}), "data": data}
+
+
+def _with_retry(row: dict[str, Any]) -> dict[str, Any]:
+    said = {name: row[name] for name in _OF_RETRY if row.get(name) is not None}
+    rest = {name: value for name, value in row.items() if name not in _OF_RETRY}
+    return {**rest, "on_retry": said} if said else rest
 
 
 def _value(name: str, value: Any, inputs: Inputs) -> Any:

@@ -1,10 +1,9 @@
 """`herder job submit`: one job from a command line, with the files that the options name. Added by `job.py`."""
 
-from collections.abc import Callable
 from enum import StrEnum
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from herder.cli.input.attached_files import Inputs
     from herder.wire.api.work import JobSubmission
 
-T = TypeVar("T")
-
 
 class Pull(StrEnum):
     IF_NOT_PRESENT = "if_not_present"
@@ -32,6 +29,7 @@ herder job submit ./report.sh 2026
 herder job submit --input data.csv -- sort data.csv
 herder job submit --cpu 2 --memory 4Gi --cwd . --wait -- make report
 herder job submit --input s3://b/x=in --save out=s3://b/y -- cp in out
+herder job submit --memory-factor 2 --memory-max 64Gi ./fit.sh
 herder job submit --image debian:12 -- cat /etc/os-release"""
 
 _WORDS = Annotated[
@@ -43,6 +41,12 @@ _WORDS = Annotated[
 _NAME = Annotated[str | None, typer.Option("--name", help="Name of the job, for job list --name.")]
 _CPU = Annotated[str, typer.Option("--cpu", help="CPU in cores: 2, 0.5 or 500m.")]
 _MEMORY = Annotated[str, typer.Option("--memory", help="Memory: 512Mi or 4Gi; a number alone is MiB.")]
+_MEMORY_PROFILE = Annotated[
+    str,
+    typer.Option(
+        "--memory-profile", metavar="NAME", help="Request what earlier jobs with this name have used."
+    ),
+]
 _DISK = Annotated[str, typer.Option("--disk", help="Disk: 10Gi.")]
 _CPU_LIMIT = Annotated[
     CpuLimit | None,
@@ -103,6 +107,25 @@ _DEADLINE = Annotated[
 _RETRIES = Annotated[
     int, typer.Option("--retries", min=0, help="Further attempts after failures of the job itself.")
 ]
+_MEMORY_FACTOR = Annotated[
+    float | None,
+    typer.Option(
+        "--memory-factor", metavar="N", help="After out of memory, try again with N times the memory: 2."
+    ),
+]
+_MEMORY_MAX = Annotated[
+    str | None,
+    typer.Option("--memory-max", metavar="SIZE", help="With --memory-factor: never request more than this."),
+]
+_ON_DEMAND_AFTER = Annotated[
+    int | None,
+    typer.Option(
+        "--on-demand-after",
+        metavar="N",
+        min=1,
+        help="After the loss of N spot workers, run on other workers only.",
+    ),
+]
 _CWD = Annotated[
     str | None,
     typer.Option("--cwd", metavar="FOLDER", help="Run in this folder of the worker's machine."),
@@ -110,6 +133,13 @@ _CWD = Annotated[
 _TYPE = Annotated[
     str, typer.Option("--type", metavar="TYPE", help="Job type: what is not given here comes from it.")
 ]
+_CHECKPOINT = Annotated[
+    str,
+    typer.Option(
+        "--checkpoint", metavar="URL", help="Folder for $HERDER_CHECKPOINT_DIR, which retries find again."
+    ),
+]
+_SHRED = Annotated[bool, typer.Option("--shred", help="Overwrite the job's files before they are removed.")]
 _IMAGE = Annotated[
     str,
     typer.Option(
@@ -118,6 +148,18 @@ _IMAGE = Annotated[
 ]
 _PULL = Annotated[
     Pull | None, typer.Option("--pull", help="When to pull the image; default: if it is not on the worker.")
+]
+_WARM = Annotated[
+    bool,
+    typer.Option(
+        "--warm-python", help="Run PYTHON SCRIPT in a fork of an interpreter that its worker keeps for you."
+    ),
+]
+_PRELOAD = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--preload", metavar="MODULE", help="Module that this interpreter has imported before. Repeatable."
+    ),
 ]
 _INPUT = Annotated[
     list[str] | None,
@@ -155,6 +197,7 @@ def submit(
     cpu: _CPU = "100m",
     cpu_limit: _CPU_LIMIT = None,
     memory: _MEMORY = "128Mi",
+    memory_profile: _MEMORY_PROFILE = "",
     disk: _DISK = "0",
     gpu: _GPU = 0,
     gpu_model: _GPU_MODEL = "",
@@ -172,9 +215,16 @@ def submit(
     queue_timeout: _QUEUE_LIMIT = None,
     deadline: _DEADLINE = None,
     retries: _RETRIES = 0,
+    memory_factor: _MEMORY_FACTOR = None,
+    memory_max: _MEMORY_MAX = None,
+    on_demand_after: _ON_DEMAND_AFTER = None,
     cwd: _CWD = None,
+    shred: _SHRED = False,
+    checkpoint: _CHECKPOINT = "",
     image: _IMAGE = "",
     pull: _PULL = None,
+    warm_python: _WARM = False,
+    preload: _PRELOAD = None,
     files: _INPUT = None,
     save: _SAVE = None,
     always_copy_output: _ALWAYS = False,
@@ -186,24 +236,19 @@ def submit(
     """Submit one job.
 
     Prints the job's number at once. With --wait or --follow the command waits for the job; Ctrl-C stops the command, not the job.
-    The job runs in an empty folder of its own. A program given by a relative path (./report.sh) is read on this machine and sent along, as are the
-    files of --input (PATH or NAME=PATH). An input by URL (s3, gs, az, http, https, file) is downloaded by the worker, and the files of --save are
-    copied to their URLs; a folder ends with /, and * and ** stand for names. --cwd runs the job in an existing folder of the worker's machine; local workers see the folders of this machine.
+    The job runs in an empty folder of its own. A program given by a relative path (./report.sh) is read on this machine and sent along, as are the files of --input (PATH or NAME=PATH). An input by URL
+    (s3, gs, az, http, https, file) is downloaded by the worker, and the files of --save are copied to their URLs; a folder ends with /, and * and ** stand for names. --cwd runs the job in an existing folder of the worker's machine; local workers see the folders of this machine.
     """
     given: dict[str, Any] = {
-        "command": _command(words, of_type, image),
-        "name": name,
+        **_named(name, _command(words, of_type, image)),
         **_all_pairs(env=env, resource=resource, select=select, attribute=attribute),
-        **_cpu(cpu, cpu_limit),
-        **_size(memory, disk, gpu, gpu_model),
-        **_placed(pool, project, priority),
+        **_size(cpu, cpu_limit, (memory, memory_profile), disk, gpu, gpu_model),
+        **_placed(pool, project, priority, tolerate),
         **_limits(timeout, queue_timeout, deadline),
-        "retries": retries,
-        "tolerate": list(tolerate or ()),
-        "cwd": cwd or "",
-        **_handed_over(files, stdin, secret),
-        **_copied(save, always=always_copy_output),
-        **_contained(of_type, image, pull),
+        **_retried(retries, memory_factor, memory_max, on_demand_after),
+        **_handed_over(files, stdin, secret, cwd, shred=shred),
+        **_copied(save, checkpoint, always=always_copy_output),
+        **_contained(of_type, image, pull) | _warm(preload, warm=warm_python),
     }
     _send(session(ctx), given, wait=wait, follow=follow, dry_run=dry_run)
 
@@ -218,16 +263,28 @@ def _limits(timeout: str | None, queue_timeout: str | None, deadline: str | None
     return {"timeout": timeout, "queue_timeout": queue_timeout, "deadline": deadline or ""}
 
 
-def _placed(pool: str, project: str | None, priority: str) -> dict[str, Any]:
-    return {"pool": pool, "project": project, "priority": _priority(priority)}
+def _named(name: str | None, command: list[str]) -> dict[str, Any]:
+    return {"name": name, "command": command}
 
 
-def _size(memory: str, disk: str, gpu: float, model: str) -> dict[str, Any]:
-    return {"memory": memory, "disk": disk, "gpu": _gpus(gpu), "gpu_model": model}
+def _placed(pool: str, project: str | None, priority: str, tolerate: list[str] | None) -> dict[str, Any]:
+    given = {"pool": pool, "project": project, "priority": _priority(priority)}
+    return {**given, "tolerate": list(tolerate or ())}
 
 
-def _cpu(cpu: str, limit: CpuLimit | None) -> dict[str, Any]:
-    return {"cpu": cpu, "cpu_limit": limit.value if limit else ""}
+def _size(
+    cpu: str, limit: CpuLimit | None, memory: tuple[str, str], disk: str, gpu: float, model: str
+) -> dict[str, Any]:
+    given = {"disk": disk, "gpu": _gpus(gpu), "gpu_model": model}
+    size = dict(zip(("memory", "memory_profile"), memory, strict=True))
+    return {"cpu": cpu, "cpu_limit": limit.value if limit else "", **size, **given}
+
+
+def _retried(
+    retries: int, factor: float | None, most: str | None, on_demand_after: int | None
+) -> dict[str, Any]:
+    given = {"memory_factor": factor, "memory_max": most, "on_demand_after": on_demand_after}
+    return {"retries": retries, **given}
 
 
 def _priority(text: str) -> int | str:
@@ -236,16 +293,23 @@ def _priority(text: str) -> int | str:
     return priority_of(text)
 
 
-def _handed_over(files: list[str] | None, stdin: str | None, secrets: list[str] | None) -> dict[str, Any]:
-    return {"input": list(files or ()), "stdin": stdin or "", "secret": list(secrets or ())}
+def _handed_over(
+    files: list[str] | None, stdin: str | None, secrets: list[str] | None, cwd: str | None, *, shred: bool
+) -> dict[str, Any]:
+    given = {"input": list(files or ()), "stdin": stdin or "", "secret": list(secrets or ())}
+    return {**given, "cwd": cwd or "", "shred": shred}
 
 
-def _copied(save: list[str] | None, *, always: bool) -> dict[str, Any]:
-    return {"save": list(save or ()), "always_copy_output": always}
+def _copied(save: list[str] | None, checkpoint: str, *, always: bool) -> dict[str, Any]:
+    return {"save": list(save or ()), "always_copy_output": always, "checkpoint": checkpoint}
 
 
 def _contained(of_type: str, image: str, pull: Pull | None) -> dict[str, Any]:
     return {"type": of_type, "image": image, "container": {"pull": pull.value} if pull else None}
+
+
+def _warm(preload: list[str] | None, *, warm: bool) -> dict[str, Any]:
+    return {"warm_python": {"preload": preload or []}} if warm or preload else {}
 
 
 def _read(say: Session, given: dict[str, Any]) -> "JobSubmission":
@@ -269,10 +333,10 @@ def _send(say: Session, given: dict[str, Any], *, wait: bool, follow: bool, dry_
 
     job = _read(say, given)
     if dry_run:
-        said = _told_by_option(lambda: say.client.jobs.try_submit(job))
+        said = say.client.jobs.try_submit(job)
         say.done(said.text + UNCHANGED, said, said.object)
         return
-    number = _told_by_option(lambda: say.client.jobs.submit(job)).first_job
+    number = say.client.jobs.submit(job).first_job
     if not (wait or follow):
         say.done(f"Job {number} was submitted.", number, number)
         say.say(f"Follow its output with: herder job logs {number} --follow")
@@ -285,19 +349,6 @@ def _send(say: Session, given: dict[str, Any], *, wait: bool, follow: bool, dry_
     tell_end(say, view, quiet=follow)
     if view.state != "succeeded":
         raise typer.Exit(Code.FAILURE)
-
-
-def _told_by_option(call: "Callable[[], T]") -> T:
-    """What the server refuses, told with the name of the option."""
-    from herder.cli.input.job_rows import written
-    from herder.client.errors import InvalidError
-
-    try:
-        return call()
-    except InvalidError as error:
-        if error.field and error.field != "command":
-            error.field = "--" + written(error.field).replace("_", "-")
-        raise
 
 
 def _note_left_behind(say: Session, job: "JobSubmission", inputs: "Inputs") -> None:

@@ -47,11 +47,13 @@ class Filter:
     user: str | None = None
     pool: str | None = None
     name: str | None = None
+    group: str | None = None
 
     @property
     def empty(self) -> bool:
         return not any(
-            value is not None for value in (self.batch, self.state, self.user, self.pool, self.name)
+            value is not None
+            for value in (self.batch, self.state, self.user, self.pool, self.name, self.group)
         )
 
 
@@ -74,6 +76,7 @@ def selected(
             user=wanted.user,
             pool=wanted.pool,
             name=wanted.name,
+            group=wanted.group,
             limit=SELECTED_MAX + 1,
         )
     if len(found) > SELECTED_MAX:

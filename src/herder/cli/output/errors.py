@@ -27,7 +27,7 @@ _WORDINGS = (
 
 def show_error(session: "Session", error: Exception) -> int:
     """Prints the error; the answer is its exit code."""
-    code, word, message, hint = _parts(error)
+    code, word, message, hint = _parts(_as_typed(session, error))
     message, hint = visible(message), visible(hint)
     if not message:
         return code
@@ -50,6 +50,15 @@ def show_error(session: "Session", error: Exception) -> int:
         session.err.write(sentences(hint, session.err) + "\n")
     session.err.flush()
     return code
+
+
+def _as_typed(session: "Session", error: Exception) -> Exception:
+    """A field that the server names, by the option of the command that runs."""
+    if isinstance(error, ClientError) and error.field and not error.field.startswith("-"):
+        from herder.cli.input.option_names import as_typed
+
+        error.field = as_typed(error.field, session.command)
+    return error
 
 
 def code_for(error: Exception) -> int:

@@ -21,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 #: Sections of `herder --help`; commands that are in none stand under "Operate".
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Inspect": ("status", "plan", "why", "events", "pack", "cost"),
-    "Jobs": ("batch", "job", "schedule", "callback"),
+    "Jobs": ("batch", "job", "pipeline", "schedule", "callback"),
     "Fleet": ("pool", "worker", "cluster", "driver", "bootstrap", "apply", "config"),
     "Access": ("whoami", "user", "project", "token", "secret"),
 }

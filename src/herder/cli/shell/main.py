@@ -43,7 +43,7 @@ def build_app(
     from herder.cli.commands.fleet import apply, bootstrap, cluster, config, driver, pool, worker
     from herder.cli.commands.observe import cost, events, pack, plan, status, why
     from herder.cli.commands.people import project, secret, token, user, whoami
-    from herder.cli.commands.work import batch, callback, job, schedule
+    from herder.cli.commands.work import batch, callback, job, pipeline, schedule
 
     app = typer.Typer(
         cls=RootGroup,
@@ -65,6 +65,7 @@ def build_app(
         ("config", partial(config.build, driver_faults, bootstrap_faults)),
         ("driver", driver.build),
         ("job", job.build),
+        ("pipeline", pipeline.build),
         ("plan", plan.build),
         ("pool", pool.build),
         ("project", project.build),

@@ -29,7 +29,14 @@ Timeout = Annotated[
 ]
 Files = Annotated[
     list[str],
-    typer.Option("--file", "-f", metavar="PATH", help="File or folder of settings; - is stdin. Repeatable."),
+    typer.Option(
+        "--file",
+        "-f",
+        "--config",
+        "-c",
+        metavar="PATH",
+        help="File or folder of settings; - is stdin. Repeatable.",
+    ),
 ]
 
 

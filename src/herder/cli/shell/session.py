@@ -48,6 +48,8 @@ class Session:
     color: ColorWhen = ColorWhen.AUTO
     quiet: bool = False
     debug: bool = False
+    command: object | None = None
+    """The one that runs, with its options."""
     out: TextIO = field(default_factory=lambda: sys.stdout)
     err: TextIO = field(default_factory=lambda: sys.stderr)
 
@@ -148,6 +150,7 @@ class Session:
 def session(ctx: typer.Context) -> Session:
     found = ctx.find_root().obj
     assert isinstance(found, Session), "commands run through herder.cli.shell.main.run"
+    found.command = ctx.command
     return found
 
 

@@ -99,16 +99,20 @@ def job(view: JobDetail, now_s: float) -> Details:
         ("Status", view.state + (f", {ended_with(view.exit_code)}" if view.exit_code is not None else "")),
         ("Batch", "-" if view.batch is None else str(view.batch)),
         ("User", f"{view.user} (project {view.project})"),
-        ("Pool", view.pool),
+        ("Pool", f"{view.pool}. {view.pool_reason}" if view.pool_reason else view.pool),
         ("Requests", shape(view.cpu_milli, view.memory_mib, view.disk_mib, view.gpu, view.resources)),
         ("Command", shlex.join(str(word) for word in view.payload.get("command", ())) or view.runtime),
         ("Created", f"{view.created_at} ({age(view.created_at, now_s)})"),
         ("Took", between(view.started_at, view.ended_at, now_s)),
         ("Attempts", counted(view.attempts, "attempt")),
     ]
-    copied = [sum(getattr(each, name) for each in view.history) for name in ("bytes_in", "bytes_out")]
-    if any(copied):
-        rows.append(("Data", f"{_size(copied[0])} copied in, {_size(copied[1])} copied out"))
+    brought, sent, cached = (
+        sum(getattr(each, name) for each in view.history)
+        for name in ("bytes_in", "bytes_out", "bytes_cached")
+    )
+    if brought or sent:
+        found = f" ({_size(cached)} from the cache of a worker)" if cached else ""
+        rows.append(("Data", f"{_size(brought)} copied in{found}, {_size(sent)} copied out"))
     if view.group:
         rows.append(("Group", view.group))
     rows.extend((f"  {key}", value) for key, value in view.attributes.items())

@@ -187,6 +187,7 @@ ATTEMPTS = View(
         words("EXIT", "exit_code", exit_cell, right=True, drop=1),
         field("CAUSE", "cause", long=True, drop=2),
         took("started_at", drop=4),
+        words("REQUESTED", "memory_mib", lambda mib: f"{mib} MiB" if mib else "-", right=True, drop=7),
         words(
             "MEMORY",
             "memory_peak_mib",

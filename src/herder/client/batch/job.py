@@ -20,7 +20,7 @@ from herder.client.batch.resources import (
     with_paths,
 )
 from herder.model.values.resources import parse_cpu
-from herder.wire.api.work import Expression, JobSubmission
+from herder.wire.api.work import Expression, JobSubmission, OnRetry
 from herder.wire.data import DataPath, JobData
 from herder.wire.worker.exchange import SecretUse
 
@@ -98,6 +98,11 @@ class Job:
         """With a unit ("4Gi"); or lowmem, standard, highmem: by its CPU as in Hail Batch."""
         return self._set(memory=size)
 
+    def memory_profile(self, name: str) -> Self:
+        """It requests what earlier jobs of the user and project with this name have used, in place of `memory`; needs
+        `on_retry(memory_factor=2)`."""
+        return self._set(memory_profile=name)
+
     def image(self, name: str) -> Self:
         """Runs in a container of this image; a script runs in its /bin/sh. Files that jobs hand on need workers that let jobs mount the
         folder of the batch (HERDER_CONTAINER_MOUNTS)."""
@@ -132,6 +137,20 @@ class Job:
     def retries(self, times: int) -> Self:
         """After a failure of its own. Lost workers and preemptions are tried again anyway."""
         return self._set(retries=times)
+
+    def on_retry(
+        self, *, memory_factor: float = 1, memory_max: str | int = "", on_demand_after: int | None = None
+    ) -> Self:
+        """What the next attempt asks for otherwise: so many times the memory after out of memory, at most `memory_max` ("64Gi"); and only
+        workers that are not spot, when so many spot workers were taken back under it."""
+        asked = OnRetry(memory_factor=memory_factor, memory_max=memory_max, on_demand_after=on_demand_after)
+        return self._set(on_retry=asked)
+
+    def checkpoint(self, url: str) -> Self:
+        """In this folder, which its workers share (file:///shared/checkpoints/), it has one that its next attempt finds again:
+        `$HERDER_CHECKPOINT_DIR`."""
+        data = self._fields.get("data") or JobData()
+        return self._set(data=structs.replace(data, checkpoint=url))
 
     def priority(self, priority: int | str) -> Self:
         return self._set(priority=priority)

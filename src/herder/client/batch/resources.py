@@ -8,6 +8,7 @@ strings, as programs join and format them; since an ending may be added later, t
 import re
 import shlex
 from collections.abc import Callable, Mapping
+from typing import NoReturn
 
 FOLDER_VARIABLE = "HERDER_BATCH_FOLDER"
 _OF_JOB = re.compile(r"\$\{" + FOLDER_VARIABLE + r"\}/(\d+)/")
@@ -88,6 +89,14 @@ class ResourceFile(str):
 
     def __repr__(self) -> str:
         return f"ResourceFile({self.path!r})"
+
+    def __call__(self, *_: object, **__: object) -> NoReturn:
+        """`job.comand("x")`: every name of a job that is not a method is a file of it."""
+        from herder.client.batch.job import Job
+        from herder.settings.syntax.problems import did_you_mean
+
+        methods = [name for name in dir(Job) if not name.startswith("_")]
+        raise TypeError(f"A job has no method {self.name!r}. {did_you_mean(self.name, methods)}")
 
 
 class ResourceGroup:

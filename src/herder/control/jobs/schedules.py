@@ -49,7 +49,8 @@ def _checked(core: Core, who: Principal, body: ScheduleCreate, now_ms: int) -> S
     check_name(body.name, "name")
     wrong = fault(body.cron, body.timezone)
     if wrong is not None:
-        raise Invalid(f"The schedule cannot be read: {wrong}.", field="cron")
+        zone = fault("* * * * *", body.timezone) is not None
+        raise Invalid(f"The schedule cannot be read: {wrong}.", field="timezone" if zone else "cron")
     if not 0 <= body.catch_up_s <= CATCH_UP_MAX_S:
         raise Invalid("catch_up_s must be between 0 and 30 days.", field="catch_up_s")
     if body.name in core.state.schedules:

@@ -23,6 +23,7 @@ from herder.control.kernel.driver_calls import DriverCalls
 from herder.control.kernel.driver_notes import DriverNotes
 from herder.control.kernel.intake_notes import IntakeNotes
 from herder.control.kernel.jobs.backlog import Backlog
+from herder.control.kernel.jobs.class_rows import put_classes
 from herder.control.kernel.jobs.payload_cache import Payloads
 from herder.control.kernel.jobs.usage_ledger import book
 from herder.control.kernel.outbox import Outbox
@@ -32,6 +33,7 @@ from herder.control.kernel.settings import CoreSettings
 from herder.control.kernel.unknown_agents import UnknownAgents
 from herder.control.kernel.waiting.event_bus import EventBus
 from herder.control.kernel.waiting.waiters import Waiters
+from herder.decide.eligibility.usable_offers import largest_memory_mib
 from herder.engine.attempts import time_limits
 from herder.engine.memory.bootstraps import BootstrapLife
 from herder.engine.memory.dirty_rows import flush
@@ -81,7 +83,8 @@ KEEP_ROWS_MS = 5_000
 def _known(
     state: EngineState, drivers: dict[str, Driver], bootstraps: Mapping[str, Bootstrap]
 ) -> dict[str, Driver]:
-    """What the engine must know of each: it knows no driver and no bootstrap."""
+    """What the engine must know of each: it knows no driver and no bootstrap, nor how jobs fit into pools."""
+    state.largest_memory_mib = lambda asks: largest_memory_mib(asks, state.pools.values())
     state.rungs = {name: rungs_of(driver) for name, driver in drivers.items()}
     state.driver_steps = {name: steps_of(driver) for name, driver in drivers.items()}
     before = state.bootstraps
@@ -247,6 +250,7 @@ class Core:
             if self.placer.more:
                 asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self.settle)
             flush(self.state, changes)
+            put_classes(changes)
             book(self.ledger, changes)
         except Exception as error:
             self._over = error

@@ -4,6 +4,7 @@ Called by the server's start and by `control/pools/pool_actions.py`. A section t
 is taken out of a file is gone; sections that are not given stay as they are. What runs is never touched by a change.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -17,12 +18,15 @@ from herder.model.stored.changes import Changes
 from herder.model.stored.records import MetaRecord
 from herder.settings import SettingsError, SharingSettings, sharing_from_plain, sharing_to_plain
 from herder.settings.sections.jobs.sharing import SECTIONS
+from herder.settings.sections.pipelines import SECTION as PIPELINES
 from herder.store.rows.versions import stamped
 
 #: The row of `meta` that holds it, in the plain form of herder.yaml.
 META_KEY = "sharing"
 #: Projects, users with a quota, or priority classes: each costs a little in every placement.
 NAMED_MAX = 10_000
+#: Of all pipelines of herder.yaml together: they stay in memory.
+PIPELINES_BYTES = 2**20
 
 Differences = dict[str, tuple[Any, Any]]
 
@@ -40,6 +44,13 @@ def wanted(core: Core, given: Mapping[str, Any]) -> SharingSettings:
         raise Invalid(
             f"There are more than {NAMED_MAX} projects, quotas or priority classes.", field="sharing"
         )
+    size = sum(len(each.config.encode()) for each in sharing.pipelines)
+    if size > PIPELINES_BYTES:
+        raise Invalid(
+            f"The configurations of pipelines have {size:,} bytes; the maximum is {PIPELINES_BYTES:,}.",
+            field="sharing.pipelines",
+            hint="Store large ones with `herder pipeline set`.",
+        )
     return found
 
 
@@ -50,9 +61,20 @@ def differences(old: SharingSettings, new: SharingSettings) -> Differences:
     for section in SECTIONS:
         for name in sorted({*before[section], *after[section]}):
             was, is_now = before[section].get(name, {}), after[section].get(name, {})
+            if section == PIPELINES:
+                was, is_now = _brief(was), _brief(is_now)
             for key in [*is_now, *(key for key in was if key not in is_now)]:
                 if was.get(key) != is_now.get(key):
                     found[f"{section}.{name}.{key}"] = (was.get(key), is_now.get(key))
+    return found
+
+
+def _brief(pipeline: Mapping[str, str]) -> dict[str, str]:
+    """Instead of a long text, by which two of them are told apart."""
+    found = {}
+    for key, text in pipeline.items():
+        data = text.encode()
+        found[key] = f"{len(data):,} bytes, SHA-256 {hashlib.sha256(data).hexdigest()[:12]}"
     return found
 
 

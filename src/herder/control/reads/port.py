@@ -24,6 +24,7 @@ from herder.control.reads.fleet.bootstraps import bootstrap_page, check_bootstra
 from herder.control.reads.fleet.driver_checks import check_driver
 from herder.control.reads.fleet.worker_health import worker_health_view
 from herder.control.reads.metrics import metrics_text
+from herder.control.reads.pipelines import PipelineReads
 from herder.control.reads.search.jobs import list_jobs
 from herder.control.reads.work import jobs
 from herder.control.reads.work.batch_reads import BatchReads
@@ -80,7 +81,7 @@ class Figures(NamedTuple):
     price_pico_per_hour: int
 
 
-class Reads(BatchReads, ScheduleReads, CredentialReads, SharingReads, DocumentedReads):
+class Reads(BatchReads, ScheduleReads, PipelineReads, CredentialReads, SharingReads, DocumentedReads):
     def __init__(self, core: Core) -> None:
         super().__init__(core)
         self._followers = Followers()

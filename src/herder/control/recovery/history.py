@@ -11,11 +11,12 @@ from dataclasses import replace
 from sqlalchemy import Connection, func, select
 
 from herder.engine.jobs.backoff import add_fault
+from herder.engine.jobs.next_class import TAKEN_BACK
 from herder.engine.memory.create_history import REMOVALS_MOST
 from herder.engine.memory.failed_lately import MINUTE_MS, MINUTES
 from herder.engine.memory.state import EngineState
 from herder.engine.memory.totals import ENDED_STATES, JOBS
-from herder.engine.memory.waiting_jobs import JobFaults
+from herder.engine.memory.waiting_jobs import JobFaults, RetriedAs
 from herder.engine.workers import bootstraps, drivers
 from herder.engine.workers.offers import META_PREFIX, from_meta
 from herder.engine.workers.worker import BOOT_WEIGHT, LESS_NEEDED, history_of
@@ -67,6 +68,35 @@ def recover_preemptions(connection: Connection, state: EngineState) -> None:
             state.preempted_of(None if batch is None else BatchId(batch))[JobId(job)] = count
 
 
+def recover_taken_back(connection: Connection, state: EngineState) -> None:
+    """How many spot workers were taken back under each job that has not ended, where that matters; classes must be known already."""
+    a, j, w = t.attempts.c, t.jobs.c, t.workers.c
+    concerned = [number for number, each in state.classes.items() if each.retry.on_demand_after is not None]
+    if not concerned:
+        return
+    query = (
+        select(j.id, j.batch_id, j.class_id, func.count())
+        .join(t.attempts, a.job_id == j.id)
+        .join(t.workers, w.name == a.worker)
+        .where(j.state.in_(UNENDED), t.NOT_SUCCEEDED, j.attempts > 0, j.class_id.in_(concerned))
+        .where(a.state.in_([int(AttemptState.FAILED), int(AttemptState.LOST)]))
+        .where(a.cause.in_(sorted(TAKEN_BACK)), w.spec.contains('"spot":true'))
+        .group_by(j.id, j.batch_id, j.class_id)
+    )
+    for job, batch, class_id, count in connection.execute(query):
+        batch_id = None if batch is None else BatchId(batch)
+        if _goes_on(state, job, batch_id):
+            life = RetriedAs(batch=batch_id, class_id=ClassId(class_id), taken_back=count)
+            state.retried_as[JobId(job)] = life
+
+
+def _goes_on(state: EngineState, job: int, batch: BatchId | None) -> bool:
+    """Whether a job that was tried is in memory: one of a cancelled batch only waits to be marked."""
+    if batch is not None and batch not in state.batches:
+        return False
+    return job in state.live or job in state.tried_of(batch)
+
+
 def recover_faults(connection: Connection, state: EngineState) -> None:
     """What workers did to the jobs that have not ended; queues and live attempts must be known already."""
     a, j = t.attempts.c, t.jobs.c
@@ -82,10 +112,8 @@ def recover_faults(connection: Connection, state: EngineState) -> None:
     )
     for job, worker, cause, message, ran_ms, batch, class_id in connection.execute(query):
         batch_id = None if batch is None else BatchId(batch)
-        if batch_id is not None and batch_id not in state.batches:
+        if not _goes_on(state, job, batch_id):
             continue
-        if job not in state.live and job not in state.tried_of(batch_id):
-            continue  # of a cancelled batch: it only waits to be marked
         faults = state.faults.get(job)
         if faults is None:
             faults = state.faults[JobId(job)] = JobFaults(batch=batch_id, class_id=ClassId(class_id))

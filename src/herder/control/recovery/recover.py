@@ -20,6 +20,7 @@ from herder.control.recovery.history import (
     recover_faults,
     recover_history,
     recover_preemptions,
+    recover_taken_back,
 )
 from herder.control.recovery.queued_jobs import ready_at_of, recover_jobs
 from herder.control.recovery.resources import known_resources
@@ -45,7 +46,7 @@ from herder.model.ids import BatchId, ClassId, JobId, PlanNumber, PoolName, User
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import SessionRecord, TokenRecord, UserRecord
-from herder.model.stored.service_records import ScheduleRecord, SecretRecord
+from herder.model.stored.service_records import PipelineRecord, ScheduleRecord, SecretRecord
 from herder.model.values.money import PicoUsd
 from herder.model.values.resources import PLAIN, Dimensions
 from herder.model.work.job import AttemptState, Cause, JobState
@@ -80,7 +81,7 @@ def recover(
     _classes(connection, state)
     _projects(connection, state)
     _batches(connection, state)
-    _schedules(connection, state)
+    _schedules_and_pipelines(connection, state)
     _workers(connection, state, directory)
     recover_history(connection, state, now_ms)
     read_totals(connection, state)
@@ -90,6 +91,7 @@ def recover(
     _attempts(connection, state)
     recover_preemptions(connection, state)
     recover_faults(connection, state)
+    recover_taken_back(connection, state)
     recover_failed_lately(connection, state, now_ms)
     recover_parents(connection, state)
     recover_accepting(connection, state)
@@ -125,9 +127,11 @@ def _directory(connection: Connection, state: EngineState) -> Directory:
     return directory
 
 
-def _schedules(connection: Connection, state: EngineState) -> None:
+def _schedules_and_pipelines(connection: Connection, state: EngineState) -> None:
     for row in connection.execute(select(t.schedules).where(t.schedules.c.deleted == 0)):
         state.schedules[row.name] = ScheduleRecord(*row)
+    for row in connection.execute(select(t.pipelines).where(t.pipelines.c.deleted == 0)):
+        state.pipelines[row.name] = PipelineRecord(*row)._replace(config="")
 
 
 def _pools(connection: Connection, state: EngineState) -> None:
@@ -287,10 +291,16 @@ def _attempts(connection: Connection, state: EngineState) -> None:
 
 
 def _ended_runs(connection: Connection, state: EngineState) -> None:
-    """How long the attempts of the latest jobs took, oldest first: run times are learned from them anew."""
+    """How long the attempts of the latest jobs took, and how much memory, oldest first: both are learned from them anew."""
     by_itself = t.attempts.c.cause.in_(sorted(ENDED_BY_ITSELF))
     query = (
-        select(t.jobs.c.class_id, t.attempts.c.assigned_at_ms, t.attempts.c.ended_at_ms)
+        select(
+            t.jobs.c.class_id,
+            t.attempts.c.state,
+            t.attempts.c.assigned_at_ms,
+            t.attempts.c.ended_at_ms,
+            t.attempts.c.memory_peak_mib,
+        )
         .join(t.jobs, t.jobs.c.id == t.attempts.c.job_id)
         .where((t.attempts.c.state == int(AttemptState.SUCCEEDED)) | by_itself)
         .where(t.attempts.c.ended_at_ms.is_not(None))
@@ -298,9 +308,12 @@ def _ended_runs(connection: Connection, state: EngineState) -> None:
         .limit(ENDED_RUNS_MAX)
     )
     rows = connection.execute(query).all()
-    for class_id, assigned_at_ms, ended_at_ms in reversed(rows):
-        if class_id not in state.classes:
+    for class_id, final, assigned_at_ms, ended_at_ms, peak_mib in reversed(rows):
+        job_class = state.classes.get(class_id)
+        if job_class is None:
             continue
+        if job_class.retry.memory_profile and final == AttemptState.SUCCEEDED:
+            state.memory_peaks.add(job_class.profile, peak_mib)
         run_ms = max(0, ended_at_ms - assigned_at_ms)
         state.ended_runs.append((ClassId(class_id), run_ms))
 

@@ -275,7 +275,11 @@ def _when(core: Core, worker: WorkerLife, timeout_s: float | None, *, force: boo
     running = worker.busy
     until = drain_texts.until_ms(worker)
     given = pool_of(core.state, worker).lifetime.drain_grace_s if timeout_s is None else timeout_s
-    when = f"when its {_work(worker)} {agree(running, 'has', 'have')} ended"
+    when = (
+        f"when its {_work(worker)} {agree(running, 'has', 'have')} ended"
+        if running
+        else "when its node is known to be empty"
+    )
     if on_blocked(core.state, worker) is OnBlocked.WAIT:
         return f"{when}, however long that takes (on_blocked: wait)"
     if until is not None and timeout_s is None:

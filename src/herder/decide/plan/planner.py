@@ -34,6 +34,7 @@ from herder.decide.scaling.triggers import (
     ask_all,
     minimum,
     pending_pods,
+    queue_threshold,
     queued_jobs,
     warm_workers,
 )
@@ -189,6 +190,9 @@ def _queue(
 def _demand_limits(
     snapshot: Snapshot, growth_limits: Mapping[PoolName, GrowthLimit], failures: Failures, now_ms: int
 ) -> Mapping[PoolName, GrowthLimit]:
+    few = [view.spec.name for view in snapshot.pools if queue_threshold.concerns(view.spec)]
+    wait = partial(queue_threshold.limits_for_demand, snapshot, growth_limits)
+    growth_limits = failures.attempt(few, "queue_threshold", wait, partial(dict, growth_limits))
     concerned = [view.spec.name for view in snapshot.pools if pending_pods.concerns(view.spec)]
     if not concerned:
         return growth_limits

@@ -197,6 +197,7 @@ class LocalDriver:
 
     def _environment(self, worker: WorkerName, start: StartData) -> dict[str, str]:
         """The server's own environment may hold secrets that are none of the worker's business: all HERDER_* stay here."""
+        cached = self._settings.url_cache_mib
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("HERDER_")}
         return inherited | {
             startup.SERVER: start.server_url,
@@ -210,6 +211,7 @@ class LocalDriver:
             startup.DATA_FOLDERS: self._settings.url_folders,
             startup.DATA_HOSTS: self._settings.url_hosts,
             startup.DATA_CREDENTIALS: self._settings.url_credentials,
+            startup.DATA_CACHE_MIB: "" if cached is None else str(cached),
         }
 
     def _record(self, folder: Path, record: "_Record") -> None:

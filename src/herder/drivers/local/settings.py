@@ -3,6 +3,9 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,8 @@ class LocalSettings:
     """Hosts, separated by commas, whose web addresses jobs in containers may use as data; * is any."""
     url_credentials: str = ""
     """worker: the agent opens object stores with the credentials in the server's environment; empty: with URLs that the server signs."""
+    url_cache_mib: Annotated[int, Meta(ge=0)] | None = None
+    """How much of inputs by URL each worker keeps for the next jobs; 0: nothing. None: a tenth of the file system of its work folder."""
     kill_wait_s: float = 10.0
     """How long `delete` waits for killed processes to go. A process in an uninterruptible wait can need longer."""
     console_most_bytes: int = 64 * 1024

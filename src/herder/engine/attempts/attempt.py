@@ -12,6 +12,7 @@ from herder.engine.attempts.ending import Ending, assigned_record, attempt_recor
 from herder.engine.jobs import backoff, holding
 from herder.engine.jobs.batch_end import after_job_end
 from herder.engine.jobs.job import count_move, end_job
+from herder.engine.jobs.next_class import adapt
 from herder.engine.memory.queue import Taken
 from herder.engine.memory.state import BatchLife, EngineState, LiveAttempt, WorkerLife
 from herder.engine.memory.waiting_jobs import DelayedJob, JobFaults
@@ -139,6 +140,8 @@ def ended(
     # And no end: while its server was away it had ended, and waited to be told.
     ran_ms = max(0, ending.ended_at_ms - ending.started_at_ms)
     end_ms = min(now_ms, attempt.started_at_ms + ran_ms)
+    if ending.bytes_in:
+        state.cached_inputs.note(attempt.class_id, worker.spec.name, ending.bytes_in_cache)
     _close(state, changes, worker, attempt, final, cause, now_ms, end_ms=end_ms, ending=ending, result=result)
     if cause is Cause.INFRASTRUCTURE and final is AttemptState.FAILED:
         worker_health.count_fault(state, changes, worker, ending.message, now_ms)
@@ -242,6 +245,8 @@ def _close(
     del state.live[attempt.job], worker.live[attempt.job]
     worker.unacked.pop(attempt.job, None)
     worker.attempts_done += 1
+    if job_class.retry.memory_profile and final is AttemptState.SUCCEEDED and ending is not None:
+        state.memory_peaks.add(job_class.profile, ending.memory_peak_mib)
     if final is AttemptState.SUCCEEDED or cause in ENDED_BY_ITSELF:
         run_ms = max(0, ended_at_ms - attempt.assigned_at_ms)
         state.ended_runs.append((attempt.class_id, run_ms))
@@ -263,7 +268,7 @@ def _close(
     )
     if stopped:
         cause = Cause.KILLED_WORKERS
-    _next_for_job(state, changes, attempt, job_class, final, cause, now_ms, ended_at_ms)
+    _next_for_job(state, changes, attempt, worker, job_class, final, cause, now_ms, ended_at_ms)
 
 
 def _killed(faults: JobFaults) -> str:
@@ -292,6 +297,7 @@ def _next_for_job(
     state: EngineState,
     changes: Changes,
     attempt: LiveAttempt,
+    worker: WorkerLife,
     job_class: JobClass,
     final: AttemptState,
     cause: Cause,
@@ -308,14 +314,14 @@ def _next_for_job(
         overdue = job_class.deadline_ms is not None and now_ms >= job_class.deadline_ms
         cause = Cause.DEADLINE if overdue else Cause.CANCELLED
     else:
-        failures += 0 if cause in NOT_THE_JOBS_FAULT else 1
         preempted += final is AttemptState.CANCELLED and cause is Cause.PREEMPTED
         tries = number_of_tries(attempt.number) - preempted
-        again = (
-            cause is not Cause.KILLED_WORKERS
-            and failures <= job_class.retry.retries
-            and tries < job_class.retry.attempts_max
-        )
+        again = cause is not Cause.KILLED_WORKERS and tries < job_class.retry.attempts_max
+        grown: bool | None = False
+        if again and job_class.retry.adapts:
+            grown = adapt(state, changes, attempt, worker, final, cause, now_ms)
+        failures += 0 if grown or cause in NOT_THE_JOBS_FAULT else 1
+        again = again and grown is not None and failures <= job_class.retry.retries
         new = JobState.READY if again else JobState.FAILED
     if new is JobState.READY:
         _again(state, changes, attempt, cause, failures, preempted, now_ms)

@@ -36,6 +36,10 @@ class Ending(Protocol):
     def bytes_in(self) -> int: ...
     @property
     def bytes_out(self) -> int: ...
+    @property
+    def bytes_cached(self) -> int: ...
+    @property
+    def bytes_in_cache(self) -> int: ...
 
 
 def assigned_record(attempt: LiveAttempt) -> AttemptRecord:
@@ -87,4 +91,5 @@ def attempt_record(
         result,
         0 if ending is None else ending.bytes_in,
         0 if ending is None else ending.bytes_out,
+        0 if ending is None else ending.bytes_cached,
     )

@@ -8,9 +8,10 @@ class. There are no timers: each hand-over looks at the first of a heap. A job m
 
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
+from typing import TypeVar
 
 from herder.engine.memory.state import EngineState, LiveAttempt
-from herder.engine.memory.waiting_jobs import DelayedJob, JobFaults
+from herder.engine.memory.waiting_jobs import DelayedJob, JobFaults, RetriedAs
 from herder.model.ids import BatchId, JobId, WorkerName
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import JobStatus
@@ -27,6 +28,7 @@ BLAMED_WITHIN_MS = 30 * 60_000
 WORKERS_KILLED_MAX = 3
 #: Of a message as it is kept for explanations.
 LAST_MAX = 200
+_Life = TypeVar("_Life", JobFaults, RetriedAs)
 #: Entries of the heap that may be out of date, beside as many as there are jobs.
 STALE_MAX = 64
 
@@ -136,9 +138,16 @@ def withdraw_delayed_batch(
     ]
     for job in gone:
         withdraw_delayed(state, job)
-    for job, faults in list(state.faults.items()):
-        if faults.batch != batch or job in state.live or classes[faults.class_id].always_run:
+    _forget_of_batch(state, state.faults, batch, within)
+    _forget_of_batch(state, state.retried_as, batch, within)
+    return gone
+
+
+def _forget_of_batch(
+    state: EngineState, memory: dict[JobId, _Life], batch: BatchId, within: Callable[[int], bool]
+) -> None:
+    for job, each in list(memory.items()):
+        if each.batch != batch or job in state.live or state.classes[each.class_id].always_run:
             continue
         if within(job):
-            del state.faults[job]
-    return gone
+            del memory[job]

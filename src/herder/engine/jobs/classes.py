@@ -6,6 +6,7 @@ forgotten here; who reads them takes the class from the store. A class that come
 
 from herder.engine.memory.state import EngineState
 from herder.model.ids import ClassId
+from herder.model.stored.changes import Changes
 from herder.model.work.job import JobClass
 
 #: Above so many, those that nothing refers to are forgotten, the oldest first: about 1 KiB each.
@@ -21,6 +22,19 @@ def remember_class(state: EngineState, class_id: ClassId, job_class: JobClass) -
         state.timed.add(class_id)
         if job_class.deadline_ms is not None:
             state.next_deadline_ms = min(state.next_deadline_ms, job_class.deadline_ms)
+
+
+def class_id_of(state: EngineState, changes: Changes, job_class: JobClass) -> ClassId:
+    """The number of a class, which is new if nobody has named it before."""
+    found = state.class_ids.get(job_class)
+    if found is not None:
+        return found
+    class_id = ClassId(state.next_class)
+    state.next_class += 1
+    remember_class(state, class_id, job_class)
+    state.class_ids[job_class] = class_id
+    changes.classes_new[class_id] = job_class
+    return class_id
 
 
 def forget_classes(state: EngineState) -> bool:
@@ -44,6 +58,7 @@ def _used(state: EngineState) -> set[ClassId]:
     used.update(attempt.class_id for attempt in state.live.values())
     used.update(waiting.class_id for waiting in state.delayed.values())
     used.update(faults.class_id for faults in state.faults.values())
+    used.update(each.class_id for each in state.retried_as.values())
     used.update(class_id for class_id, _ in state.ended_runs)
     used.update(held.class_id for held in state.held_jobs.values())
     for batch in state.batches.values():

@@ -114,6 +114,8 @@ def end_job(
     changes.ended_jobs.append(job)
     if state.faults:
         state.faults.pop(job, None)
+    if state.retried_as:
+        state.retried_as.pop(job, None)
     if new is JobState.FAILED:
         state.failed_lately.add(cause, now_ms)
     count_move(state, batch, old, new, jobs=job)

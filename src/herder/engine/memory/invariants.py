@@ -204,6 +204,12 @@ def _delayed(state: EngineState) -> Iterator[str]:
             and batch not in state.batches
         ):
             yield f"job {job} of batch {batch}, which is over, has faults remembered"
+    for job, life in state.retried_as.items():
+        attempt = state.live.get(job)
+        if attempt is not None and attempt.class_id != life.class_id:
+            yield f"job {job} runs in class {attempt.class_id}, but its class is {life.class_id}"
+        if attempt is None and life.batch is not None and life.batch not in state.batches:
+            yield f"job {job} of batch {life.batch}, which is over, is remembered with its class"
 
 
 def _users(state: EngineState) -> Iterator[str]:

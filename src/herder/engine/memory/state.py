@@ -5,17 +5,19 @@ that wait for parents and jobs that were tried before have an entry of their own
 """
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from herder.engine.memory.bootstraps import BootstrapLife
+from herder.engine.memory.cached_inputs import CachedInputs
 from herder.engine.memory.create_history import CreateHistory
 from herder.engine.memory.failed_lately import FailedLately
 from herder.engine.memory.groups import Groups
 from herder.engine.memory.keeping import HeldJob, Keeping
 from herder.engine.memory.live_usage import LiveUsage
+from herder.engine.memory.memory_peaks import MemoryPeaks
 from herder.engine.memory.queue import ReadyQueue
-from herder.engine.memory.waiting_jobs import DelayedJob, JobFaults, WaitingJob
+from herder.engine.memory.waiting_jobs import DelayedJob, JobFaults, RetriedAs, WaitingJob
 from herder.engine.memory.worker_node import ClusterLife, NodeLife
 from herder.engine.memory.worker_repair import HealthLife
 from herder.model.fleet.creation import Creation, Step
@@ -33,7 +35,7 @@ from herder.model.ids import BatchId, ClassId, JobId, PoolName, UserName, Worker
 from herder.model.planning.observed import ObservedWorker, QueuedClass
 from herder.model.planning.plan import Reason
 from herder.model.stored.incarnation import Incarnation
-from herder.model.stored.service_records import ScheduleRecord
+from herder.model.stored.service_records import PipelineRecord, ScheduleRecord
 from herder.model.values.resources import PLAIN, ZERO, Dimensions, Resources
 from herder.model.work.job import AttemptState, JobClass, JobState
 from herder.model.work.sharing import NO_SHARING, Amounts, Sharing
@@ -223,6 +225,8 @@ class WorkerLife:
 
 #: Ends of attempts that wait to be learned from; more than that between two passes, and the oldest teach nothing.
 ENDED_RUNS_MAX = 10_000
+#: Where nobody has said how large workers are.
+MEMORY_UNBOUNDED_MIB = 2**40
 
 
 @dataclass(slots=True)
@@ -253,9 +257,13 @@ class EngineState:
     preempted: dict[JobId, int] = field(default_factory=dict)
     faults: dict[JobId, JobFaults] = field(default_factory=dict)
     """At most one for each job that has not ended and has met with a fault of a worker."""
+    retried_as: dict[JobId, RetriedAs] = field(default_factory=dict)
+    memory_peaks: MemoryPeaks = field(default_factory=MemoryPeaks)
     delayed: dict[JobId, DelayedJob] = field(default_factory=dict)
     """Counted as ready, and in no queue."""
     schedules: dict[str, ScheduleRecord] = field(default_factory=dict)
+    pipelines: dict[str, PipelineRecord] = field(default_factory=dict)
+    """Without their configurations, which stay in the store."""
     held_jobs: dict[JobId, HeldJob] = field(default_factory=dict)
     """Jobs that are held one by one, and are in no queue."""
     delays: list[tuple[int, JobId]] = field(default_factory=list)
@@ -264,12 +272,15 @@ class EngineState:
     """Those of `delayed` whose time has come, in the order in which they are looked at."""
     failed_lately: FailedLately = field(default_factory=FailedLately)
     live_usage: LiveUsage = field(default_factory=LiveUsage)
+    cached_inputs: CachedInputs = field(default_factory=CachedInputs)
     history: dict[PoolName, CreateHistory] = field(default_factory=dict)
     """Of the pools that there are, and of deleted ones until their last worker has gone."""
     offers: dict[OfferKey, OfferMemory] = field(default_factory=dict)
     """At most one for each template of each pool."""
     rungs: dict[str, frozenset[Rung]] = field(default_factory=dict)
     """By driver, what it can do to repair a machine; set by the server at start."""
+    largest_memory_mib: Callable[[JobClass], int] = lambda job_class: MEMORY_UNBOUNDED_MIB
+    """The memory of the largest worker on which a job could run that has all else that it requests; 0: there is none. Set by the server."""
     driver_steps: dict[str, tuple[Step, ...]] = field(default_factory=dict)
     """By driver: what it reports of a creation; others report one step."""
     bootstraps: dict[str, BootstrapLife] = field(default_factory=dict)

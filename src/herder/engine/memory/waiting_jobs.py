@@ -20,6 +20,17 @@ class JobFaults:
 
 
 @dataclass(slots=True, kw_only=True)
+class RetriedAs:
+    """Of a job that has not ended and is not tried again just as it was submitted (`engine/jobs/next_class.py`)."""
+
+    batch: BatchId | None
+    class_id: ClassId
+    """Its class now: a row that was read before may say another."""
+    taken_back: int = 0
+    """Spot workers that were taken back, or lost, under it; only counted where that matters."""
+
+
+@dataclass(slots=True, kw_only=True)
 class DelayedJob:
     """A ready job that is in no queue: it waits for its time, then for a worker other than those where it failed."""
 

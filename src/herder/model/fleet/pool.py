@@ -146,6 +146,8 @@ class ScaleUp:
     headroom: Headroom = Headroom()
     target_utilisation: float | None = None
     """Part of the capacity that should be in use; more workers are made above it. None: only queued work counts."""
+    queue_threshold: int | None = None
+    """So many jobs wait for a worker that exists before others are made for them; None: they do not."""
     pending_pods: int | None = 5
     """So many pods of its cluster must have waited for `pending_pods_for_s` before workers are made for them; None: none ever are."""
     pending_pods_for_s: float = 120.0

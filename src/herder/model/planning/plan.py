@@ -16,6 +16,7 @@ class ReasonKind(StrEnum):
     BELOW_MINIMUM = "below_minimum"
     QUEUED_JOBS = "queued_jobs"
     PENDING_PODS = "pending_pods"
+    QUEUE_THRESHOLD = "queue_threshold"
     SCHEDULED = "scheduled"
     STOCK = "stock"
     HEADROOM = "headroom"

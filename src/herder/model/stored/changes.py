@@ -6,7 +6,9 @@ wake-up) before the changes that caused it are committed.
 
 from collections.abc import Callable
 
+from herder.model.ids import ClassId
 from herder.model.stored.records import KEYS, AttemptRecord, JobNew, JobStatus, Record
+from herder.model.work.job import JobClass
 from herder.model.work.usage import UsageInterval
 
 
@@ -16,6 +18,7 @@ class Changes:
     __slots__ = (
         "after",
         "attempts",
+        "classes_new",
         "ended_jobs",
         "job_status",
         "jobs_new",
@@ -29,6 +32,8 @@ class Changes:
         self.jobs_new: list[JobNew] = []
         self.job_status: dict[int, JobStatus] = {}
         self.attempts: dict[tuple[int, int], AttemptRecord] = {}
+        self.classes_new: dict[ClassId, JobClass] = {}
+        """The kernel makes rows of them: the engine does not know their stored form."""
         self.rows: dict[type, dict[object, Record]] = {}
         self.sweeps: dict[int, int] = {}
         """Cancelled batches (and when) whose queued jobs are still to be marked so, row by row, in the background."""
@@ -49,13 +54,14 @@ class Changes:
 
     @property
     def empty(self) -> bool:
-        return not (self.jobs_new or self.job_status or self.attempts or self.rows)
+        return not (self.jobs_new or self.job_status or self.attempts or self.rows or self.classes_new)
 
     def absorb(self, later: "Changes") -> None:
         """Add what happened later; it wins where both touch a row."""
         self.jobs_new += later.jobs_new
         self.job_status.update(later.job_status)
         self.attempts.update(later.attempts)
+        self.classes_new.update(later.classes_new)
         for kind, table in later.rows.items():
             mine = self.rows.get(kind)
             if mine is None:

@@ -8,7 +8,7 @@ Its values are plain: a member of an enum costs the SQLite driver ten times as m
 
 from typing import NamedTuple
 
-from herder.model.stored.service_records import CallbackRecord, ScheduleRecord, SecretRecord
+from herder.model.stored.service_records import CallbackRecord, PipelineRecord, ScheduleRecord, SecretRecord
 
 
 class JobNew(NamedTuple):
@@ -56,6 +56,21 @@ class JobClassRecord(NamedTuple):
     spec: str
 
 
+class JobClassChange(NamedTuple):
+    """A job is tried again in another class. Only this field of its row changes."""
+
+    id: int
+    class_id: int
+
+
+class EarlierClassRecord(NamedTuple):
+    """Of a job whose class has changed: the class of its attempts up to this one, as far as no earlier row has it."""
+
+    job_id: int
+    attempt: int
+    class_id: int
+
+
 class AttemptRecord(NamedTuple):
     job_id: int
     attempt: int
@@ -72,6 +87,7 @@ class AttemptRecord(NamedTuple):
     result: str | None
     bytes_in: int = 0
     bytes_out: int = 0
+    bytes_cached: int = 0
 
 
 class BatchRecord(NamedTuple):
@@ -286,6 +302,8 @@ class MetaRecord(NamedTuple):
 Record = (
     JobStatus
     | JobClassRecord
+    | JobClassChange
+    | EarlierClassRecord
     | AttemptRecord
     | BatchRecord
     | UsageRecord
@@ -300,6 +318,7 @@ Record = (
     | SessionRecord
     | SecretRecord
     | ScheduleRecord
+    | PipelineRecord
     | BunchRecord
     | JobGroupRecord
     | JobRangeRecord
@@ -315,6 +334,8 @@ KEYS: dict[type, int] = {
     JobStatus: 1,
     JobParent: 2,
     JobClassRecord: 1,
+    JobClassChange: 1,
+    EarlierClassRecord: 2,
     AttemptRecord: 2,
     BatchRecord: 1,
     UsageRecord: 3,
@@ -329,6 +350,7 @@ KEYS: dict[type, int] = {
     SessionRecord: 2,
     SecretRecord: 3,
     ScheduleRecord: 1,
+    PipelineRecord: 1,
     BunchRecord: 1,
     JobGroupRecord: 2,
     JobRangeRecord: 1,

@@ -1,4 +1,4 @@
-"""Rows of callbacks, schedules and secrets; otherwise as `records.py` says, which knows them among all records."""
+"""Rows of callbacks, pipelines, schedules and secrets; otherwise as `records.py` says, which knows them among all records."""
 
 from typing import NamedTuple
 
@@ -75,4 +75,19 @@ class ScheduleRecord(NamedTuple):
     last_batch: int | None
     last_text: str
     """What became of the last run, as a sentence."""
+    deleted: int = 0
+
+
+class PipelineRecord(NamedTuple):
+    """The configuration of a pipeline; the memory of a server holds it without `config`."""
+
+    name: str
+    user: str
+    project: str
+    config: str
+    """Text that only jobs read. Empty: the pipeline was deleted."""
+    bytes: int
+    created_at_ms: int
+    changed_at_ms: int
+    changed_by: str
     deleted: int = 0

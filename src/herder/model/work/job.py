@@ -87,6 +87,19 @@ class RetryPolicy:
 
     retries: int = 0
     attempts_max: int = 20
+    memory_factor: float = 1.0
+    """After out of memory it is tried again with so many times the memory; 1: with the same. Such a try is none of `retries`."""
+    memory_max_mib: int | None = None
+    """It never asks for more; None: for as much as the largest worker has."""
+    memory_profile: str = ""
+    """Its memory is learned from the jobs of its user and project that have the same; empty: it is not learned."""
+    on_demand_after: int | None = None
+    """When the provider has taken so many spot workers back under it, it only runs on workers that are not spot; None: on all."""
+
+    @property
+    def adapts(self) -> bool:
+        """Whether an attempt may ask for something else than the one before."""
+        return self.memory_factor > 1 or self.on_demand_after is not None
 
 
 #: Thousandths of a device.
@@ -126,6 +139,11 @@ class JobClass:
     """Its attempts fetch secrets when they start."""
     type: str = ""
     """Which of the server's job types it has; empty: none. Its limits hold over the whole server."""
+
+    @property
+    def profile(self) -> tuple[str, str, str]:
+        """Of its memory; the name is empty where it has none."""
+        return self.user, self.project, self.retry.memory_profile
 
     @property
     def work(self) -> Work:

@@ -16,6 +16,7 @@ from herder.model.permissions import Role
 from herder.model.values.resources import BUILT_IN, PLAIN, Dimension, Dimensions, Resources
 from herder.model.values.vectors import Vector, Wide, new_vector
 from herder.model.work.job_type import JobType
+from herder.model.work.pipeline import Pipeline
 
 _OF_BUILT_IN = tuple(place for place, each in enumerate(BUILT_IN) if each.quota)
 #: Names of the places: the built-in resources that quotas count, live attempts, and what the server declares beyond.
@@ -169,6 +170,8 @@ class ProjectQuota:
     """Projects lend to one another within a cohort; those that name none are one."""
     members: tuple[tuple[str, Role], ...] = ()
     """Who sees its jobs (viewers), and submits and cancels them too (users). None named: anybody may submit, each sees their own."""
+    queued_jobs: int | None = None
+    """How many of its jobs may wait; None: no limit of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +180,8 @@ class UserQuota:
 
     user: UserName
     limits: Limits
+    queued_jobs: int | None = None
+    """How many of their jobs may wait; None: as many as anybody's."""
 
 
 #: Priorities lie between its negative and it.
@@ -226,6 +231,7 @@ class Sharing:
     users: tuple[UserQuota, ...] = ()
     preemption: Preemption = Preemption()
     job_types: tuple[JobType, ...] = ()
+    pipelines: tuple[Pipeline, ...] = ()
     job_slots: int | None = None
     """The running jobs that have a type may take so many slots together, each the weight of its type. None: no limit."""
 
@@ -235,6 +241,9 @@ class Sharing:
 
     def job_type(self, name: str) -> JobType | None:
         return next((each for each in self.job_types if each.name == name), None)
+
+    def pipeline(self, name: str) -> Pipeline | None:
+        return next((each for each in self.pipelines if each.name == name), None)
 
     @property
     def preempting(self) -> frozenset[int]:

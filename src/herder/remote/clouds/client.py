@@ -23,7 +23,7 @@ from herder.model.fleet.driver import (
     Unavailable,
 )
 from herder.model.values.phrases import sentences
-from herder.remote.clouds.errors import Called, Reply, Said, refused, short
+from herder.remote.clouds.errors import Called, PagesExpired, Reply, Said, refused, short
 from herder.remote.clouds.pace import Pace, Pause, pause_s
 
 log = logging.getLogger(__name__)
@@ -220,6 +220,7 @@ def _wait_s(error: DriverError, turn: int, *, safe: bool) -> float | None:
     if isinstance(error, RateLimited):
         return max(error.retry_after_s, pause_s(turn))
     again = isinstance(error, _Unsent) or (isinstance(error, Unavailable) and safe)
+    again = again and not isinstance(error, PagesExpired)
     return pause_s(turn) if again else None
 
 

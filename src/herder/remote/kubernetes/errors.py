@@ -8,7 +8,7 @@ import ssl
 
 import httpx
 
-from herder.model.values.phrases import clause, sentences
+from herder.model.values.phrases import clause, sentence, sentences
 from herder.ports.cluster import ClusterError, ClusterForbidden, ClusterUnavailable
 from herder.remote.kubernetes.calls import Call
 from herder.remote.kubernetes.objects import RETRY_AFTER_MAX_S, Status
@@ -77,7 +77,7 @@ class RightMissing(ClusterForbidden):
 
 def refused(cluster: str, call: Call, status: Status, retry_after_s: float = 0.0) -> ClusterError:
     """The error of an answer that is not 2xx."""
-    code, words = status.code, clause(status.message)[:500]
+    code, words = status.code, sentence(clause(status.message)[:500])
     if code == 401:
         return CredentialsRefused(
             f"Cluster {cluster} refuses the credentials (HTTP status 401). Renew the token or the client certificate of its kubeconfig."

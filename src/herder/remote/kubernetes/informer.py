@@ -92,6 +92,10 @@ class _Silent(ClusterUnavailable):
     """The watch is open and nothing comes."""
 
 
+class _SetBack(ClusterUnavailable):
+    """The watch is at an older version than before: what it does not send is not known."""
+
+
 class Informer(Generic[T]):
     def __init__(
         self,
@@ -158,6 +162,8 @@ class Informer(Generic[T]):
         if isinstance(error, ApiError) and error.expired:
             self._version = None
             return pause_s if failures > 1 else pace.pause_s * self._chance()
+        if isinstance(error, _SetBack):
+            self._version = None
         if isinstance(error, _Silent):
             self._silences += 1
             if self._silences > 1:
@@ -308,6 +314,11 @@ class Informer(Generic[T]):
         if news:
             self._version = version
         if kind == "BOOKMARK":
+            if not news and version != self._version:
+                raise _SetBack(
+                    f"Cluster {self._connection.cluster} is at an older version of its {self._resource.plural} than before, as after "
+                    "a restored backup. Herder lists them again."
+                )
             return False
         key, uid = item.metadata.key, item.metadata.uid
         known = self._known.get(key)

@@ -55,7 +55,15 @@ def rotate_secrets_key(
     """
     say, folder = session(ctx), data_dir or state_dir()
     path = key_file or folder / KEY_FILE
-    say.confirm("All secrets are encrypted with a new key.", yes=yes, has_dry_run=False)
+    if store is None and not folder.exists():
+        raise CommandError(
+            f"There is no store in {folder}.", hint="Name it with --data-dir or --store.", code=Code.NOT_FOUND
+        )
+    say.confirm(
+        f"All secrets of {folder if store is None else 'the store'} would be encrypted with a new key.",
+        yes=yes,
+        has_dry_run=False,
+    )
     done = _rotate(folder, store, path, forget_old=forget_old, drop_unreadable=drop_unreadable)
     gone = f"; {counted(len(done.deleted), 'secret')} without a key deleted" if done.deleted else ""
     say.done(
@@ -83,10 +91,6 @@ def _rotate(
     )
     from herder.store.opening.lease import check_no_leader
 
-    if store is None and not folder.exists():
-        raise CommandError(
-            f"There is no store in {folder}.", hint="Name it with --data-dir or --store.", code=Code.NOT_FOUND
-        )
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with FileLock(folder):

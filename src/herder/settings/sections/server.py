@@ -70,7 +70,7 @@ class MetricSource:
 
 
 DRIVER_KEYS = ("name", "kind", "machine", "settings", *DRIVER_LIMITS)
-USER_KEYS = ("name", "role", "weight", "quota")
+USER_KEYS = ("name", "role", "weight", "quota", "queued_jobs")
 SOURCE_KEYS = ("name", "url", "timeout", "token_file", "token_env")
 CONNECTION_KEYS = ("max_connections", "max_connections_per_address", "max_connections_per_user")
 LOG_MIB_MAX = 64

@@ -29,6 +29,7 @@ from herder.simulate.chaos.faults.kinds import (
 from herder.simulate.chaos.faults.mishaps import MISHAPS, Mishaps
 from herder.simulate.chaos.faults.provider_lies import LIES
 from herder.simulate.chaos.fleet import CORE_SETTINGS, SHARING, Fleet, fleet_of
+from herder.simulate.chaos.ports.network import ARRIVES_AFTER_S
 from herder.simulate.chaos.rules.cluster_rest import ClusterRest
 from herder.simulate.chaos.rules.rest import Rest
 from herder.simulate.chaos.rules.violation import Violation
@@ -272,6 +273,9 @@ class ChaosRun:
         if world.server is None:
             await world.restart(1.0)
         await self.crowd.finish()
+        await asyncio.sleep(
+            ARRIVES_AFTER_S[1]
+        )  # a request to hold a job may come after its repetition was refused
         await self.crowd.settle()
         if world.kube is not None and self.cluster_users is not None:
             await ClusterRest(world, self.watch, world.kube, self.cluster_users).wait()

@@ -35,7 +35,9 @@ def verify(
     ],
     config: Annotated[
         list[Path] | None,
-        typer.Option("--config", "-c", help="Decide with the pools of this herder.yaml. Repeatable."),
+        typer.Option(
+            "--config", "-c", "--file", "-f", help="Decide with the pools of this herder.yaml. Repeatable."
+        ),
     ] = None,
 ) -> None:
     """Recompute a server's recorded plans, and compare them byte for byte.

@@ -67,6 +67,8 @@ class _End:
     memory_peak_mib: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    bytes_cached: int = 0
+    bytes_in_cache: int = 0
 
 
 class Herder:

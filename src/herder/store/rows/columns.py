@@ -13,6 +13,11 @@ def words(name: str, *, key: bool = False, null: bool = False) -> Column[str]:
     return Column(name, Text, primary_key=key, nullable=null)
 
 
+def count_later(name: str) -> Column[int]:
+    """Added to tables that had rows already."""
+    return Column(name, BigInteger, nullable=False, server_default=text("0"))
+
+
 def later(name: str) -> Column[str]:
     """Added to tables that had rows already."""
     return Column(name, Text, nullable=False, server_default=text("''"))

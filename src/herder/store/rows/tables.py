@@ -9,6 +9,7 @@ from herder.model.stored.records import (
     AttemptRecord,
     BatchRecord,
     BunchRecord,
+    EarlierClassRecord,
     EventRecord,
     JobClassRecord,
     JobGroupRecord,
@@ -27,12 +28,22 @@ from herder.model.stored.records import (
     UserRecord,
     WorkerRecord,
 )
-from herder.model.stored.service_records import CallbackRecord, ScheduleRecord, SecretRecord
+from herder.model.stored.service_records import CallbackRecord, PipelineRecord, ScheduleRecord, SecretRecord
 from herder.model.work.job import JobState
-from herder.store.rows import callback_table, columns, group_tables, schedule_table, secrets_table
+from herder.store.rows import (
+    callback_table,
+    class_table,
+    columns,
+    group_tables,
+    pipeline_table,
+    schedule_table,
+    secrets_table,
+    server_tables,
+)
 
 metadata = columns.metadata
 _int, _text, _owner = columns.number, columns.words, columns.later
+job_classes, earlier_classes = class_table.job_classes, class_table.earlier_classes
 job_groups, job_ranges, secrets = group_tables.job_groups, group_tables.job_ranges, secrets_table.secrets
 
 #: Jobs and batches that name no project are of this one.
@@ -107,16 +118,6 @@ job_parents = Table(
 )
 Index("job_parents_by_batch", job_parents.c.batch_id)
 
-job_classes = Table(
-    "job_classes",
-    metadata,
-    _int("id", key=True),
-    _text("user"),
-    _text("project"),
-    _text("pool"),
-    _text("spec"),
-)
-
 attempts = Table(
     "attempts",
     metadata,
@@ -133,7 +134,7 @@ attempts = Table(
     _int("cpu_ms"),
     _int("memory_peak_mib"),
     _text("result", null=True),
-    *(Column(n, BigInteger, nullable=False, server_default=text("0")) for n in ("bytes_in", "bytes_out")),
+    *map(columns.count_later, ("bytes_in", "bytes_out", "bytes_cached")),
 )
 Index(
     "attempts_live",
@@ -188,6 +189,7 @@ Index("bunches_by_batch", bunches.c.batch_id)
 _by_request(bunches)
 
 callbacks, schedules = callback_table.callbacks, schedule_table.schedules
+pipelines = pipeline_table.pipelines
 
 usage = Table(
     "usage",
@@ -348,35 +350,14 @@ leader = Table(
     _int("since_ms"),
 )
 
-# One row, on PostgreSQL: which server leads, and until when by the database's clock (`store/opening/lease.py`).
-lease = Table(
-    "lease",
-    metadata,
-    _int("id", key=True),
-    _int("epoch"),
-    _text("server"),
-    _text("instance"),
-    _int("expires_at_ms"),
-)
-
-# The servers of an installation on PostgreSQL, each with the time at which it was last heard of.
-servers = Table(
-    "servers",
-    metadata,
-    _text("id", key=True),
-    _text("url"),
-    _text("holder"),
-    _text("version"),
-    _int("started_at_ms"),
-    _int("seen_at_ms"),
-)
-
+lease, servers = server_tables.lease, server_tables.servers
 meta = Table("meta", metadata, _text("key", key=True), _text("value"))
 
 TABLE_OF: dict[type, Table] = {
     JobNew: jobs,
     JobParent: job_parents,
     JobClassRecord: job_classes,
+    EarlierClassRecord: earlier_classes,
     AttemptRecord: attempts,
     BatchRecord: batches,
     BunchRecord: bunches,
@@ -396,5 +377,6 @@ TABLE_OF: dict[type, Table] = {
     SessionRecord: sessions,
     SecretRecord: secrets,
     ScheduleRecord: schedules,
+    PipelineRecord: pipelines,
     MetaRecord: meta,
 }

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from herder.ledger.costs import cost
 from herder.model.ids import BatchId, JobId, PoolName, UserName, WorkerName
@@ -59,6 +59,14 @@ def attempt_row_cost(row: Any, job_class: JobClass, batch: int | None, now_ms: i
     )
 
 
+def class_of_attempt() -> ColumnElement[int]:
+    """In a query of `attempts` and `jobs`: the number of the class that the attempt had. The job may have another one since."""
+    e, a = t.earlier_classes.c, t.attempts.c
+    earlier = select(e.class_id).where(e.job_id == a.job_id, e.attempt >= a.attempt)
+    first = earlier.order_by(e.attempt).limit(1).correlate(t.attempts).scalar_subquery()
+    return func.coalesce(first, t.jobs.c.class_id)
+
+
 def ended_attempts(connection: Connection, *where: ColumnElement[bool]) -> Iterator[AttemptUsage]:
     """Of the attempts that have ended. `where`: of `attempts`, `jobs`, `job_classes` or `workers`."""
     a, c, j, w = t.attempts.c, t.job_classes.c, t.jobs.c, t.workers.c
@@ -66,7 +74,7 @@ def ended_attempts(connection: Connection, *where: ColumnElement[bool]) -> Itera
         select(w.name, w.pool, w.spec, c.user, c.project, j.batch_id, a.job_id, a.attempt, c.spec.label("class_spec"),
                a.assigned_at_ms, a.ended_at_ms)
         .join(t.jobs, j.id == a.job_id)
-        .join(t.job_classes, c.id == j.class_id)
+        .join(t.job_classes, c.id == class_of_attempt())
         .join(t.workers, w.name == a.worker)
         .where(a.state >= int(AttemptState.SUCCEEDED), *where)
     )  # fmt: skip

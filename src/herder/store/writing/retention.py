@@ -87,7 +87,7 @@ def unused_classes(connection: Connection) -> list[int]:
     first, last = connection.execute(select(func.min(c.id), func.max(c.id))).one()
     if first is None or last - first < CLASSES_KEPT:
         return []
-    used = select(t.jobs.c.class_id).distinct()
+    used = select(t.jobs.c.class_id).union(select(t.earlier_classes.c.class_id))
     return list(connection.execute(select(c.id).where(c.id.not_in(used)).order_by(c.id)).scalars())
 
 
@@ -160,7 +160,8 @@ def _forget_jobs(connection: Connection, old: Sequence[Any], before_ms: int) -> 
         costs[key] += cost(usage)
     for key, count in counts.items():
         _add(connection, f"{FORGOTTEN_USAGE}/{json.dumps(key)}", [count, costs[key]])
-    for column in (t.log_chunks.c.job_id, a.job_id, t.job_parents.c.child_id, t.jobs.c.id):
+    earlier = t.earlier_classes.c.job_id
+    for column in (t.log_chunks.c.job_id, a.job_id, earlier, t.job_parents.c.child_id, t.jobs.c.id):
         connection.execute(delete(column.table).where(column.in_(ids)))
     single = [row.id for row in old if row.batch_id is None]  # those of a batch go with it
     connection.execute(delete(t.job_ranges).where(t.job_ranges.c.first_job.in_(single)))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Column, Integer, Table, Text
 
-from herder.model.stored.records import KEYS, JobNew, JobStatus
+from herder.model.stored.records import KEYS, JobClassChange, JobNew, JobStatus
 from herder.store.rows.tables import TABLE_OF, jobs
 
 _Value = Callable[[Column[object], int], str]
@@ -68,7 +68,8 @@ def statements_for(dialect: str) -> Statements:
                 {size: f"{head} VALUES {', '.join([row] * size)} {tail}" for size in BLOCKS},
                 tuple(index for index, column in enumerate(columns) if isinstance(column.type, Text)),
             )
-    by_record[JobStatus] = _update_jobs(value, source)
+    by_record[JobStatus] = _update_jobs(JobStatus, value, source)
+    by_record[JobClassChange] = _update_jobs(JobClassChange, value, source)
     return Statements(by_record, blocks, _update_alike("?" if dialect == "sqlite" else "%s"))
 
 
@@ -90,8 +91,8 @@ def _upsert(table: Table, columns: list[Column[object]], keys: int, *, insert_on
     return f'INSERT INTO "{table.name}" ({names})', f"ON CONFLICT ({key}) {conflict}"
 
 
-def _update_jobs(value: _Value, source: str) -> str:
-    key, *columns = (jobs.c[name] for name in JobStatus._fields)
+def _update_jobs(record: type[JobStatus | JobClassChange], value: _Value, source: str) -> str:
+    key, *columns = (jobs.c[name] for name in record._fields)
     changed = ", ".join(_changed(column, value(column, index)) for index, column in enumerate(columns, 1))
     return f'UPDATE "jobs" SET {changed} FROM {source} WHERE "jobs"."id" = {value(key, 0)}'  # noqa: S608
 

@@ -22,6 +22,8 @@ class Rule:
     delay_ms: int = 0
     status: int = 0
     """Answered instead of asking the server; 0: it is asked."""
+    message: str = ""
+    """Of that answer, such as the words of an admission webhook."""
     retry_after_s: int | None = None
     lose_answer: bool = False
     """The request has its effect, and the connection breaks before the answer."""
@@ -69,7 +71,9 @@ class Faults:
     @staticmethod
     def instead(rule: Rule) -> Answer:
         reason, message = REASONS.get(rule.status, ("", "a fault that a test asked for"))
-        answer = ApiError(rule.status, reason, message, retry_after_s=rule.retry_after_s).answer()
+        answer = ApiError(
+            rule.status, reason, rule.message or message, retry_after_s=rule.retry_after_s
+        ).answer()
         answer.delay_ms = rule.delay_ms
         return answer
 

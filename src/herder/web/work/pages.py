@@ -32,6 +32,7 @@ from herder.wire.api.resources import Page
 ROWS = 50
 #: Failed jobs on the page of a batch.
 FAILED_SHOWN = 20
+GROUPS_SHOWN = 20
 #: Ids are at most so large.
 NUMBER_MAX = 2**53
 
@@ -116,7 +117,12 @@ class WorkPages:
         if batch.counts.get("failed"):
             wanted = JobFilter(batch=number, state="failed", limit=FAILED_SHOWN)
             failed = await self.reads.jobs(who, wanted)
-        return "work/batch.html", {"batch": batch, "failed": failed, "command": f"herder batch get {number}"}
+        return "work/batch.html", {
+            "batch": batch,
+            "failed": failed,
+            "groups": await self.reads.groups(who, number, after=None, limit=GROUPS_SHOWN),
+            "command": f"herder batch get {number}",
+        }
 
     async def show_job(self, who: Principal, number: int) -> tuple[str, dict[str, Any]]:
         job = await self.reads.job(who, number)

@@ -20,6 +20,17 @@ class Expression(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknow
     values: list[str] = []
 
 
+class OnRetry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What the next attempt asks for otherwise than the one before."""
+
+    memory_factor: float = 1.0
+    """After out of memory it requests so many times the memory: 2. Such an attempt is none of `retries`. 1: the same memory."""
+    memory_max: str | int = ""
+    """It never requests more: "64Gi". Empty: up to the memory of the largest worker."""
+    on_demand_after: int | None = None
+    """When so many spot workers were taken back under it, it only runs on workers that are not spot."""
+
+
 class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One job. CPU in cores ("500m", 2), memory and disk with a unit ("512Mi", "4Gi"). `parents` are the keys or zero-based positions (in the
     batch) of other jobs: any of earlier calls, and any of this call, earlier or later."""
@@ -39,6 +50,8 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     cpu_limit: Literal["", "weight", "hard"] = ""
     """weight: a share of the CPU when it is short, more when it is idle. hard: never more than `cpu`. Empty: as the pool says."""
     memory: str | int = "128Mi"
+    memory_profile: str = ""
+    """Jobs with the same one do the same: what those before it have used is requested in place of `memory`. Needs `on_retry.memory_factor`."""
     disk: str | int = 0
     gpu: int | float = 0
     """Whole GPUs, or a share of one: 0.25."""
@@ -61,6 +74,8 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     """Run the command, `PYTHON SCRIPT [ARGUMENTS]`, in a fork of an interpreter that its worker keeps for the user."""
     secrets: list[SecretUse] = []
     """Secrets that each attempt gets: [{name: db, env: DB_PASSWORD}, {name: key, file: keys/id}]."""
+    shred: bool = False
+    """The files of its scratch folder are overwritten before they are removed."""
     timeout_s: float | None = None
     queue_timeout_s: float | None = None
     """It fails when no worker has started it so long after it became ready."""
@@ -68,6 +83,8 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     """It is cancelled when it has not ended by then: a time ("2026-12-01T06:00:00+01:00"), or from the submission on ("+2h")."""
     retries: int = 0
     attempts_max: int = 20
+    on_retry: OnRetry | None = None
+    """More memory after out of memory, and on-demand workers after preemptions."""
     parents: list[str | int] = []
     parents_results: bool = False
     always_run: bool = False
@@ -178,6 +195,10 @@ class AttemptView(msgspec.Struct, kw_only=True):
     bytes_in: int = 0
     bytes_out: int = 0
     """Of inputs and outputs by URL."""
+    memory_mib: int | None = None
+    """What it requested; None: the server is of an older version."""
+    bytes_cached: int = 0
+    """Of `bytes_in`, what the worker had in its cache."""
 
 
 class JobView(msgspec.Struct, kw_only=True):
@@ -219,6 +240,8 @@ class JobDetail(JobView, kw_only=True):
     parents: list[int]
     result: Any
     history: list[AttemptView]
+    pool_reason: str = ""
+    """Of one with `pool: auto` that has not ended: the cheapest pool that can hold it, and the others."""
 
 
 class JobTypeView(msgspec.Struct, kw_only=True):

@@ -86,6 +86,10 @@ class Finished(msgspec.Struct, kw_only=True, array_like=True):
     bytes_in: Whole = 0
     bytes_out: Whole = 0
     """Of inputs and outputs by URL."""
+    bytes_cached: Whole = 0
+    """Of `bytes_in`, what the worker had in its cache."""
+    bytes_in_cache: Whole = 0
+    """Of `bytes_in`, what it has there since then."""
 
 
 class LogChunk(msgspec.Struct, kw_only=True, array_like=True):
@@ -243,7 +247,9 @@ class JobPayload(msgspec.Struct, kw_only=True, omit_defaults=True):
     container: ContainerOptions | None = None
     warm_python: WarmPython | None = None
     user: str = ""
-    """Only with `warm_python`: whose interpreter it is."""
+    """Only with `warm_python` or inputs by URL: whose interpreter it is, and whose inputs it may find in the cache of its worker."""
+    shred: bool = False
+    """Its files are overwritten before they are removed."""
     secrets: list[SecretUse] = []
     """Their names; the values are fetched by the attempt alone."""
 

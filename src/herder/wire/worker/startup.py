@@ -39,6 +39,9 @@ DATA_HOSTS = "HERDER_DATA_HOSTS"
 DATA_CREDENTIALS = "HERDER_DATA_CREDENTIALS"
 """worker: the machine's own credentials open object stores; else the server signs URLs."""
 
+DATA_CACHE_MIB = "HERDER_DATA_CACHE_MIB"
+"""How much of inputs by URL is kept for the next jobs; 0: nothing; empty: a tenth of the file system."""
+
 # What every attempt finds in its environment, beside WORKER and INSTALLATION (by which leftovers are found).
 JOB_ID = "HERDER_JOB_ID"
 ATTEMPT = "HERDER_ATTEMPT"
@@ -46,6 +49,8 @@ SCRATCH = "HERDER_SCRATCH"
 RESULT = "HERDER_RESULT"
 SECRETS = "HERDER_SECRETS"
 """Only of jobs that use secrets as files: the folder that has them."""
+CHECKPOINT_DIR = "HERDER_CHECKPOINT_DIR"
+"""Only of jobs that have one: the folder that the next attempt finds again."""
 DEADLINE_FILE = "HERDER_DEADLINE_FILE"
 """The path of a file that appears when the attempt has only so long to run."""
 # What an attempt of a job with a type finds beside these, under the names that Mimir documents.

@@ -78,9 +78,9 @@ def _left_out(say: Session, settings: "Settings") -> None:
     left = [section for section in SERVERS_OWN if section in settings.written]
     users = settings.written.get("users")
     if isinstance(users, dict) and any(
-        isinstance(each, dict) and set(each) - {"quota"} for each in users.values()
+        isinstance(each, dict) and set(each) - {"quota", "queued_jobs"} for each in users.values()
     ):
-        left.append("roles and weights of users (their quotas are applied)")
+        left.append("roles and weights of users (their limits are applied)")
     if left:
         say.say(
             f"Not applied: {', '.join(left)}. The server reads them from its own file (herder server -c FILE)."

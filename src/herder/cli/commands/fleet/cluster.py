@@ -40,7 +40,14 @@ def _add_manifests(app: typer.Typer, jobs_manifests: JobsManifests | None) -> No
         ] = None,
         file: Annotated[
             list[str] | None,
-            typer.Option("--file", "-f", metavar="PATH", help="File or folder of settings. Repeatable."),
+            typer.Option(
+                "--file",
+                "-f",
+                "--config",
+                "-c",
+                metavar="PATH",
+                help="File or folder of settings. Repeatable.",
+            ),
         ] = None,
         jobs: Annotated[
             str | None,

@@ -22,6 +22,8 @@ _FILES = Annotated[
     typer.Option(
         "--file",
         "-f",
+        "--config",
+        "-c",
         metavar="PATH",
         help="File or folder of settings. Repeatable. Default: herder.yaml in this folder.",
     ),

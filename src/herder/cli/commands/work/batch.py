@@ -185,6 +185,8 @@ def _submit(
         say.say(f"Wait for it with: herder batch wait {view.id}")
         return
     say.say(f"Batch {view.id} with {counted(view.jobs, 'job')} was submitted.")
+    if found.batch.keep_open:
+        say.say(f"The batch is kept open, so the wait ends after: herder batch close {view.id}")
     with say.patient():
         _wait(say, view.id, limit_s, flow)
 
@@ -312,7 +314,8 @@ def _wait(say: Session, batch: int, timeout_s: float | None, flow: "Workflow | N
     with detaching(f"batch {batch}", f"herder batch wait {batch}"):
         view = wait_for_batch(say, batch, timeout_s)
     counts = ", ".join(f"{count:,} {state}" for state, count in view.counts.items() if count)
-    say.done(f"Batch {view.id} {view.state}: {counts or 'no jobs'}.", view, view.id)
+    ended = "ended" if view.state == "succeeded" and _outcome(view) is not Code.OK else view.state
+    say.done(f"Batch {view.id} {ended}: {counts or 'no jobs'}.", view, view.id)
     if flow is not None:
         _show_makespan(say, view, flow)
     code = _outcome(view)

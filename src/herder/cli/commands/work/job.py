@@ -119,6 +119,7 @@ def wait(
     user: OfUser = None,
     pool: OfPool = None,
     name: WithName = None,
+    group: InGroup = None,
 ) -> None:
     """Wait until jobs have ended: those given by number, or those that match a filter now.
 
@@ -128,7 +129,7 @@ def wait(
 
     say = session(ctx)
     limit = seconds(timeout)
-    wanted = Filter(batch=batch, state=state, user=user, pool=pool, name=name)
+    wanted = Filter(batch=batch, state=state, user=user, pool=pool, name=name, group=group)
     chosen = selected(say, jobs, wanted)
     ended: list[JobView] = []
 
@@ -163,15 +164,16 @@ def cancel(
     user: OfUser = None,
     pool: OfPool = None,
     name: WithName = None,
+    group: InGroup = None,
     message: Message = "",
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
     """Cancel jobs; running attempts are stopped. A filter without --state selects jobs that have not ended."""
     say = session(ctx)
-    wanted = Filter(batch=batch, state=state, user=user, pool=pool, name=name)
+    wanted = Filter(batch=batch, state=state, user=user, pool=pool, name=name, group=group)
     chosen = selected(say, jobs, wanted, OPEN_STATES)
-    if not (dry_run or yes):
+    if not (dry_run or yes or _all_ended(say, chosen)):
         would = [say.client.jobs.cancel(job, message, dry_run=True) for job in chosen[:SHOWN_MAX]]
         more = f"\nand {counted(len(chosen) - SHOWN_MAX, 'more job')}" if len(chosen) > SHOWN_MAX else ""
         say.confirm("\n".join(each.text for each in would) + more, yes=False)
@@ -182,6 +184,13 @@ def cancel(
             done.append((job, say.client.jobs.cancel(job, message, dry_run=dry_run)))
     say.all_done(done, note=UNCHANGED if dry_run else "")
     failures.exit()
+
+
+def _all_ended(say: Session, chosen: list[int]) -> bool:
+    """Then nothing would happen, and nothing is asked."""
+    return len(chosen) <= SHOWN_MAX and all(
+        say.client.jobs.get(job).state not in OPEN_STATES for job in chosen
+    )
 
 
 def types(ctx: typer.Context) -> None:
@@ -200,11 +209,12 @@ def hold(
     user: OfUser = None,
     pool: OfPool = None,
     name: WithName = None,
+    group: InGroup = None,
     message: Message = "",
 ) -> None:
     """Hold jobs that have not started: those given by number, or the ready ones that match a filter."""
     say = session(ctx)
-    wanted = Filter(batch=batch, state=None, user=user, pool=pool, name=name)
+    wanted = Filter(batch=batch, state=None, user=user, pool=pool, name=name, group=group)
     _each(say, selected(say, jobs, wanted, ("ready",)), lambda job: say.client.jobs.hold(job, message))
 
 
@@ -215,11 +225,12 @@ def release(
     user: OfUser = None,
     pool: OfPool = None,
     name: WithName = None,
+    group: InGroup = None,
     message: Message = "",
 ) -> None:
     """Release held jobs: those given by number, or those that match a filter."""
     say = session(ctx)
-    wanted = Filter(batch=batch, state=None, user=user, pool=pool, name=name)
+    wanted = Filter(batch=batch, state=None, user=user, pool=pool, name=name, group=group)
     _each(say, selected(say, jobs, wanted, ("held",)), lambda job: say.client.jobs.release(job, message))
 
 
@@ -241,6 +252,7 @@ def retry(
     user: OfUser = None,
     pool: OfPool = None,
     name: WithName = None,
+    group: InGroup = None,
     dry_run: DryRun = False,
 ) -> None:
     """Submit jobs that have ended again, each as a new job.
@@ -251,7 +263,7 @@ def retry(
     from herder.wire.api.resources import Result
 
     say = session(ctx)
-    wanted = Filter(batch=batch, state=state, user=user, pool=pool, name=name)
+    wanted = Filter(batch=batch, state=state, user=user, pool=pool, name=name, group=group)
     chosen = selected(say, jobs, wanted, ("failed",))
     failures = Failures(say, len(chosen))
     done: list[tuple[str | int, Told]] = []

@@ -25,11 +25,16 @@ class Part:
     """A range as in HTTP: 0-999, 5000-, -500."""
 
 
-def print_logs(say: "Session", job: int, part: Part) -> bool:
-    """Raises what the server refuses, as of one that never ran. Answers whether the output ended in the middle of a line."""
+def print_logs(say: "Session", job: int, part: Part, head: str = "") -> bool:
+    """`head`: a line above it, of a search only if it finds something. Raises what the server refuses, as of one that never ran. Answers whether the output ended in the middle of a line."""
     printed, last, unended = False, 0, False
     shown = TerminalText(say.out.isatty())
+    quiet = bool(head) and part.search is not None
+    if head and not quiet:
+        say.printer.line(head)
     for number, piece in _pieces(say, job, part):
+        if quiet and piece and not printed:
+            say.printer.line(head)
         if printed and number != last:
             say.say(f"Attempt {number} of job {job}:")
         last = number
@@ -38,7 +43,7 @@ def print_logs(say: "Session", job: int, part: Part) -> bool:
         printed = printed or bool(piece)
         unended = not piece.endswith("\n") if piece else unended
     say.out.write(shown.rest())
-    if not printed:
+    if not printed and not quiet:
         say.say(_nothing(job, part))
     return unended
 

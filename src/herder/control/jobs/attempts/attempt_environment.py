@@ -7,6 +7,7 @@ type pay for it: their payload is read once more.
 
 import hmac
 import re
+from dataclasses import replace
 
 import msgspec
 
@@ -15,6 +16,7 @@ from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import derived_token
 from herder.engine.memory.state import LiveAttempt
 from herder.model.ids import JobId
+from herder.model.permissions import Principal, Role
 from herder.model.work.job import JobClass
 from herder.wire.worker import startup
 from herder.wire.worker.exchange import JobPayload
@@ -53,6 +55,18 @@ def attempt_of(core: Core, token: str) -> tuple[JobId, int]:
         "Unknown token of an attempt.",
         hint=f"Send the ${startup.TYPED_TOKEN} of the attempt as bearer token.",
     )
+
+
+def user_of(core: Core, token: str) -> Principal:
+    """The user of a live attempt, as one who only reads, and only what is theirs or their projects'. Raises Unauthenticated."""
+    job, number = attempt_of(core, token)
+    attempt = core.state.live.get(job)
+    if attempt is None or attempt.number != number:
+        raise Unauthenticated(f"Attempt {number} of job {job} has ended, and its token with it.")
+    person = core.directory.person(core.state.classes[attempt.class_id].user)
+    if person is None:
+        raise Unauthenticated(f"The user of job {job} was deleted.")
+    return replace(person, role=Role.VIEWER)
 
 
 def _proof(core: Core, job: int, number: int) -> str:

@@ -16,6 +16,7 @@ from herder.engine.attempts.attempt import cancel as cancel_attempt
 from herder.engine.jobs.batch_end import close_if_done
 from herder.engine.jobs.holding import is_kept, withdraw_ready
 from herder.engine.jobs.job import end_job
+from herder.engine.jobs.next_class import class_now
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import BatchLife
 from herder.model.ids import BatchId, ClassId, JobId
@@ -49,9 +50,10 @@ def cancel_job(
     message: str = "",
     dry_run: bool = False,
 ) -> str:
-    """Cancel one job wherever it is. `class_id` and `batch_id` are from its row; they never change."""
+    """Cancel one job wherever it is. `class_id` and `batch_id` are from its row."""
     check(who, Action.CHANGE, OF_KIND[Kind.JOB])
     check_message(message)
+    class_id = class_now(core.state, job, class_id)
     job_class = core.state.classes.get(class_id)
     if job_class is None:  # forgotten: no job of it is left that has not ended
         return f"Job {job} has already ended."

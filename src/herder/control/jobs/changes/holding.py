@@ -9,6 +9,7 @@ from herder.control.kernel.bounds.errors import Conflict
 from herder.control.kernel.bounds.limits import check_message
 from herder.control.kernel.core import Core
 from herder.engine.jobs import holding
+from herder.engine.jobs.next_class import class_now
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import BatchLife
 from herder.model.ids import BatchId, ClassId, JobId
@@ -59,6 +60,7 @@ def hold_job(
     *,
     message: str,
 ) -> str:
+    class_id = class_now(core.state, job, class_id)
     job_class, batch = _job(core, who, job, class_id, batch_id, message)
     if job in core.state.held_jobs:
         return f"Job {job} is already held."

@@ -12,9 +12,9 @@ from herder.control.kernel.bounds.errors import Conflict
 from herder.control.kernel.core import Core
 from herder.decide.eligibility.matching import CONTAINERS
 from herder.model.ids import ClassId
-from herder.model.work.job import JobClass, JobState
+from herder.model.work.job import JobClass, JobState, RetryPolicy
 from herder.store.rows.json_forms import decode_class
-from herder.wire.api.work import Expression, JobSubmission
+from herder.wire.api.work import Expression, JobSubmission, OnRetry
 from herder.wire.worker.exchange import JobPayload
 
 
@@ -69,10 +69,13 @@ def _submission(job_class: JobClass, payload: JobPayload, key: str | None) -> Jo
         container=payload.container,
         warm_python=payload.warm_python,
         secrets=payload.secrets,
+        shred=payload.shred,
         timeout_s=job_class.timeout_s,
         queue_timeout_s=job_class.queue_timeout_s,
         retries=job_class.retry.retries,
         attempts_max=job_class.retry.attempts_max,
+        memory_profile=job_class.retry.memory_profile,
+        on_retry=_on_retry(job_class.retry),
         selector=dict(job_class.selector),
         tolerations=[_plain(each) for each in job_class.tolerations],
         affinity=[
@@ -81,6 +84,17 @@ def _submission(job_class: JobClass, payload: JobPayload, key: str | None) -> Jo
             for each in term
             if each.key != CONTAINERS  # follows from the image
         ],
+    )
+
+
+def _on_retry(policy: RetryPolicy) -> OnRetry | None:
+    if not policy.adapts:
+        return None
+    most = policy.memory_max_mib
+    return OnRetry(
+        memory_factor=policy.memory_factor,
+        memory_max="" if most is None else f"{most}Mi",
+        on_demand_after=policy.on_demand_after,
     )
 
 

@@ -158,10 +158,14 @@ def retry_failed(
         f"{counted(len(failed), 'failed job')} and {counted(len(skipped), 'skipped job')} of batch {number}"
     )
     more = f" Repeat the command for the other {counted(left, 'failed job')}." if left else ""
+    core.backlog.named.check(
+        core.state, batch.user, batch.project, len(failed) + len(skipped), core.clock.monotonic_ms()
+    )
     count = core.backlog.check if dry_run else core.backlog.add
     count(core.state, batch.user, len(failed) + len(skipped), 0, core.clock.monotonic_ms())
     if dry_run:
         return f"{what} would be retried."
+    core.backlog.named.add(core.state, batch.user, batch.project, len(failed) + len(skipped))
     _remember_classes(core, found)
     if batch.ended_at_ms is not None:
         core.ledger.batches[batch.id] = int(found.row.cost_pico)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from herder.control.jobs.submitting.classes import check_priority, class_of, requirements_bytes, try_class
 from herder.control.jobs.submitting.grouping import Marks
-from herder.control.jobs.submitting.job_types import with_type
+from herder.control.jobs.submitting.job_types import blamed, with_type
 from herder.control.jobs.submitting.payload import payload_of
 from herder.control.jobs.submitting.secret_uses import with_secrets
 from herder.control.kernel.bounds.errors import Invalid, Overloaded, TooLarge
@@ -79,19 +79,23 @@ def check_jobs(
     tried: dict[Hashable, JobClass] = {}
     for place, job in enumerate(jobs):
         where = path.format(place)
+        given = job
         if job.priority != 0 or job.secrets or job.type:
             job = _complete(core, who, user, project, job, where)  # noqa: PLW2901
-        if dry_run:
-            classes = len(tried)
-            try_class(core, user, project, job, where, tried)
-            if len(tried) > classes:
-                accepted.size += requirements_bytes(job)
-        else:
-            classes = len(core.state.classes)
-            accepted.class_ids.append(class_of(core, user, project, job, where))
-            if len(core.state.classes) > classes:
-                accepted.size += requirements_bytes(job)
-        accepted.take(job, payload_of(job, where, user), place, where)
+        try:
+            if dry_run:
+                classes = len(tried)
+                try_class(core, user, project, job, where, tried)
+                if len(tried) > classes:
+                    accepted.size += requirements_bytes(job)
+            else:
+                classes = len(core.state.classes)
+                accepted.class_ids.append(class_of(core, user, project, job, where))
+                if len(core.state.classes) > classes:
+                    accepted.size += requirements_bytes(job)
+            accepted.take(job, payload_of(job, where, user), place, where)
+        except Invalid as error:
+            raise blamed(error, given, job, where) from None
         edges += len(job.parents)
     accepted.size += accepted.marks.size
     if edges > PARENTS_PER_CALL:

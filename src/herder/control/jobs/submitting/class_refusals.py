@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 CLASSES_MAX = 200_000
 #: Names of projects that one user may have jobs in, beside those with quotas: totals are kept for each for ever.
 PROJECTS_MAX = 1_000
+#: What of the job no pool has.
+_FIELDS = {"selector": "selector", "taints": "tolerations", "gpu": "gpu", "containers": "image"}
 
 
 def refuse_impossible(core: "Core", job_class: JobClass, where: str) -> None:
     refused = refusal(job_class, core.state.pools)
     if refused is not None:
-        field = {"unknown_pool": "pool", "selector": "selector", "taints": "tolerations", "gpu": "gpu"}.get(
-            refused.kind, "cpu"
-        )
+        field = _FIELDS.get(refused.kind, "pool")
         if refused.kind == "too_large":
             short = refused.evidence[0][0].removeprefix("short_")
             keys = {each.name: each.key for each in BUILT_IN}

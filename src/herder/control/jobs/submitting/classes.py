@@ -13,6 +13,7 @@ from herder.control.jobs.submitting.class_refusals import (
     refuse_impossible,
     refuse_one_project_more,
 )
+from herder.control.jobs.submitting.retry_policy import retry_policy, with_learned_memory
 from herder.control.jobs.submitting.time_limits import check_timeouts, deadline_ms
 from herder.control.kernel.bounds.errors import Invalid
 from herder.control.kernel.bounds.limits import (
@@ -20,6 +21,7 @@ from herder.control.kernel.bounds.limits import (
     EXPRESSIONS_COUNT,
     SELECTOR_COUNT,
     TOLERATIONS_COUNT,
+    check_between,
     check_count,
     check_requirements,
     check_word,
@@ -27,18 +29,16 @@ from herder.control.kernel.bounds.limits import (
 )
 from herder.decide.eligibility.affinity import fault
 from herder.decide.eligibility.matching import CONTAINERS
-from herder.engine.jobs.classes import remember_class
+from herder.engine.jobs.classes import class_id_of
 from herder.model.fleet.pool import CpuLimit, TaintEffect, Toleration
 from herder.model.ids import ClassId, UserName
 from herder.model.permissions import Action, Kind, Principal, Role, Thing
 from herder.model.stored.changes import Changes
-from herder.model.stored.records import JobClassRecord
 from herder.model.values.phrases import parts
 from herder.model.values.resources import BUILT_IN, Dimensions, Resources, parse_cpu, parse_mib
 from herder.model.work.demand import NO_AFFINITY, Affinity, Expression, Operator
-from herder.model.work.job import CONTAINER, RUNTIMES, WHOLE_GPU, JobClass, RetryPolicy
+from herder.model.work.job import CONTAINER, RUNTIMES, WHOLE_GPU, JobClass
 from herder.model.work.sharing import PRIORITY_MAX
-from herder.store.rows.json_forms import encode_class
 from herder.wire.api.work import JobSubmission
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ GPUS_MAX = 1024
 def class_of(core: "Core", user: UserName, project: str, job: JobSubmission, where: str) -> ClassId:
     """The class of a job; a new one is checked against the pools. Raises Invalid that names the field."""
     deadline = deadline_ms(job, where, core.clock.now_ms()) if job.deadline else None
-    raw = _raw(user, project, job, where, deadline)
+    raw = _raw(core, user, project, job, where, deadline)
     found = core.raw_classes.get(raw)
     if found is not None:
         return found
@@ -78,7 +78,7 @@ def try_class(
 ) -> None:
     """The checks of `class_of` for a dry run, which keeps nothing. `tried`: the call's own. Raises Refused."""
     deadline = deadline_ms(job, where, core.clock.now_ms()) if job.deadline else None
-    raw = _raw(user, project, job, where, deadline)
+    raw = _raw(core, user, project, job, where, deadline)
     if raw in tried or raw in core.raw_classes:
         return
     tried[raw] = job_class = _checked(core, user, project, job, where, deadline)
@@ -86,7 +86,9 @@ def try_class(
         refuse_classes_more(core, len(set(tried.values()) - core.state.class_ids.keys()))
 
 
-def _raw(user: UserName, project: str, job: JobSubmission, where: str, deadline: int | None) -> Hashable:
+def _raw(
+    core: "Core", user: UserName, project: str, job: JobSubmission, where: str, deadline: int | None
+) -> Hashable:
     """The form in which the job names its class."""
     if job.project is not None and job.project != project:
         raise Invalid(
@@ -111,6 +113,10 @@ def _raw(user: UserName, project: str, job: JobSubmission, where: str, deadline:
         deadline,
         job.retries,
         job.attempts_max,
+        job.on_retry,
+        (job.memory_profile, core.state.memory_peaks.learned_mib((user, project, job.memory_profile)))
+        if job.memory_profile
+        else None,
         job.always_run,
         job.parents_results,
         job.cpu_limit,
@@ -125,7 +131,7 @@ def _raw(user: UserName, project: str, job: JobSubmission, where: str, deadline:
 def _checked(
     core: "Core", user: UserName, project: str, job: JobSubmission, where: str, deadline: int | None
 ) -> JobClass:
-    job_class = _parse(core, user, project, job, where, deadline)
+    job_class = with_learned_memory(core.state, _parse(core, user, project, job, where, deadline))
     refuse_one_project_more(core, user, project, where)
     refuse_impossible(core, job_class, where)
     return job_class
@@ -142,20 +148,19 @@ def _parse(
         )
     contained = bool(job.image) or job.runtime == CONTAINER
     priority = _priority(core, job.priority, f"{where}priority")
-    _between(job.retries, 0, 1000, f"{where}retries")
-    _between(job.attempts_max, 1, 1000, f"{where}attempts_max")
     check_timeouts(job, where)
+    request = _request(core.state.resources, job, where)
     return JobClass(
         user=user,
         project=project,
         pool=job.pool,
-        request=_request(core.state.resources, job, where),
+        request=request,
         priority=priority,
         runtime=CONTAINER if contained else job.runtime,
         timeout_s=job.timeout_s,
         queue_timeout_s=job.queue_timeout_s,
         deadline_ms=deadline,
-        retry=RetryPolicy(retries=job.retries, attempts_max=job.attempts_max),
+        retry=retry_policy(job, request.memory_mib, where),
         selector=tuple(sorted(job.selector.items())),
         tolerations=tuple(_toleration(each, f"{where}tolerations") for each in job.tolerations),
         affinity=_affinity(job, where, contained=contained) if job.affinity or contained else NO_AFFINITY,
@@ -211,7 +216,7 @@ def requirements_bytes(job: JobSubmission) -> int:
 
 def _priority(core: "Core", given: int | str, path: str) -> int:
     if isinstance(given, int):
-        _between(given, -PRIORITY_MAX, PRIORITY_MAX, path)
+        check_between(given, -PRIORITY_MAX, PRIORITY_MAX, path)
         return given
     classes = core.state.sharing.priority_classes
     for each in classes:
@@ -345,27 +350,9 @@ def _affinity(job: JobSubmission, where: str, *, contained: bool) -> Affinity:
     return Affinity(required=(tuple(term),))
 
 
-def _between(value: int, low: int, high: int, path: str) -> None:
-    if not low <= value <= high:
-        raise Invalid(f"{value} is not between {low} and {high}.", field=path)
-
-
 def _remember(core: "Core", job_class: JobClass) -> ClassId:
-    state = core.state
-    state.projects.setdefault(job_class.user, set()).add(job_class.project)
-    class_id = ClassId(state.next_class)
-    state.next_class += 1
-    remember_class(state, class_id, job_class)
-    state.class_ids[job_class] = class_id
+    core.state.projects.setdefault(job_class.user, set()).add(job_class.project)
     changes = Changes()
-    changes.put(
-        JobClassRecord(
-            class_id,
-            job_class.user,
-            job_class.project,
-            job_class.pool,
-            encode_class(job_class),
-        )
-    )
+    class_id = class_id_of(core.state, changes, job_class)
     core.gather(changes)
     return class_id

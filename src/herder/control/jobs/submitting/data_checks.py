@@ -18,12 +18,14 @@ _SUM = re.compile(r"[0-9a-fA-F]{64}")
 def checked_data(job: JobSubmission, where: str) -> JobData | None:
     """With a mark of its own; None when there is nothing in it. Raises Invalid."""
     data = job.data
-    if data is None or not (data.inputs or data.outputs):
+    if data is None or not (data.inputs or data.outputs or data.checkpoint):
         return None
     if job.runtime not in ("process", CONTAINER):
         raise Invalid(
             f"A job with the runtime {job.runtime} cannot have data.", field=f"{where}data", hint="Remove it."
         )
+    if data.checkpoint:
+        _check_checkpoint(data.checkpoint, f"{where}data.checkpoint")
     check_count(len(data.inputs), DATA_COUNT, f"{where}data.inputs")
     check_count(len(data.outputs), DATA_COUNT, f"{where}data.outputs")
     for number, each in enumerate(data.inputs):
@@ -83,6 +85,16 @@ def _check_output(each: DataPath, field: str) -> None:
         )
     if each.sha256:
         raise Invalid("Only an input can have a sha256.", field=f"{field}.sha256", hint="Remove it.")
+
+
+def _check_checkpoint(text: str, field: str) -> None:
+    hint = "Write the URL of a folder that all workers of the job see: file:///shared/checkpoints/."
+    try:
+        url = read_url(text)
+    except ValueError as error:
+        raise Invalid(f"{error}.", field=field, hint=hint) from None
+    if url.scheme != "file" or not url.key.endswith("/") or url.is_glob:
+        raise Invalid(f"{text[:80]!r} is not the file:// URL of a folder.", field=field, hint=hint)
 
 
 def _check_pattern(text: str, field: str) -> None:

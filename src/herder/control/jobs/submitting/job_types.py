@@ -10,6 +10,7 @@ import msgspec
 
 from herder.control.kernel.bounds.errors import Invalid
 from herder.control.kernel.core import Core
+from herder.model.values.phrases import sentences
 from herder.model.work.job_type import JobType
 from herder.wire.api.work import JobSubmission
 
@@ -34,6 +35,15 @@ def with_type(core: Core, job: JobSubmission, where: str) -> JobSubmission:
     if known.env:
         said["env"] = {**dict(known.env), **job.env}
     return msgspec.structs.replace(job, **said)
+
+
+def blamed(error: Invalid, given: JobSubmission, full: JobSubmission, where: str) -> Invalid:
+    """An error in what the type says, and not the job, told of the type. `full`: the job with what the type says."""
+    name = error.field.removeprefix(where).partition(".")[0].partition("[")[0]
+    if not given.type or not hasattr(given, name) or not _unsaid(given, name) or _unsaid(full, name):
+        return error
+    hint = sentences(f"The {name} is that of job type {given.type}", error.hint)
+    return Invalid(error.detail, field=f"{where}type", hint=hint)
 
 
 def _unsaid(job: JobSubmission, name: str) -> bool:

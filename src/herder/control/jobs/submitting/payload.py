@@ -58,8 +58,9 @@ def payload_of(job: JobSubmission, where: str, user: str) -> str:
         image=job.image,
         container=job.container,
         warm_python=job.warm_python,
-        user=user if job.warm_python is not None else "",
+        user=user if job.warm_python is not None or (job.data is not None and job.data.inputs) else "",
         secrets=job.secrets,
+        shred=job.shred,
     )
     data = _encode(payload)
     if len(data) > PAYLOAD_BYTES:

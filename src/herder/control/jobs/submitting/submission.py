@@ -43,7 +43,8 @@ def create(core: Core, who: Principal, request: BatchCreate, changes: Changes, n
     """A batch, with the jobs that travel along, committed if asked for."""
     accepted, parents = _check_batch(core, who, request, dry_run=False)
     attributes = attributes_text(request.attributes)
-    _count(core, who.user, BATCH_COUNTS_AS + len(request.jobs), accepted.size + len(attributes))
+    size = accepted.size + len(attributes)
+    _count(core, who.user, request.project, len(request.jobs), size, batches=1)
     batch = create_batch(
         core.state,
         user=who.user,
@@ -66,13 +67,8 @@ def try_create(core: Core, who: Principal, request: BatchCreate) -> Result:
     """What `create` would say, with the same checks; nothing is kept."""
     accepted, _ = _check_batch(core, who, request, dry_run=True)
     jobs = request.earlier_jobs + len(request.jobs)
-    _count(
-        core,
-        who.user,
-        BATCH_COUNTS_AS + jobs,
-        accepted.size + len(attributes_text(request.attributes)),
-        dry_run=True,
-    )
+    size = accepted.size + len(attributes_text(request.attributes))
+    _count(core, who.user, request.project, jobs, size, batches=1, dry_run=True)
     return Result(object="batch", text=f"A batch of {counted(jobs, 'job')} would be submitted.", dry_run=True)
 
 
@@ -80,7 +76,7 @@ def _check_batch(
     core: Core, who: Principal, request: BatchCreate, *, dry_run: bool
 ) -> tuple[Accepted, dict[int, list[JobId]]]:
     """All that is refused before anything is made."""
-    _may_submit(core, who, Kind.BATCH, request.project)
+    may_submit(core, who, Kind.BATCH, request.project)
     check_name(request.name, "name")
     check_attributes(request.attributes)
     if request.cancel_after_failures is not None and not 1 <= request.cancel_after_failures <= FAILURES_MAX:
@@ -142,7 +138,7 @@ def add(
     """More jobs for an open batch."""
     batch = _open_batch(core, who, batch_id)
     accepted, parents = _check_into(core, who, batch, request, dry_run=False)
-    _count(core, batch.user, len(request.jobs), accepted.size)
+    _count(core, batch.user, batch.project, len(request.jobs), accepted.size)
     first = _take(core, changes, batch, accepted, parents, now_ms)
     return JobsAdded(batch=batch.id, first_job=first, count=len(request.jobs))
 
@@ -151,7 +147,7 @@ def try_add(core: Core, who: Principal, batch_id: int, request: JobsAdd) -> Resu
     """What `add` would say."""
     batch = _open_batch(core, who, batch_id)
     accepted, _ = _check_into(core, who, batch, request, dry_run=True)
-    _count(core, batch.user, len(request.jobs), accepted.size, dry_run=True)
+    _count(core, batch.user, batch.project, len(request.jobs), accepted.size, dry_run=True)
     text = f"{counted(len(request.jobs), 'job')} would be added to batch {batch_id}."
     return Result(object=f"batch/{batch_id}", text=text, dry_run=True)
 
@@ -169,7 +165,7 @@ def _open_batch(core: Core, who: Principal, batch_id: int) -> BatchLife:
 def submit(core: Core, who: Principal, job: JobSubmission, changes: Changes, now_ms: int) -> JobsAdded:
     """One job of no batch; it is ready at once."""
     accepted = _check_single(core, who, job, dry_run=False)
-    _count(core, who.user, 1, accepted.size)
+    _count(core, who.user, _project_of(job), 1, accepted.size)
     first = _take(core, changes, None, accepted, {}, now_ms)
     return JobsAdded(batch=None, first_job=first, count=1)
 
@@ -177,13 +173,13 @@ def submit(core: Core, who: Principal, job: JobSubmission, changes: Changes, now
 def try_submit(core: Core, who: Principal, job: JobSubmission) -> Result:
     """What `submit` would say."""
     accepted = _check_single(core, who, job, dry_run=True)
-    _count(core, who.user, 1, accepted.size, dry_run=True)
+    _count(core, who.user, _project_of(job), 1, accepted.size, dry_run=True)
     return Result(object="job", text="1 job would be submitted.", dry_run=True)
 
 
 def _check_single(core: Core, who: Principal, job: JobSubmission, *, dry_run: bool) -> Accepted:
-    project = DEFAULT_PROJECT if job.project is None else job.project
-    _may_submit(core, who, Kind.JOB, project)
+    project = _project_of(job)
+    may_submit(core, who, Kind.JOB, project)
     if job.parents:
         raise Invalid(
             "A single job cannot have parents.",
@@ -197,6 +193,10 @@ def _check_single(core: Core, who: Principal, job: JobSubmission, *, dry_run: bo
             hint="Submit it in a batch, or use attributes.",
         )
     return check_jobs(core, who, who.user, project, (job,), path="", dry_run=dry_run)
+
+
+def _project_of(job: JobSubmission) -> str:
+    return DEFAULT_PROJECT if job.project is None else job.project
 
 
 def commit(core: Core, who: Principal, batch_id: int, changes: Changes, now_ms: int) -> BatchLife:
@@ -260,7 +260,7 @@ def job_thing(number: int, owner: str, project: str) -> Thing:
     return Thing(kind=Kind.JOB, name=str(number), owner=owner, project=project)
 
 
-def _may_submit(core: Core, who: Principal, kind: Kind, project: str) -> None:
+def may_submit(core: Core, who: Principal, kind: Kind, project: str) -> None:
     """Where projects are defined, work is of one of them, or of `default`, which is there anyhow."""
     check(who, Action.CREATE, OF_KIND[kind])
     check_name(project, "project")
@@ -279,10 +279,16 @@ def _may_submit(core: Core, who: Principal, kind: Kind, project: str) -> None:
     check(who, Action.CREATE, Thing(kind=kind, owner=who.user, project=project, members_only=members_only))
 
 
-def _count(core: Core, user: UserName, jobs: int, size: int, *, dry_run: bool = False) -> None:
-    """Against the limits for one user: the last check, since it counts."""
-    count = core.backlog.check if dry_run else core.backlog.add
-    count(core.state, user, jobs, size, core.clock.monotonic_ms())
+def _count(
+    core: Core, user: UserName, project: str, jobs: int, size: int, *, batches: int = 0, dry_run: bool = False
+) -> None:
+    """Against the limits for one user and one project: the last check, since it counts."""
+    backlog, now_ms = core.backlog, core.clock.monotonic_ms()
+    backlog.named.check(core.state, user, project, jobs, now_ms)
+    count = backlog.check if dry_run else backlog.add
+    count(core.state, user, batches * BATCH_COUNTS_AS + jobs, size, now_ms)
+    if not dry_run:
+        backlog.named.add(core.state, user, project, jobs)
 
 
 def _take(

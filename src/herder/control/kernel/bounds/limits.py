@@ -155,6 +155,11 @@ def check_count(count: int, most: int, path: str) -> None:
         raise Invalid(f"There are {count:,} entries; the maximum is {most:,}.", field=path)
 
 
+def check_between(value: int, low: int, high: int, path: str) -> None:
+    if not low <= value <= high:
+        raise Invalid(f"{value} is not between {low} and {high}.", field=path)
+
+
 def check_words(pairs: Mapping[str, object], most: int, path: str) -> None:
     """Labels and the like."""
     check_count(len(pairs), most, path)

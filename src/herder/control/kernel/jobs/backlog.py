@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from herder.control.kernel.bounds.errors import Overloaded
+from herder.control.kernel.jobs.waiting_limits import WaitingLimits
 from herder.engine.memory.state import EngineState
 from herder.model.ids import UserName
 from herder.model.work.job import JobState
@@ -31,6 +32,7 @@ class Backlog:
     bytes_max: int
     by_user: dict[str, Waiting] = field(default_factory=dict)
     """Only of those with something waiting."""
+    named: WaitingLimits = field(default_factory=WaitingLimits)
     _looked_at_ms: int = -LOOK_MS
 
     @classmethod

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from herder.control.kernel.core import Core
+from herder.control.reads.explanations.cached_inputs import mebibytes
 from herder.model.values.phrases import counted, sentence, sentences
 from herder.model.values.times import iso
 from herder.model.work.job import AttemptState, Cause, JobState
@@ -58,7 +59,11 @@ def _attempt(row: Row[Any]) -> str:
     state = AttemptState(row.state).label
     if row.cause == Cause.PREEMPTED:
         return sentences(f"Attempt {row.attempt} on {row.worker} was stopped", row.message)
-    return sentences(f"Attempt {row.attempt} on {row.worker} {_became(state, row.cause)}", row.message or "")
+    said = sentences(f"Attempt {row.attempt} on {row.worker} {_became(state, row.cause)}", row.message or "")
+    if not row.bytes_cached:
+        return said
+    of_all = f"{mebibytes(row.bytes_cached)} of {mebibytes(row.bytes_in)}"
+    return sentences(said, f"The cache of the worker had {of_all} of its inputs")
 
 
 def _became(state: str, cause: str | None) -> str:

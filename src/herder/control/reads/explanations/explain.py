@@ -13,16 +13,19 @@ from herder.control.kernel.core import Core
 from herder.control.kernel.planner.planning_thread import PlanAnswer
 from herder.control.planning.observation import observe_now
 from herder.control.pools.pool_actions import pool_named
+from herder.control.reads.explanations.cached_inputs import inputs_near
 from herder.control.reads.explanations.ended_jobs import by_whom, history_of
 from herder.control.reads.explanations.old_workers import why_still_there
 from herder.control.reads.fleet.creations import failures_text, step_text
 from herder.control.reads.fleet.worker_health import repair_facts
 from herder.control.reads.work.jobs import effective_state, job_row
+from herder.control.reads.work.pool_choice import memory_reason, pool_reason
 from herder.decide.forecast.start_time import LEAST_MS, Eta
 from herder.decide.placement.drf import WHOLE, share_of
 from herder.decide.plan.planner import creations
 from herder.decide.plan.why_waiting import Standing, why_waiting
 from herder.engine.jobs.backoff import is_suspect
+from herder.engine.jobs.next_class import class_now
 from herder.engine.memory.state import WorkerLife
 from herder.engine.workers.draining.drain_texts import progress_text
 from herder.model.ids import ClassId, JobId, UserName, WorkerName
@@ -200,7 +203,8 @@ async def explain_job(core: Core, who: Principal, job: int) -> Explanation:
             async with core.planning.turn:
                 await asyncio.sleep(0)  # others come first who have waited meanwhile
                 found = _waiting(core, row, answer)
-        found.facts += await _preemptions(core, job)
+            found.facts += _of_class(core, row)
+        found.facts += [*await inputs_near(core, row), *await _events_of_attempts(core, job)]
         return found
     if state is JobState.BLOCKED:
         return await _blocked(core, row)
@@ -208,15 +212,31 @@ async def explain_job(core: Core, who: Principal, job: int) -> Explanation:
         text = f"Batch {row.batch_id} is open. Its jobs start after herder batch commit {row.batch_id}."
         return Explanation(subject=f"job/{job}", summary=text, facts=[_fact("batch_open", text, {})])
     found = await history_of(core, row, state)
-    found.facts += await _preemptions(core, job)
+    found.facts += await _events_of_attempts(core, job)
     return found
 
 
-async def _preemptions(core: Core, job: int) -> list[ReasonView]:
-    """When it gave way to another, and when another did to it."""
+def _of_class(core: Core, row: Row[Any]) -> list[ReasonView]:
+    job_class = core.state.classes[class_now(core.state, JobId(row.id), ClassId(row.class_id))]
+    said = {"pool": pool_reason(core, job_class), "memory_profile": memory_reason(core, job_class)}
+    return [_fact(kind, text, {}) for kind, text in said.items() if text]
+
+
+#: When a job gave way to another, when another did to it, and why it is not tried again as it was submitted.
+_OF_ATTEMPTS = (
+    "job.preempted",
+    "job.preempts",
+    "job.memory_raised",
+    "job.memory_exhausted",
+    "job.leaves_spot",
+    "job.stays_on_spot",
+)
+
+
+async def _events_of_attempts(core: Core, job: int) -> list[ReasonView]:
     events = (
         select(t.events)
-        .where(t.events.c.object == f"job/{job}", t.events.c.kind.in_(("job.preempted", "job.preempts")))
+        .where(t.events.c.object == f"job/{job}", t.events.c.kind.in_(_OF_ATTEMPTS))
         .order_by(t.events.c.sequence)
         .limit(EVENTS_MAX)
     )
@@ -266,7 +286,8 @@ def _delayed(core: Core, job: JobId) -> Explanation | None:
 
 def _waiting(core: Core, row: Row[Any], answer: PlanAnswer) -> Explanation:
     now = core.clock.now_ms()
-    class_id, state = ClassId(row.class_id), core.state
+    state = core.state
+    class_id = class_now(state, JobId(row.id), ClassId(row.class_id))
     observed, steps = answer.observed, answer.steps
     reasons = why_waiting(
         class_id, state.classes[class_id], observed, now, holding=_holding(core), steps=steps

@@ -15,6 +15,7 @@ from herder.control.kernel.core import Core
 from herder.control.reads.visibility import PAGE_MAX, in_view, jobs_of_batch, newest_jobs
 from herder.control.reads.work.callbacks import waits
 from herder.control.reads.work.marks import NO_MARK, Marks, marks_of
+from herder.control.reads.work.pool_choice import pool_reason
 from herder.engine.jobs.groups import withdraws
 from herder.engine.memory.state import BatchLife
 from herder.model.ids import BatchId, ClassId
@@ -26,7 +27,7 @@ from herder.model.work.job import AttemptState, JobClass, JobState
 from herder.store.rows import tables as t
 from herder.store.rows.job_ranges import range_of_job
 from herder.store.rows.json_forms import decode_class
-from herder.store.rows.usage_rows import attempt_row_cost
+from herder.store.rows.usage_rows import attempt_row_cost, class_of_attempt
 from herder.store.writing.retention import DELETED
 from herder.wire.api.resources import Page
 from herder.wire.api.work import AttemptView, BatchView, JobDetail, JobView
@@ -163,7 +164,15 @@ async def job_detail(core: Core, who: Principal, job: int) -> JobDetail:
     def read(connection: Connection) -> tuple[list[int], Sequence[Row[Any]]]:
         above = select(t.job_parents.c.parent_id).where(t.job_parents.c.child_id == job)
         tries = (
-            select(t.attempts, t.workers.c.pool, t.workers.c.spec)
+            select(
+                t.attempts,
+                t.workers.c.pool,
+                t.workers.c.spec,
+                t.job_classes.c.id.label("class_id"),
+                t.job_classes.c.spec.label("class_spec"),
+            )
+            .join(t.jobs, t.jobs.c.id == t.attempts.c.job_id)
+            .join(t.job_classes, t.job_classes.c.id == class_of_attempt())
             .outerjoin(t.workers, t.workers.c.name == t.attempts.c.worker)
             .where(t.attempts.c.job_id == job)
             .order_by(t.attempts.c.attempt)
@@ -171,14 +180,15 @@ async def job_detail(core: Core, who: Principal, job: int) -> JobDetail:
         return [parent for (parent,) in connection.execute(above)], connection.execute(tries).all()
 
     parents, tries = await core.read(read)
-    view, job_class, now_ms = view_of(core, row, marks), _class(core, row), core.clock.now_ms()
+    view, now_ms = view_of(core, row, marks), core.clock.now_ms()
     result = next((each.result for each in tries if each.state == AttemptState.SUCCEEDED), None)
     return JobDetail(
         **{name: getattr(view, name) for name in view.__struct_fields__},
         payload=json.loads(row.payload),
         parents=sorted(parents),
         result=msgspec.Raw(result.encode()) if result else None,
-        history=[_attempt(each, attempt_row_cost(each, job_class, row.batch_id, now_ms)) for each in tries],
+        history=[_attempt(each, _class(core, each), row.batch_id, now_ms) for each in tries],
+        pool_reason="" if row.ended_at_ms is not None else pool_reason(core, _class(core, row)),
     )
 
 
@@ -252,7 +262,7 @@ def _ready_at_ms(row: Row[Any]) -> int | None:
     return int(row.committed_at_ms) if row.committed_at_ms is not None else None
 
 
-def _attempt(row: Row[Any], cost_pico: int) -> AttemptView:
+def _attempt(row: Row[Any], job_class: JobClass, batch: int | None, now_ms: int) -> AttemptView:
     return AttemptView(
         attempt=row.attempt,
         worker=row.worker,
@@ -264,10 +274,12 @@ def _attempt(row: Row[Any], cost_pico: int) -> AttemptView:
         started_at=iso_or_none(row.started_at_ms),
         ended_at=iso_or_none(row.ended_at_ms),
         cpu_s=row.cpu_ms / 1000,
+        memory_mib=job_class.request.memory_mib,
         memory_peak_mib=row.memory_peak_mib or None,
-        cost_usd=usd_text(cost_pico),
+        cost_usd=usd_text(attempt_row_cost(row, job_class, batch, now_ms)),
         bytes_in=row.bytes_in,
         bytes_out=row.bytes_out,
+        bytes_cached=row.bytes_cached,
     )
 
 

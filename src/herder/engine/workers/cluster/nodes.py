@@ -9,11 +9,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from herder.engine.memory.events import record_event
 from herder.engine.memory.state import EngineState, WorkerLife
 from herder.engine.memory.worker_node import ClusterLife, NodeLife
 from herder.engine.memory.worker_repair import CLUSTER, Step
 from herder.engine.workers import creation
+from herder.engine.workers.cluster.pictures import JOINED, believe, of_another, too_old
 from herder.engine.workers.draining import drains
 from herder.engine.workers.draining.drain_texts import on_blocked
 from herder.engine.workers.repairs.conditions import Found, report
@@ -27,8 +27,7 @@ from herder.model.fleet.worker import WorkerState
 from herder.model.ids import ClassId, WorkerName
 from herder.model.planning.cluster import ClusterSeen, NotConsidered, PodGroup
 from herder.model.stored.changes import Changes
-from herder.model.values.phrases import clause, listed, sentences
-from herder.model.values.times import iso
+from herder.model.values.phrases import clause, listed
 from herder.model.work.demand import Shape
 
 #: A node on which more of the CPU is in use is not idle, whatever runs there.
@@ -37,7 +36,6 @@ IDLE_CPU_PERCENT = 5
 EMPTY_FOR_MS = 2_000
 #: Shapes of pods of one cluster that are demand; more are left out, the last ones.
 SHAPES_MAX = 20_000
-_JOINED = frozenset({WorkerState.READY, WorkerState.UNHEALTHY, WorkerState.DRAINING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,17 +62,22 @@ def look(
     life.seen = seen
     if renumber:
         _number(state, life)
-    _freshness(state, changes, life, stale_after_ms, now_ms)
+    why_not = too_old(seen, stale_after_ms, now_ms)
+    claims, by_uid = ({}, {}) if why_not else _claims(state, life)
+
+    def node_of(worker: WorkerLife) -> NodeSeen | None:
+        return _node_of(worker, claims.get(worker.spec.name, ()), by_uid)
+
+    believe(state, changes, life, why_not or of_another(state, seen.cluster, node_of), now_ms)
     if life.stale:
         return life
-    claims, by_uid = _claims(state, life)
     for worker in list(state.workers.values()):
         if worker.spec.cluster != seen.cluster or worker.spec.membership.lives_by is not LivesBy.NODE:
             continue
-        found = _node_of(worker, claims.get(worker.spec.name, ()), by_uid)
+        found = node_of(worker)
         if worker.state is WorkerState.JOINING:
             _joining(state, changes, worker, found, now_ms)
-        elif worker.state in _JOINED:
+        elif worker.state in JOINED:
             _joined(state, changes, worker, found, now_ms)
         elif worker.node is not None:
             worker.node.seen = found
@@ -195,32 +198,6 @@ def troubled(state: EngineState, cluster: str, text: str) -> bool:
 def strangers(state: EngineState, cluster: str, found: Sequence[NodeSeen]) -> None:
     """Nodes that say they are workers which this server does not have, for people to see."""
     state.clusters[cluster].strangers = tuple(sorted(node.name for node in found))
-
-
-def _freshness(
-    state: EngineState, changes: Changes, life: ClusterLife, stale_after_ms: int, now_ms: int
-) -> None:
-    """When it stops and begins to be fresh, that is an event."""
-    seen, was = life.seen, life.stale
-    if seen.as_of_ms is not None and now_ms - seen.as_of_ms <= stale_after_ms:
-        life.stale = ""
-        if was and life.told:
-            _tell_cluster(
-                state, changes, life, now_ms, "cluster.seen", f"Cluster {seen.cluster} is seen again."
-            )
-        life.told = False
-        return
-    since = "It has not been seen since the server started."
-    if seen.as_of_ms is not None:
-        since = f"It was last seen at {iso(seen.as_of_ms)}."
-    life.stale = sentences(since, seen.fault)
-    never = seen.as_of_ms is None and not seen.fault  # it is being connected to
-    if not life.told and not never:
-        life.told = True
-        text = sentences(
-            f"Cluster {seen.cluster} is not seen, so its pools create and remove no workers", life.stale
-        )
-        _tell_cluster(state, changes, life, now_ms, "cluster.stale", text)
 
 
 def _claims(
@@ -377,11 +354,3 @@ def _wants_emptying(worker: WorkerLife) -> bool:
 
 def twins_text(worker: WorkerName, nodes: tuple[str, ...]) -> str:
     return f"Nodes {listed(nodes)} all say that they are worker {worker}. Herder changes only the one that it knew first."
-
-
-def _tell_cluster(
-    state: EngineState, changes: Changes, life: ClusterLife, now_ms: int, kind: str, text: str
-) -> None:
-    name = life.seen.cluster
-    data: dict[str, object] = {"as_of_ms": life.seen.as_of_ms}
-    record_event(state, changes, now_ms, kind, f"cluster/{name}", text, data=data)

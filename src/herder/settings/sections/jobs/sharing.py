@@ -1,4 +1,4 @@
-"""The sections of herder.yaml about sharing: fair_share, priority_classes, projects, quotas of users.
+"""The sections of herder.yaml about sharing: fair_share, priority_classes, projects, quotas of users, job types, pipelines.
 
 `sharing_from_plain` and `sharing_to_plain` are inverse to each other; the plain form travels in an ApplyRequest and is what
 the server stores. Called by `load`, the client and the server; reads no file. `sharing_fields` has the single settings.
@@ -12,7 +12,15 @@ from herder.decide.placement.ageing import Ageing
 from herder.model.ids import UserName
 from herder.model.values.resources import PLAIN, Dimensions
 from herder.model.work.job_type import JobType
-from herder.model.work.sharing import NO_SHARING, Preemption, PriorityClass, ProjectQuota, Sharing, UserQuota
+from herder.model.work.sharing import (
+    NO_LIMITS,
+    NO_SHARING,
+    Preemption,
+    PriorityClass,
+    ProjectQuota,
+    Sharing,
+    UserQuota,
+)
 from herder.settings.sections.fields import Field
 from herder.settings.sections.jobs.job_types import SECTION as JOB_TYPES
 from herder.settings.sections.jobs.job_types import (
@@ -26,17 +34,22 @@ from herder.settings.sections.jobs.sharing_fields import (
     PREEMPTION_FIELDS,
     PRIORITY_FIELDS,
     PROJECT_FIELDS,
+    USER_QUEUED_FIELD,
     USER_QUOTA_FIELD,
 )
+from herder.settings.sections.pipelines import SECTION as PIPELINES
+from herder.settings.sections.pipelines import pipelines_to_plain, read_pipelines
 from herder.settings.syntax import validation
 from herder.settings.syntax.problems import SettingsError
 from herder.settings.syntax.validation import Reading
 from herder.settings.syntax.values import Entry, Table, Value, from_plain
 
 #: The sections, in the order in which they are shown. What else stands in `users` is read elsewhere.
-SECTIONS = ("fair_share", "priority_classes", "projects", "users", JOB_TYPES)
+SECTIONS = ("fair_share", "priority_classes", "projects", "users", JOB_TYPES, PIPELINES)
 #: Those of them that are lists of named things.
 NAMED = SECTIONS[1:]
+#: Those of them whose names may have an underscore.
+UNDERSCORED = (JOB_TYPES, PIPELINES)
 _Named = Iterable[tuple[Entry, Table]]
 
 
@@ -57,9 +70,15 @@ def sharing_to_plain(settings: SharingSettings) -> dict[str, Any]:
         },
         "priority_classes": {each.name: _write(PRIORITY_FIELDS, each) for each in sharing.priority_classes},
         "projects": {each.name: _write(PROJECT_FIELDS, each) for each in sharing.projects},
-        "users": {each.user: {"quota": USER_QUOTA_FIELD.write(each.limits)} for each in sharing.users},
+        "users": {each.user: _user_to_plain(each) for each in sharing.users},
         JOB_TYPES: job_types_to_plain(sharing.job_types),
+        PIPELINES: pipelines_to_plain(sharing.pipelines),
     }
+
+
+def _user_to_plain(user: UserQuota) -> dict[str, Any]:
+    queued = {} if user.queued_jobs is None else {USER_QUEUED_FIELD.key: user.queued_jobs}
+    return {USER_QUOTA_FIELD.key: USER_QUOTA_FIELD.write(user.limits), **queued}
 
 
 def sharing_from_plain(
@@ -71,7 +90,7 @@ def sharing_from_plain(
     for entry in validation.known_only(found, validation.table(found, from_plain(plain, where)), SECTIONS):
         sections[entry.name] = entry.value
     named = {
-        key: validation.named_tables(found, sections[key], key == JOB_TYPES) if key in sections else []
+        key: validation.named_tables(found, sections[key], key in UNDERSCORED) if key in sections else []
         for key in NAMED
     }
     settings = read_sharing(found, sections.get("fair_share"), named)
@@ -95,6 +114,7 @@ def read_sharing(
             preemption=preemption,
             job_types=types,
             job_slots=slots,
+            pipelines=read_pipelines(found, named[PIPELINES]),
         ),
     )
 
@@ -173,8 +193,8 @@ def _wrong(found: Reading, entry: Entry, table: Table, key: str, message: str, r
 
 def _read_users(found: Reading, named: _Named) -> Iterable[UserQuota]:
     for entry, table in named:
-        value = table.get(USER_QUOTA_FIELD.key)
-        if value is not None:
-            limits = USER_QUOTA_FIELD.read(found, value)
-            if limits.any:
-                yield UserQuota(user=UserName(entry.name), limits=limits)
+        value, most = table.get(USER_QUOTA_FIELD.key), table.get(USER_QUEUED_FIELD.key)
+        limits = NO_LIMITS if value is None else USER_QUOTA_FIELD.read(found, value)
+        queued = None if most is None else USER_QUEUED_FIELD.read(found, most)
+        if limits.any or queued is not None:
+            yield UserQuota(user=UserName(entry.name), limits=limits, queued_jobs=queued)

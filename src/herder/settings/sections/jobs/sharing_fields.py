@@ -232,6 +232,34 @@ PRIORITY_FIELDS: tuple[Field, ...] = (
     ),
 )
 
+QUEUED_MAX = 20_000_000
+
+
+def _read_queued(found: Reading, value: Value) -> int | None:
+    """None: no limit. 0: no job is taken."""
+    if isinstance(value, Scalar) and value.text is None:
+        return None
+    raw = validation.text(found, value)
+    if not (raw.isascii() and raw.isdigit() and int(raw) <= QUEUED_MAX):
+        found.wrong(
+            value, f"{raw[:50]!r} is not a number of jobs.", f"Write a whole number from 0 to {QUEUED_MAX:,}."
+        )
+        return None
+    return int(raw)
+
+
+def _queued(whose: str) -> Field:
+    return _field(
+        "queued_jobs",
+        "queued_jobs",
+        _read_queued,
+        _same,
+        {"type": ["integer", "null"], "minimum": 0, "maximum": QUEUED_MAX},
+        f"The largest number of jobs {whose} that may wait: have been submitted and have not started. Further submissions are refused with HTTP status "
+        "429. null: no limit of its own.",
+    )
+
+
 PROJECT_FIELDS: tuple[Field, ...] = (
     _limits(
         "nominal_quota",
@@ -265,7 +293,10 @@ PROJECT_FIELDS: tuple[Field, ...] = (
         {"type": "object", "additionalProperties": {"enum": list(MEMBER_ROLES)}},
         "The members of the project: a viewer can see its jobs, a user can also submit and cancel them. Without members, every user can submit to it.",
     ),
+    _queued("of the project"),
 )
+
+USER_QUEUED_FIELD = _queued("of the user")
 
 USER_QUOTA_FIELD: Field = _limits(
     "quota",

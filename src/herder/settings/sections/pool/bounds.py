@@ -54,6 +54,7 @@ BOUNDS: dict[str, tuple[str, Bound]] = {
     "scale_down_cooldown": ("scale_down.cooldown_s", Bound(low=0, high=7 * _DAY_S)),
     "idle_timeout": ("scale_down.idle_timeout_s", Bound(low=0, high=365 * _DAY_S)),
     "wait_cost": ("scale_up.wait_cost", _numbers(0, 1_000_000)),
+    "queue_threshold": ("scale_up.queue_threshold", _numbers(0, 1_000_000)),
     "pending_pods": ("scale_up.pending_pods", _numbers(1, 1_000_000)),
     "pending_pods_for": ("scale_up.pending_pods_for_s", _SUSTAINED),
     "eviction_grace": ("lifetime.eviction_grace_s", Bound(low=0, high=_DAY_S)),

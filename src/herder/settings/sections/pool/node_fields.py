@@ -43,6 +43,14 @@ NODE_FIELDS: tuple[Field, ...] = (
         "The entry of `bootstraps:` that makes the machines join the cluster. Without it they must join by themselves.",
     ),
     plain(
+        "queue_threshold",
+        schedules.read_optional_count,
+        MAYBE_COUNT,
+        "Workers beyond min_workers are created for queued jobs only when more than this number of jobs that fit the pool wait, or when one of them "
+        "fits none of its workers. null: for each job that waits.",
+        "scale_up.",
+    ),
+    plain(
         "pending_pods",
         schedules.read_optional_count,
         MAYBE_COUNT,

@@ -69,6 +69,13 @@ PRESETS: dict[str, dict[str, Any]] = {
             {"key": "preemptible", "value": "true", "effect": "PreferNoSchedule"},
         ],
     },
+    "queue": {
+        "description": "From 1 to 50 workers; more than one when more than 5 jobs wait.",
+        "templates": ["small", "medium", "large"],
+        "min_workers": 1,
+        "max_workers": 50,
+        "queue_threshold": 5,
+    },
     "gpu": {
         "description": "Workers with one GPU each, added by hand, and for jobs that name the pool.",
         "templates": ["gpu-nvidia"],

@@ -57,9 +57,8 @@ class Machines:
         kube: PlayedCluster | None = None,
     ) -> None:
         """`kube`: what machines join that are to be nodes."""
-        self._own_clocks, self._kube = own_clocks, kube
+        self._own_clocks, self._kube, self._providers = own_clocks, kube, list(providers)
         self._loop, self._clock, self._wire, self._dice, self._trace = loop, clock, wire, dice, trace
-        self._providers = list(providers)
         self.agents: dict[str, str] = {}
         """Host by worker."""
         self.announcements = Announcements(loop.time)
@@ -69,6 +68,8 @@ class Machines:
         """By worker: the wall clock of its machine."""
         self.began: Counter[tuple[int, int]] = Counter()
         """Starts by (job, attempt)."""
+        self.memory_mib: dict[tuple[int, int], int] = {}
+        """What each attempt was given, by (job, attempt)."""
         self.done: Counter[int] = Counter()
         """By job: how often it was executed to the end."""
         self.ends: dict[tuple[int, int], set[str]] = {}
@@ -260,6 +261,10 @@ class Machines:
         return self._dice.of("work").random() < 0.1
 
 
+#: A command: the job needs so many MiB of memory.
+FILL = "fill"
+
+
 class _Waits(Runtime):
     """Executes nothing. A job with `sleep_ms` succeeds after that time; other jobs draw their time, and some fail."""
 
@@ -288,6 +293,7 @@ class _Work(Running):
         self, report: Report, machines: Machines, assignment: Assignment, clock: VirtualClock
     ) -> None:
         self._report, self._machines, self._assignment, self._clock = report, machines, assignment, clock
+        machines.memory_mib[assignment.job, assignment.attempt] = assignment.memory_mib
         machines.begins(assignment.job, assignment.attempt)
         machines.began[assignment.job, assignment.attempt] += 1
         if machines.began[assignment.job, assignment.attempt] > 1:
@@ -298,6 +304,8 @@ class _Work(Running):
         how = _FAILED if not payload.sleep_ms and machines.fails() else None
         if payload.command == ["false"]:
             how = _FAILED
+        elif payload.command[:1] == [FILL] and assignment.memory_mib < int(payload.command[1]):
+            how = _OUT_OF_MEMORY
         seconds, limit_ms = machines.work_s(payload.sleep_ms), assignment.timeout_ms
         if limit_ms is not None and limit_ms < seconds * 1000:
             seconds, how = limit_ms / 1000, _TIMED_OUT
@@ -332,6 +340,7 @@ class _Work(Running):
 
 _BROKEN = Verdict("failed", Cause.INFRASTRUCTURE, "Its disk is full.")
 _FAILED = Verdict("failed", Cause.EXIT_CODE, "It was drawn to fail.")
+_OUT_OF_MEMORY = Verdict("failed", Cause.OUT_OF_MEMORY, "It used more memory than it requested.")
 _TIMED_OUT = Verdict("failed", Cause.TIMEOUT, "It ran longer than its timeout.")
 
 #: Agents log each fault; only errors matter here.

@@ -12,6 +12,7 @@ from typing import Any
 
 from herder.model.fleet.pool import PoolSpec
 from herder.settings.sections.pool.pools import pool_to_plain
+from herder.simulate.chaos.actors.agents import FILL
 from herder.simulate.chaos.actors.holders import Holders, groups_of, limit_of
 from herder.simulate.chaos.actors.keepers import Keepers
 from herder.simulate.chaos.actors.people import NotTaken
@@ -149,7 +150,19 @@ class Crowd:
             job["timeout_s"] = 30.0
         elif kind < 0.10:
             job["always_run"] = True
+        else:
+            self._fills(job)
         return job | limits_of(self._world.dice) | self.keepers.uses(user)
+
+    def _fills(self, job: dict[str, Any]) -> None:
+        """Some need more memory than they request at first, and some leave spot."""
+        draw = self._world.dice.of("memory")
+        if draw.random() < 0.05:
+            most = draw.choice(("", "2Gi", "6Gi"))
+            job["memory"], job["command"] = "256Mi", [FILL, str(draw.choice((500, 1_500, 5_000)))]
+            job["on_retry"] = {"memory_factor": draw.choice((1.5, 2.0, 4.0)), "memory_max": most}
+        elif draw.random() < 0.1:
+            job["on_retry"] = {"on_demand_after": draw.choice((1, 2))}
 
     async def _single(self, draw: Chance) -> None:
         user = draw.choice(USERS)

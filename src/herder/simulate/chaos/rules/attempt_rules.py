@@ -8,12 +8,14 @@ from herder.model.work.job import AttemptState, Cause
 from herder.simulate.chaos.rules.job_rules import JobRules
 from herder.simulate.chaos.world import World
 
-_OF_THE_JOB = (Cause.EXIT_CODE.value, Cause.TIMEOUT.value)
+_OF_THE_JOB = (Cause.EXIT_CODE.value, Cause.TIMEOUT.value, Cause.OUT_OF_MEMORY.value)
 
 
 class AttemptRules:
     def __init__(self, world: World, jobs: JobRules) -> None:
         self._world, self._jobs = world, jobs
+        self._too_little_mib: dict[int, int] = {}
+        """With what jobs that have not ended ran out of memory at last; all that may do that ask for more."""
 
     def begins(self, job: int, attempt: int) -> Iterator[tuple[str, str]]:
         """An agent begins it now."""
@@ -23,8 +25,17 @@ class AttemptRules:
                 f"Attempt {attempt} of job {job} was begun without a row that assigns it.",
             )
 
+        had, has = self._too_little_mib.get(job, 0), self._world.machines.memory_mib[job, attempt]
+        if has <= had and job not in self._jobs.ended:
+            yield (
+                "after out of memory there is more",
+                f"Job {job} ran out of memory with {had} MiB, and its attempt {attempt} has {has} MiB.",
+            )
+
     def look(self, changes: Changes) -> Iterator[tuple[str, str]]:
         for (job, number), row in sorted(changes.attempts.items()):
+            if row.cause == Cause.OUT_OF_MEMORY.value:
+                self._too_little_mib[job] = self._world.machines.memory_mib[job, number]
             ends = self._world.machines.ends.get((job, number), set())
             if row.state == AttemptState.SUCCEEDED and "succeeded" not in ends:
                 yield (

@@ -5,12 +5,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import select
+
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import JobClassRecord
 from herder.model.work.job import Cause, JobState
 from herder.model.work.job_type import SLOT, JobType
 from herder.simulate.chaos.rules.job_rules import JobRules
 from herder.simulate.chaos.world import World
+from herder.store.rows.tables import jobs
 
 OF_TYPES = "types keep their limits"
 AFTER_DEADLINE, AT_DEADLINE = "no job starts after its deadline", "jobs end at their deadline"
@@ -38,8 +41,8 @@ class _Job:
 
 
 class LimitRules:
-    def __init__(self, world: World, jobs: JobRules, types: Mapping[str, JobType], slots: int) -> None:
-        self._world, self._rows, self._types, self._slots = world, jobs, types, slots
+    def __init__(self, world: World, rows: JobRules, types: Mapping[str, JobType], slots: int) -> None:
+        self._world, self._rows, self._types, self._slots = world, rows, types, slots
         self._classes: dict[int, _Limits] = {}
         self._jobs: dict[int, _Job] = {}
         """Those that have a limit and have not ended."""
@@ -69,15 +72,26 @@ class LimitRules:
         server = world.server
         if server is None or not world.loop.running(server.host):
             return
-        for number, job in self._jobs.items():
+        for number, job in list(self._jobs.items()):
             deadline_ms = job.limits.deadline_ms
             if deadline_ms is None or now_ms < deadline_ms:
                 continue
             job.overdue_s += seconds
-            if job.overdue_s > ENDS_WITHIN_S:
+            if job.overdue_s <= ENDS_WITHIN_S:
+                continue
+            if self._ended(number):
+                del self._jobs[number]
+            else:
                 yield AT_DEADLINE, f"Job {number} has not ended {job.overdue_s:.0f} s after its deadline."
 
     # --- inside
+
+    def _ended(self, number: int) -> bool:
+        """The waiting jobs of a batch that is cancelled end by one statement, and not one by one in a commit."""
+        with self._world.engine.connect() as connection:
+            return JobState(
+                connection.execute(select(jobs.c.state).where(jobs.c.id == number)).scalar_one()
+            ).ended
 
     def _note(self, changes: Changes) -> None:
         for record in changes.rows.get(JobClassRecord, {}).values():
@@ -124,7 +138,7 @@ class LimitRules:
         most = self._types[name].max_concurrent
         if most is not None and len(running) > most:
             yield OF_TYPES, f"{len(running)} jobs of type {name} run at once; its max_concurrent is {most}."
-        slots = sum(self._types[each].weight_milli * len(jobs) for each, jobs in self._running.items())
+        slots = sum(self._types[each].weight_milli * len(running) for each, running in self._running.items())
         if slots > self._slots * SLOT:
             yield (
                 OF_TYPES,

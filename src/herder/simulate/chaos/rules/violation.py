@@ -19,6 +19,7 @@ RULES = frozenset(
         "no attempt begins before its row is durable",
         "a success was done",
         "a failure was seen",
+        "after out of memory there is more",
         "no attempt is given up that its agent has",
         "nothing accepted is lost",
         "nothing is accepted twice",

@@ -1,0 +1,168 @@
+"""The calls of Google's APIs that the driver makes, one method each. Called from any thread; raises `DriverError`s only."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from herder.drivers.gcp.instances import Disk, Instance, disk_of, instance_of
+from herder.model.fleet.driver import Unavailable
+from herder.remote.clouds.client import CloudClient
+from herder.remote.clouds.pages import Page, all_pages
+
+Json = dict[str, Any]
+PREEMPTED = "compute.instances.preempted"
+_PAGE_ROWS = 500
+#: Of a zone in an aggregated list that merely has nothing.
+_NOTHING_THERE = frozenset({"NO_RESULTS_ON_PAGE", ""})
+
+
+class Api:
+    def __init__(
+        self, project: str, compute: CloudClient, billing: CloudClient, projects: CloudClient
+    ) -> None:
+        self.project = project
+        self._compute, self._billing, self._projects = compute, billing, projects
+        self._path = f"/projects/{quote(project, safe=':')}"
+
+    # --- VMs
+
+    def insert(self, zone: str, body: Json, secrets: Sequence[str]) -> Json:
+        path, what = f"{self._path}/zones/{zone}/instances", f"creating VM {body['name']} in {zone}"
+        return self._object(self._compute.call("POST", path, what, body=body, secrets=secrets).data, what)
+
+    def instance(self, zone: str, name: str) -> Instance:
+        return instance_of(
+            self._get(f"/zones/{zone}/instances/{quote(name)}", f"reading VM {name} in {zone}")
+        )
+
+    def delete(self, zone: str, name: str) -> Json:
+        path, what = f"{self._path}/zones/{zone}/instances/{quote(name)}", f"deleting VM {name} in {zone}"
+        return self._object(self._compute.call("DELETE", path, what).data, what)
+
+    def reset(self, zone: str, name: str) -> Json:
+        path, what = f"{self._path}/zones/{zone}/instances/{quote(name)}/reset", f"resetting VM {name}"
+        return self._object(self._compute.call("POST", path, what).data, what)
+
+    def instances(self, label: str, value: str) -> tuple[list[Instance], bool]:
+        """In all zones; and whether these are all."""
+        rows, complete = self._aggregated("instances", label, value)
+        return [instance_of(row) for row in rows], complete
+
+    def console(self, zone: str, name: str) -> str:
+        path = f"/zones/{zone}/instances/{quote(name)}/serialPort"
+        return str(self._get(path, f"reading the serial port of VM {name}", port=1).get("contents", ""))
+
+    # --- disks
+
+    def disks(self, label: str, value: str) -> list[Disk]:
+        rows, _ = self._aggregated("disks", label, value)
+        return [disk_of(row) for row in rows]
+
+    def disk(self, zone: str, name: str) -> Disk:
+        return disk_of(self._get(f"/zones/{zone}/disks/{quote(name)}", f"reading disk {name} in {zone}"))
+
+    def delete_disk(self, zone: str, name: str) -> Json:
+        path, what = f"{self._path}/zones/{zone}/disks/{quote(name)}", f"deleting disk {name} in {zone}"
+        return self._object(self._compute.call("DELETE", path, what).data, what)
+
+    # --- operations
+
+    def operation(self, zone: str, name: str) -> Json:
+        return self._get(f"/zones/{zone}/operations/{quote(name)}", f"reading operation {name} in {zone}")
+
+    def preemptions(self, zone: str, target: str = "") -> list[Json]:
+        """Those that Google has not forgotten; of the VM with the number `target`."""
+        wanted = f'operationType = "{PREEMPTED}"'
+        if target:
+            wanted = f"({wanted}) (targetId = {target})"
+        return self._list(f"/zones/{zone}/operations", f"listing the preemptions in {zone}", filter=wanted)
+
+    # --- what there is
+
+    def zone(self, zone: str) -> Json:
+        return self._get(f"/zones/{zone}", f"reading zone {zone}")
+
+    def region(self, region: str) -> Json:
+        return self._get(f"/regions/{region}", f"reading the quotas of region {region}")
+
+    def machine_types(self, zone: str) -> list[Json]:
+        return self._list(f"/zones/{zone}/machineTypes", f"listing the types of machines in {zone}")
+
+    def image(self, image: str) -> Json:
+        """`projects/P/global/images/N` or `…/family/N`, or the same without the project."""
+        path = image if image.startswith("projects/") else f"projects/{self.project}/{image}"
+        what = f"reading image {image}"
+        return self._object(self._compute.call("GET", f"/{quote(path)}", what).data, what)
+
+    def skus(self, service: str) -> list[Json]:
+        what = "reading the prices"
+
+        def page(token: str) -> Page:
+            query: dict[str, str | int] = {"pageSize": 5_000, "currencyCode": "USD"}
+            if token:
+                query["pageToken"] = token
+            path = f"/services/{service}/skus"
+            return self._object(self._billing.call("GET", path, what, query=query).data, what)
+
+        return [row for found in all_pages(page, _next, what) for row in _rows(found, "skus")]
+
+    def allowed(self, permissions: Sequence[str]) -> list[str]:
+        """Those of `permissions` that the account has in the project."""
+        path, what = f"{self._path}:testIamPermissions", "reading the permissions of the account"
+        body = {"permissions": list(permissions)}
+        found = self._object(self._projects.call("POST", path, what, body=body, repeatable=True).data, what)
+        return [str(each) for each in found.get("permissions", [])]
+
+    def close(self) -> None:
+        for client in (self._compute, self._billing, self._projects):
+            client.close()
+
+    # --- one call
+
+    def _get(self, path: str, what: str, **query: str | int) -> Json:
+        return self._object(self._compute.call("GET", f"{self._path}{path}", what, query=query).data, what)
+
+    def _list(self, path: str, what: str, **query: str | int) -> list[Json]:
+        return [row for page in self._pages(path, what, query) for row in _rows(page, "items")]
+
+    def _aggregated(self, kind: str, label: str, value: str) -> tuple[list[Json], bool]:
+        what = f"listing the {kind}"
+        query = {"filter": f'labels.{label} = "{value}"'}
+        rows, complete = list[Json](), True
+        for page in self._pages(f"/aggregated/{kind}", what, query):
+            complete = complete and not page.get("unreachables")
+            scopes = page.get("items", {})
+            for scope in scopes.values() if isinstance(scopes, dict) else ():
+                rows += _rows(scope, kind)
+                complete = complete and _warning(scope) in _NOTHING_THERE
+        return rows, complete
+
+    def _pages(self, path: str, what: str, query: Mapping[str, str | int]) -> list[Page]:
+        def page(token: str) -> Page:
+            more: dict[str, str | int] = {**query, "maxResults": _PAGE_ROWS}
+            if token:
+                more["pageToken"] = token
+            return self._get(path, what, **more)
+
+        return all_pages(page, _next, what)
+
+    def _object(self, found: Any, what: str) -> Json:
+        if isinstance(found, dict):
+            return found
+        raise Unavailable(
+            f"The answer to {what} is not one of Google Cloud. Check the addresses in the settings."
+        )
+
+
+def _next(page: Page) -> str:
+    return str(page.get("nextPageToken") or "")
+
+
+def _rows(found: Mapping[str, Any], name: str) -> list[Json]:
+    rows = found.get(name)
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def _warning(scope: Mapping[str, Any]) -> str:
+    warning = scope.get("warning")
+    return str(warning.get("code", "")) if isinstance(warning, dict) else ""

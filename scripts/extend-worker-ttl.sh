@@ -5,7 +5,9 @@ set -eu
 left=$#
 while [ "$left" -gt 0 ]; do
     case $1 in
-        --hours) set -- "$@" --by "${2:?"--hours needs a number"}h"; shift 2; left=$((left - 2)) ;;
+        --hours)
+            [ "$left" -gt 1 ] || { echo "error: --hours needs a number, as in --hours 2." >&2; exit 2; }
+            set -- "$@" --by "${2}h"; shift 2; left=$((left - 2)) ;;
         --hours=*) set -- "$@" --by "${1#*=}h"; shift; left=$((left - 1)) ;;
         *) set -- "$@" "$1"; shift; left=$((left - 1)) ;;
     esac

@@ -6,7 +6,9 @@ count=1
 left=$#
 while [ "$left" -gt 0 ]; do
     case $1 in
-        --count) count=${2:?"--count needs a number"}; shift 2; left=$((left - 2)) ;;
+        --count)
+            [ "$left" -gt 1 ] || { echo "error: --count needs a number, as in --count 3." >&2; exit 2; }
+            count=$2; shift 2; left=$((left - 2)) ;;
         --count=*) count=${1#*=}; shift; left=$((left - 1)) ;;
         *) set -- "$@" "$1"; shift; left=$((left - 1)) ;;
     esac

@@ -56,6 +56,7 @@ INTERNAL = {
     "herder.ports.intake.IntakeDown",
     "herder.remote.kubernetes.informer._Silent",
     "herder.remote.talos.errors.Lost",
+    "herder.remote.talos.wire.TooLarge",
     "herder.remote.talos.errors.Refused",
 }
 #: Raised by drivers of others only; what they say is theirs.

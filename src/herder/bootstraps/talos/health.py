@@ -10,7 +10,7 @@ from herder.ports.bootstrap import Stage, SystemSeen
 
 if TYPE_CHECKING:
     from herder.remote.talos.client import MachineState
-    from herder.remote.talos.messages.machine_pb2 import ServiceInfo
+    from herder.remote.talos.messages.machine_pb2 import ServiceEvent, ServiceInfo
 
 _RUNNING = 4
 #: By the number of the stage in the messages.
@@ -63,10 +63,15 @@ def _well(service: "ServiceInfo") -> bool:
 
 
 def _crashes(service: "ServiceInfo", condition: Condition, now_ms: int) -> NodeCondition | None:
-    restarts_ms = [each.ts.ToMilliseconds() for each in service.events.events if _RESTARTED in each.msg]
-    recent_ms = [each for each in restarts_ms if each > now_ms - WINDOW_S * 1000]
+    restarts_ms = [_at_ms(each) for each in service.events.events if _RESTARTED in each.msg]
+    recent_ms = [each for each in restarts_ms if now_ms - WINDOW_S * 1000 < each <= now_ms + WINDOW_S * 1000]
     if len(recent_ms) < RESTARTS:
         return None
     times = counted(len(recent_ms), "time")
     text = f"Service {service.id} ended by itself {times} in the last {WINDOW_S // 60} min."
     return NodeCondition(condition=condition, since_ms=recent_ms[-1], text=text, count=len(recent_ms))
+
+
+def _at_ms(event: "ServiceEvent") -> int:
+    """Not by the library, which raises at a time that cannot be."""
+    return event.ts.seconds * 1000 + event.ts.nanos // 1_000_000

@@ -51,7 +51,7 @@ def read_base(data: bytes) -> Base:
     """Raises InvalidRequest."""
     try:
         found = list(_yaml().load_all(data.decode()))
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1:,}" if mark is not None else ""
         doubled = "duplicate key" in str(getattr(error, "problem", ""))

@@ -75,7 +75,12 @@ class McpSettings:
 
     def _check_places(self) -> None:
         for setting in ("url", "talos_url"):
-            if (value := getattr(self, setting)) and not _is_address(value):
+            value = getattr(self, setting)
+            if value and "@" in value.partition("://")[2].partition("/")[0]:
+                raise ValueError(
+                    f"{setting} has a user or a password; write the address only, and a token into token_file"
+                )
+            if value and not _is_address(value):
                 raise ValueError(
                     f"{setting} {value!r} is not the address of an MCP server, such as http://127.0.0.1:8765/mcp"
                 )

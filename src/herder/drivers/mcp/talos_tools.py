@@ -46,4 +46,4 @@ class TalosTools:
             raise Unavailable(
                 f"{texts.capital(self.client.server.place)} answered with an empty text. Check that talosctl is installed beside it."
             )
-        return answer.text.rstrip()
+        return self.client.server.without_secrets(answer.text).rstrip()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from herder.model.fleet.driver import DriverError, InvalidRequest, OutcomeUnknown, Unauthorised, Unavailable
 from herder.remote.mcp import texts
-from herder.remote.mcp.connection import Connection, leaf
+from herder.remote.mcp.connection import UNASKED_MAX, Connection, leaf
 from herder.remote.mcp.server import McpServer
 
 if TYPE_CHECKING:
@@ -118,13 +118,15 @@ class McpClient:
     async def _about(self) -> str:
         client = (await self._open()).client
         info = client.server_info
-        name = f"{info.name} {info.version}".strip() if info is not None else "A server without a name"
-        return f"{name} speaks MCP {client.protocol_version}"
+        name = f"{info.name} {info.version}".strip() if info is not None else ""
+        return f"{texts.short(name)[:80] if name else 'A server without a name'} speaks MCP {client.protocol_version}"
 
     async def _open(self) -> Connection:
         async with self._opening:
             connection, now_s = self._connection, asyncio.get_running_loop().time()
             if connection is not None and not connection.closed:
+                if connection.tools_changed:
+                    await self._list_again(connection)
                 return connection
             if self._failed is not None and now_s - self._failed[0] < _PAUSE_S:
                 raise self._failed[1]
@@ -137,6 +139,15 @@ class McpClient:
                 raise failed from None
             self._connection, self._failed = connection, None
             return connection
+
+    async def _list_again(self, connection: Connection) -> None:
+        try:
+            async with asyncio.timeout(self.server.start_timeout_s):
+                await connection.list_tools()
+        except Exception as error:  # noqa: BLE001 - each becomes an error of drivers
+            failed = self._not_opened(leaf(error), connection)
+            await self._drop_this(connection)
+            raise failed from None
 
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None
@@ -188,6 +199,10 @@ class McpClient:
     ) -> DriverError:
         lost, place = (OutcomeUnknown if writes else Unavailable), texts.capital(self.server.place)
         code, said = getattr(error, "code", 0), self._said(error)
+        if where := _malformed(error):
+            return lost(
+                f"{place} answered while {what} in a form that MCP does not have ({where}). Check the version of the server."
+            )
         if code == _REQUEST_TIMEOUT or isinstance(error, TimeoutError):
             if connection.answered_s < began_s:  # nothing at all since: it hangs, and is started anew
                 await self._drop_this(connection)
@@ -197,6 +212,11 @@ class McpClient:
         if connection.refused in (401, 403):
             await self._drop_this(connection)
             return self._wrong_token(connection.refused)
+        if connection.flooded:
+            await self._drop_this(connection)
+            return lost(
+                f"{place} sent more than {UNASKED_MAX:,} messages without an answer while {what}. Herder starts it again."
+            )
         if code == _CONNECTION_CLOSED or connection.closed:
             await self._drop_this(connection)
             return lost(f"{place} ended while {what}{self._last_line(connection)}. Herder starts it again.")
@@ -223,6 +243,10 @@ class McpClient:
             )
         if connection.refused in (401, 403):
             return self._wrong_token(connection.refused)
+        if where := _malformed(error):
+            return Unavailable(
+                f"{place} answers in a form that MCP does not have ({where}). Install another version of the server."
+            )
         if isinstance(error, TimeoutError) or getattr(error, "code", 0) == _REQUEST_TIMEOUT:
             return Unavailable(
                 f"{place} did not introduce itself within {self.server.start_timeout_s:g} s{_rubbish(connection)}"
@@ -255,6 +279,15 @@ class McpClient:
 
 def _rubbish(connection: Connection) -> str:
     return ", and wrote text outside the protocol MCP" if connection.rubbish else ""
+
+
+def _malformed(error: BaseException) -> str:
+    """Where an answer is not as the protocol has it; empty: that is not what is wrong."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return ""
+    return texts.short(".".join(str(part) for part in error.errors()[0]["loc"]) or "the whole answer")[:80]
 
 
 def _lost_session(error: BaseException) -> bool:

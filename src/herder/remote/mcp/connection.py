@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 LINES_MAX = 400
 LINE_CHARACTERS_MAX = 600
 TOOL_PAGES_MAX = 50
+#: Of messages that are no answers, since the last answer.
+UNASKED_MAX = 2_000
 _CLOSE_S = 10.0
 _READ_BYTES = 65_536
 #: So that a log that is set in columns is not broken inside a sentence.
@@ -36,9 +38,12 @@ class Connection:
         self.refused = 0
         """The last HTTP status of 400 or more."""
         self.closed = False
+        self.unasked = 0
+        """Messages since its last answer that nobody asked for."""
         self.answered_s = 0.0
         """When the server last answered, on the clock of the event loop."""
         self.tools: dict[str, Tool] = {}
+        self.tools_changed = False
         self._end = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._client: Client | None = None
@@ -56,7 +61,7 @@ class Connection:
         try:
             async with asyncio.timeout(self.server.start_timeout_s):
                 self._client = await ready
-                await self._list_tools()
+                await self.list_tools()
         except BaseException:
             await self.close()
             raise
@@ -99,30 +104,34 @@ class Connection:
         if item is None:
             self.closed = True
             self._end.set()
-        elif isinstance(item, Exception):
+            return
+        method = getattr(getattr(item, "message", None), "method", "")
+        if isinstance(item, Exception):
             self.rubbish += 1
-        else:
-            self.answered_s = asyncio.get_running_loop().time()
+        elif not method:
+            self.unasked, self.answered_s = 0, asyncio.get_running_loop().time()
+            return
+        self.tools_changed = self.tools_changed or method == "notifications/tools/list_changed"
+        self.unasked += 1
+        if self.flooded:
+            self.closed = True
+            self._end.set()
+
+    @property
+    def flooded(self) -> bool:
+        return self.unasked > UNASKED_MAX
 
     async def _transport(self, stack: AsyncExitStack) -> Any:
         server = self.server
         if server.url:
-            import httpx2
-            from mcp.client.streamable_http import streamable_http_client
+            from herder.remote.mcp.http import client_of, transport_of
 
-            headers = {"Authorization": f"Bearer {server.token}"} if server.token else {}
-            http = httpx2.AsyncClient(
-                headers=headers,
-                timeout=httpx2.Timeout(server.start_timeout_s, read=server.call_timeout_s + 5.0),
-                verify=server.verify,
-                trust_env=False,
-                event_hooks={"response": [self._note_status]},
-            )
-            return streamable_http_client(server.url, http_client=await stack.enter_async_context(http))
+            http = await stack.enter_async_context(client_of(server, self._note_status))
+            return transport_of(server, http)
         from mcp.client.stdio import StdioServerParameters, stdio_client
 
         command, *arguments = server.command
-        errors = stack.enter_context(_lines_into(self.printed))
+        errors = stack.enter_context(_lines_into(self.printed, server.without_secrets))
         environment = {**_WIDE, **server.environment}
         return stdio_client(
             StdioServerParameters(
@@ -135,21 +144,25 @@ class Connection:
         if response.status_code >= 400:
             self.refused = response.status_code
 
-    async def _list_tools(self) -> None:
+    async def list_tools(self) -> None:
+        """Again when the server has said that they have changed."""
+        self.tools_changed = False
+        found: dict[str, Tool] = {}
         cursor = None
         for _ in range(TOOL_PAGES_MAX):
             page = await self.client.list_tools(cursor=cursor)
-            self.tools.update({each.name: each for each in page.tools})
+            found.update({each.name: each for each in page.tools})
             cursor = page.next_cursor
             if not cursor:
-                return
+                break
+        self.tools = found
 
 
 class _lines_into:  # noqa: N801 - used as a function
     """A file for the standard error of a program: its last lines are kept, bounded in number and length. Within an event loop."""
 
-    def __init__(self, lines: deque[str]) -> None:
-        self._lines, self._rest = lines, b""
+    def __init__(self, lines: deque[str], without_secrets: Callable[[str], str]) -> None:
+        self._lines, self._rest, self._without_secrets = lines, b"", without_secrets
 
     def __enter__(self) -> Any:
         self._read, write = os.pipe()
@@ -175,8 +188,8 @@ class _lines_into:  # noqa: N801 - used as a function
         *lines, self._rest = (self._rest + content).split(b"\n")
         self._rest = self._rest[-4 * LINE_CHARACTERS_MAX :]
         for line in lines:
-            text = " ".join(line.decode("utf-8", "replace").split())
-            if any(letter.isalnum() for letter in text):
+            text = " ".join(self._without_secrets(line.decode("utf-8", "replace")).split())
+            if any(letter.isalnum() for letter in text):  # without secrets first: no half of one is left
                 self._lines.append(text[:LINE_CHARACTERS_MAX])
 
 

@@ -84,7 +84,9 @@ def route_of(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
 
 def arguments_for(schema: Mapping[str, Any], values: Values) -> tuple[dict[str, object], list[str]]:
     """Of a tool with this schema; and what it does not declare, but for what may be left out."""
-    declared = {_plain(name): (name, kind) for name, kind in schema.get("properties", {}).items()}
+    properties = schema.get("properties")
+    properties = properties if isinstance(properties, dict) else {}
+    declared = {_plain(name): (name, kind) for name, kind in properties.items()}
     arguments: dict[str, object] = {}
     undeclared = []
     for name, value in values.items():
@@ -104,7 +106,9 @@ def _type(declared: Any) -> str:
     """`{"anyOf": [{"type": "boolean"}, {"type": "null"}]}` is a boolean, too."""
     if not isinstance(declared, dict):
         return ""
-    kinds = [declared, *(each for each in declared.get("anyOf", []) if isinstance(each, dict))]
+    choices = declared.get("anyOf")
+    choices = choices if isinstance(choices, list) else []
+    kinds = [declared, *(each for each in choices if isinstance(each, dict))]
     return next((str(each["type"]) for each in kinds if each.get("type") not in (None, "null")), "")
 
 

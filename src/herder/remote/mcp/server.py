@@ -4,8 +4,10 @@ import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
-_SECRET = re.compile(r"SECRET|PASSWORD|TOKEN_VALUE|KEY|CREDENTIAL", re.IGNORECASE)
+_SECRET = re.compile(r"SECRET|PASS(W|PHRASE|$)|TOKEN(?!_(ID|NAME|FILE))|KEY|CREDENTIAL", re.IGNORECASE)
+_SECRET_CHARACTERS_MIN = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +31,9 @@ class McpServer:
 
     def without_secrets(self, text: str) -> str:
         """For sentences: a program may quote what it was given."""
-        values = [value for name, value in self.environment.items() if _SECRET.search(name)]
-        for secret in filter(None, (self.token, *values)):
-            text = text.replace(secret, "(secret)")
+        values = {value for name, value in self.environment.items() if _SECRET.search(name)} | {self.token}
+        for secret in sorted(values, key=len, reverse=True):  # one may be a part of another
+            if len(secret) >= _SECRET_CHARACTERS_MIN:
+                for form in (secret, quote(secret, safe="")):
+                    text = text.replace(form, "(secret)")
         return text

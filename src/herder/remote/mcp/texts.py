@@ -55,14 +55,22 @@ _LOGGED = re.compile(r"\b\w*(?:Error|Exception): (.+)")
 def data_in(text: str) -> Any:
     """What the tool answered, without its wrapping. Raises ValueError: it is no data."""
     try:
-        found = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        found = _decoded(text)
+    except ValueError:
         if task := task_in(text):
             return task
-        raise ValueError("without data") from None
+        raise
     if isinstance(found, dict) and set(found) == {"result"} and isinstance(found["result"], str):
         return data_in(found["result"])
     return found["data"] if isinstance(found, dict) and "data" in found else found
+
+
+def _decoded(text: str) -> Any:
+    """Raises ValueError."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise ValueError("without data") from None
 
 
 def task_in(text: str) -> str:
@@ -74,8 +82,8 @@ def task_in(text: str) -> str:
 def error_in(text: str, *, marked: bool) -> str | None:
     """What went wrong, in the words of the server; None: nothing. `marked`: the answer says itself that it is an error."""
     try:
-        found = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        found = _decoded(text)
+    except ValueError:
         found = text
     if isinstance(found, dict) and found.get("error"):
         error = found["error"]

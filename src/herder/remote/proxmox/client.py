@@ -109,7 +109,7 @@ class ProxmoxClient:
     def _data(self, body: bytes, what: str, *, writes: bool) -> Any:
         try:
             return msgspec.json.decode(body)["data"]
-        except (msgspec.MsgspecError, KeyError, TypeError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, KeyError, TypeError, UnicodeDecodeError, RecursionError):
             lost = OutcomeUnknown if writes else Unavailable
             raise lost(
                 f"The answer to {what} from {self.url} is not one of Proxmox. Check the address of its API."
@@ -124,7 +124,7 @@ def _explained(body: bytes) -> str:
     """Newer servers say it in the body, older ones in the reason phrase only."""
     try:
         found = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return ""
     if not isinstance(found, dict):
         return ""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import DecodeError
 
 from herder.model.fleet.driver import DriverError, InvalidRequest, Unauthorised, Unavailable
 from herder.model.values.phrases import clause
@@ -43,6 +44,7 @@ DEADLINE_S = 10.0
 UPGRADE_DEADLINE_S = 45.0
 ANSWER_BYTES_MAX = 4 * 2**20
 LOG_BYTES_MAX = 256 * 1024
+VERSION_CHARACTERS_MAX = 64
 MACHINE_STATUS = ("runtime", "MachineStatuses.runtime.talos.dev", "machine")
 
 
@@ -71,8 +73,7 @@ class TalosClient:
         return self._identity.endpoints
 
     async def version(self, node: str, *, via: str = "") -> str:
-        found = await self._ask(VERSION, Empty(), node, via=via)
-        return found.messages[0].version.tag if found.messages else ""
+        return _version_in(await self._ask(VERSION, Empty(), node, via=via))
 
     async def services(self, node: str) -> list[machine_pb2.ServiceInfo]:
         found = await self._ask(SERVICE_LIST, Empty(), node)
@@ -81,7 +82,12 @@ class TalosClient:
     async def state(self, node: str) -> MachineState:
         space, kind, name = MACHINE_STATUS
         found = await self._ask(GET, resource_pb2.GetRequest(namespace=space, type=kind, id=name), node)
-        event = machine_pb2.MachineStatusEvent.FromString(found.resource.spec.proto_spec)
+        try:
+            event = machine_pb2.MachineStatusEvent.FromString(found.resource.spec.proto_spec)
+        except DecodeError:
+            raise Unavailable(
+                f"Talos at {node} describes its state in a form that Herder does not know. Check its version."
+            ) from None
         unmet = tuple((each.name, each.reason) for each in event.status.unmet_conditions)
         return MachineState(event.stage, event.status.ready, unmet)
 
@@ -110,7 +116,7 @@ class TalosClient:
 
     async def version_in_maintenance(self, address: str) -> str:
         found = await self._exchange(VERSION, Empty(), address, address, None, ANSWER_BYTES_MAX)
-        return found[0].messages[0].version.tag if found and found[0].messages else ""
+        return _version_in(found[0]) if found else ""
 
     async def apply_in_maintenance(self, address: str, config: str) -> None:
         mode = machine_pb2.ApplyConfigurationRequest.AUTO
@@ -208,6 +214,12 @@ class TalosClient:
             raise refused(called, refusal) from None
         except Lost as loss:
             raise lost(called, loss) from None
+
+
+def _version_in(found: machine_pb2.VersionResponse) -> str:
+    """It is shown and stored: one that is too long for a version is none."""
+    tag = found.messages[0].version.tag if found.messages else ""
+    return tag if len(tag) <= VERSION_CHARACTERS_MAX and tag.isprintable() else ""
 
 
 def _raise_for_node(method: Method[Request, Reply], reply: Reply, node: str) -> None:

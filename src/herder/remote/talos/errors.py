@@ -109,6 +109,11 @@ def not_trusted(at: str, error: ssl.SSLCertVerificationError) -> DriverError:
             f"The certificate of Talos at {at} has expired. Talos renews it by itself, so a clock may be wrong: correct the time, "
             "or restart the machine."
         )
+    if "mismatch" in words:
+        return Unavailable(
+            f"The certificate of Talos at {at} is for another name or address: {words}. Add this one to machine.certSANs of the machine, "
+            "or use one that the certificate has."
+        )
     return CertificateUnknown(
         f"The certificate of Talos at {at} is not of the authority of the talosconfig: {words}. "
         "The machine is in maintenance mode, or belongs to another cluster."

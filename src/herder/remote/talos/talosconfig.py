@@ -7,6 +7,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -43,7 +44,7 @@ def read_talosconfig(path: Path, context: str = "", endpoint: str = "") -> Ident
         raise InvalidRequest(
             f"Talosconfig {path} has no context {name[:100]!r}. It has: {names}. Name one of them."
         )
-    endpoints = [endpoint] if endpoint else [str(each) for each in chosen.get("endpoints") or ()]
+    endpoints = [endpoint] if endpoint else _endpoints(path, chosen.get("endpoints"))
     return Identity(
         context=name,
         ca_pem=_pem(path, chosen, "ca"),
@@ -55,10 +56,38 @@ def read_talosconfig(path: Path, context: str = "", endpoint: str = "") -> Ident
 
 
 def host_of(endpoint: str) -> str:
-    """Older documents write the address of the API server (`https://192.168.1.10:6443`). Talos is at the same host, on a port of its own."""
-    if "://" in endpoint:
-        return urlsplit(endpoint).hostname or endpoint
-    return endpoint.strip()
+    """Older documents write the address of the API server (`https://192.168.1.10:6443`). Talos is at the same host, on a port of its own.
+    Raises InvalidRequest."""
+    text = endpoint.strip()
+    try:
+        host = (
+            str(ip_address(text))
+            if _is_address(text)
+            else urlsplit(text if "://" in text else f"//{text}").hostname
+        )
+    except ValueError:
+        host = ""
+    if not host or not host.isascii() or not host.isprintable() or " " in host:
+        raise InvalidRequest(
+            f"Talos endpoint {endpoint[:100]!r} is neither a name nor an address of a machine. Write, for example, 192.168.1.10."
+        )
+    return host
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _endpoints(path: Path, found: object) -> list[str]:
+    if not (found is None or (isinstance(found, list) and all(isinstance(each, str) for each in found))):
+        raise InvalidRequest(
+            f"The endpoints of talosconfig {path} are not a list of addresses. Correct the file."
+        )
+    return list(found or ())
 
 
 def default_path(environment: Mapping[str, str]) -> Path:
@@ -82,7 +111,7 @@ def read_bytes(path: Path, what: str) -> bytes:
 def _parsed(path: Path, data: bytes) -> dict[str, Any]:
     try:
         config = YAML(typ="safe", pure=True).load(data)
-    except (YAMLError, UnicodeDecodeError):
+    except (YAMLError, UnicodeDecodeError, ValueError, RecursionError):
         raise InvalidRequest(f"Talosconfig {path} is not valid YAML. Correct the file.") from None
     if not isinstance(config, dict):
         raise InvalidRequest(f"Talosconfig {path} is not a mapping. Name the right file.")

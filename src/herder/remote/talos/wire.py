@@ -9,7 +9,9 @@ import ssl
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from google.protobuf.message import DecodeError
 
 from herder.model.fleet.driver import InvalidRequest
 from herder.remote.talos.errors import Lost, Refused, not_trusted
@@ -20,6 +22,14 @@ if TYPE_CHECKING:
     from grpclib.client import Channel
 
 CHANNELS_MAX = 64
+
+
+#: Half a message, one that is compressed, or one that is none: the library raises these.
+_WRONG_ANSWERS = (AssertionError, NotImplementedError, DecodeError, ValueError)
+
+
+class TooLarge(Exception):
+    """A message beyond the bound."""
 
 
 class Wire(Protocol):
@@ -75,6 +85,12 @@ class GrpcWire:
         except (StreamTerminatedError, ProtocolError, OSError) as error:
             self._forget(address, identity)
             raise Lost(_words(error, progress, identity), sent=progress.sent) from None
+        except TooLarge:
+            self._forget(address, identity)
+            raise Lost(f"its answer is larger than {bytes_max:,} bytes", sent=progress.sent) from None
+        except _WRONG_ANSWERS:
+            self._forget(address, identity)
+            raise Lost("its answer is not one of Talos", sent=progress.sent) from None
 
     async def close(self) -> None:
         for channel in self._channels.values():
@@ -127,6 +143,7 @@ async def _exchange(
     stream = channel.request(method.path, shape, method.request, method.reply, metadata=dict(metadata))
     async with stream:
         await stream.send_request()
+        _bound(stream, bytes_max)
         progress.sent = True
         await stream.send_message(request, end=True)
         while (message := await stream.recv_message()) is not None:
@@ -138,6 +155,19 @@ async def _exchange(
             if not method.streamed:
                 break
     return found
+
+
+def _bound(stream: Any, bytes_max: int) -> None:
+    """The library reads a message of any announced length. Before it begins to, the length is looked at."""
+    inner = stream._stream
+    receive = inner.recv_data
+
+    async def bounded(size: int) -> bytes:
+        if size > bytes_max:
+            raise TooLarge
+        return bytes(await receive(size))
+
+    inner.recv_data = bounded
 
 
 def _words(error: Exception, progress: _Progress, identity: Identity | None) -> str:

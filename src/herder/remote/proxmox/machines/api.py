@@ -1,14 +1,17 @@
 """The calls that the driver makes, by their meaning. Errors are those of drivers. Called by `driver` and `making`, from any thread."""
 
+import re
 from typing import Any
 from urllib.parse import quote
 
-from herder.model.fleet.driver import DriverError, InvalidRequest, Unavailable
+from herder.model.fleet.driver import DriverError, InvalidRequest, OutcomeUnknown, Unavailable
 from herder.remote.proxmox.calls import ProxmoxCalls
 from herder.remote.proxmox.errors import succeeded
-from herder.remote.proxmox.machines.objects import Cluster, cluster_of
+from herder.remote.proxmox.machines.answers import addresses_of, config_of, power_of, privileges_of, task_of
+from herder.remote.proxmox.machines.objects import NODE, Cluster, cluster_of
 
 Json = dict[str, Any]
+_UPID = re.compile(rf"UPID:({NODE}):[^/\s]{{1,500}}")
 
 
 class Api:
@@ -24,31 +27,27 @@ class Api:
         return all(row.get("quorate", 1) for row in rows if row.get("type") == "cluster")
 
     def permissions(self) -> dict[str, dict[str, int]]:
-        found = self.client.get("/access/permissions", "reading the privileges of the token")
-        return found if isinstance(found, dict) else {}
+        return privileges_of(self.client.get("/access/permissions", "reading the privileges of the token"))
 
     def config(self, node: str, vmid: int) -> Json:
-        found = self.client.get(
-            f"/nodes/{node}/qemu/{vmid}/config", f"reading the configuration of VM {vmid}"
-        )
-        return found if isinstance(found, dict) else {}
+        path, what = f"/nodes/{node}/qemu/{vmid}/config", f"reading the configuration of VM {vmid}"
+        return config_of(self.client.get(path, what), vmid)
 
     def running(self, node: str, vmid: int) -> bool:
         path, what = f"/nodes/{node}/qemu/{vmid}/status/current", f"reading the status of VM {vmid}"
-        found = self.client.get(path, what)
-        return isinstance(found, dict) and found.get("status") == "running"
+        return power_of(self.client.get(path, what), vmid)
 
     def clone(self, node: str, template: int, form: dict[str, str | int]) -> str:
         what = f"cloning template {template} of node {node} as VM {form['newid']}"
-        return str(self.client.post(f"/nodes/{node}/qemu/{template}/clone", what, form))
+        return self._begun(self.client.post(f"/nodes/{node}/qemu/{template}/clone", what, form), what)
 
     def configure(self, node: str, vmid: int, form: dict[str, str | int]) -> None:
         self.client.put(f"/nodes/{node}/qemu/{vmid}/config", f"configuring VM {vmid}", form)
 
     def configure_later(self, node: str, vmid: int, form: dict[str, str | int]) -> str:
-        """As a task; empty: it is done."""
+        """As a task; empty: it is done, as far as the answer says. The configuration itself shows it."""
         found = self.client.post(f"/nodes/{node}/qemu/{vmid}/config", f"configuring VM {vmid}", form)
-        return str(found or "")
+        return found if isinstance(found, str) and _UPID.fullmatch(found) else ""
 
     def grow(self, node: str, vmid: int, disk: str, size: int) -> None:
         form: dict[str, str | int] = {"disk": disk, "size": f"{size // 2**20}M"}
@@ -56,37 +55,26 @@ class Api:
 
     def power(self, node: str, vmid: int, verb: str) -> str:
         """start, stop, reset."""
-        path = f"/nodes/{node}/qemu/{vmid}/status/{verb}"
-        return str(self.client.post(path, f"the call {verb} for VM {vmid}"))
+        path, what = f"/nodes/{node}/qemu/{vmid}/status/{verb}", f"the call {verb} for VM {vmid}"
+        return self._begun(self.client.post(path, what), what)
 
     def destroy(self, node: str, vmid: int) -> str:
-        query = {"purge": 1, "destroy-unreferenced-disks": 1}
-        return str(self.client.delete(f"/nodes/{node}/qemu/{vmid}", f"removing VM {vmid}", **query))
+        query, what = {"purge": 1, "destroy-unreferenced-disks": 1}, f"removing VM {vmid}"
+        return self._begun(self.client.delete(f"/nodes/{node}/qemu/{vmid}", what, **query), what)
 
     def addresses(self, node: str, vmid: int) -> tuple[str, ...]:
         """By its guest agent; none: it does not answer, or knows none yet."""
         path = f"/nodes/{node}/qemu/{vmid}/agent/network-get-interfaces"
         try:
-            found = self.client.get(path, f"asking the guest agent of VM {vmid}")
-            cards = found["result"]
-            return tuple(
-                each["ip-address"]
-                for card in cards
-                if not card["name"].startswith(_NOT_CARDS)
-                for each in card.get("ip-addresses", [])
-                if not each["ip-address"].startswith(("127.", "169.254.", "::1", "fe80"))
-            )
-        except (InvalidRequest, Unavailable, KeyError, TypeError):
+            return addresses_of(self.client.get(path, f"asking the guest agent of VM {vmid}"))
+        except (InvalidRequest, Unavailable):
             return ()  # it is not there yet, and is asked again
 
     # --- tasks: their node is in their id
 
     def task(self, upid: str) -> tuple[bool, str]:
         """Whether it runs, and the exit status of one that has ended."""
-        found = self.client.get(f"{_task(upid)}/status", "reading the status of a task")
-        if not isinstance(found, dict):
-            raise Unavailable("Proxmox describes a task in a form that Herder does not know.")
-        return found.get("status") == "running", str(found.get("exitstatus", ""))
+        return task_of(self.client.get(f"{_task(upid)}/status", "reading the status of a task"), upid)
 
     def stop_task(self, upid: str) -> None:
         self.client.delete(_task(upid), "stopping a task")
@@ -126,17 +114,19 @@ class Api:
             if "does not exist" not in str(error) and "no such" not in str(error).lower():
                 raise
 
+    def _begun(self, found: Any, what: str) -> str:
+        if isinstance(found, str) and _UPID.fullmatch(found):
+            return found
+        raise OutcomeUnknown(f"Proxmox answers {what} without the id of a task. Check its version.")
+
     def _rows(self, found: Any) -> list[Json]:
         if isinstance(found, list) and all(isinstance(row, dict) for row in found):
             return found
         raise Unavailable("Proxmox answers with something else than a list. Check its version.")
 
 
-_NOT_CARDS = ("lo", "cni", "flannel", "cilium", "lxc", "veth", "docker", "kube-", "cali", "br-", "dummy")
-
-
 def _task(upid: str) -> str:
-    parts = upid.split(":")
-    if len(parts) < 8 or parts[0] != "UPID":
+    found = _UPID.fullmatch(upid)
+    if found is None:
         raise InvalidRequest(f"{upid[:80]!r} is not the id of a task of Proxmox.")
-    return f"/nodes/{parts[1]}/tasks/{quote(upid, safe='')}"
+    return f"/nodes/{found[1]}/tasks/{quote(upid, safe='')}"

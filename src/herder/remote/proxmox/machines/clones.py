@@ -168,5 +168,9 @@ class Clones:
             self.forget(vmid)
             return True
 
+    def lost(self, clone: Clone, upid: str) -> bool:
+        """It has no VM, and the task `upid` does not run. Whether that ends its promise; not while a later task of it may run."""
+        return clone.upid in ("", upid) and self.ended(clone.worker, clone.vmid, clone.upid)
+
     def in_range(self, guest: Guest) -> bool:
         return self._settings.vmid_first <= guest.vmid <= self._settings.vmid_last

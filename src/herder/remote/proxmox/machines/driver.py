@@ -116,7 +116,7 @@ class ProxmoxDriver:
             found = self._known(self._api.cluster(), worker, listed_only=True)
             config = self._ours(worker, *found) if found else None
         if found is None or config is None:
-            if clone is not None and not clone.upid and self._clones.ended(worker, clone.vmid, ""):
+            if clone is not None and self._clones.lost(clone, under_way.upid):
                 self._drop_image(worker, clone.promise.node)
             raise NotFound(f"Proxmox has no VM for worker {worker}.")
         return self._advanced(worker, *found, config)
@@ -127,7 +127,7 @@ class ProxmoxDriver:
         found = self._known(cluster, worker)
         if found is not None:
             upid = clone.upid if clone is not None else ""
-            if upid and self._api.task(upid)[0]:
+            if upid and self._task_or_none(upid)[0]:
                 self._api.stop_task(upid)
                 under_way = Operation(verb="delete", node=found[0], vmid=found[1], upid=upid)
                 return under_way.machine(worker, Phase.STOPPING)

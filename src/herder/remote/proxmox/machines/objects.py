@@ -2,18 +2,22 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from herder.model.fleet.driver import Unavailable
+
+NODE = "[A-Za-z0-9][A-Za-z0-9.-]{0,62}"
+#: It becomes a part of paths.
+NodeName = Annotated[str, msgspec.Meta(pattern=f"^{NODE}$")]
 
 
 class Guest(msgspec.Struct, frozen=True, kw_only=True):
     """A VM or a container."""
 
     vmid: int
-    node: str
+    node: NodeName
     type: str
     name: str = ""
     status: str = "unknown"
@@ -31,7 +35,7 @@ class Guest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
-    node: str
+    node: NodeName
     status: str = "unknown"
     maxcpu: float = 0
     maxmem: int = 0
@@ -48,7 +52,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 
 class Storage(msgspec.Struct, frozen=True, kw_only=True):
     storage: str
-    node: str
+    node: NodeName
     status: str = "unknown"
     disk: int = 0
     maxdisk: int = 0

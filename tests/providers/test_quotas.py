@@ -177,11 +177,10 @@ async def test_each_market_and_zone_has_its_own_room(fleet: Fleet) -> None:
     driver = selling(fleet)
     driver.needs = Need(quotas={"memory": 1000}, zones=("b",))
     assert room(fleet, 2)[0] is False
-    driver.needs = Need(quotas={"gpus": 1})
-    assert room(fleet, 1) == (
-        False,
-        "Driver cloud has capacity for 0 of 1 worker: each takes gpus 1, and it had no such quotas 1 s ago.",
-    )
+    driver.needs = Need(quotas={"memory": 1000, "gpus": 1})
+    assert room(fleet, 1) == (None, "Not known: driver cloud does not report gpus.")
+    driver.needs = Need(quotas={"memory": 1000}, zones=("c",))
+    assert room(fleet, 1)[0] is False
     driver.left = {"a": 5000, "": 2000}
     await look(fleet.core, "cloud")
     driver.needs = Need(quotas={"memory": 1000}, zones=("a",))
@@ -194,7 +193,7 @@ async def test_each_market_and_zone_has_its_own_room(fleet: Fleet) -> None:
     [
         (InvalidRequest("Pool p: there is no option x."), "Not known: Pool p: there is no option x."),
         (ZeroDivisionError("one"), "driver cloud has a bug in need (ZeroDivisionError: one)."),
-        (Need(), "driver cloud does not report what these workers take of its quotas."),
+        (Need(), "driver cloud does not report what a worker takes of its quotas."),
     ],
 )
 async def test_without_a_need_nothing_is_known(fleet: Fleet, needs: Need | Exception, why: str) -> None:
@@ -296,4 +295,4 @@ async def test_an_unknown_price_is_none_and_no_quota_no_number(
     template, shape = listed_offers(fleet.core, "cloud", shapes=True)
     assert (shape.price_per_hour_usd, shape.price_as_of) == (None, None)
     assert template.workers_left is None
-    assert template.reason.startswith("Not known: driver cloud does not report what such a worker takes")
+    assert template.reason.startswith("Not known: driver cloud does not report what a worker takes")

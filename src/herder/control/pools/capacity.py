@@ -21,10 +21,9 @@ ZONES_SHOWN = 3
 def capacity(core: Core, driver: str, specs: Sequence[WorkerSpec], now_ms: int) -> SafetyCheck:
     known = capacity_of(core, driver, now_ms)
     needs, why = needs_of(core, driver, specs)
-    if not why and not all(need.quotas for need in needs):
-        why = f"driver {driver} does not report what these workers take of its quotas"
-    if known.why or why:
-        return SafetyCheck(name="capacity", passed=None, detail=f"Not known: {known.why or why}.")
+    why = known.why or why or known.unreported(needs)
+    if why:
+        return SafetyCheck(name="capacity", passed=None, detail=f"Not known: {why}.")
     fit, coming = known.fit(needs), known.coming
     shown = _shown(left_of(core.driver_notes[driver].quotas.values), needs)
     detail = sentences(

@@ -36,6 +36,7 @@ class _Taken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
+    driver: str
     why: str = ""
     """Why nothing is known, as a clause; empty: the rest holds."""
     as_of_ms: int = 0
@@ -44,31 +45,38 @@ class Capacity:
     coming: int = 0
     """Workers that were requested since."""
 
+    def unreported(self, needs: Sequence[Need]) -> str:
+        """Why it is not known whether they fit, as a clause; empty: it is. A zone that lacks a quota which others have takes none."""
+        reported = {name for zone in self.left.values() for name in zone}
+        missing = sorted({name for need in needs for name in need.quotas} - reported)
+        if missing:
+            return f"driver {self.driver} does not report {' and '.join(missing)}"
+        if not all(any(need.quotas.values()) for need in needs):
+            return f"driver {self.driver} does not report what a worker takes of its quotas"
+        return ""
+
     def fit(self, needs: Sequence[Need]) -> int:
         """How many of them."""
         return _fitting({zone: dict(each) for zone, each in self.left.items()}, _alike(needs))
 
-    def most(self, need: Need) -> int | None:
-        """How many that are alike; None: it takes nothing of what was reported."""
-        if not any(need.quotas.values()):
-            return None
-        return _fitting(
-            {zone: dict(each) for zone, each in self.left.items()}, dict.fromkeys(_alike([need]), sys.maxsize)
-        )
+    def most(self, need: Need) -> int:
+        """How many that are alike."""
+        alike = dict.fromkeys(_alike([need]), sys.maxsize)
+        return _fitting({zone: dict(each) for zone, each in self.left.items()}, alike)
 
 
 def capacity_of(core: Core, driver: str, now_ms: int) -> Capacity:
     if not isinstance(core.drivers.get(driver), Quotas):
         why = f"driver {driver} reports no quotas, and reserves capacity when it creates a machine"
-        return Capacity(why=why, left={})
+        return Capacity(driver=driver, why=why, left={})
     quotas = (core.driver_notes.get(driver) or DriverNotes()).quotas
     as_of_ms = _as_of(quotas)
     why = unusable(driver, "quotas", quotas, as_of_ms, now_ms)
     if why or as_of_ms is None:
-        return Capacity(why=why, left={})
+        return Capacity(driver=driver, why=why, left={})
     left, coming = left_of(quotas.values), _not_counted(core, driver, as_of_ms)
     _fitting(left, _alike(coming))
-    return Capacity(as_of_ms=as_of_ms, left=left, coming=len(coming))
+    return Capacity(driver=driver, as_of_ms=as_of_ms, left=left, coming=len(coming))
 
 
 def needs_of(core: Core, driver: str, specs: Iterable[WorkerSpec]) -> tuple[list[Need], str]:

@@ -61,15 +61,9 @@ def _of_template(core: Core, pool: PoolSpec, offer: Offer, known: Capacity, exis
 
 def _left(core: Core, pool: PoolSpec, offer: Offer, known: Capacity) -> tuple[int | None, str]:
     """How many more workers the provider's quotas allow; or why nobody knows."""
-    if known.why:
-        return None, f"Not known: {known.why}"
     needs, why = needs_of(core, pool.driver, [worker_spec(pool, offer, PlanNumber(0), 1, "")])
-    if why:
-        return None, f"Not known: {why}"
-    left = known.most(needs[0])
-    if left is None:
-        return None, f"Not known: driver {pool.driver} does not report what such a worker takes of its quotas"
-    return left, ""
+    why = known.why or why or known.unreported(needs)
+    return (None, f"Not known: {why}") if why else (known.most(needs[0]), "")
 
 
 def _sold(core: Core, driver: str) -> Iterator[ListedOffer]:

@@ -41,6 +41,11 @@ class Refreshed(Generic[_T]):
                 self._known = self._again()
             return self._known
 
+    @property
+    def known(self) -> _T | None:
+        """The last value, however old, without a call; None: there was never one."""
+        return None if self._known is None else self._known.value
+
     def _due(self) -> bool:
         return self._clock.monotonic_ms() - self._tried_ms >= self._every_ms
 

@@ -471,7 +471,7 @@ def test_apply_says_what_it_does_not_apply(api: FakeApi, herder: Herder, tmp_pat
     assert found.code == 0, found.err
     (line,) = [each for each in found.err.splitlines() if each.startswith("Not applied")]
     assert line.startswith(
-        "Not applied: server, drivers, roles and weights of users (their quotas are applied)."
+        "Not applied: server, drivers, roles and weights of users (their quotas and queued_jobs are applied)."
     )
     (tmp_path / "herder.yaml").write_text(
         "users: {ann: {quota: {jobs: 5}}}\npools: {burst: {preset: burst}}\n"

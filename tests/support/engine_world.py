@@ -329,10 +329,10 @@ class World:
             return holding.hold_job(self.state, self.changes, JobId(job), class_id, batch)
         return holding.release_job(self.state, self.changes, JobId(job), batch)
 
-    def retry_batch(self, batch: int) -> tuple[list[int], list[int]]:
+    def retry_batch(self, batch: int, group: str = "") -> tuple[list[int], list[int]]:
         """Which failed and skipped jobs are tried again. Everything before was committed."""
         with self.engine.connect() as connection:
-            found = read_ended(connection, BatchId(batch), self.state.retries)
+            found = read_ended(connection, BatchId(batch), self.state.retries, group)
         assert found is not None
         again = retried(SimpleNamespace(state=self.state, ledger=self.ledger), found)  # type: ignore[arg-type]
         if again is None:

@@ -227,9 +227,9 @@ class Commands(CredentialCommands):
         text = change(self._core, who, *found, changes, now_ms, message=message)
         return Result(object=f"job/{found[0]}", text=text)
 
-    async def find_ended(self, who: Principal, batch: int) -> retrying.Ended:
-        """Before failed jobs of a batch are retried. Raises Refused."""
-        return await retrying.find(self._core, who, batch)
+    async def find_ended(self, who: Principal, batch: int, group: str = "") -> retrying.Ended:
+        """Before failed jobs of a batch, or of one of its groups, are retried. Raises Refused."""
+        return await retrying.find(self._core, who, batch, group)
 
     def retry_batch(
         self, who: Principal, found: retrying.Ended, changes: Changes, now_ms: int, *, dry_run: bool

@@ -29,6 +29,7 @@ from herder.engine.jobs import holding
 from herder.engine.jobs.batch import add_jobs, close_batch, commit_batch, create_batch, resolve
 from herder.engine.jobs.batch_end import cancel_batch, close_if_done
 from herder.engine.jobs.classes import class_id_of
+from herder.engine.jobs.group_end import end_groups
 from herder.engine.jobs.groups import JobRun, NewGroup, cancel_group, mark_jobs
 from herder.engine.jobs.retry import retry
 from herder.engine.memory.dirty_rows import flush
@@ -462,6 +463,7 @@ class World:
         while self.placer.more:
             self.placer.run(self.state, self.changes, self.now_ms)
         book_groups(self.state, self.changes)
+        end_groups(self.state, self.changes, self.now_ms)
         flush(self.state, self.changes)
         put_classes(self.changes)
         book(self.ledger, self.changes)

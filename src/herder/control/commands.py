@@ -237,12 +237,12 @@ class Commands(CredentialCommands):
         text = retrying.retry_failed(self._core, who, found, changes, now_ms, dry_run=dry_run)
         return Result(object=f"batch/{found.row.id}", text=text, dry_run=dry_run)
 
-    async def find_callback(self, who: Principal, batch: int) -> callbacks.Sent:
-        """Before the callback of a batch is sent again. Raises Refused."""
+    async def find_callback(self, who: Principal, batch: int, group: str = "") -> callbacks.Sent:
+        """Before the callback of a batch, or of one of its groups, is sent again. Raises Refused."""
         check(who, Action.CHANGE, OF_KIND[Kind.BATCH])
         view = await batch_view(self._core, who, batch)
         check(who, Action.CHANGE, submission.batch_thing(batch, view.user, view.project))
-        return await callbacks.find(self._core, batch)
+        return await callbacks.find(self._core, batch, group)
 
     def retry_callback(self, who: Principal, found: callbacks.Sent, changes: Changes, now_ms: int) -> Result:
         text = callbacks.retry(self._core, who, found, changes, now_ms)

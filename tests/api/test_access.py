@@ -44,6 +44,7 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("get", "/batches/{batch}/groups"): ("viewer", SEE),
     ("get", "/batches/{batch}/groups/{path}"): ("viewer", SEE),
     ("post", "/batches/{batch}/groups/{path}/cancel"): ("user", CHANGE),
+    ("post", "/batches/{batch}/groups/{path}/retry"): ("user", CHANGE),
     **{("post", f"/batches/{{batch}}/{verb}"): ("user", CHANGE) for verb in ("hold", "release", "retry", "close")},
     ("get", "/callbacks"): ("viewer", ALL),
     ("get", "/callbacks/secret"): ("user", USERS),

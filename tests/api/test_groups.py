@@ -11,6 +11,7 @@ import pytest
 
 from herder.control.jobs.submitting import grouping
 from herder.control.reads.search import jobs as job_search
+from herder.wire.worker.exchange import Finished
 from tests.api.conftest import POOLS, PlayedWorker, Refusal, Server
 from tests.api.test_search import found
 from tests.api.test_work import batch_of, jobs_of
@@ -230,6 +231,42 @@ def test_jobs_are_found_by_group_and_attribute(
     assert [job["key"] for job in rest["items"]] == a[3:]
     assert refused(422, "GET", "/jobs", params={"group": "a"})["field"] == "group"
     api.post(f"/batches/{batch}/cancel", json={}).raise_for_status()
+
+
+def test_failed_jobs_of_a_group_are_retried(
+    api: httpx.Client, worker: PlayedWorker, refused: Refusal
+) -> None:
+    jobs = [{"key": "a", "group": "a/x"}, {"key": "b", "group": "b"}]
+    skipped = [{"parents": ["a"]}, {"parents": ["a", "b"], "group": "a"}]
+    batch = batch_of(api, *jobs, *skipped)["id"]
+    first, second = sorted(worker.take(2), key=lambda each: each.job)
+    for each in (first, second):
+        worker.end(each.job, state="failed", cause="exit_code", exit_code=3)
+    assert api.get(f"/batches/{batch}/wait").json()["state"] == "failed"
+    retry = f"/batches/{batch}/groups/a/retry"
+    would = api.post(retry, params={"dry_run": True}).json()["text"]
+    assert would == f"1 failed job and 1 skipped job of group a of batch {batch} would be retried."
+    said = api.post(retry).json()["text"]
+    assert said == f"1 failed job and 1 skipped job of group a of batch {batch} are retried."
+    (again,) = worker.take()
+    assert (again.job, again.attempt) == (first.job, 2)
+    answer = worker.exchange(
+        finished=[Finished(job=first.job, attempt=2, state="succeeded", started_at_ms=1, ended_at_ms=2**53)]
+    )
+    child = answer.assign[0] if answer.assign else worker.take()[0]
+    worker.end(child.job)
+    states = [job["state"] for job in jobs_of(api, batch)]
+    assert states == ["succeeded", "failed", "succeeded", "skipped"]
+    assert api.post(retry).json()["text"] == f"Group a of batch {batch} has no failed jobs."
+    said = api.post(f"/batches/{batch}/groups/b/retry").json()["text"]
+    assert said == f"1 failed job and 1 skipped job of group b of batch {batch} are retried."
+    problem = refused(404, "POST", f"/batches/{batch}/groups/x/retry")
+    assert f"herder batch groups {batch}" in problem["hint"]
+    api.post(f"/batches/{batch}/groups/b/cancel", json={}).raise_for_status()
+    cancelled = refused(409, "POST", f"/batches/{batch}/groups/b/retry")
+    assert cancelled["detail"] == f"Group b of batch {batch} was cancelled, so its jobs cannot be retried."
+    api.post(f"/batches/{batch}/cancel", json={}).raise_for_status()
+    assert api.get("/invariants").json() == {"violations": []}
 
 
 def test_groups_come_in_pages(api: httpx.Client) -> None:

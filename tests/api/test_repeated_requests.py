@@ -62,8 +62,8 @@ def held(server: Server, what: str, number: int) -> str:
     return f"/{what}/{number}/release"
 
 
-def failed_batch(server: Server) -> int:
-    batch = int(server.http.post("/batches", json={"jobs": [JOB], "commit": True}).json()["id"])
+def failed_batch(server: Server, **job: str) -> int:
+    batch = int(server.http.post("/batches", json={"jobs": [{**JOB, **job}], "commit": True}).json()["id"])
     worker = server.worker()
     (given,) = worker.take()
     worker.end(given.job, state="failed", cause="exit_code")
@@ -186,6 +186,10 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
     "a released batch": ("POST /batches/{batch}/release", lambda s: (held(s, "batches", open_batch(s)), {})),
     "a held job": ("POST /jobs/{job}/hold", lambda s: (f"/jobs/{waiting_job(s)}/hold", {})),
     "a released job": ("POST /jobs/{job}/release", lambda s: (held(s, "jobs", waiting_job(s)), {})),
+    "a group again": (
+        "POST /batches/{batch}/groups/{path}/retry",
+        lambda s: (f"/batches/{failed_batch(s, group='a')}/groups/a/retry", None),
+    ),
     "a batch again": ("POST /batches/{batch}/retry", lambda s: (f"/batches/{failed_batch(s)}/retry", None)),
     "a callback again": (
         "POST /callbacks/{batch}/retry",

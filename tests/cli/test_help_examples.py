@@ -73,6 +73,7 @@ PARSED_ONLY = {
     "herder admin rotate-secrets-key --forget-old": "needs a stopped server; tests/cli/test_secrets_key.py runs it",
     "herder secret create key --file id_ed25519 --project genomics": "needs a project with members; tests/api/test_secrets.py has one",
     "herder callback retry 3": "needs a message that was sent; tests/callbacks/test_batches.py runs it",
+    "herder callback retry 3 --group align": "needs a message that was sent; tests/callbacks/test_groups.py runs it",
     "herder bootstrap check talos": "needs a bootstrap; tests/providers/test_bootstrap_loop.py asks the same",
     "herder cluster show prod": "needs a cluster; tests/acceptance/test_nodes.py runs it",
     "herder cluster check prod": "needs a cluster; tests/acceptance/test_nodes.py runs it",
@@ -218,7 +219,7 @@ def _names(installation: Installation, example: str) -> dict[str, str]:
             names["burst-7-1"] = installation.new_worker()
         case ["plan", "get", _]:
             names["42"] = installation.made("plan", "list", "--limit", "1")
-        case ["batch", "cancel", _] if "--group" in example:
+        case ["batch", "cancel" | "retry", _] if "--group" in example:
             job = {"command": ["true"], "pool": "later", "group": "align/sample-1"}
             names["3"] = installation.batch([job])
         case ["batch", "cancel" | "hold" | "release", _]:

@@ -29,6 +29,7 @@ from herder.engine.jobs import holding
 from herder.engine.jobs.batch import add_jobs, close_batch, commit_batch, create_batch, resolve
 from herder.engine.jobs.batch_end import cancel_batch, close_if_done
 from herder.engine.jobs.classes import class_id_of
+from herder.engine.jobs.group_end import end_groups
 from herder.engine.jobs.groups import JobRun, NewGroup, cancel_group, mark_jobs
 from herder.engine.jobs.retry import retry
 from herder.engine.memory.dirty_rows import flush
@@ -329,10 +330,10 @@ class World:
             return holding.hold_job(self.state, self.changes, JobId(job), class_id, batch)
         return holding.release_job(self.state, self.changes, JobId(job), batch)
 
-    def retry_batch(self, batch: int) -> tuple[list[int], list[int]]:
+    def retry_batch(self, batch: int, group: str = "") -> tuple[list[int], list[int]]:
         """Which failed and skipped jobs are tried again. Everything before was committed."""
         with self.engine.connect() as connection:
-            found = read_ended(connection, BatchId(batch), self.state.retries)
+            found = read_ended(connection, BatchId(batch), self.state.retries, group)
         assert found is not None
         again = retried(SimpleNamespace(state=self.state, ledger=self.ledger), found)  # type: ignore[arg-type]
         if again is None:
@@ -462,6 +463,7 @@ class World:
         while self.placer.more:
             self.placer.run(self.state, self.changes, self.now_ms)
         book_groups(self.state, self.changes)
+        end_groups(self.state, self.changes, self.now_ms)
         flush(self.state, self.changes)
         put_classes(self.changes)
         book(self.ledger, self.changes)

@@ -227,9 +227,9 @@ class Commands(CredentialCommands):
         text = change(self._core, who, *found, changes, now_ms, message=message)
         return Result(object=f"job/{found[0]}", text=text)
 
-    async def find_ended(self, who: Principal, batch: int) -> retrying.Ended:
-        """Before failed jobs of a batch are retried. Raises Refused."""
-        return await retrying.find(self._core, who, batch)
+    async def find_ended(self, who: Principal, batch: int, group: str = "") -> retrying.Ended:
+        """Before failed jobs of a batch, or of one of its groups, are retried. Raises Refused."""
+        return await retrying.find(self._core, who, batch, group)
 
     def retry_batch(
         self, who: Principal, found: retrying.Ended, changes: Changes, now_ms: int, *, dry_run: bool
@@ -237,12 +237,12 @@ class Commands(CredentialCommands):
         text = retrying.retry_failed(self._core, who, found, changes, now_ms, dry_run=dry_run)
         return Result(object=f"batch/{found.row.id}", text=text, dry_run=dry_run)
 
-    async def find_callback(self, who: Principal, batch: int) -> callbacks.Sent:
-        """Before the callback of a batch is sent again. Raises Refused."""
+    async def find_callback(self, who: Principal, batch: int, group: str = "") -> callbacks.Sent:
+        """Before the callback of a batch, or of one of its groups, is sent again. Raises Refused."""
         check(who, Action.CHANGE, OF_KIND[Kind.BATCH])
         view = await batch_view(self._core, who, batch)
         check(who, Action.CHANGE, submission.batch_thing(batch, view.user, view.project))
-        return await callbacks.find(self._core, batch)
+        return await callbacks.find(self._core, batch, group)
 
     def retry_callback(self, who: Principal, found: callbacks.Sent, changes: Changes, now_ms: int) -> Result:
         text = callbacks.retry(self._core, who, found, changes, now_ms)

@@ -5,8 +5,9 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, Row, and_, func, select
 
 from herder.ledger.costs import cost
 from herder.model.work.job import JobState
@@ -64,9 +65,9 @@ def group_violations(connection: Connection) -> Iterator[str]:
     own, spent = jobs_of_groups(connection).counts, _costs(connection)
     before_ms = forgotten_before_ms(connection)
     g, b = t.job_groups.c, t.batches.c
-    query = select(t.job_groups, b.state.label("batch_state"), b.ended_at_ms).outerjoin(
-        t.batches, b.id == g.batch_id
-    )
+    query = select(
+        t.job_groups, b.state.label("batch_state"), b.accepts, b.ended_at_ms.label("batch_ended_at_ms")
+    ).outerjoin(t.batches, b.id == g.batch_id)
     rows = connection.execute(query.order_by(g.batch_id, g.id)).all()
     numbers = {(row.batch_id, row.path): row.id for row in rows}
     found: dict[tuple[int, int], Counter[str]] = {}
@@ -82,7 +83,7 @@ def group_violations(connection: Connection) -> Iterator[str]:
         if row.batch_state is None:
             yield f"Group {row.path} is of batch {row.batch_id}, which is missing."
         if row.batch_state in (None, DELETED) or (
-            row.ended_at_ms is not None and row.ended_at_ms < before_ms
+            row.batch_ended_at_ms is not None and row.batch_ended_at_ms < before_ms
         ):
             continue  # its jobs are being forgotten
         said, is_now = Counter(json.loads(row.counts)), found[row.batch_id, row.id]
@@ -90,11 +91,20 @@ def group_violations(connection: Connection) -> Iterator[str]:
             yield f"Group {row.path} of batch {row.batch_id} counts {dict(said)}, but its jobs are {dict(is_now)}."
         if sum(is_now.values()) != row.jobs:
             yield f"Group {row.path} of batch {row.batch_id} counts {row.jobs} jobs, but {sum(is_now.values())} exist."
+        if row.callback and _has_ended(row, said) != (row.ended_at_ms is not None):
+            is_told = "is" if row.ended_at_ms is not None else "is not"
+            yield f"Group {row.path} of batch {row.batch_id} {is_told} recorded as ended, but counts {dict(said)}."
         if row.cost_pico and int(row.cost_pico) != costs[row.batch_id, row.id]:
             yield (
                 f"Group {row.path} of batch {row.batch_id} has the cost {row.cost_pico} pico-USD, but its attempts cost "
                 f"{costs[row.batch_id, row.id]}."
             )
+
+
+def _has_ended(row: Row[Any], counts: Counter[str]) -> bool:
+    if row.batch_state == "open" or any(counts[each.label] for each in JobState if not each.ended):
+        return False
+    return bool(row.cancelled) or not row.accepts
 
 
 def _costs(connection: Connection) -> Counter[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""`herder batch groups`, and `herder batch cancel` of a batch or of one of its groups. Added by `batch.py`."""
+"""`herder batch groups`, and `herder batch cancel` and `retry` of a batch or of one of its groups. Added by `batch.py`."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -6,7 +6,7 @@ import typer
 
 from herder.cli.output.answers import show_list
 from herder.cli.shell.completion import BatchArgument
-from herder.cli.shell.options import UNCHANGED, DryRun, Limit, Message, Yes
+from herder.cli.shell.options import UNCHANGED, DryRun, Limit, Message, Yes, usage
 from herder.cli.shell.session import session
 from herder.cli.views.work.groups import GROUPS, in_tree
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from herder.wire.api.work import GroupView
 
 CANCEL = "herder batch cancel 3 --yes\nherder batch cancel 3 --group align/sample-1"
+RETRY = "herder batch retry 3 --failed\nherder batch retry 3 --failed --group align/sample-1"
 _GROUP = Annotated[
     str | None,
     typer.Option(
@@ -63,3 +64,27 @@ def cancel(
         say.confirm(would.text, yes=False)
     done = do(dry_run=False)
     say.done(done.text, done, batch)
+
+
+def retry(
+    ctx: typer.Context,
+    batch: BatchArgument,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Retry failed jobs, and the jobs skipped because of them.")
+    ] = False,
+    group: _GROUP = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Retry the failed jobs of a batch in the same batch.
+
+    Each keeps its number and its attempts; the next attempt follows. A batch that has ended runs again. With --group only the failed jobs
+    of a job group are retried.
+    """
+    if not failed:
+        raise usage("No jobs are named.", hint="Add --failed.")
+    say = session(ctx)
+    if group is None:
+        done = say.client.batches.retry_failed(batch, dry_run=dry_run)
+    else:
+        done = say.client.batches.retry_group(batch, group, dry_run=dry_run)
+    say.done(done.text + (UNCHANGED if dry_run else ""), done, batch)

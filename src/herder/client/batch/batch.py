@@ -102,14 +102,18 @@ class Batch:
         *,
         attributes: Mapping[str, str] | None = None,
         cancel_after_n_failures: int | None = None,
+        callback: str = "",
     ) -> JobGroup:
         """A job group: jobs that are counted, and can be cancelled, together. `path`: a name, or names with slashes between them for one
         below others. Asked for again without settings it is the same group. `cancel_after_n_failures` cancels what of it has not ended after so many failed
-        jobs."""
+        jobs. `callback`: a URL that the server calls with a signed message when the group has ended."""
         made = GroupCreate(
-            path=path, attributes=dict(attributes or {}), cancel_after_failures=cancel_after_n_failures
+            path=path,
+            attributes=dict(attributes or {}),
+            cancel_after_failures=cancel_after_n_failures,
+            callback=callback,
         )
-        settled = bool(made.attributes) or made.cancel_after_failures is not None
+        settled = made != GroupCreate(path=path)
         before = self._groups.setdefault(path, made)
         if settled and before != made:
             raise ValueError(f"Group {path} was made with other settings. Give the settings once.")

@@ -31,10 +31,14 @@ class JobGroup:
         *,
         attributes: Mapping[str, str] | None = None,
         cancel_after_n_failures: int | None = None,
+        callback: str = "",
     ) -> "JobGroup":
         """One below it."""
         return self._batch.group(
-            f"{self.path}/{name}", attributes=attributes, cancel_after_n_failures=cancel_after_n_failures
+            f"{self.path}/{name}",
+            attributes=attributes,
+            cancel_after_n_failures=cancel_after_n_failures,
+            callback=callback,
         )
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Callbacks of batches: the part of the client that shows them and sends them again."""
+"""Callbacks of batches and job groups: the part of the client that shows them and sends them again."""
 
 from collections.abc import Iterator
 
@@ -13,12 +13,12 @@ class Callbacks:
         self._http = http
 
     def list(self, *, state: str | None = None, limit: int | None = None) -> Iterator[CallbackView]:
-        """Of batches that have ended, newest batch first. `state`: due, delivered or failed."""
+        """Of batches and job groups that have ended, newest batch first. `state`: due, delivered or failed."""
         return pages(self._http, "/callbacks", CallbackView, {"state": state}, limit=limit)
 
-    def retry(self, batch: int) -> Result:
-        """Sends the message about a batch again, at once."""
-        return self._http.write("POST", f"/callbacks/{batch}/retry", Result)
+    def retry(self, batch: int, group: str | None = None) -> Result:
+        """Sends the message about a batch, or about one of its groups, again, at once."""
+        return self._http.write("POST", f"/callbacks/{batch}/retry", Result, None, {"group": group})
 
     def secret(self) -> CallbackSecret:
         """With which the caller's messages are signed."""

@@ -148,6 +148,11 @@ class Batches:
         path = f"/batches/{batch}/retry"
         return self._http.write("POST", path, Result, None, DRY_RUN if dry_run else None)
 
+    def retry_group(self, batch: int, path: str, *, dry_run: bool = False) -> Result:
+        """As `retry_failed`, of the failed jobs of a group and of the groups below it."""
+        where = f"/batches/{batch}/groups/{quote(path)}/retry"
+        return self._http.write("POST", where, Result, None, DRY_RUN if dry_run else None)
+
     def wait(
         self,
         batch: int,

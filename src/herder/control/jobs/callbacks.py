@@ -16,7 +16,7 @@ from herder.model.permissions import Principal
 from herder.model.stored.changes import Changes
 from herder.model.stored.service_records import CallbackRecord
 from herder.notify.addresses import Allowed, BadTarget, checked
-from herder.store.writing.outbox import DUE, of_batch
+from herder.store.writing.outbox import DUE, of_batch, subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +35,16 @@ def check_url(core: Core, url: str, field: str = "callback") -> None:
         raise Invalid(str(error), field=field, hint=error.hint) from None
 
 
-async def find(core: Core, batch: int) -> Sent:
-    """The message about a batch that has ended and that the caller may change. Raises NotKnown."""
+async def find(core: Core, batch: int, group: str) -> Sent:
+    """The message about a batch, or a group of it, that has ended and that the caller may change. Raises NotKnown."""
     retries = core.state.retries
     await core.settle()
-    row = await core.read(partial(of_batch, batch=batch))
+    row = await core.read(partial(of_batch, batch=batch, group=group))
+    if row is None and group:
+        raise NotKnown(
+            f"There is no callback of group {group[:100]!r} of batch {batch} to be sent.",
+            hint=f"`herder batch groups {batch}` shows which groups have ended; only those with a callback send one.",
+        )
     if row is None:
         raise NotKnown(
             f"There is no callback of batch {batch} to be sent.",
@@ -52,7 +57,7 @@ def retry(core: Core, who: Principal, found: Sent, changes: Changes, now_ms: int
     """Send it at once, and try it from now on for as long as a new one; also one that was delivered."""
     row = found.row
     if row.id in core.outbox.sending or core.state.retries != found.retries:
-        raise Conflict(f"The callback of batch {row.batch_id} is being sent.", hint="Try again.")
+        raise Conflict(f"The callback of {subject(row)} is being sent.", hint="Try again.")
     changes.put(
         CallbackRecord(
             **{
@@ -65,7 +70,7 @@ def retry(core: Core, who: Principal, found: Sent, changes: Changes, now_ms: int
             }
         )
     )
-    text = f"The callback of batch {row.batch_id} is sent again."
+    text = f"The callback of {subject(row)} is sent again."
     record_event(
         core.state, changes, now_ms, "callback.retried", row.object, text,
         actor=who.actor, owner=row.user, project=row.project,

@@ -35,6 +35,7 @@ from herder.control.kernel.waiting.event_bus import EventBus
 from herder.control.kernel.waiting.waiters import Waiters
 from herder.decide.eligibility.usable_offers import largest_memory_mib
 from herder.engine.attempts import time_limits
+from herder.engine.jobs.group_end import end_groups
 from herder.engine.memory.bootstraps import BootstrapLife
 from herder.engine.memory.dirty_rows import flush
 from herder.engine.memory.state import EngineState
@@ -250,6 +251,7 @@ class Core:
             if self.placer.more:
                 asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self.settle)
             book_groups(self.state, changes)
+            end_groups(self.state, changes, now_ms)
             flush(self.state, changes)
             put_classes(changes)
             book(self.ledger, changes)

@@ -19,7 +19,7 @@ from herder.model.values.phrases import counted
 from herder.model.work.callbacks import CallbackRules, pause_ms
 from herder.notify.sender import HttpSender
 from herder.ports.callbacks import Answer, Message, Sender
-from herder.store.writing.outbox import DELIVERED, DUE, FAILED, due, is_there, next_at_ms, note
+from herder.store.writing.outbox import DELIVERED, DUE, FAILED, due, is_there, next_at_ms, note, subject
 
 #: Messages that are being sent at a time: in all, to one host, and of one user.
 PLACES, PER_HOST, PER_USER = 32, 4, 8
@@ -131,7 +131,7 @@ class _Posting:
 
     async def _tell(self, row: Any, tries: int, error: str, now_ms: int) -> None:
         changes = Changes()
-        text = f"The callback of batch {row.batch_id} was given up after {counted(tries, 'try')}. {error}"
+        text = f"The callback of {subject(row)} was given up after {counted(tries, 'try')}. {error}"
         with self._core.change(changes):
             record_event(
                 self._core.state, changes, now_ms, "callback.failed", row.object, text,

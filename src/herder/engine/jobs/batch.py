@@ -250,6 +250,7 @@ def commit_batch(
         project=batch.project,
     )
     if batch.groups is not None:
+        batch.groups.mark_all()
         cancel_marked(state, changes, batch, now_ms)
     close_if_done(state, changes, batch, now_ms)
 
@@ -258,6 +259,8 @@ def close_batch(state: EngineState, changes: Changes, batch: BatchLife, now_ms: 
     """No job is added from now on. Only of one that accepts jobs."""
     batch.accepts = False
     state.dirty_batches[batch.id] = batch
+    if batch.groups is not None:
+        batch.groups.mark_all()
     if batch.state != "open":
         _forget_names(batch)
     record_event(

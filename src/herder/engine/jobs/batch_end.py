@@ -76,6 +76,8 @@ def cancel_batch(
     Queued jobs go in one step a queue, and `changes.sweeps` asks the store to write their rows out in the background.
     """
     batch.cancelled, batch.accepts = True, False
+    if batch.groups is not None:
+        batch.groups.mark_all()
     by = "" if actor == "herder" else f" by {actor.removeprefix('user/')}"
     _let_go(state, changes, batch)
     delayed = withdraw_delayed_batch(state, batch.id)

@@ -38,6 +38,7 @@ class NewGroup:
     path: str
     attributes: str = "{}"
     cancel_after_failures: int | None = None
+    callback: str = ""
 
 
 def mark_jobs(
@@ -54,7 +55,12 @@ def mark_jobs(
     book = None if batch is None else batch.groups
     if book is not None:
         for each in groups:
-            book.make(each.path, attributes=each.attributes, cancel_after_failures=each.cancel_after_failures)
+            book.make(
+                each.path,
+                attributes=each.attributes,
+                cancel_after_failures=each.cancel_after_failures,
+                callback=each.callback,
+            )
     for run in runs:
         first, number = state.next_job + run.place, None
         if book is not None and run.group:

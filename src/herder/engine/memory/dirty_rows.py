@@ -72,6 +72,8 @@ def _group_record(batch: BatchLife, group: Group) -> JobGroupRecord:
         counts=_counts_text(group.counts),
         jobs=group.jobs,
         cost_pico="" if group.cost_pico is None else str(group.cost_pico),
+        callback=group.callback,
+        ended_at_ms=group.ended_at_ms,
     )
 
 

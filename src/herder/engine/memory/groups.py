@@ -30,6 +30,9 @@ class Group:
     counts: dict[int, int] = field(default_factory=dict)
     cost_pico: int | None = 0
     """Of the ended attempts of its jobs and of those below; filled in by the kernel, from the ledger. None: unknown."""
+    callback: str = ""
+    ended_at_ms: int | None = None
+    """Kept by `engine/jobs/group_end.py`; None also of one that ended before this was written down."""
     below: "list[Group]" = field(default_factory=list)
 
 
@@ -46,7 +49,12 @@ class Groups:
         self._of_run: list[Group] = []
 
     def make(
-        self, path: str, *, attributes: str = "{}", cancel_after_failures: int | None = None
+        self,
+        path: str,
+        *,
+        attributes: str = "{}",
+        cancel_after_failures: int | None = None,
+        callback: str = "",
     ) -> list[Group]:
         """A group, with those above it that there are not yet; answers the new ones, the highest first."""
         head, slash, _ = path.rpartition("/")
@@ -57,6 +65,7 @@ class Groups:
             above=self.by_path[head] if slash else None,
             attributes=attributes,
             cancel_after_failures=cancel_after_failures,
+            callback=callback,
         )
         self.put(group)
         self.dirty[group.number] = group
@@ -66,6 +75,10 @@ class Groups:
         self.by_path[group.path] = group
         if group.above is not None:
             group.above.below.append(group)
+
+    def mark_all(self) -> None:
+        """The batch has changed in a way that concerns each group, also those without jobs."""
+        self.dirty = {group.number: group for group in self.by_path.values()}
 
     def add(self, first: int, count: int, group: Group) -> None:
         """New jobs, whose numbers are higher than those of all before. Their states are counted by `move`."""

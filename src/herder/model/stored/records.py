@@ -139,6 +139,10 @@ class JobGroupRecord(NamedTuple):
     jobs: int
     cost_pico: str
     """Empty: unknown."""
+    callback: str
+    """The URL that is called at its end; empty: none."""
+    ended_at_ms: int | None
+    """None: it has not ended, or ended before this was written down."""
 
 
 class JobRangeRecord(NamedTuple):

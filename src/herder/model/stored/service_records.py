@@ -4,12 +4,12 @@ from typing import NamedTuple
 
 
 class CallbackRecord(NamedTuple):
-    """A message about the end of a batch, to be sent to a URL (see `engine/jobs/callbacks.py`)."""
+    """A message about the end of a batch, or of a job group, to be sent to a URL (see `engine/jobs/callbacks.py`)."""
 
     id: str
     """The same in each try, so that a receiver knows what it has already."""
     object: str
-    """What has ended: `batch/17`."""
+    """Of the events about it: `batch/17`."""
     batch_id: int
     """With which it is deleted."""
     user: str
@@ -32,6 +32,8 @@ class CallbackRecord(NamedTuple):
     """HTTP status of the last answer; None: there was none."""
     error: str
     """Why the last try failed."""
+    group_path: str
+    """Empty: the batch has ended."""
 
 
 class SecretRecord(NamedTuple):

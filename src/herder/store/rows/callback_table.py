@@ -1,4 +1,4 @@
-"""The outbox of callbacks: a row is written in the commit in which its batch ends, and says what became of it.
+"""The outbox of callbacks: a row is written in the commit in which its batch, or its job group, ends, and says what became of it.
 
 Columns stand in the order of `CallbackRecord`, as in `tables.py`, which lists it.
 """
@@ -26,6 +26,7 @@ callbacks = Table(
     number("ended_at_ms", null=True),
     number("status", null=True),
     words("error"),
+    words("group_path"),
 )
 Index("callbacks_by_batch", callbacks.c.batch_id, callbacks.c.created_at_ms)
 # Those that are to be sent, in the order of their times.

@@ -16,6 +16,8 @@ job_groups = Table(
     words("counts"),
     number("jobs"),
     words("cost_pico"),
+    words("callback"),
+    number("ended_at_ms", null=True),
 )
 Index("job_groups_by_path", job_groups.c.batch_id, job_groups.c.path, unique=True)
 

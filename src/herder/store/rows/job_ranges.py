@@ -6,7 +6,7 @@ job with each range.
 
 from typing import Any
 
-from sqlalchemy import ScalarSelect, TextClause, bindparam, case, column, select, text
+from sqlalchemy import ColumnElement, ScalarSelect, TextClause, bindparam, case, column, func, select, text
 from sqlalchemy.sql.selectable import TextualSelect
 
 from herder.store.rows import tables as t
@@ -18,6 +18,14 @@ def range_of_job() -> ScalarSelect[Any]:
     inside = case((r.first_job + r.jobs > t.jobs.c.id, r.first_job))
     nearest = select(inside).where(r.first_job <= t.jobs.c.id).order_by(r.first_job.desc()).limit(1)
     return nearest.correlate(t.jobs).scalar_subquery()
+
+
+def in_group(batch: int, path: str) -> ColumnElement[bool]:
+    """Of a row of `jobs`: whether it is in a group or in one below it. A step down the index for each row that is looked at."""
+    r, g = t.job_ranges.c, t.job_groups.c
+    below = func.substr(g.path, 1, len(path) + 1) == f"{path}/"
+    groups = select(g.id).where(g.batch_id == batch, (g.path == path) | below)
+    return range_of_job().in_(select(r.first_job).where(r.batch_id == batch, r.group_id.in_(groups)))
 
 
 def jobs_of_group(batch: int, path: str, after: int, limit: int) -> TextualSelect:

@@ -60,7 +60,12 @@ def note(connection: Connection, message: str, values: dict[str, Any]) -> None:
     connection.execute(update(callbacks).where(_C.id == message).values(**values))
 
 
-def of_batch(connection: Connection, batch: int) -> Row[Any] | None:
-    """The newest message about a batch."""
-    query = select(callbacks).where(_C.batch_id == batch).order_by(_C.created_at_ms.desc()).limit(1)
-    return connection.execute(query).first()
+def of_batch(connection: Connection, batch: int, group: str = "") -> Row[Any] | None:
+    """The newest message about a batch, or about one of its groups."""
+    query = select(callbacks).where(_C.batch_id == batch, _C.group_path == group)
+    return connection.execute(query.order_by(_C.created_at_ms.desc()).limit(1)).first()
+
+
+def subject(row: Row[Any]) -> str:
+    """What a message is about, in a sentence."""
+    return f"group {row.group_path} of batch {row.batch_id}" if row.group_path else f"batch {row.batch_id}"

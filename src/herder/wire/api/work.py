@@ -107,6 +107,8 @@ class GroupCreate(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
     attributes: dict[str, str] = {}
     cancel_after_failures: int | None = None
     """The group is cancelled when so many of its jobs have failed, those of the groups below counted."""
+    callback: str = ""
+    """A URL that is called with a signed message when no job of the group, or of those below it, is left and none can be added."""
 
 
 class BatchCreate(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -178,6 +180,8 @@ class GroupView(msgspec.Struct, kw_only=True):
     """Of the attempts that have ended. None: unknown, since the group is from before groups had costs."""
     attributes: dict[str, str]
     cancel_after_failures: int | None
+    callback: CallbackView | None = None
+    """The message about its end; in lists always None."""
 
 
 class AttemptView(msgspec.Struct, kw_only=True):

@@ -33,6 +33,25 @@ def add(front: RouteTable) -> None:
             write.who, batch, path, write.changes, write.now_ms, message=said, dry_run=dry
         )
 
+    async def find_ended(request: Request, who: Principal) -> None:
+        batch, path = path_number(request, "batch"), request.path_params["path"]
+        request.state.ended = await commands.find_ended(who, batch, path)
+
+    def retry_group(write: Write) -> Result:
+        """Retry the failed jobs of a group, and of the groups below it, with those that were skipped because of them."""
+        found = write.request.state.ended
+        return commands.retry_batch(write.who, found, write.changes, write.now_ms, dry_run=write.dry_run)
+
+    front.write(
+        "POST",
+        "/batches/{batch}/groups/{path:path}/retry",
+        retry_group,
+        None,
+        Result,
+        (Action.CHANGE, Kind.BATCH),
+        before=find_ended,
+        query=DRY_RUN,
+    )
     sees = (Action.SEE, Kind.BATCH)
     front.write(
         "POST",

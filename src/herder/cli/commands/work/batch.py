@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from herder.cli.input.batch_groups import CANCEL, cancel, groups
+from herder.cli.input.batch_groups import CANCEL, RETRY, cancel, groups, retry
 from herder.cli.input.selection import refuse_unknown
 from herder.cli.output.answers import show_list
 from herder.cli.output.formats import Format
@@ -66,7 +66,7 @@ def build(workflow_tasks: "ReadTasks | None" = None) -> typer.Typer:
     command(app, "hold", example="herder batch hold 3")(hold)
     command(app, "release", example="herder batch release 3")(release)
     command(app, "delete", example="herder batch delete 3 --yes")(delete)
-    command(app, "retry", example="herder batch retry 3 --failed")(retry)
+    command(app, "retry", example=RETRY)(retry)
     return app
 
 
@@ -357,25 +357,6 @@ def release(ctx: typer.Context, batch: BatchArgument, message: Message = "") -> 
     say = session(ctx)
     done = say.client.batches.release(batch, message)
     say.done(done.text, done, batch)
-
-
-def retry(
-    ctx: typer.Context,
-    batch: BatchArgument,
-    failed: Annotated[
-        bool, typer.Option("--failed", help="Retry failed jobs, and the jobs skipped because of them.")
-    ] = False,
-    dry_run: DryRun = False,
-) -> None:
-    """Retry the failed jobs of a batch in the same batch.
-
-    Each keeps its number and its attempts; the next attempt follows. A batch that has ended runs again.
-    """
-    if not failed:
-        raise usage("No jobs are named.", hint="Add --failed.")
-    say = session(ctx)
-    done = say.client.batches.retry_failed(batch, dry_run=dry_run)
-    say.done(done.text + (UNCHANGED if dry_run else ""), done, batch)
 
 
 def delete(

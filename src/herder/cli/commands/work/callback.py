@@ -1,4 +1,4 @@
-"""`herder callback`: what became of the messages about ended batches, and the secret that signs them."""
+"""`herder callback`: what became of the messages about ended batches and job groups, and the secret that signs them."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 
 def build() -> typer.Typer:
-    app = noun("Callbacks: signed messages about ended batches.", example="herder callback list")
+    app = noun(
+        "Callbacks: signed messages about ended batches and job groups.", example="herder callback list"
+    )
     command(app, "list", example="herder callback list --state failed")(show_all)
-    command(app, "retry", example="herder callback retry 3")(retry)
+    command(app, "retry", example="herder callback retry 3\nherder callback retry 3 --group align")(retry)
     command(app, "secret", example="herder callback secret")(secret)
     return app
 
@@ -30,7 +32,7 @@ def show_all(
     ] = None,
     limit: Limit = 100,
 ) -> None:
-    """List the callbacks of batches that have ended, newest batch first."""
+    """List the callbacks of batches and job groups that have ended, newest batch first."""
     say = session(ctx)
 
     def fetch(most: int | None) -> list["CallbackView"]:
@@ -39,13 +41,22 @@ def show_all(
     show_list(say, CALLBACKS, fetch, limit)
 
 
-def retry(ctx: typer.Context, batch: BatchArgument) -> None:
-    """Send the callback of a batch again, also one that was delivered.
+def retry(
+    ctx: typer.Context,
+    batch: BatchArgument,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            "--group", metavar="PATH", help="Send the callback of this job group, as align/sample-1."
+        ),
+    ] = None,
+) -> None:
+    """Send the callback of a batch, or of one of its job groups, again, also one that was delivered.
 
     It keeps its id, so a receiver that has it already can leave it.
     """
     say = session(ctx)
-    done = say.client.callbacks.retry(batch)
+    done = say.client.callbacks.retry(batch, group)
     say.done(done.text, done, batch)
 
 

@@ -1,4 +1,4 @@
-"""Callbacks of batches as tables and as lines."""
+"""Callbacks of batches and job groups as tables and as lines."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ CALLBACKS = View(
             drop=2,
         ),
         since("NEXT TRY", "next_try_at", drop=1),
+        field("GROUP", "group", long=True, drop=3),
         field("URL", "url", long=True),
         field("ERROR", "error", wide=True, long=True, drop=5),
         field("ID", "id", wide=True, drop=6),

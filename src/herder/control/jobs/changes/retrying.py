@@ -1,17 +1,18 @@
-"""`herder batch retry --failed`: the failed jobs of a batch are tried again, with those that were skipped because of them.
+"""`herder batch retry --failed`: the failed jobs of a batch, or of a group of it, are tried again, with those that were skipped because of them.
 
 Called by `Commands`. What has ended is in the store only, so it is read first, by the writer: between that and the commit nothing may be
 deleted (`Core.keep_rows`), and no other retry may have come (`EngineState.retries`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, select
 
 from herder.control.access.access_check import OF_KIND, check, not_known
+from herder.control.jobs.changes.groups import no_group
 from herder.control.jobs.submitting.submission import batch_thing
 from herder.control.kernel.bounds.errors import Conflict
 from herder.control.kernel.bounds.limits import RETRIED_FAILED, RETRIED_SKIPPED
@@ -25,9 +26,10 @@ from herder.engine.memory.state import BatchLife
 from herder.model.ids import BatchId, ClassId, JobId
 from herder.model.permissions import Action, Kind, Principal
 from herder.model.stored.changes import Changes
-from herder.model.values.phrases import agree, counted
+from herder.model.values.phrases import agree, counted, sentence
 from herder.model.work.job import JobState
 from herder.store.rows import tables as t
+from herder.store.rows.job_ranges import in_group
 from herder.store.rows.json_forms import decode_class
 from herder.store.writing.retention import DELETED
 
@@ -43,28 +45,33 @@ class Ended:
     """Of the skipped ones."""
     groups: Groups | None = None
     """Of a batch that has some, and has ended or not."""
+    group: str = ""
+    """Whose failed jobs these are, with those of the groups below it. Empty: of the whole batch."""
     specs: dict[ClassId, str] = field(default_factory=dict)
     retries: int = 0
 
 
-async def find(core: Core, who: Principal, batch: int) -> Ended:
+async def find(core: Core, who: Principal, batch: int, group: str) -> Ended:
     """Raises Refused."""
     check(who, Action.CHANGE, OF_KIND[Kind.BATCH])
     core.keep_rows()
     retries = core.state.retries
     await core.settle()
-    found = await core.store.call(partial(read_ended, batch=BatchId(batch), retries=retries))
+    found = await core.store.call(partial(read_ended, batch=BatchId(batch), retries=retries, group=group))
     if found is None:
         raise not_known(Kind.BATCH, batch)
     check(who, Action.CHANGE, batch_thing(batch, found.row.user, found.row.project))
+    if group and (found.groups is None or group not in found.groups.by_path):
+        raise no_group(batch, group)
     return found
 
 
-def read_ended(connection: Connection, batch: BatchId, retries: int = 0) -> Ended | None:
+def read_ended(connection: Connection, batch: BatchId, retries: int = 0, group: str = "") -> Ended | None:
     row = connection.execute(select(t.batches).where(t.batches.c.id == batch)).first()
     if row is None or row.state == DELETED:
         return None
-    failed = _ended(connection, batch, JobState.FAILED, RETRIED_FAILED)
+    inside = [in_group(batch, group)] if group else []
+    failed = _ended(connection, batch, JobState.FAILED, RETRIED_FAILED, *inside)
     skipped = _ended(connection, batch, JobState.SKIPPED, RETRIED_SKIPPED)
     classes = sorted({each.class_id for each in (*failed, *skipped)})
     specs = select(t.job_classes.c.id, t.job_classes.c.spec).where(t.job_classes.c.id.in_(classes))
@@ -74,12 +81,15 @@ def read_ended(connection: Connection, batch: BatchId, retries: int = 0) -> Ende
         skipped=skipped,
         parents=_parents(connection, batch, skipped),
         groups=groups_of_batch(connection, batch),
+        group=group,
         specs={ClassId(number): spec for number, spec in connection.execute(specs)},
         retries=retries,
     )
 
 
-def _ended(connection: Connection, batch: BatchId, state: JobState, most: int) -> list[EndedJob]:
+def _ended(
+    connection: Connection, batch: BatchId, state: JobState, most: int, *inside: ColumnElement[bool]
+) -> list[EndedJob]:
     """By the index of states: the numbers of a batch's jobs lie between its first and its last."""
     j = t.jobs.c
     first, last = (
@@ -88,7 +98,9 @@ def _ended(connection: Connection, batch: BatchId, state: JobState, most: int) -
     )
     query = (
         select(j.id, j.class_id, j.attempts)
-        .where(j.state == int(state), t.NOT_SUCCEEDED, j.id >= first, j.id <= last, j.batch_id == batch)
+        .where(
+            j.state == int(state), t.NOT_SUCCEEDED, j.id >= first, j.id <= last, j.batch_id == batch, *inside
+        )
         .order_by(j.id)
         .limit(most)
     )
@@ -136,8 +148,17 @@ def retried(
             hint="Submit its jobs as a new batch." if found.row.state != "open" else "Commit it first.",
         )
     life = life or life_of_row(found.row, found.groups)
+    group = None if life.groups is None else life.groups.by_path.get(found.group)
+    if group is not None and group.cancelled:
+        raise Conflict(
+            f"Group {group.path} of batch {number} was cancelled, so its jobs cannot be retried.",
+            hint="Submit its jobs as a new batch.",
+        )
     failed = _not_cancelled(life, found.failed)
     again = {each.job for each in _not_cancelled(life, found.skipped)}
+    if group is not None and life.groups is not None:
+        inside = life.groups.within(group)
+        again = {job for job in again if inside(job) or _waits(found.parents[job])}
     above = revived({each.job for each in failed}, {job: found.parents[job] for job in again})
     skipped = [(each, above[each.job]) for each in found.skipped if each.job in above]
     if not failed and not skipped:
@@ -145,18 +166,22 @@ def retried(
     return life, failed, skipped
 
 
+def _waits(parents: Mapping[JobId, JobState]) -> bool:
+    return any(state is not JobState.SUCCEEDED for state in parents.values())
+
+
 def retry_failed(
     core: Core, who: Principal, found: Ended, changes: Changes, now_ms: int, *, dry_run: bool
 ) -> str:
     number = found.row.id
     again = retried(core, found)
+    of = f"group {found.group} of batch {number}" if found.group else f"batch {number}"
     if again is None:
-        return f"Batch {number} has no failed jobs."
+        return sentence(f"{of} has no failed jobs")
     batch, failed, skipped = again
-    left = batch.counts.get(JobState.FAILED, 0) - len(failed)
-    what = (
-        f"{counted(len(failed), 'failed job')} and {counted(len(skipped), 'skipped job')} of batch {number}"
-    )
+    counts = batch.groups.by_path[found.group].counts if batch.groups and found.group else batch.counts
+    left = counts.get(JobState.FAILED, 0) - len(failed)
+    what = f"{counted(len(failed), 'failed job')} and {counted(len(skipped), 'skipped job')} of {of}"
     more = f" Repeat the command for the other {counted(left, 'failed job')}." if left else ""
     core.backlog.named.check(
         core.state, batch.user, batch.project, len(failed) + len(skipped), core.clock.monotonic_ms()

@@ -89,10 +89,11 @@ def check_groups(batch: BatchLife, marks: Marks, wanted: Sequence[GroupCreate]) 
         there = known.get(group.path)
         if there is None:
             marks.new.append(group)
-            marks.size += len(group.attributes)
-        elif (there.attributes, there.cancel_after_failures) != (
+            marks.size += len(group.attributes) + len(group.callback)
+        elif (there.attributes, there.cancel_after_failures, there.callback) != (
             group.attributes,
             group.cancel_after_failures,
+            group.callback,
         ):
             raise Conflict(
                 f"Batch {batch.id} already has a group {group.path!r} with other settings.",
@@ -116,7 +117,10 @@ def _group(given: GroupCreate, where: str) -> NewGroup:
             field=f"{where}cancel_after_failures",
         )
     return NewGroup(
-        path=given.path, attributes=attributes_text(given.attributes), cancel_after_failures=limit
+        path=given.path,
+        attributes=attributes_text(given.attributes),
+        cancel_after_failures=limit,
+        callback=given.callback,
     )
 
 

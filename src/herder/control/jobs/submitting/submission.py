@@ -124,6 +124,9 @@ def _check_into(
     accepted = check_jobs(
         core, who, batch.user, batch.project, request.jobs, earlier=earlier, dry_run=dry_run
     )
+    for place, group in enumerate(request.groups):
+        if group.callback:
+            check_url(core, group.callback, f"groups[{place}].callback")
     if request.groups or accepted.marks.paths:
         check_groups(batch, accepted.marks, request.groups)
     for key, place in accepted.places.items():

@@ -35,6 +35,8 @@ def groups_of_batch(connection: Connection, batch: int) -> Groups | None:
             jobs=row.jobs,
             counts=counts_of(row.counts),
             cost_pico=int(row.cost_pico) if row.cost_pico else None,
+            callback=row.callback,
+            ended_at_ms=row.ended_at_ms,
         )
         groups.put(group)
     r = t.job_ranges.c

@@ -40,7 +40,9 @@ class BatchReads:
     async def group(self, who: Principal, batch: int, path: str) -> GroupView:
         return await group_view(self._core, who, batch, path)
 
-    async def callbacks(self, who: Principal, state: str | None, after: int | None, limit: int) -> Page:
+    async def callbacks(
+        self, who: Principal, state: str | None, after: tuple[int, str] | None, limit: int
+    ) -> Page:
         check(who, Action.SEE, OF_KIND[Kind.BATCH])
         return await callbacks.callback_page(self._core, who, state, after, limit)
 

@@ -25,9 +25,9 @@ from herder.wire.api.work import BatchView
 STATES = ("due", "delivered", "failed")
 
 
-def waits(batch: int, url: str) -> CallbackView | None:
-    """As long as the batch has not ended."""
-    return CallbackView(batch=batch, id="", url=url, state="waiting") if url else None
+def waits(batch: int, url: str, group: str = "") -> CallbackView | None:
+    """As long as the batch, or the group, has not ended."""
+    return CallbackView(batch=batch, id="", url=url, state="waiting", group=group) if url else None
 
 
 async def with_callback(core: Core, who: Principal, view: BatchView) -> BatchView:
@@ -42,22 +42,42 @@ async def with_callback(core: Core, who: Principal, view: BatchView) -> BatchVie
     return msgspec.structs.replace(view, callback=_as_seen(who, found, view.user, view.project))
 
 
-async def callback_page(core: Core, who: Principal, state: str | None, after: int | None, limit: int) -> Page:
-    """The newest message of each batch that `who` may see, newest batch first."""
+async def of_group(
+    core: Core, who: Principal, batch: BatchView, group: str, url: str, *, ended: bool
+) -> CallbackView | None:
+    """What became of the message about a group, when it has one."""
+    found = waits(batch.id, url, group)
+    if found is not None and ended:
+        row = await core.read(partial(of_batch, batch=batch.id, group=group))
+        found = found if row is None else row_view(row)
+    return None if found is None else _as_seen(who, found, batch.user, batch.project)
+
+
+async def callback_page(
+    core: Core, who: Principal, state: str | None, after: tuple[int, str] | None, limit: int
+) -> Page:
+    """The newest message about each batch and group that `who` may see, newest batch first, and its groups behind it. `after`: a batch, and
+    the path of a group or nothing."""
     if state is not None and state not in STATES:
         raise Invalid(f"{state!r} is not a state of a callback: {', '.join(STATES)}.", field="state")
     limit = max(1, min(limit, PAGE_MAX))
     later, c = callbacks.alias(), callbacks.c
-    newer = select(later.c.id).where(later.c.batch_id == c.batch_id, later.c.created_at_ms > c.created_at_ms)
+    newer = select(later.c.id).where(
+        later.c.batch_id == c.batch_id,
+        later.c.group_path == c.group_path,
+        later.c.created_at_ms > c.created_at_ms,
+    )
     query = select(callbacks).where(~newer.exists(), *in_view(scope_of(who), callbacks))
     if state is not None:
         query = query.where(c.state == state)
     if after is not None:
-        query = query.where(c.batch_id < after)
-    query = query.order_by(c.batch_id.desc()).limit(limit + 1)
+        batch, group = after
+        query = query.where((c.batch_id < batch) | ((c.batch_id == batch) & (c.group_path > group)))
+    query = query.order_by(c.batch_id.desc(), c.group_path).limit(limit + 1)
     rows = await core.read(lambda connection: connection.execute(query).all())
     items = [_as_seen(who, row_view(row), row.user, row.project) for row in rows[:limit]]
-    return Page(items=items, next=str(items[-1].batch) if len(rows) > limit else None)
+    more = len(rows) > limit
+    return Page(items=items, next=f"{items[-1].batch}/{items[-1].group}".rstrip("/") if more else None)
 
 
 def secret_view(core: Core, who: Principal) -> CallbackSecret:
@@ -77,6 +97,7 @@ def row_view(row: Any) -> CallbackView:
         ended_at=iso_or_none(row.ended_at_ms),
         http_status=row.status,
         error=row.error,
+        group=row.group_path,
     )
 
 

@@ -5,11 +5,13 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import msgspec
 from sqlalchemy import Row, select
 
 from herder.control.jobs.changes.groups import no_group
 from herder.control.kernel.core import Core
 from herder.control.reads.visibility import PAGE_MAX
+from herder.control.reads.work.callbacks import of_group
 from herder.control.reads.work.jobs import batch_view
 from herder.model.permissions import Principal
 from herder.model.values.money import usd_text
@@ -43,7 +45,9 @@ async def group_view(core: Core, who: Principal, batch: int, path: str) -> Group
     row = await core.read(lambda connection: connection.execute(query).first())
     if row is None:
         raise no_group(batch, path)
-    return _view(of, row)
+    ended = row.ended_at_ms is not None
+    callback = await of_group(core, who, of, path, row.callback, ended=ended)
+    return msgspec.structs.replace(_view(of, row), callback=callback)
 
 
 def _view(batch: BatchView, row: Row[Any]) -> GroupView:

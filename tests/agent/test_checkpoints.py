@@ -120,3 +120,25 @@ def test_a_link_that_a_job_put_there_leads_nowhere(shared: Path, tmp_path: Path)
     with pytest.raises(DataFault, match="belongs to another user"):
         prepare(data, key, allowed, who, contained=False)
     assert (precious.stat().st_uid, precious.stat().st_mode & 0o777) == (0, 0o755)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize(
+    ("folder", "owner", "mode"), [("team", 0, 0o777), ("ann", 65534, 0o755), ("lab", 0, 0o775)]
+)
+def test_a_container_gets_no_folder_that_others_can_exchange(
+    shared: Path, folder: str, owner: int, mode: int
+) -> None:
+    """Between this and its start they would put a link to anything in its place."""
+    above = shared / folder
+    above.mkdir(parents=True)
+    above.chmod(mode)
+    os.chown(above, owner, 0)
+    data, allowed = JobData(checkpoint=f"file://{above}/own/", mark="m"), (str(shared),)
+    with pytest.raises(DataFault, match=f"can change {above}, so the container of job 7"):
+        prepare(data, (7, 1), allowed, None, contained=True)
+    assert not Path(checkpoint_path(data, 7)).exists()
+    prepare(data, (7, 1), allowed, None, contained=False)
+    above.chmod(0o1777)
+    os.chown(above, 0, 0)
+    prepare(data, (7, 2), allowed, None, contained=True)

@@ -7,6 +7,7 @@ attempt removes the folder. Everything here blocks.
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -32,6 +33,8 @@ def prepare(
     """Made, or as the attempt before has left it. Raises DataFault or OSError."""
     job, attempt = key
     with _above(data, allowed) as above:
+        if contained:
+            _check_way(os.readlink(f"/proc/self/fd/{above}"), job)
         outer = _opened(checkpoint_name(data, job), above)
         try:
             if os.fstat(outer).st_uid != os.geteuid():
@@ -74,6 +77,22 @@ def _above(data: JobData, allowed: Sequence[str]) -> Iterator[int]:
         yield above
     finally:
         os.close(above)
+
+
+def _check_way(path: str, job: int) -> None:
+    """The engine of containers, which is root, finds the folder by its path: whoever can rename a folder on the way would choose what it mounts.
+    Raises DataFault or OSError."""
+    while True:
+        found = os.stat(path)
+        shared = found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX
+        if shared or found.st_uid not in (0, os.geteuid()):
+            raise DataFault(
+                f"Others than the agent of this worker can change {path}, so the container of job {job} gets no checkpoint folder in it. "
+                "Use a folder of the user that the agents run as, writable for nobody else."
+            )
+        if path == "/":
+            return
+        path = os.path.dirname(path)
 
 
 def _opened(name: str, at: int) -> int:

@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,36 @@ def test_a_group_is_cancelled_with_those_below_and_its_jobs_are_cancelled_for_ev
     api.post(f"/batches/{batch}/cancel", json={}).raise_for_status()
     assert groups_of(api, batch)["c"] == ("cancelled", 2, {"cancelled": 1, "skipped": 1})
     refused(409, "POST", f"/batches/{batch}/groups/c/cancel", json={})
+
+
+def test_a_group_costs_what_its_attempts_cost(tmp_path: Path) -> None:
+    server = Server(tmp_path).start()
+    api = server.http
+    api.post("/apply", json={"pools": POOLS}).raise_for_status()
+    worker = server.worker()
+    batch = batch_of(api, {"group": "a/b"}, {"group": "a"}, {"group": "c"}, {})["id"]
+    taken = worker.take(4)
+    for each in taken[:3]:
+        time.sleep(0.02)
+        worker.end(each.job)
+    server.restart()
+    api, worker.http = server.http, server.client(worker.token)
+    time.sleep(0.02)
+    worker.end(taken[3].job)
+    jobs = [api.get(f"/jobs/{job['id']}").json() for job in jobs_of(api, batch)]
+    spent = {job["id"]: sum(Decimal(each["cost_usd"]) for each in job["history"]) for job in jobs}
+    assert min(spent.values()) > 0
+    below, above, other, alone = (spent[job["id"]] for job in jobs)
+    shown = {each["path"]: each["cost_usd"] for each in api.get(f"/batches/{batch}/groups").json()["items"]}
+    assert {path: Decimal(each) for path, each in shown.items()} == {
+        "a": below + above,
+        "a/b": below,
+        "c": other,
+    }
+    assert api.get(f"/batches/{batch}/groups/a").json()["cost_usd"] == shown["a"]
+    assert Decimal(api.get(f"/batches/{batch}").json()["cost_usd"]) == below + above + other + alone
+    assert api.get("/invariants").json() == {"violations": []}
+    server.stop()
 
 
 def test_who_waits_for_a_job_is_told_of_the_cancel_of_its_group(server: Server, api: httpx.Client) -> None:

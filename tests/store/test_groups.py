@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Engine, func, select
 
 from herder.control.reads.search import jobs as job_search
 from herder.model.work.job import JobState
@@ -16,8 +16,9 @@ from herder.store.writing import cancelled_batches
 from herder.store.writing.retention import forget_batch
 from tests.engine.test_batches import LAST, ONE
 from tests.engine.test_holding import run_all
+from tests.store.test_ledger_rows import PLAIN
 from tests.store.test_retention import forget
-from tests.support.engine_world import World
+from tests.support.engine_world import Agent, World
 
 DAY_MS = 24 * 3_600_000
 
@@ -64,6 +65,67 @@ def test_a_cancelled_group_is_marked_in_pieces_and_no_other_job(
     assert [world.job_state(job).label for job in jobs[1:4]] == ["succeeded"] * 3
     assert world.batch_state(batch.id) == "succeeded"
     assert broken(world) == []
+
+
+def costs_of(world: World) -> dict[str, int]:
+    with world.engine.connect() as connection:
+        return {row.path: int(row.cost_pico) for row in connection.execute(select(t.job_groups))}
+
+
+def work(world: World, agent: Agent, *failing: int) -> None:
+    """A worker runs all that is ready, a second each."""
+    for _ in range(20):
+        world.talk(agent)
+        world.now_ms += 1_000
+        for job, attempt in list(agent.held):
+            failed = job in failing
+            agent.end(
+                (job, attempt),
+                world.now_ms,
+                "failed" if failed else "succeeded",
+                cause="exit_code" if failed else "",
+            )
+
+
+def test_costs_of_groups_are_those_of_the_attempts_over_retries_and_crashes(fresh_engine: Engine) -> None:
+    world = World(PLAIN, engine=fresh_engine)
+    batch = world.batch()
+    jobs = world.add(batch, [ONE, ONE, ONE, ONE], groups=["a/b", "a", "", "c"])
+    world.commit_batch(batch)
+    _, agent = world.ready_worker(1, PLAIN)
+    work(world, agent, jobs[0], jobs[3])
+    before = costs_of(world)
+    assert before["a"] > before["a/b"] > 0
+    assert before["c"] > 0
+    assert (world.batch_state(batch.id), broken(world)) == ("failed", [])
+    world.crash()
+    world.retry_batch(batch.id)
+    world.commit()
+    world.crash()
+    work(world, agent)
+    after = costs_of(world)
+    assert after["a"] - before["a"] == after["a/b"] - before["a/b"] > 0
+    assert after["c"] > before["c"]
+    assert (world.batch_state(batch.id), broken(world)) == ("succeeded", [])
+
+
+def test_a_wrong_cost_of_a_group_is_told_and_an_unknown_one_stays_unknown(world: World) -> None:
+    batch = world.batch()
+    world.add(batch, [ONE, ONE], groups=["a", "b"])
+    world.commit()
+    with world.engine.begin() as connection:
+        connection.execute(t.job_groups.update().where(t.job_groups.c.path == "a").values(cost_pico="5"))
+        connection.execute(t.job_groups.update().where(t.job_groups.c.path == "b").values(cost_pico=""))
+    wrong = f"Group a of batch {batch.id} has the cost 5 pico-USD, but its attempts cost 0."
+    assert broken(world) == [wrong]
+    world.crash()
+    world.commit_batch(world.state.batches[batch.id])
+    run_all(world)
+    with world.engine.connect() as connection:
+        assert (
+            connection.execute(select(t.job_groups.c.cost_pico).where(t.job_groups.c.path == "b")).scalar()
+            == ""
+        )
 
 
 def test_a_wrong_count_of_a_group_is_told(world: World) -> None:

@@ -20,7 +20,7 @@ from herder.control.access.tokens import Principal, Role
 from herder.control.jobs.changes.cancellation import cancel_job
 from herder.control.jobs.changes.retrying import read_ended, retried
 from herder.control.kernel.jobs.class_rows import put_classes
-from herder.control.kernel.jobs.usage_ledger import book, read_ledger
+from herder.control.kernel.jobs.usage_ledger import book, book_groups, read_ledger
 from herder.control.pools.pool_actions import store_pool
 from herder.control.recovery.recover import recover
 from herder.engine.attempts import time_limits
@@ -338,6 +338,8 @@ class World:
         if again is None:
             return [], []
         life, failed, skipped = again
+        if life.ended_at_ms is not None:
+            self.ledger.batches[life.id] = int(found.row.cost_pico)
         retry(self.state, self.changes, life, failed, skipped, self.now_ms, actor="user/ann")
         return [each.job for each in failed], [each.job for each, _ in skipped]
 
@@ -459,6 +461,7 @@ class World:
         self.placer.run(self.state, self.changes, self.now_ms)
         while self.placer.more:
             self.placer.run(self.state, self.changes, self.now_ms)
+        book_groups(self.state, self.changes)
         flush(self.state, self.changes)
         put_classes(self.changes)
         book(self.ledger, self.changes)

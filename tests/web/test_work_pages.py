@@ -67,7 +67,7 @@ async def test_a_job_shows_its_command_and_a_batch_its_groups_and_callback(
     page = words((await ann.get(f"/batches/{batch.id}")).text)
     assert "Callback https://hooks.example/ended waiting" in page
     assert "Groups" in page
-    assert "align/one running 1 0 0" in page
+    assert "align/one running 1 0 0 $0.00" in page
 
 
 @pytest.mark.parametrize("address", ["/jobs", "/batches", "/jobs/1", "/batches/1"])

@@ -1,15 +1,18 @@
 """The invariants of the rows of job groups, recomputed from the rows of jobs. Called by `invariants.py`."""
 
 import json
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, and_, func, select
 
+from herder.ledger.costs import cost
 from herder.model.work.job import JobState
 from herder.store.rows import tables as t
 from herder.store.rows.job_ranges import range_of_job
+from herder.store.rows.usage_rows import ended_attempts
 from herder.store.writing.retention import DELETED, forgotten_before_ms
 
 _UNMARKED = (int(JobState.BLOCKED), int(JobState.READY), int(JobState.HELD))
@@ -57,8 +60,8 @@ def jobs_of_groups(connection: Connection) -> GroupJobs:
 
 
 def group_violations(connection: Connection) -> Iterator[str]:
-    """Counts of a group are those of its jobs and of the groups below."""
-    own = jobs_of_groups(connection).counts
+    """Counts and costs of a group are those of its jobs and of the groups below."""
+    own, spent = jobs_of_groups(connection).counts, _costs(connection)
     before_ms = forgotten_before_ms(connection)
     g, b = t.job_groups.c, t.batches.c
     query = select(t.job_groups, b.state.label("batch_state"), b.ended_at_ms).outerjoin(
@@ -67,11 +70,13 @@ def group_violations(connection: Connection) -> Iterator[str]:
     rows = connection.execute(query.order_by(g.batch_id, g.id)).all()
     numbers = {(row.batch_id, row.path): row.id for row in rows}
     found: dict[tuple[int, int], Counter[str]] = {}
+    costs: Counter[tuple[int, int]] = Counter()
     for row in rows:
         path = row.path
         while path:
             above = row.batch_id, numbers.get((row.batch_id, path), 0)
             found.setdefault(above, Counter()).update(own.get((row.batch_id, row.id), Counter()))
+            costs[above] += spent[row.batch_id, row.id]
             path = path.rpartition("/")[0]
     for row in rows:
         if row.batch_state is None:
@@ -85,3 +90,23 @@ def group_violations(connection: Connection) -> Iterator[str]:
             yield f"Group {row.path} of batch {row.batch_id} counts {dict(said)}, but its jobs are {dict(is_now)}."
         if sum(is_now.values()) != row.jobs:
             yield f"Group {row.path} of batch {row.batch_id} counts {row.jobs} jobs, but {sum(is_now.values())} exist."
+        if row.cost_pico and int(row.cost_pico) != costs[row.batch_id, row.id]:
+            yield (
+                f"Group {row.path} of batch {row.batch_id} has the cost {row.cost_pico} pico-USD, but its attempts cost "
+                f"{costs[row.batch_id, row.id]}."
+            )
+
+
+def _costs(connection: Connection) -> Counter[tuple[int, int]]:
+    """Pico-USD of the ended attempts of jobs of groups, by batch and group, those of the groups below not among them."""
+    r = t.job_ranges.c
+    query = select(r.first_job, r.jobs, r.batch_id, r.group_id).where(r.group_id.is_not(None))
+    ranges = connection.execute(query.order_by(r.first_job)).all()
+    firsts = [each.first_job for each in ranges]
+    costs: Counter[tuple[int, int]] = Counter()
+    with_groups = select(t.job_groups.c.batch_id).distinct()
+    for usage in ended_attempts(connection, t.jobs.c.batch_id.in_(with_groups)):
+        at = bisect_right(firsts, usage.job) - 1
+        if at >= 0 and usage.job < firsts[at] + ranges[at].jobs:
+            costs[ranges[at].batch_id, ranges[at].group_id] += cost(usage)
+    return costs

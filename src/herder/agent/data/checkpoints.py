@@ -127,7 +127,7 @@ def _note(attempt: int, outer: int) -> None:
 
 
 def _newest(name: str, above: int) -> int:
-    """0: there is no folder. Raises OSError, and ValueError when it cannot be told."""
+    """0: there is no folder. Raises OSError, and ValueError when a machine went down before the number was on its disk."""
     try:
         outer = os.open(name, _FOLDER, dir_fd=above)
     except FileNotFoundError:
@@ -141,6 +141,9 @@ def _newest(name: str, above: int) -> int:
 def _noted(outer: int) -> int:
     file = os.open(_NEWEST, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=outer)
     try:
-        return int(os.read(file, 20))
+        text = os.read(file, 20)
     finally:
         os.close(file)
+    if not text.isdigit():
+        raise ValueError(f"its file {_NEWEST!r} does not have the number of its newest attempt")
+    return int(text)

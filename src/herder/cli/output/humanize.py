@@ -91,8 +91,10 @@ def between(start: str | None, end: str | None, now_s: float) -> str:
     return f"{max(0.0, seconds):.1f}s" if seconds < 10 else brief(int(seconds * 1000))
 
 
-def usd(text: str, places: int = 4) -> str:
-    """A decimal string as `$0.1200`; as it stands when it is no amount."""
+def usd(text: str | None, places: int = 4) -> str:
+    """A decimal string as `$0.1200`; as it stands when it is no amount. None: unknown."""
+    if text is None:
+        return "unknown"
     try:
         return format_usd(parse_usd(text), places)
     except ValueError:

@@ -25,7 +25,7 @@ from herder.control.kernel.intake_notes import IntakeNotes
 from herder.control.kernel.jobs.backlog import Backlog
 from herder.control.kernel.jobs.class_rows import put_classes
 from herder.control.kernel.jobs.payload_cache import Payloads
-from herder.control.kernel.jobs.usage_ledger import book
+from herder.control.kernel.jobs.usage_ledger import book, book_groups
 from herder.control.kernel.outbox import Outbox
 from herder.control.kernel.partial_change import mark
 from herder.control.kernel.planner.planning_thread import Planning
@@ -249,6 +249,7 @@ class Core:
             self.placer.run(self.state, changes, now_ms)
             if self.placer.more:
                 asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self.settle)
+            book_groups(self.state, changes)
             flush(self.state, changes)
             put_classes(changes)
             book(self.ledger, changes)

@@ -71,6 +71,7 @@ def _group_record(batch: BatchLife, group: Group) -> JobGroupRecord:
         cancelled=int(group.cancelled),
         counts=_counts_text(group.counts),
         jobs=group.jobs,
+        cost_pico="" if group.cost_pico is None else str(group.cost_pico),
     )
 
 

@@ -28,6 +28,8 @@ class Group:
     cancelled: bool = False
     jobs: int = 0
     counts: dict[int, int] = field(default_factory=dict)
+    cost_pico: int | None = 0
+    """Of the ended attempts of its jobs and of those below; filled in by the kernel, from the ledger. None: unknown."""
     below: "list[Group]" = field(default_factory=list)
 
 

@@ -137,6 +137,8 @@ class JobGroupRecord(NamedTuple):
     cancelled: int
     counts: str
     jobs: int
+    cost_pico: str
+    """Empty: unknown."""
 
 
 class JobRangeRecord(NamedTuple):

@@ -15,6 +15,7 @@ job_groups = Table(
     number("cancelled"),
     words("counts"),
     number("jobs"),
+    words("cost_pico"),
 )
 Index("job_groups_by_path", job_groups.c.batch_id, job_groups.c.path, unique=True)
 

@@ -174,6 +174,8 @@ class GroupView(msgspec.Struct, kw_only=True):
     jobs: int
     counts: dict[str, int]
     """By job state."""
+    cost_usd: str | None
+    """Of the attempts that have ended. None: unknown, since the group is from before groups had costs."""
     attributes: dict[str, str]
     cancel_after_failures: int | None
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from herder.cli.output.columns import field, made
+from herder.cli.output.columns import field, made, money
 from herder.cli.output.rows import View
 from herder.cli.views.tables import ended_jobs
 
@@ -20,6 +20,7 @@ GROUPS = View(
         made("ENDED", ended_jobs, key="jobs_ended", right=True, drop=1),
         made("RUNNING", lambda group: group.counts.get("running", 0), key="jobs_running", right=True, drop=2),
         made("FAILED", lambda group: group.counts.get("failed", 0), key="jobs_failed", right=True),
+        money("COST", "cost_usd", drop=3),
     ),
     empty="The batch has no job groups.",
 )

@@ -34,6 +34,7 @@ def groups_of_batch(connection: Connection, batch: int) -> Groups | None:
             cancelled=bool(row.cancelled),
             jobs=row.jobs,
             counts=counts_of(row.counts),
+            cost_pico=int(row.cost_pico) if row.cost_pico else None,
         )
         groups.put(group)
     r = t.job_ranges.c

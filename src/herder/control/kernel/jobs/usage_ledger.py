@@ -6,13 +6,15 @@ of its end in one transaction: a server that dies in between has booked neither,
 
 from sqlalchemy import Connection, select
 
-from herder.engine.memory.state import WorkerLife
+from herder.engine.memory.groups import upwards
+from herder.engine.memory.state import EngineState, WorkerLife
 from herder.engine.workers.usage import machine_usage
 from herder.ledger.costs import cost
 from herder.ledger.totals import Spent, Totals
 from herder.model.ids import BatchId, PoolName, UserName
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import BatchRecord, TotalRecord, UsageRecord
+from herder.model.work.usage import AttemptUsage
 from herder.store.rows import tables as t
 
 #: Names of rows of `totals`: `cost/POOL`, in pico-USD, of the workers that have gone.
@@ -38,6 +40,26 @@ def book(totals: Totals, changes: Changes) -> None:
     totals.changed_accounts.clear()
     totals.changed_pools.clear()
     totals.changed_batches.clear()
+
+
+def book_groups(state: EngineState, changes: Changes) -> None:
+    """Once for each hand-over, before the rows are made and `book` takes the intervals. The end of an attempt has marked its batch and its
+    groups as changed; a batch that has just ended is only among the changed ones."""
+    grouped = {
+        number: batch.groups for number, batch in state.dirty_batches.items() if batch.groups is not None
+    }
+    if not grouped:
+        return
+    for usage in changes.usage:
+        if not isinstance(usage, AttemptUsage) or usage.batch is None:
+            continue
+        groups = grouped.get(usage.batch)
+        if groups is None:
+            continue
+        pico = cost(usage)
+        for group in upwards(groups.of(usage.job)):
+            if group.cost_pico is not None:
+                group.cost_pico += pico
 
 
 def read_ledger(connection: Connection) -> Totals:

@@ -12,6 +12,7 @@ from herder.control.kernel.core import Core
 from herder.control.reads.visibility import PAGE_MAX
 from herder.control.reads.work.jobs import batch_view
 from herder.model.permissions import Principal
+from herder.model.values.money import usd_text
 from herder.model.work.job import JobState
 from herder.store.rows import tables as t
 from herder.wire.api.resources import Page
@@ -53,6 +54,7 @@ def _view(batch: BatchView, row: Row[Any]) -> GroupView:
         state="cancelled" if row.cancelled else _state(batch, counts),
         jobs=row.jobs,
         counts=counts,
+        cost_usd=usd_text(int(row.cost_pico)) if row.cost_pico else None,
         attributes=json.loads(row.attributes),
         cancel_after_failures=row.cancel_after_failures,
     )

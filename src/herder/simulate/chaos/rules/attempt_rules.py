@@ -15,7 +15,8 @@ class AttemptRules:
     def __init__(self, world: World, jobs: JobRules) -> None:
         self._world, self._jobs = world, jobs
         self._too_little_mib: dict[int, int] = {}
-        """With what jobs that have not ended ran out of memory at last; all that may do that ask for more."""
+        """With what jobs that have not ended ran out of memory at last, as their agents saw it; all that may do that ask for more. Pods are
+        ended by the cluster whatever their jobs ask for, and count as lost."""
 
     def begins(self, job: int, attempt: int) -> Iterator[tuple[str, str]]:
         """An agent begins it now."""
@@ -34,7 +35,7 @@ class AttemptRules:
 
     def look(self, changes: Changes) -> Iterator[tuple[str, str]]:
         for (job, number), row in sorted(changes.attempts.items()):
-            if row.cause == Cause.OUT_OF_MEMORY.value:
+            if row.cause == Cause.OUT_OF_MEMORY.value and row.state == AttemptState.FAILED:
                 self._too_little_mib[job] = self._world.machines.memory_mib[job, number]
             ends = self._world.machines.ends.get((job, number), set())
             if row.state == AttemptState.SUCCEEDED and "succeeded" not in ends:

@@ -88,7 +88,7 @@ def _check_way(path: str, job: int) -> None:
         if shared or found.st_uid not in (0, os.geteuid()):
             raise DataFault(
                 f"Others than the agent of this worker can change {path}, so the container of job {job} gets no checkpoint folder in it. "
-                "Use a folder of the user that the agents run as, writable for nobody else."
+                "Use a folder that only the user of the agents can write to."
             )
         if path == "/":
             return

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,24 +21,7 @@ from tests.agent.conftest import RunningAgent, StartAgent
 from tests.agent.fake_server import FakeServer
 from tests.agent.test_conditions import settings
 from tests.agent.test_shredding import until
-
-NESTS = """
-import os, sys
-os.chdir(sys.argv[1])
-for number in range(int(sys.argv[2])):
-    os.mkdir("folder")
-    os.symlink("/etc/hostname", "link")
-    with open("file", "w") as file:
-        file.write("secret")
-    os.chdir("folder")
-"""
-LEVELS = 1_100
-
-
-def nest(folder: Path, levels: int = LEVELS) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    subprocess.run([sys.executable, "-c", NESTS, folder, str(levels)], check=True)
-    return folder
+from tests.support.deep_folders import LEVELS, NESTS, nest
 
 
 @pytest.mark.parametrize("shred", [False, True])

@@ -143,12 +143,13 @@ def test_a_container_gets_no_folder_that_others_can_exchange(
     above = shared / folder
     above.mkdir(parents=True)
     above.chmod(mode)
-    os.chown(above, owner, 0)
+    os.chown(above, owner, 65534)
     data, allowed = JobData(checkpoint=f"file://{above}/own/", mark="m"), (str(shared),)
     with pytest.raises(DataFault, match=f"can change {above}, so the container of job 7"):
         prepare(data, (7, 1), allowed, None, contained=True)
     assert not Path(checkpoint_path(data, 7)).exists()
     prepare(data, (7, 1), allowed, None, contained=False)
-    above.chmod(0o1777)
     os.chown(above, 0, 0)
-    prepare(data, (7, 2), allowed, None, contained=True)
+    for number, safe in ((2, 0o1777), (3, 0o775)):
+        above.chmod(safe)
+        prepare(data, (7, number), allowed, None, contained=True)

@@ -84,7 +84,8 @@ def _check_way(path: str, job: int) -> None:
     Raises DataFault or OSError."""
     while True:
         found = os.stat(path)
-        shared = found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX
+        by_group = found.st_mode & 0o020 and found.st_gid not in (0, os.getegid())  # a umask of 002 is usual
+        shared = (found.st_mode & 0o002 or by_group) and not found.st_mode & stat.S_ISVTX
         if shared or found.st_uid not in (0, os.geteuid()):
             raise DataFault(
                 f"Others than the agent of this worker can change {path}, so the container of job {job} gets no checkpoint folder in it. "

@@ -6,15 +6,21 @@ from typing import Any
 
 import pytest
 
+from herder.control.kernel.bounds.errors import NotKnown
 from herder.control.loops.quotas import look
-from herder.control.pools.capacity import STALE_MS, capacity, network
+from herder.control.pools.capacity import capacity, network
+from herder.control.pools.pool_actions import store_pool
+from herder.control.pools.quotas_left import STALE_MS
+from herder.control.reads.fleet.offers import listed_offers
 from herder.drivers.pretend import PretendDriver, PretendSettings
 from herder.model.fleet.driver import DriverContext, InvalidRequest, RateLimited, Unavailable
 from herder.model.fleet.driver_capabilities import Need, Network, OfferedShape, Price, Quota
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import PoolName, WorkerName
+from herder.model.stored.changes import Changes
 from herder.model.values.money import PicoUsd
 from herder.model.values.resources import Resources
+from herder.settings import pool_from_plain
 from herder.wire.api.resources import SafetyCheck
 from tests.providers.conftest import MakeFleet
 from tests.providers.fleet import Fleet
@@ -171,11 +177,10 @@ async def test_each_market_and_zone_has_its_own_room(fleet: Fleet) -> None:
     driver = selling(fleet)
     driver.needs = Need(quotas={"memory": 1000}, zones=("b",))
     assert room(fleet, 2)[0] is False
-    driver.needs = Need(quotas={"gpus": 1})
-    assert room(fleet, 1) == (
-        False,
-        "Driver cloud has capacity for 0 of 1 worker: each takes gpus 1, and it had no such quotas 1 s ago.",
-    )
+    driver.needs = Need(quotas={"memory": 1000, "gpus": 1})
+    assert room(fleet, 1) == (None, "Not known: driver cloud does not report gpus.")
+    driver.needs = Need(quotas={"memory": 1000}, zones=("c",))
+    assert room(fleet, 1)[0] is False
     driver.left = {"a": 5000, "": 2000}
     await look(fleet.core, "cloud")
     driver.needs = Need(quotas={"memory": 1000}, zones=("a",))
@@ -188,7 +193,7 @@ async def test_each_market_and_zone_has_its_own_room(fleet: Fleet) -> None:
     [
         (InvalidRequest("Pool p: there is no option x."), "Not known: Pool p: there is no option x."),
         (ZeroDivisionError("one"), "driver cloud has a bug in need (ZeroDivisionError: one)."),
-        (Need(), "driver cloud does not report what these workers take of its quotas."),
+        (Need(), "driver cloud does not report what a worker takes of its quotas."),
     ],
 )
 async def test_without_a_need_nothing_is_known(fleet: Fleet, needs: Need | Exception, why: str) -> None:
@@ -244,3 +249,50 @@ async def test_simulated_worlds_ask_nobody(make_fleet: MakeFleet) -> None:
     fleet.core.drivers["cloud"] = Selling(fleet)
     await asyncio.sleep(1_000)
     assert selling(fleet).calls == 0
+
+
+async def with_pool(fleet: Fleet, **template: Any) -> None:
+    plain = {
+        "name": "p",
+        "driver": "cloud",
+        "max_workers": 9,
+        "templates": [{"name": "t", "cpu": 1, "memory": "1Gi", **template}],
+    }
+    changes = Changes()
+    store_pool(fleet.core, changes, pool_from_plain(plain), fleet.clock.now_ms())
+    await fleet.core.commit(changes)
+
+
+async def test_offers_are_listed_with_what_is_left_and_its_age(fleet: Fleet) -> None:
+    await with_pool(fleet, price_per_hour="0.5", zones=[{"name": "a"}, {"name": "b", "max_workers": 2}])
+    (first, _) = listed_offers(fleet.core, "cloud", shapes=False)
+    assert (first.workers_left, first.quota_as_of) == (None, None)
+    assert first.reason == "Not known: driver cloud has not reported its quotas yet."
+    await asyncio.sleep(30)
+    found = listed_offers(fleet.core, None, shapes=True)
+    rows = [(each.pool, each.name, each.zone, each.price_per_hour_usd, each.workers_left) for each in found]
+    assert rows == [
+        ("p", "t", "a", "0.5", 4),
+        ("p", "t", "b", "0.5", 2),
+        ("", "m1", "a", "0.000000000007", None),
+    ]
+    assert [each.reason for each in found] == ["", "", ""]
+    assert found[0].quota_as_of is not None
+    assert found[2].price_as_of is not None
+    await fleet.want("p-1-7", "p-1-8")
+    assert listed_offers(fleet.core, "cloud", shapes=False)[0].workers_left == 2
+    with pytest.raises(NotKnown, match="There is no driver 'moon'"):
+        listed_offers(fleet.core, "moon", shapes=False)
+
+
+async def test_an_unknown_price_is_none_and_no_quota_no_number(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Selling, "prices", lambda self: [])
+    await with_pool(fleet, price_per_hour="0.5")
+    await asyncio.sleep(30)
+    selling(fleet).needs = Need(quotas={"memory": 0})
+    template, shape = listed_offers(fleet.core, "cloud", shapes=True)
+    assert (shape.price_per_hour_usd, shape.price_as_of) == (None, None)
+    assert template.workers_left is None
+    assert template.reason.startswith("Not known: driver cloud does not report what a worker takes")

@@ -121,6 +121,8 @@ class FakeServer:
     def assign(self, job: int, runtime: str = "process", attempt: int = 1, **fields: object) -> Key:
         """`fields`: resources and timeout of the assignment; the rest is the payload."""
         sizes = {name: fields.pop(name, 0) for name in ("memory_mib", "disk_mib", "gpu")}
+        if "data" in fields:
+            fields = {"data": fields.pop("data"), **fields}  # first, as the server encodes it
         assignment = Assignment(
             job=job,
             attempt=attempt,

@@ -1,5 +1,6 @@
 """`$HERDER_CHECKPOINT_DIR`: what one attempt leaves there the next one finds, and after a success it is gone."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,16 @@ async def test_an_older_attempt_that_succeeds_leaves_the_folder_to_the_newer_one
     assert (newest.state, server.logs[7, 3].strip()) == ("succeeded", "2")
 
 
+def test_an_older_attempt_that_begins_after_a_newer_one_leaves_the_folder_to_it(shared: Path) -> None:
+    """It was held up by its worker, or by what its worker shares."""
+    data, allowed = JobData(checkpoint=url(shared), mark="m"), (str(shared),)
+    for number in (2, 1):
+        prepare(data, (7, number), allowed, None, contained=False)
+    for number, there in ((1, True), (2, False)):
+        assert discard(data, (7, number), allowed) == ""
+        assert Path(checkpoint_path(data, 7)).exists() is there
+
+
 async def test_a_folder_that_the_worker_does_not_allow_is_an_error_of_the_job(
     server: FakeServer, start_agent: StartAgent, shared: Path
 ) -> None:
@@ -73,10 +84,10 @@ async def test_a_folder_that_the_worker_does_not_allow_is_an_error_of_the_job(
 async def test_what_cannot_be_removed_is_told_and_fails_nothing(
     server: FakeServer, start_agent: StartAgent, shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuses(name: str, *, dir_fd: int, onerror: Any) -> None:
-        onerror(os.unlink, name, None)
+    def refuses(name: str, at: int) -> OSError:
+        return PermissionError(errno.EPERM, name)
 
-    monkeypatch.setattr("herder.agent.data.checkpoints.shutil.rmtree", refuses)
+    monkeypatch.setattr("herder.agent.data.checkpoints.remove_folder", refuses)
     start_agent(data_folders=(str(shared),))
     end = await server.end_of(attempt(server, 1, "true", shared))
     assert (end.state, end.message) == (
@@ -119,3 +130,26 @@ def test_a_link_that_a_job_put_there_leads_nowhere(shared: Path, tmp_path: Path)
     with pytest.raises(DataFault, match="belongs to another user"):
         prepare(data, key, allowed, who, contained=False)
     assert (precious.stat().st_uid, precious.stat().st_mode & 0o777) == (0, 0o755)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize(
+    ("folder", "owner", "mode"), [("team", 0, 0o777), ("ann", 65534, 0o755), ("lab", 0, 0o775)]
+)
+def test_a_container_gets_no_folder_that_others_can_exchange(
+    shared: Path, folder: str, owner: int, mode: int
+) -> None:
+    """Between this and its start they would put a link to anything in its place."""
+    above = shared / folder
+    above.mkdir(parents=True)
+    above.chmod(mode)
+    os.chown(above, owner, 65534)
+    data, allowed = JobData(checkpoint=f"file://{above}/own/", mark="m"), (str(shared),)
+    with pytest.raises(DataFault, match=f"can change {above}, so the container of job 7"):
+        prepare(data, (7, 1), allowed, None, contained=True)
+    assert not Path(checkpoint_path(data, 7)).exists()
+    prepare(data, (7, 1), allowed, None, contained=False)
+    os.chown(above, 0, 0)
+    for number, safe in ((2, 0o1777), (3, 0o775)):
+        above.chmod(safe)
+        prepare(data, (7, number), allowed, None, contained=True)

@@ -49,6 +49,15 @@ def _empty(s3: S3) -> None:
     s3.empty()
 
 
+@pytest.mark.parametrize("path", ["/a:/etc/", "/a%3a/", "/a%0Ab/"])
+def test_a_checkpoint_folder_is_never_read_as_two(server: Server, path: str) -> None:
+    """Engines of containers take a mount as one text: SOURCE:TARGET:OPTIONS."""
+    job = {"command": ["true"], "data": {"checkpoint": f"file://{path}"}}
+    answer = server.http.post("/jobs", json=job)
+    assert (answer.status_code, answer.json()["field"]) == (422, "data.checkpoint")
+    assert answer.json()["detail"].endswith("has a colon or an unprintable character.")
+
+
 def held(server: Server, worker: PlayedWorker, **data: Any) -> int:
     """A job with this data, which the worker holds."""
     job = {"command": ["true"], "data": data}

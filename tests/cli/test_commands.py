@@ -192,6 +192,17 @@ def test_job_submit_sends_what_the_options_say(api: FakeApi, herder: Herder) -> 
 
 
 @pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("--memory-factor nan", "--memory-factor: nan is not a usable number"),
+        ("--on-demand-after 99999999999999999999", "--on-demand-after: a number of 20 digits is too large"),
+    ],
+)
+def test_job_submit_names_the_option_that_was_typed(herder: Herder, typed: str, told: str) -> None:
+    assert told in herder("job", "submit", *typed.split(), "--", "true").err
+
+
+@pytest.mark.parametrize(
     ("name", "content"),
     [
         (

@@ -163,6 +163,8 @@ def test_a_file_says_all_of_it_and_only_what_it_says_differs_from_the_defaults()
             "pipelines.a.config",
             "The configuration of a pipeline is text.",
         ),
+        ("pipelines: {a: {config: ''}}", "pipelines.a.config", "The configuration is empty."),
+        ('pipelines: {a: {config: "a\\0b"}}', "pipelines.a.config", "The configuration has a NUL character"),
         (f"pipelines: {{a: {{config: {'x' * 262_145}}}}}", "pipelines.a.config", "262,145 bytes"),
         ("projects: {a: {queued_jobs: -1}}", "projects.a.queued_jobs", "'-1' is not a number of jobs."),
         ("users: {a: {queued_jobs: 20000001}}", "users.a.queued_jobs", "'20000001' is not a number of jobs."),

@@ -30,6 +30,7 @@ from herder.testing.driver_contract import SECRET, DriverContract
 from herder.wire.kind_settings import faults
 from herder.wire.worker import startup
 from tests.agent.fake_server import FakeServer
+from tests.support.deep_folders import nest
 
 CONTRACT = DriverContract()
 
@@ -329,6 +330,7 @@ def test_folders_that_no_record_knows_are_cleared(settings: LocalSettings) -> No
     lost = Path(str(settings.data_folder)) / "workers" / "lost"
     (lost / "work").mkdir(parents=True)
     (lost / "work" / "scratch").write_text("47 MB")
+    nest(lost / "work" / "1-1")
     (lost / "agent.log").write_text("last words")
     assert driver.list() == Listing(machines=())
     assert os.listdir(lost) == ["agent.log"]

@@ -202,10 +202,7 @@ class AttemptsData:
             finally:
                 if always or verdict is not None:
                     for each in (folder, f"{folder}.data") if always else (folder,):
-                        if shred:
-                            await _shredded(each)
-                        with suppress(OSError):
-                            remove_folder(each)
+                        await _removed(each, shred=shred)
             phase.end(verdict)
 
         phase.task = task = asyncio.get_running_loop().create_task(run())
@@ -231,9 +228,16 @@ class AttemptsData:
         return None
 
 
-async def _shredded(folder: str) -> None:
-    """Also when the agent stops meanwhile."""
-    work = asyncio.ensure_future(asyncio.to_thread(shredding.shred, folder))
+async def _removed(folder: str, *, shred: bool) -> None:
+    """Also when the agent stops meanwhile. It may have many files."""
+
+    def remove() -> None:
+        if shred:
+            shredding.shred(folder)
+        with suppress(OSError):
+            remove_folder(folder)
+
+    work = asyncio.ensure_future(asyncio.to_thread(remove))
     while not work.done():
         with suppress(asyncio.CancelledError):
             await asyncio.shield(work)

@@ -5,14 +5,16 @@ agent, which may be root, gives it away or removes it. An attempt that was lost 
 attempt removes the folder. Everything here blocks.
 """
 
-import errno
+import fcntl
 import os
-import shutil
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from herder.agent.data.local import folder_allowed
 from herder.agent.processes.run_as import Identity
+from herder.model.values.phrases import clause
+from herder.remote.folders import remove_folder
 from herder.remote.object_stores.opening import DataFault
 from herder.wire.data import CHECKPOINT_FILES, JobData, checkpoint_name, read_url
 
@@ -31,6 +33,8 @@ def prepare(
     """Made, or as the attempt before has left it. Raises DataFault or OSError."""
     job, attempt = key
     with _above(data, allowed) as above:
+        if contained:
+            _check_way(os.readlink(f"/proc/self/fd/{above}"), job)
         outer = _opened(checkpoint_name(data, job), above)
         try:
             if os.fstat(outer).st_uid != os.geteuid():
@@ -52,17 +56,18 @@ def prepare(
 def discard(data: JobData, key: tuple[int, int], allowed: Sequence[str]) -> str:
     """After the success of an attempt. What keeps it from being removed, as a sentence; empty: it is gone, or a newer attempt has it."""
     job, attempt = key
-    faults: list[str] = []
+    fault: Exception | None = None
     name = checkpoint_name(data, job)
     try:
         with _above(data, allowed) as above:
             if _newest(name, above) == attempt:
-                shutil.rmtree(name, dir_fd=above, onerror=lambda _, path, __: faults.append(path))
-    except OSError as error:
-        faults.append(error.strerror or errno.errorcode.get(error.errno or 0, ""))
-    except (DataFault, ValueError) as error:
-        faults.append(str(error))
-    return f"Its checkpoint folder {name} could not be removed: {faults[0]}." if faults else ""
+                fault = remove_folder(name, above)
+    except (OSError, ValueError, DataFault) as error:
+        fault = error
+    if fault is None:
+        return ""
+    why = (isinstance(fault, OSError) and fault.strerror) or fault
+    return f"Its checkpoint folder {name} could not be removed: {clause(why)}."
 
 
 @contextmanager
@@ -72,6 +77,23 @@ def _above(data: JobData, allowed: Sequence[str]) -> Iterator[int]:
         yield above
     finally:
         os.close(above)
+
+
+def _check_way(path: str, job: int) -> None:
+    """The engine of containers, which is root, finds the folder by its path: whoever can rename a folder on the way would choose what it mounts.
+    Raises DataFault or OSError."""
+    while True:
+        found = os.stat(path)
+        by_group = found.st_mode & 0o020 and found.st_gid not in (0, os.getegid())  # a umask of 002 is usual
+        shared = (found.st_mode & 0o002 or by_group) and not found.st_mode & stat.S_ISVTX
+        if shared or found.st_uid not in (0, os.geteuid()):
+            raise DataFault(
+                f"Others than the agent of this worker can change {path}, so the container of job {job} gets no checkpoint folder in it. "
+                "Use a folder that only the user of the agents can write to."
+            )
+        if path == "/":
+            return
+        path = os.path.dirname(path)
 
 
 def _opened(name: str, at: int) -> int:
@@ -88,7 +110,12 @@ def _give(files: int, identity: Identity | None, *, contained: bool) -> None:
 
 
 def _note(attempt: int, outer: int) -> None:
-    """Renamed into its place: it is never half written."""
+    """Renamed into its place: it is never half written. One that was lost may begin after a newer one, which stays the newest."""
+    with suppress(OSError):  # some file systems of a network have no locks
+        fcntl.flock(outer, fcntl.LOCK_EX)  # until `outer` is closed
+    with suppress(FileNotFoundError, ValueError):
+        if _noted(outer) > attempt:
+            return
     part = f"{_NEWEST}.{attempt}"
     file = os.open(
         part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=outer
@@ -107,9 +134,13 @@ def _newest(name: str, above: int) -> int:
     except FileNotFoundError:
         return 0
     try:
-        file = os.open(_NEWEST, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=outer)
+        return _noted(outer)
     finally:
         os.close(outer)
+
+
+def _noted(outer: int) -> int:
+    file = os.open(_NEWEST, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=outer)
     try:
         text = os.read(file, 20)
     finally:

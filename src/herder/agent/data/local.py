@@ -14,6 +14,8 @@ from herder.remote.object_stores.opening import DataFault, DataMissing
 
 ENTRIES_MAX = 100_000
 """Files of one input or output."""
+LEVELS_MAX = 256
+"""Of folders in it; each has an open descriptor while it is read."""
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _PIECE = 64 * 2**20
 _JOBS_FAULT = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.EACCES, errno.ENXIO)
@@ -68,6 +70,8 @@ def _below(folder: int) -> Iterator[str]:
     """Every entry that is no folder, by its path, in order; links to folders are told as what they are. Raises DataFault."""
     count = 0
     for at, names, files, descriptor in os.fwalk(".", dir_fd=folder, follow_symlinks=False):
+        if at.count("/") > LEVELS_MAX:
+            raise DataFault(f"The folder has folders nested more than {LEVELS_MAX} levels deep.")
         names.sort()
         links = [each for each in names if _is_link(each, descriptor)]
         for name in sorted((*files, *links)):

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from herder.agent.environment.settings import AgentSettings
 from herder.model.values.phrases import counted
+from herder.remote.folders import entries, open_folder
 
 _OURS = re.compile(r"(\d+)-(\d+)(\.out|\.json|\.d|\.inputs|\.data)?")
 CACHED_INPUTS = "cached-inputs"
@@ -22,12 +23,12 @@ def clean_up(settings: AgentSettings, held: Collection[tuple[int, int]]) -> str:
     """What was done, as a sentence."""
     removed = freed = 0
     for path in _left_over(settings, held):
-        for each, is_folder in _inside_out(path):
+        for each, inside, is_folder in _entries(path):
             if removed >= settings.clean_up_entries_most:
                 return f"It removed {counted(removed, 'file')} ({freed / _MIB:,.1f} MiB), and more are left."
             with suppress(OSError):
-                freed += 0 if is_folder else os.lstat(each).st_blocks * 512
-                os.rmdir(each) if is_folder else os.unlink(each)
+                freed += 0 if is_folder else os.lstat(each, dir_fd=inside).st_blocks * 512
+                os.rmdir(each, dir_fd=inside) if is_folder else os.unlink(each, dir_fd=inside)
                 removed += 1
     return f"It removed {counted(removed, 'file')} ({freed / _MIB:,.1f} MiB)."
 
@@ -43,15 +44,15 @@ def _left_over(settings: AgentSettings, held: Collection[tuple[int, int]]) -> It
             yield str(settings.folder / name)
 
 
-def _inside_out(path: str) -> Iterator[tuple[str, bool]]:
-    """The path and all that is in it, with whether it is a folder: files before the folders that they are in. Links are not followed."""
+def _entries(path: str) -> Iterator[tuple[str, int | None, bool]]:
+    """The path and all that is in it, with the descriptor of its folder and whether it is one: files before the folders that they are in."""
     if os.path.islink(path) or not os.path.isdir(path):
-        yield path, False
+        yield path, None, False
         return
-    for folder, folders, files in os.walk(path, topdown=False):
-        for name in files:
-            yield os.path.join(folder, name), False
-        for name in folders:
-            each = os.path.join(folder, name)
-            yield each, not os.path.islink(each)
-    yield path, True
+    with suppress(OSError):
+        top = open_folder(path)
+        try:
+            yield from entries(top)
+        finally:
+            os.close(top)
+    yield path, None, True

@@ -7,10 +7,9 @@ identity the folder belongs to that one, and the result lies in a second folder 
 
 import errno
 import os
-import shutil
 import stat
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,10 +20,14 @@ from herder.agent.processes.run_as import Identity
 from herder.agent.processes.secret_files import SecretPlace, owner_of
 from herder.agent.processes.shredding import shred
 from herder.model.values.phrases import clause
+from herder.remote.folders import remove_folder as remove_tree
 from herder.wire.api.secrets import Delivered
 from herder.wire.file_names import parts_of
 from herder.wire.nesting import LEVELS_MAX, nested_too_deeply
 from herder.wire.worker.exchange import NO_RESULT, PARENTS_FILE
+
+#: Of a scratch folder, files that are removed at once. More would hold up the other attempts of the agent.
+FEW_FILES = 500
 
 
 class BadInput(ValueError):
@@ -56,7 +59,7 @@ class Scratch:
         "_secret_place",
         "_shared",
         "_shred",
-        "_shredding",
+        "_slowly",
         "folder",
         "output",
         "result_path",
@@ -84,7 +87,8 @@ class Scratch:
         self._shared = shared
         self._keep = keep
         self._shred = shred
-        self._shredding: threading.Thread | None = None
+        self._slowly: threading.Thread | None = None
+        """Overwrites its files, or removes many."""
         self._result_folder = base + ".d" if identity is not None or shared else None
         self.result_path = f"{self._result_folder}/result.json" if self._result_folder else base + ".json"
         self._result_most = result_most_bytes
@@ -190,46 +194,63 @@ class Scratch:
         os.close(self.output)
 
     @property
-    def shredding(self) -> bool:
-        """Its files are being overwritten: it may take long until it can be removed."""
-        return self._shredding is not None and self._shredding.is_alive()
+    def busy(self) -> bool:
+        """Its files are being overwritten, or removed: it may take long until it is gone."""
+        return self._slowly is not None and self._slowly.is_alive()
 
     def remove(self, *, wait: bool = False) -> bool:
-        """Whether it is gone: a process that dies at this moment may still write. May be called again. `wait`: for files that are being
-        overwritten."""
+        """Whether it is gone: a process that dies at this moment may still write. May be called again. `wait`: also for what takes long."""
         if self._secret_place is not None and not self._secret_place.remove(self.secrets_folder):
             return False
         beside = (self.folder + ".out", self._result_folder or self.result_path)
-        if self._shred and self._shredding is None:
+        if self._shred and self._slowly is None:
             paths = beside if self._keep else (self.folder, *beside)
-            self._shredding = threading.Thread(
-                target=_shred_all, args=paths, name="herder-shred", daemon=True
-            )
-            self._shredding.start()
-        if self._shredding is not None and wait:
-            self._shredding.join()
-        if self.shredding:
+            self._start(_shred_all, paths)
+        if self._slowly is not None and wait:
+            self._slowly.join()
+        if self.busy:
             return False
+        folders = [] if self._keep else [self.folder]
         for path in beside:
-            with suppress(OSError):
-                _unlink(path)
-        return self._keep or remove_folder(self.folder)
+            try:
+                os.unlink(path)
+            except IsADirectoryError:
+                folders.append(path)
+            except OSError:
+                continue
+        if all(remove_folder(each, None if wait else FEW_FILES) for each in folders):
+            return True
+        if self._slowly is None:
+            self._start(_remove_all, folders)
+        return False
+
+    def _start(self, work: Callable[[Sequence[str]], None], paths: Sequence[str]) -> None:
+        self._slowly = threading.Thread(target=work, args=(paths,), name="herder-scratch", daemon=True)
+        self._slowly.start()
 
 
-def _shred_all(*paths: str) -> None:
+def _shred_all(paths: Sequence[str]) -> None:
     for each in paths:
         shred(each)
+    _remove_all(paths)
 
 
-def remove_folder(folder: str) -> bool:
-    """Whether it is gone, with all that a job may have put into it."""
+def _remove_all(paths: Sequence[str]) -> None:
+    for each in paths:
+        with suppress(OSError):  # whoever looks for it finds it
+            remove_folder(each)
+
+
+def remove_folder(folder: str, entries_most: int | None = None) -> bool:
+    """Whether it is gone, with all that a job may have put into it or in its place; `entries_most`: of that. Raises OSError."""
     try:
         os.rmdir(folder)  # nearly always empty
     except FileNotFoundError:
         return True
+    except NotADirectoryError:
+        os.unlink(folder)
     except OSError:
-        shutil.rmtree(folder, onerror=_make_writable)
-        return not os.path.lexists(folder)
+        return remove_tree(folder, entries_most=entries_most) is None
     return True
 
 
@@ -247,24 +268,6 @@ def _read_regular(path: str, most_bytes: int, owner: int | None) -> bytes | None
         return b"".join(pieces)
     finally:
         os.close(descriptor)
-
-
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except IsADirectoryError:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _make_writable(function: object, path: str, _: object) -> None:
-    """A job may have taken its own rights to a folder away; take them back and go on."""
-    with suppress(OSError):
-        os.chmod(os.path.dirname(path), 0o700)
-        os.chmod(path, 0o700, follow_symlinks=False) if os.path.islink(path) else os.chmod(path, 0o700)
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            os.unlink(path)
 
 
 def _parts_of(name: str) -> list[str]:

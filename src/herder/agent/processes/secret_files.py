@@ -8,7 +8,6 @@ does, because the dead one's lock on it is gone.
 import fcntl
 import logging
 import os
-import shutil
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from herder.agent.processes.run_as import Identity
 from herder.agent.processes.shredding import overwrite_all
+from herder.remote.folders import remove_folder
 from herder.wire.api.secrets import Delivered
 from herder.wire.worker import startup
 
@@ -59,7 +59,7 @@ class SecretPlace:
         """Whether it is gone. Never raises."""
         if not self.in_memory:
             overwrite_all(folder)
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(folder)
         return not os.path.lexists(folder)
 
     def close(self) -> None:
@@ -125,7 +125,7 @@ def remove_left_over(above: Path) -> None:
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
+                remove_folder(str(folder))
                 _LOG.warning("Files of secrets that an agent left in %s were removed.", folder)
             finally:
                 os.close(descriptor)

@@ -10,8 +10,9 @@ import os
 import stat
 from contextlib import suppress
 
+from herder.remote.folders import inside_out, open_folder
+
 _PIECE = bytes(2**20)
-_OPEN = os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def overwrite_all(folder: str) -> None:
@@ -21,7 +22,7 @@ def overwrite_all(folder: str) -> None:
 
 def shred(path: str) -> None:
     """A file, or every file below a folder, is overwritten and loses its names; one with names elsewhere loses those in the folder. Folders
-    stay. Never raises."""
+    and links stay. Never raises."""
     if os.path.isdir(path) and not os.path.islink(path):
         _each(path, unlink=True)
         return
@@ -36,14 +37,17 @@ def shred(path: str) -> None:
 
 def _each(folder: str, *, unlink: bool) -> None:
     with suppress(OSError):
-        _open_up(folder, None)
-        for _, folders, files, inside in os.fwalk(folder):
-            for name in folders:
-                with suppress(OSError):
-                    _open_up(name, inside)
-            for name in files:
-                with suppress(OSError):
-                    _shred(name, inside) if unlink else overwrite(name, inside)
+        top = open_folder(folder)
+        try:
+            for _, files, inside in inside_out(top):
+                for name in files:
+                    with suppress(OSError):
+                        if not unlink:
+                            overwrite(name, inside)
+                        elif not stat.S_ISLNK(os.lstat(name, dir_fd=inside).st_mode):
+                            _shred(name, inside)
+        finally:
+            os.close(top)
 
 
 def _shred(name: str, inside: int) -> None:
@@ -53,18 +57,9 @@ def _shred(name: str, inside: int) -> None:
     os.unlink(name, dir_fd=inside)
 
 
-def _open_up(name: str, inside: int | None) -> None:
-    """A job may have taken its own rights to a folder away."""
-    found = os.open(name, os.O_PATH | os.O_DIRECTORY | _OPEN, dir_fd=inside)
-    try:
-        os.chmod(f"/proc/self/fd/{found}", 0o700)
-    finally:
-        os.close(found)
-
-
 def overwrite(name: str, inside: int) -> None:
     """`inside`: the descriptor of its folder. Raises OSError; of anything but a regular file with one name."""
-    found = os.open(name, os.O_PATH | _OPEN, dir_fd=inside)
+    found = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=inside)
     try:
         what = os.fstat(found)
         if not stat.S_ISREG(what.st_mode) or what.st_nlink != 1:

@@ -117,7 +117,7 @@ class ContainerRuntime:
             gone = scratch.remove()
         if not gone:
             self._lingering.add(scratch)
-            tries -= not scratch.shredding
+            tries -= not scratch.busy
             if tries:
                 self.loop.call_later(_REMOVE_AGAIN_S, self.remove, scratch, tries)
 

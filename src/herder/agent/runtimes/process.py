@@ -155,7 +155,7 @@ class ProcessRuntime:
             gone = False
         if not gone:
             self._lingering.add(left)
-            tries -= not (isinstance(left, Scratch) and left.shredding)
+            tries -= not (isinstance(left, Scratch) and left.busy)
             if tries:
                 self.loop.call_later(_REMOVE_AGAIN_S, self.remove, left, tries)
 

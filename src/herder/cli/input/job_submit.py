@@ -311,7 +311,9 @@ def _read(say: Session, given: dict[str, Any]) -> "JobSubmission":
     try:
         job = job_of(given, inputs)
     except RowFault as error:
-        raise CommandError(f"--{error}", hint="Nothing was submitted.", code=Code.USAGE) from None
+        name, colon, what = str(error).partition(":")
+        text = f"--{name.replace('_', '-')}{colon}{what}"
+        raise CommandError(text, hint="Nothing was submitted.", code=Code.USAGE) from None
     _note_left_behind(say, job, inputs)
     return job
 

@@ -34,6 +34,7 @@ from herder.model.fleet.driver import (
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
 from herder.model.values.phrases import clause, counted
+from herder.remote.folders import remove_folder
 from herder.wire.worker import startup
 
 _RECORD = "worker.json"
@@ -86,7 +87,7 @@ class LocalDriver:
             if known or killed:
                 self._clear(folder)
                 if self._settings.run_as:
-                    shutil.rmtree(self.work_folder(worker), ignore_errors=True)
+                    remove_folder(str(self.work_folder(worker)))
                 self._forget_old_consoles()
         if not known and not killed:
             raise NotFound(f"Worker {worker} is not on this machine.")
@@ -241,7 +242,7 @@ class LocalDriver:
         try:
             for path in folder.iterdir():
                 if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path, ignore_errors=True)
+                    remove_folder(str(path))
                 elif path.name != _LOG:
                     path.unlink(missing_ok=True)
             log = folder / _LOG
@@ -275,7 +276,7 @@ class LocalDriver:
         )
         for path in logs[: max(0, len(logs) - self._settings.consoles_kept)]:
             if WorkerName(path.name) not in self._children:
-                shutil.rmtree(path, ignore_errors=True)
+                remove_folder(str(path))
 
     def _reap(self) -> None:
         """Ended agents that this process started would stay as zombies. Needs no SIGCHLD, which belongs to the server."""

@@ -21,6 +21,12 @@ def _read_config(found: Reading, value: Value) -> str:
         )
         return ""
     text = validation.text(found, value)
+    if value.text == "":
+        found.wrong(value, "The configuration is empty.", "Write its text below `config: |`.")
+    if "\0" in text:
+        found.wrong(
+            value, "The configuration has a NUL character, so it is not text.", "Remove the character."
+        )
     size = len(text.encode(errors="replace"))
     if size > CONFIG_BYTES:
         found.wrong(

@@ -95,6 +95,12 @@ def _check_checkpoint(text: str, field: str) -> None:
         raise Invalid(f"{error}.", field=field, hint=hint) from None
     if url.scheme != "file" or not url.key.endswith("/") or url.is_glob:
         raise Invalid(f"{text[:80]!r} is not the file:// URL of a folder.", field=field, hint=hint)
+    if (
+        ":" in url.key or not url.key.isprintable()
+    ):  # engines of containers take a mount as one text with colons
+        raise Invalid(
+            f"The path of {text[:80]!r} has a colon or an unprintable character.", field=field, hint=hint
+        )
 
 
 def _check_pattern(text: str, field: str) -> None:

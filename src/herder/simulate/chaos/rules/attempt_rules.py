@@ -4,7 +4,7 @@ no attempt is given up that its agent has. Judged by what the agents of this wor
 from collections.abc import Iterator
 
 from herder.model.stored.changes import Changes
-from herder.model.work.job import AttemptState, Cause
+from herder.model.work.job import AttemptState, Cause, JobState
 from herder.simulate.chaos.rules.job_rules import JobRules
 from herder.simulate.chaos.world import World
 
@@ -53,3 +53,7 @@ class AttemptRules:
                     "no attempt is given up that its agent has",
                     f"Attempt {number} of job {job} on worker {row.worker} counts as lost, and its agent dropped nothing: {row.message}",
                 )
+        # A person may retry a job that has ended, with the memory that it had.
+        for job, status in changes.job_status.items():
+            if JobState(status.state).ended:
+                self._too_little_mib.pop(job, None)

@@ -85,6 +85,16 @@ async def test_what_cannot_be_removed_is_told_and_fails_nothing(
     )
 
 
+def test_a_folder_whose_newest_attempt_is_unknown_stays_and_that_is_told(shared: Path) -> None:
+    data = JobData(checkpoint=url(shared), mark="m")
+    prepare(data, (7, 1), (str(shared),), None, contained=False)
+    folder = Path(checkpoint_path(data, 7)).parent
+    (folder / "attempt").write_bytes(b"")
+    said = discard(data, (7, 1), (str(shared),))
+    assert said.startswith("Its checkpoint folder job-7-m could not be removed: its file 'attempt' ")
+    assert folder.exists()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_a_link_that_a_job_put_there_leads_nowhere(shared: Path, tmp_path: Path) -> None:
     precious = tmp_path / "precious"

@@ -57,7 +57,7 @@ def test_a_quiet_series_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[st
         capsys, "anomalies", "--series", written(tmp_path, *(f"{t},5" for t in range(50)))
     )
     assert code == 0
-    assert "Nothing in this series is odd." in out + err
+    assert "This series has no anomalies." in out + err
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,7 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("post", "/drivers/{driver}/freeze"): ("operator", OPERATORS),
     ("post", "/drivers/{driver}/unfreeze"): ("operator", OPERATORS),
     ("post", "/drivers/{driver}/forget"): ("administrator", ADMINISTRATORS),
+    ("get", "/offers"): ("viewer", ALL),
     ("get", "/bootstraps"): ("viewer", ALL),
     ("get", "/bootstraps/{bootstrap}/check"): ("operator", OPERATORS),
     ("get", "/clusters"): ("viewer", ALL),

@@ -30,7 +30,7 @@ def test_the_cheapest_pool_that_can_hold_it_is_named_with_the_others(api: httpx.
     api.post("/pools/std/freeze", json={}).raise_for_status()
     api.post("/pools/dear/freeze", json={}).raise_for_status()
     text = (
-        "Pool std (two, $0.10/h) is the cheapest of 2 pools that can hold it; the others are dear (four, $0.50/h). "
+        "Pool std (two, $0.10/h) is the cheapest of 2 pools that can hold it; the other is dear (four, $0.50/h). "
         "It runs in any of them that has a free place."
     )
     assert shown(api) == (text, [text])

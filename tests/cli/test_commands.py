@@ -420,6 +420,9 @@ def test_several_jobs_at_once(api: FakeApi, herder: Herder) -> None:
     assert herder("job", "logs", "98", "99").code == Code.NOT_FOUND
     found = herder("job", "cancel", "17", "18", "--dry-run")
     assert found.out.splitlines()[0] == "job 17 would be cancelled (dry run, nothing was changed)"
+    ended = herder("job", "cancel", "17", "18")
+    assert (ended.code, ended.err) == (0, ""), "nothing would happen, so nothing is asked"
+    api.jobs[18] = job(18, state="running")
     assert "job 18 would be cancelled" in herder("job", "cancel", "17", "18").err, (
         "it asks with what would be"
     )
@@ -468,7 +471,7 @@ def test_apply_says_what_it_does_not_apply(api: FakeApi, herder: Herder, tmp_pat
     assert found.code == 0, found.err
     (line,) = [each for each in found.err.splitlines() if each.startswith("Not applied")]
     assert line.startswith(
-        "Not applied: server, drivers, roles and weights of users (their quotas are applied)."
+        "Not applied: server, drivers, roles and weights of users (their quotas and queued_jobs are applied)."
     )
     (tmp_path / "herder.yaml").write_text(
         "users: {ann: {quota: {jobs: 5}}}\npools: {burst: {preset: burst}}\n"

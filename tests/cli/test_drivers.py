@@ -64,6 +64,30 @@ def test_list_and_get_show_who_is_doing_what(server: Server, herder: Callable[..
     gate.release()
 
 
+def test_offers_are_listed_with_price_and_what_is_not_known(
+    server: Server, herder: Callable[..., Result]
+) -> None:
+    spot = {**TEMPLATE, "zones": [{"name": "z1", "max_workers": 3}, {"name": "z2"}]}
+    pool = {"name": "a", "driver": "pretend", "templates": [spot], "max_workers": 3}
+    server.http.post("/apply", json={"pools": [pool]}).raise_for_status()
+    listed = herder("offer", "list", "--driver", "pretend")
+    lines = listed.out.splitlines()
+    assert [line.split()[:3] for line in lines] == [
+        ["NAME", "POOL", "DRIVER"],
+        *[[TEMPLATE["name"], "a", "pretend"]] * 2,
+    ]
+    assert max(map(len, lines)) <= 80
+    assert "Not known: driver pretend reports no quotas" in listed.err
+    plain = json.loads(herder("offer", "list", "-o", "json").out)
+    assert [(each["zone"], each["workers_left"], each["quota_as_of"]) for each in plain["items"]] == [
+        ("z1", 3, None),
+        ("z2", None, None),
+    ]
+    wrong = herder("offer", "list", "--driver", "pretendd")
+    assert wrong.code != 0
+    assert "pretend" in wrong.err
+
+
 def test_freeze_and_unfreeze_say_what_happens(herder: Callable[..., Result]) -> None:
     done = herder("driver", "freeze", "pretend", "--message", "maintenance")
     assert (done.code, done.out) == (

@@ -105,6 +105,7 @@ def test_debug_shows_the_trace(herder: Herder) -> None:
     ],
 )
 def test_destruction_needs_yes_without_a_terminal(api: FakeApi, herder: Herder, words: list[str]) -> None:
+    api.jobs = {17: job(17, state="running")}
     found = herder(*words)
     assert found.code == 2
     assert "--yes" in found.err

@@ -55,6 +55,7 @@ FILES = {
         }
     ),
     "report.sh": '#!/bin/sh\necho "report of $1"\n',
+    "fit.sh": "#!/bin/sh\n",
     "load.sh": '#!/bin/sh\ntest -n "$DB_PASSWORD"\n',
     "pipeline.yaml": "steps: []\n",
     "password.txt": "a password\n",

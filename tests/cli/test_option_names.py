@@ -32,6 +32,10 @@ def command(*words: str) -> Any:
         ("job submit", "gpu_model", "--gpu-model"),
         ("job submit", "container.pull", "--pull"),
         ("job submit", "warm_python.preload", "--warm-python"),
+        ("job submit", "on_retry.memory_factor", "--memory-factor"),
+        ("job submit", "on_retry.memory_max", "--memory-max"),
+        ("job submit", "on_retry.on_demand_after", "--on-demand-after"),
+        ("job submit", "data.checkpoint", "--checkpoint"),
         ("job submit", "command", "command"),
         ("job list", "q", "SEARCH"),
         ("job list", "state", "--state"),
@@ -53,6 +57,6 @@ def test_every_field_of_a_job_that_has_an_option_is_told_by_it() -> None:
     submit = command("job", "submit")
     told = {name: as_typed(name, submit) for name in JobSubmission.__struct_fields__}
     assert {name for name, typed in told.items() if not typed.startswith("--")} == {
-        "command", "data",
+        "command", "data", "on_retry",
         "runtime", "attempts_max", "parents", "parents_results", "always_run", "affinity", "group", "sleep_ms",
     }  # fmt: skip

@@ -54,6 +54,9 @@ def test_a_new_user_gets_a_burst_worker_and_removes_it(
     setup = [f"PATH={tmp_path / 'tools'}:$PATH", 'cp "$DATACENTRE/kubeconfig" prod.kubeconfig']
     done = run([*setup, *command_lines(text)], tmp_path)
     output = done.stdout + done.stderr
+    told = " ".join(output.split())  # cells of the checklist are wrapped
+    assert "has capacity for 1 of 1 worker" in told, output
+    assert "Network vmbr0 is in pve1" in told, output
     for said in (
         "burst-workload",
         "is demand",

@@ -11,7 +11,18 @@ from herder.api.http.hot_routes import HotRoutes
 from herder.api.http.openapi import document
 from herder.api.http.replies import problem, reply
 from herder.api.http.route_table import RouteTable
-from herder.api.routes import bootstraps, clusters, drivers, events, fleet, people, pipelines, secrets, worker
+from herder.api.routes import (
+    bootstraps,
+    clusters,
+    drivers,
+    events,
+    fleet,
+    offers,
+    people,
+    pipelines,
+    secrets,
+    worker,
+)
 from herder.api.routes.jobs import callbacks, documented, schedules, work
 from herder.control.commands import Commands
 from herder.control.kernel.bounds.errors import NotKnown, NotReady, Refused
@@ -33,6 +44,7 @@ def front_of(core: Core) -> RouteTable:
     people.add(front)
     secrets.add(front)
     drivers.add(front)
+    offers.add(front)
     clusters.add(front)
     bootstraps.add(front)
     events.add(front)

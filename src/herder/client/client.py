@@ -12,6 +12,7 @@ from herder.client.parts.clusters import Clusters
 from herder.client.parts.drivers import Drivers
 from herder.client.parts.events import Events
 from herder.client.parts.fleet import Plans, Pools, Workers, segment
+from herder.client.parts.offers import Offers
 from herder.client.parts.pages import whole
 from herder.client.parts.schedules import Schedules
 from herder.client.parts.secrets import Secrets
@@ -54,7 +55,7 @@ class HerderClient:
         self.pools = Pools(self.http)
         self.workers = Workers(self.http)
         self.plans = Plans(self.http)
-        self.drivers = Drivers(self.http)
+        self.drivers, self.offers = Drivers(self.http), Offers(self.http)
         self.clusters, self.bootstraps = Clusters(self.http), Bootstraps(self.http)
         self.events = Events(self.http)
         self.secrets = Secrets(self.http)

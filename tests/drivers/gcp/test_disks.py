@@ -29,6 +29,17 @@ def test_a_disk_that_stays_is_found_and_removed(lab: Lab, driver: GcpDriver) -> 
     assert len(driver.list()) == 0
 
 
+def test_disks_that_cannot_be_listed_are_told_once(
+    lab: Lab, driver: GcpDriver, caplog: pytest.LogCaptureFixture
+) -> None:
+    lab.running(driver)
+    lab.gcp.state.missing.add("compute.disks.list")
+    for _ in range(2):
+        assert [each.worker for each in driver.list()] == [WORKER]
+    (told,) = [each.getMessage() for each in caplog.records if "Disks without a VM" in each.getMessage()]
+    assert "compute.disks.list" in told
+
+
 def test_a_vm_that_is_deleted_with_its_disk_left_behind(lab: Lab, driver: GcpDriver) -> None:
     lab.running(driver)
     next(iter(lab.gcp.state.disks.values())).auto_delete = False

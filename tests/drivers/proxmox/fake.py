@@ -61,6 +61,7 @@ class FakeProxmox:
             for node in self.nodes
             for name in ("local", "local-lvm")
         }
+        self.bridges: dict[str, list[dict[str, Any]]] = {node: [{"iface": "vmbr0"}] for node in self.nodes}
         self.vms: dict[int, Vm] = {}
         self.tasks: dict[str, Task] = {}
         self.images: dict[tuple[str, str], bytes] = {}
@@ -142,6 +143,9 @@ class FakeProxmox:
             raise Refused(500, f"hostname lookup '{node}' failed")
         if self.nodes[node]["status"] != "online":
             raise Refused(595, "No route to host")
+        if parts[2] == "network":
+            assert request.url.params["type"] == "any_bridge"
+            return self.bridges[node]
         if parts[2] == "tasks":
             return self.of_task(request, parts)
         if parts[2] == "storage":

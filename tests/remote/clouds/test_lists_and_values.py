@@ -54,8 +54,9 @@ def test_pages_without_an_end_are_an_error() -> None:
         all_pages(lambda token: {"next": f"{token}x"}, _next, "listing")
 
 
-def test_a_value_is_read_when_it_is_old_and_stays_when_it_cannot_be() -> None:
-    clock, answers = Clock(), [1, Unavailable("The catalogue is away."), 2]
+def test_a_value_is_read_when_it_is_old_and_stays_when_it_cannot_be(caplog: pytest.LogCaptureFixture) -> None:
+    away = Unavailable("The catalogue is away.")
+    clock, answers = Clock(), [1, away, away, 2]
 
     def read() -> int:
         found = answers.pop(0)
@@ -71,8 +72,13 @@ def test_a_value_is_read_when_it_is_old_and_stays_when_it_cannot_be() -> None:
     kept = value.get()
     assert (kept.value, kept.as_of_ms, kept.problem) == (1, first.as_of_ms, "The catalogue is away.")
     clock.ms += 60_000
+    assert value.get().problem == kept.problem
+    assert [each.getMessage() for each in caplog.records] == [
+        "A value that the provider gave earlier is used: The catalogue is away."
+    ], "it is logged once"
+    clock.ms += 60_000
     newer = value.get()
-    assert (newer.value, newer.as_of_ms - first.as_of_ms, newer.problem) == (2, 120_000, "")
+    assert (newer.value, newer.as_of_ms - first.as_of_ms, newer.problem) == (2, 180_000, "")
 
 
 def test_a_value_that_was_never_read_is_an_error() -> None:

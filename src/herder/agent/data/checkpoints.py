@@ -60,7 +60,7 @@ def discard(data: JobData, key: tuple[int, int], allowed: Sequence[str]) -> str:
                 shutil.rmtree(name, dir_fd=above, onerror=lambda _, path, __: faults.append(path))
     except OSError as error:
         faults.append(error.strerror or errno.errorcode.get(error.errno or 0, ""))
-    except DataFault as error:
+    except (DataFault, ValueError) as error:
         faults.append(str(error))
     return f"Its checkpoint folder {name} could not be removed: {faults[0]}." if faults else ""
 
@@ -101,7 +101,7 @@ def _note(attempt: int, outer: int) -> None:
 
 
 def _newest(name: str, above: int) -> int:
-    """0: there is no folder. Raises OSError."""
+    """0: there is no folder. Raises OSError, and ValueError when a machine went down before the number was on its disk."""
     try:
         outer = os.open(name, _FOLDER, dir_fd=above)
     except FileNotFoundError:
@@ -111,6 +111,9 @@ def _newest(name: str, above: int) -> int:
     finally:
         os.close(outer)
     try:
-        return int(os.read(file, 20))
+        text = os.read(file, 20)
     finally:
         os.close(file)
+    if not text.isdigit():
+        raise ValueError(f"its file {_NEWEST!r} does not have the number of its newest attempt")
+    return int(text)

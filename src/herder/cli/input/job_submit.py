@@ -240,31 +240,28 @@ def submit(
     (s3, gs, az, http, https, file) is downloaded by the worker, and the files of --save are copied to their URLs; a folder ends with /, and * and ** stand for names. --cwd runs the job in an existing folder of the worker's machine; local workers see the folders of this machine.
     """
     given: dict[str, Any] = {
-        **_named(name, _command(words, of_type, image)),
+        **_what(name, words, of_type, image, pull),
         **_all_pairs(env=env, resource=resource, select=select, attribute=attribute),
-        **_size(cpu, cpu_limit, (memory, memory_profile), disk, gpu, gpu_model),
-        **_placed(pool, project, priority, tolerate),
-        **_limits(timeout, queue_timeout, deadline),
-        **_retried(retries, memory_factor, memory_max, on_demand_after),
+        **_size(cpu, cpu_limit, memory, disk, gpu, gpu_model),
+        **_placed(pool, project, priority, tolerate) | _limits(timeout, queue_timeout, deadline),
+        **_retried(retries, memory_profile, memory_factor, memory_max, on_demand_after),
         **_handed_over(files, stdin, secret, cwd, shred=shred),
-        **_copied(save, checkpoint, always=always_copy_output),
-        **_contained(of_type, image, pull) | _warm(preload, warm=warm_python),
+        **_copied(save, checkpoint, always=always_copy_output) | _warm(preload, warm=warm_python),
     }
     _send(session(ctx), given, wait=wait, follow=follow, dry_run=dry_run)
 
 
-def _command(words: list[str] | None, of_type: str, image: str) -> list[str]:
+def _what(
+    name: str | None, words: list[str] | None, of_type: str, image: str, pull: Pull | None
+) -> dict[str, Any]:
     if not (words or of_type or image):
         raise usage("The command is missing.", hint="Write it after two dashes: -- echo hello")
-    return words or []
+    container = {"pull": pull.value} if pull else None
+    return {"name": name, "command": words or [], "type": of_type, "image": image, "container": container}
 
 
 def _limits(timeout: str | None, queue_timeout: str | None, deadline: str | None) -> dict[str, Any]:
     return {"timeout": timeout, "queue_timeout": queue_timeout, "deadline": deadline or ""}
-
-
-def _named(name: str | None, command: list[str]) -> dict[str, Any]:
-    return {"name": name, "command": command}
 
 
 def _placed(pool: str, project: str | None, priority: str, tolerate: list[str] | None) -> dict[str, Any]:
@@ -272,19 +269,16 @@ def _placed(pool: str, project: str | None, priority: str, tolerate: list[str] |
     return {**given, "tolerate": list(tolerate or ())}
 
 
-def _size(
-    cpu: str, limit: CpuLimit | None, memory: tuple[str, str], disk: str, gpu: float, model: str
-) -> dict[str, Any]:
-    given = {"disk": disk, "gpu": _gpus(gpu), "gpu_model": model}
-    size = dict(zip(("memory", "memory_profile"), memory, strict=True))
-    return {"cpu": cpu, "cpu_limit": limit.value if limit else "", **size, **given}
+def _size(cpu: str, limit: CpuLimit | None, memory: str, disk: str, gpu: float, model: str) -> dict[str, Any]:
+    given = {"memory": memory, "disk": disk, "gpu": _gpus(gpu), "gpu_model": model}
+    return {"cpu": cpu, "cpu_limit": limit.value if limit else "", **given}
 
 
 def _retried(
-    retries: int, factor: float | None, most: str | None, on_demand_after: int | None
+    retries: int, profile: str, factor: float | None, most: str | None, on_demand_after: int | None
 ) -> dict[str, Any]:
     given = {"memory_factor": factor, "memory_max": most, "on_demand_after": on_demand_after}
-    return {"retries": retries, **given}
+    return {"retries": retries, "memory_profile": profile, **given}
 
 
 def _priority(text: str) -> int | str:
@@ -302,10 +296,6 @@ def _handed_over(
 
 def _copied(save: list[str] | None, checkpoint: str, *, always: bool) -> dict[str, Any]:
     return {"save": list(save or ()), "always_copy_output": always, "checkpoint": checkpoint}
-
-
-def _contained(of_type: str, image: str, pull: Pull | None) -> dict[str, Any]:
-    return {"type": of_type, "image": image, "container": {"pull": pull.value} if pull else None}
 
 
 def _warm(preload: list[str] | None, *, warm: bool) -> dict[str, Any]:

@@ -141,8 +141,8 @@ class Job:
     def on_retry(
         self, *, memory_factor: float = 1, memory_max: str | int = "", on_demand_after: int | None = None
     ) -> Self:
-        """What the next attempt asks for otherwise: so many times the memory after out of memory, at most `memory_max` ("64Gi"); and only
-        workers that are not spot, when so many spot workers were taken back under it."""
+        """How the next attempt differs. After out of memory it requests `memory_factor` times the memory, at most `memory_max` ("64Gi"). When
+        `on_demand_after` spot workers were taken back or lost while the job ran on them, it runs only on workers that are not spot."""
         asked = OnRetry(memory_factor=memory_factor, memory_max=memory_max, on_demand_after=on_demand_after)
         return self._set(on_retry=asked)
 

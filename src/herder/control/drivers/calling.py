@@ -48,6 +48,7 @@ from herder.model.values.phrases import clause
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
+_V = TypeVar("_V")
 
 #: How long an answer is waited for, by verb. No verb waits for a machine, so these are times of answers: generous for a busy provider.
 DEADLINES_S: Mapping[str, float] = {
@@ -162,6 +163,14 @@ async def interruptions(core: Core, name: str) -> list[Interruption]:
 
 def _is_interruption(found: object) -> bool:
     return isinstance(found, Interruption) and math.isfinite(found.left_s)
+
+
+async def read(core: Core, name: str, verb: str, kind: type[_V]) -> tuple[_V, ...]:
+    """What a method without arguments lists, of a driver that has it. Raises DriverError."""
+    found: object = await ask(core, name, verb, lambda driver: getattr(driver, verb)())
+    if not isinstance(found, list | tuple) or not all(isinstance(each, kind) for each in found):
+        raise _fault(core, name, verb, "", f"it returned {short(found)} instead of a list of {kind.__name__}")
+    return tuple(found)
 
 
 async def console(core: Core, name: str, worker: WorkerName) -> str:

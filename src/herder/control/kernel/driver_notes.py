@@ -5,9 +5,13 @@ Written by `control/drivers/calling.py` and the loops, read by people (`control/
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from herder.model.fleet.driver import Machine
+from herder.model.fleet.driver_capabilities import Network, OfferedShape, Price, Quota
 from herder.model.ids import WorkerName
+
+_T = TypeVar("_T")
 
 #: Removals that are remembered, for the brake of the sweep and for late listings.
 REMOVALS_KEPT = 10_000
@@ -19,6 +23,17 @@ class LastError:
     verb: str
     worker: str
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported(Generic[_T]):
+    """What a provider has reported last of its quotas, networks, offers or prices."""
+
+    values: tuple[_T, ...] = ()
+    at_ms: int | None = None
+    """When (wall clock) it was asked; None: it has never answered."""
+    problem: str = ""
+    """Why it has not answered since, as a clause; empty: it has."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,6 +84,10 @@ class DriverNotes:
     """When (wall clock) the last listing came; None: none since the server started."""
     decided: dict[WorkerName, Removal] = field(default_factory=dict)
     """Unknown machines that a person has told the sweep to remove."""
+    quotas: Reported[Quota] = field(default_factory=Reported)
+    networks: Reported[Network] = field(default_factory=Reported)
+    offers: Reported[OfferedShape] = field(default_factory=Reported)
+    prices: Reported[Price] = field(default_factory=Reported)
 
     @property
     def undecided(self) -> bool:

@@ -40,6 +40,8 @@ class CoreSettings:
     """How often it is looked which custom metrics are due."""
     interruptions_period_s: float = 15.0
     """How often drivers are asked which machines their providers take back."""
+    quotas_period_s: float = 0.0
+    """How often drivers are asked for quotas, networks, offers and prices; 0: never, as in simulated worlds."""
     stop_grace_s: float = 0.2
     """Between telling a worker to go and having the driver remove it."""
     sweep_period_s: float = 5.0

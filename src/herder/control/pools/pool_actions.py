@@ -215,7 +215,7 @@ def scale(
         plan=None if dry_run else number,
         dry_run=dry_run,
         reasons=[ReasonView(kind=reason.kind, text=reason.text, evidence=dict(reason.evidence))],
-        checks=safety.checks_of_adding(core, pool_in_force(pool, now_ms), offers, ttl_s, now_ms)
+        checks=safety.checks_of_adding(core, pool_in_force(pool, now_ms), offers, specs, ttl_s, now_ms)
         if dry_run
         else [],
     )

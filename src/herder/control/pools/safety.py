@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 from herder.control.kernel.core import Core
 from herder.control.planning.observation import observe
+from herder.control.pools import capacity
 from herder.decide.scaling.snapshot import PoolView, snapshot_of
 from herder.model.fleet.offer import FailureCause, Offer
 from herder.model.fleet.pool import PoolSpec
+from herder.model.fleet.worker import WorkerSpec
 from herder.model.values.money import PicoUsd, format_usd
 from herder.model.values.phrases import counted
 from herder.model.values.times import span
@@ -21,36 +23,36 @@ _NO_CAPACITY = (FailureCause.OUT_OF_CAPACITY, FailureCause.QUOTA_EXCEEDED)
 
 
 def checks_of_adding(
-    core: Core, pool: PoolSpec, offers: Sequence[Offer], ttl_s: float | None, now_ms: int
+    core: Core,
+    pool: PoolSpec,
+    offers: Sequence[Offer],
+    specs: Sequence[WorkerSpec],
+    ttl_s: float | None,
+    now_ms: int,
 ) -> list[SafetyCheck]:
     view = next(
         view for view in snapshot_of(observe(core.state, now_ms), now_ms).pools if view.spec.name == pool.name
     )
     return [
-        _capacity(view, offers, now_ms),
-        SafetyCheck(
-            name="network",
-            passed=None,
-            detail="Networks and VLANs are known when the driver creates a machine.",
-        ),
+        _failed(view, offers, now_ms) or capacity.capacity(core, pool.driver, specs, now_ms),
+        capacity.network(core, pool.driver, specs, now_ms),
         _limits(view, pool, len(offers)),
         _budget(offers, ttl_s),
         _time_to_live(pool, ttl_s),
     ]
 
 
-def _capacity(view: PoolView, offers: Sequence[Offer], now_ms: int) -> SafetyCheck:
-    """By what became of the last creations from the same offers."""
+def _failed(view: PoolView, offers: Sequence[Offer], now_ms: int) -> SafetyCheck | None:
+    """What became of the last creations from the same offers, where no capacity was found since the last success."""
     wanted = {offer.id for offer in offers}
     for memory in view.memories:
-        if memory is None or memory.key.name not in wanted or memory.failed_at_ms is None:
+        if memory is None or memory.key.name not in wanted or not memory.failed_at_ms:
             continue
         if memory.cause in _NO_CAPACITY:
             ago = span(now_ms - memory.failed_at_ms)
             detail = f"The last creation from template {memory.key.template} found no capacity, {ago} ago."
             return SafetyCheck(name="capacity", passed=False, detail=detail)
-    detail = f"Not known: driver {view.spec.driver} reserves capacity when it creates a machine."
-    return SafetyCheck(name="capacity", passed=None, detail=detail)
+    return None
 
 
 def _limits(view: PoolView, pool: PoolSpec, more: int) -> SafetyCheck:

@@ -22,6 +22,7 @@ from herder.control.reads.fleet import clusters, drivers, sweeps
 from herder.control.reads.fleet import pools_and_workers as fleet
 from herder.control.reads.fleet.bootstraps import bootstrap_page, check_bootstrap
 from herder.control.reads.fleet.driver_checks import check_driver
+from herder.control.reads.fleet.offers import listed_offers
 from herder.control.reads.fleet.worker_health import worker_health_view
 from herder.control.reads.metrics import metrics_text
 from herder.control.reads.pipelines import PipelineReads
@@ -184,6 +185,10 @@ class Reads(BatchReads, ScheduleReads, PipelineReads, CredentialReads, SharingRe
     def drivers(self, who: Principal) -> Page:
         check(who, Action.SEE, FLEET)
         return _whole(drivers.driver_views(self._core))
+
+    def offers(self, who: Principal, driver: str | None, *, shapes: bool) -> Page:
+        check(who, Action.SEE, FLEET)
+        return _whole(listed_offers(self._core, driver, shapes=shapes))
 
     async def sweep(self, who: Principal, name: str) -> SweepView:
         check(who, Action.CHANGE, FLEET)

@@ -33,7 +33,7 @@ from herder.model.fleet.driver import (
     StartData,
     Unavailable,
 )
-from herder.model.fleet.driver_capabilities import Check, Interruption, OfferedShape, Price, Quota
+from herder.model.fleet.driver_capabilities import Check, Interruption, Need, OfferedShape, Price, Quota
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
 from herder.remote.clouds.facts import check_worker, label_value, machine_name
@@ -170,6 +170,9 @@ class GcpDriver:
 
     def quotas(self) -> Sequence[Quota]:
         return self._market.quotas()
+
+    def need(self, spec: WorkerSpec) -> Need:
+        return self._market.need(spec)
 
     def checks(self) -> Sequence[Check]:
         return checks_of(self._api, self._settings)

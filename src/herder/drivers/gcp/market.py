@@ -4,9 +4,12 @@ from collections.abc import Sequence
 
 from herder.drivers.gcp.api import Api, Json
 from herder.drivers.gcp.catalogue import SERVICE, Catalogue
+from herder.drivers.gcp.needs import need_of
+from herder.drivers.gcp.options import wanted
 from herder.drivers.gcp.settings import GcpSettings, region_of
 from herder.model.fleet.driver import DriverClock
-from herder.model.fleet.driver_capabilities import OfferedShape, Price, Quota
+from herder.model.fleet.driver_capabilities import Need, OfferedShape, Price, Quota
+from herder.model.fleet.worker import WorkerSpec
 from herder.model.values.resources import Resources
 from herder.remote.clouds.dated import Refreshed
 
@@ -71,6 +74,15 @@ class Market:
             for row in found.get("quotas", [])
             if "limit" in row and "usage" in row
         ]
+
+    def need(self, spec: WorkerSpec) -> Need:
+        """From what was read before. Raises InvalidRequest."""
+        asked, zone = wanted(spec, self._settings), spec.zone or self._settings.zone_names[0]
+        types, regions = self._types.known or {}, self._regions.known or {}
+        rows = [row for row in types.get(zone, ()) if row.get("name") == asked.machine_type]
+        quotas = regions.get(region_of(zone), {}).get("quotas", ())
+        limits = {str(each.get("metric", "")): float(each["limit"]) for each in quotas if "limit" in each}
+        return need_of(asked, rows[0], limits, region_of(zone), spot=spec.spot) if rows else Need()
 
     def _read_types(self) -> dict[str, list[Json]]:
         return {zone: self._api.machine_types(zone) for zone in self._settings.zone_names}

@@ -4,14 +4,17 @@ A boot disk goes with its VM, unless people have changed that, or a creation bro
 was without a VM for a while; the sweep then deletes what no worker row knows.
 """
 
+import logging
 from collections.abc import Collection
 
 from herder.drivers.gcp.api import Api
 from herder.drivers.gcp.instances import INSTALLATION_LABEL, Disk
 from herder.model.fleet.driver import DriverClock, DriverError, Machine, NotFound, Phase
 from herder.model.ids import WorkerName
+from herder.model.values.phrases import clause
 from herder.remote.clouds.facts import facts_in, label_value, machine_name
 
+_LOG = logging.getLogger(__name__)
 #: Between two looks at the disks.
 LOOK_MS = 300_000
 #: A disk without a VM counts as left over after this time: it exists a little before its VM does.
@@ -23,6 +26,7 @@ class Orphans:
         self._api, self._installation, self._clock = api, installation, clock
         self._looked_ms: int | None = None
         self._since_ms: dict[WorkerName, tuple[int, Disk]] = {}
+        self._failing = False
 
     def found(self, known: Collection[WorkerName]) -> list[Machine]:
         """`known`: workers whose VM exists. Only for a complete listing."""
@@ -53,9 +57,13 @@ class Orphans:
     def _look(self, now_ms: int) -> None:
         try:
             disks = self._api.disks(INSTALLATION_LABEL, label_value(self._installation))
-        except DriverError:
+        except DriverError as error:
+            if not self._failing:
+                _LOG.warning("Disks without a VM cannot be looked for: %s.", clause(error))
+            self._failing = True
             self._looked_ms = None  # looked at again with the next listing
             return
+        self._failing = False
         self._looked_ms, before, self._since_ms = now_ms, self._since_ms, {}
         for disk in disks:
             facts = facts_in(disk.description, self._installation)

@@ -1,7 +1,7 @@
 """In which class a job is tried again: with more memory after out of memory, and only on demand after enough preemptions.
 
 Called by `engine/attempts/attempt.py` when an attempt of a job that asks for this has ended and did not succeed. Rows and memory of other jobs are as if it
-did not exist: what is remembered of a job stands in `EngineState.retried_as`, until it ends.
+did not exist: what is remembered of a job is stored in `EngineState.retried_as`, until it ends.
 """
 
 from dataclasses import replace

@@ -5,12 +5,13 @@ one asks `isinstance(driver, Console)` first. Methods are synchronous and raise 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from herder.model.fleet.creation import Step, steps_reported
 from herder.model.fleet.driver import Machine
 from herder.model.fleet.repair import Rung
+from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
 from herder.model.values.money import PicoUsd
 from herder.model.values.resources import Resources
@@ -46,6 +47,31 @@ class Quota:
     used: int
     as_of_ms: int | None = None
     """When the provider said it; None: just now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """What machines can be attached to: a bridge, a subnet."""
+
+    name: str
+    zones: tuple[str, ...]
+    """Where it is; zones are those of quotas."""
+    vlans: tuple[tuple[int, int], ...] = ()
+    """The ranges that it carries, first and last; empty: no limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """What one worker takes, in the names and units of the driver's quotas and networks."""
+
+    quotas: Mapping[str, int] = field(default_factory=dict)
+    """By the name of each quota that it counts against."""
+    zones: tuple[str, ...] = ()
+    """Of quotas, where it may be made; empty: in all."""
+    network: str = ""
+    """Empty: as the provider's template has it."""
+    vlan: int = 0
+    """0: none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +112,21 @@ class Prices(Protocol):
 @runtime_checkable
 class Quotas(Protocol):
     def quotas(self) -> Sequence[Quota]: ...
+
+
+@runtime_checkable
+class Networks(Protocol):
+    def networks(self) -> Sequence[Network]:
+        """One entry for each network, or for each place that it is in."""
+
+
+@runtime_checkable
+class Needs(Protocol):
+    """It can say how much of its quotas a worker takes."""
+
+    def need(self, spec: WorkerSpec) -> Need:
+        """From settings and `spec` alone: it calls nobody and never waits, since it is asked while a person waits. Raises
+        InvalidRequest."""
 
 
 @runtime_checkable
@@ -172,6 +213,7 @@ _CAPABILITIES: tuple[type, ...] = (
     Console,
     Imports,
     Interruptions,
+    Networks,
     Offers,
     Prices,
     Quotas,

@@ -3,6 +3,7 @@
 A value that cannot be read again stays, with its time; one that was never read is an error, and never zero.
 """
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Generic, TypeVar
 
 from herder.model.fleet.driver import DriverClock, DriverError
 
+_LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
@@ -41,6 +43,11 @@ class Refreshed(Generic[_T]):
                 self._known = self._again()
             return self._known
 
+    @property
+    def known(self) -> _T | None:
+        """The last value, however old, without a call; None: there was never one."""
+        return None if self._known is None else self._known.value
+
     def _due(self) -> bool:
         return self._clock.monotonic_ms() - self._tried_ms >= self._every_ms
 
@@ -51,4 +58,6 @@ class Refreshed(Generic[_T]):
         except DriverError as error:
             if self._known is None:
                 raise
+            if not self._known.problem:
+                _LOG.warning("A value that the provider gave earlier is used: %s", error)
             return Dated(value=self._known.value, as_of_ms=self._known.as_of_ms, problem=str(error))

@@ -60,6 +60,8 @@ log = logging.getLogger(__name__)
 
 ADMIN_USER = "admin"
 SERVER_FILE = "server.json"
+#: Quotas change with every machine that anybody makes; providers count such questions.
+QUOTAS_PERIOD_S = 60.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -162,6 +164,7 @@ def core_settings(
         secret=secret,
         poll_s=options.poll_s,
         sweep_period_s=options.sweep_period_s,
+        quotas_period_s=QUOTAS_PERIOD_S,
         self_delete_after_s=options.self_delete_after_s,
         metric_sources=options.metric_sources,
         object_stores=options.object_stores,

@@ -13,6 +13,8 @@ class Node:
     memory_mib: int = 131_072
     online: bool = True
     maintenance: bool = False
+    bridges: dict[str, str] = field(default_factory=lambda: {"vmbr0": ""})
+    """By name: the VLANs of one that knows VLANs, such as `2-4094`; empty: it knows none."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -227,3 +227,11 @@ def task_log(task: Task) -> list[Json]:
     end = f"TASK {'OK' if task.exit_status == 'OK' else 'ERROR: ' + task.exit_status}"
     lines = [f"{task.kind} of {task.of}", *([end] if task.exit_status else [])]
     return [{"n": number, "t": line} for number, line in enumerate(lines, 1)]
+
+
+def bridges(node: Node) -> list[Json]:
+    return [
+        {"iface": name, "type": "bridge", "active": 1, "autostart": 1}
+        | ({"bridge_vlan_aware": 1, "bridge_vids": vlans} if vlans else {})
+        for name, vlans in node.bridges.items()
+    ]

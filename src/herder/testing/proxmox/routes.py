@@ -77,6 +77,20 @@ def _seen(call: Call, row: Mapping[str, Any]) -> bool:
     return True
 
 
+def _network(call: Call) -> Any:
+    """Only bridges are played."""
+    if call.asked.get("type", "any_bridge") not in ("any_bridge", "bridge", "any_local_bridge"):
+        return []
+    return [
+        row
+        for row in reads.bridges(call.state.node(call.names["node"]))
+        if any(
+            call.token.allows(f"/sdn/zones/localnetwork/{row['iface']}", each)
+            for each in ("SDN.Audit", "SDN.Use")
+        )
+    ]
+
+
 def _permissions(call: Call) -> Any:
     found = {path: dict.fromkeys(sorted(grants), 1) for path, grants in call.token.grants.items()}
     path = call.asked.get("path")
@@ -216,6 +230,7 @@ ROUTES = (
         needs=((_AT, "VM.Allocate"),),
         writes=True,
     ),
+    _route("GET", "/nodes/{node}/network", _network),
     _route(
         "GET",
         "/nodes/{node}/tasks",

@@ -74,13 +74,13 @@ def _sharing(settings: "Settings") -> dict[str, Any]:
 
 
 def _left_out(say: Session, settings: "Settings") -> None:
-    """What stands in the files and is not applied: it is the server's own, which reads it when it starts."""
+    """What is in the files and is not applied: it is the server's own, which reads it when it starts."""
     left = [section for section in SERVERS_OWN if section in settings.written]
     users = settings.written.get("users")
     if isinstance(users, dict) and any(
         isinstance(each, dict) and set(each) - {"quota", "queued_jobs"} for each in users.values()
     ):
-        left.append("roles and weights of users (their limits are applied)")
+        left.append("roles and weights of users (their quotas and queued_jobs are applied)")
     if left:
         say.say(
             f"Not applied: {', '.join(left)}. The server reads them from its own file (herder server -c FILE)."

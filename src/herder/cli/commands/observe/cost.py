@@ -1,4 +1,4 @@
-"""`herder cost`: the future of a series of costs or of use, and what is odd about its past. Needs no server."""
+"""`herder cost`: the future of a series of costs or of use, and the anomalies of its past. Needs no server."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,7 +31,7 @@ Series = Annotated[
 
 def build() -> typer.Typer:
     app = noun(
-        "Forecast a series of costs, and find what is odd in it.",
+        "Forecast a series of costs, and find its anomalies.",
         example="herder cost forecast --series daily.csv --horizon 30 --season 7",
     )
     command(app, "forecast", example=_FORECAST)(forecast)
@@ -54,8 +54,8 @@ def forecast(
 ) -> None:
     """Forecast a series, with the range in which 80 of 100 values lie. Needs no server.
 
-    Several models are averaged, weighed by what each would have said at earlier times. The range comes from what the average would have
-    missed. With --season 24, a pattern of the week is looked for, too.
+    Several models are averaged; one that erred less at earlier times has more weight. The range comes from the errors of the average at those
+    times. With --season 24, a pattern of the week is looked for, too.
     """
     from herder.analysis.forecast.combination import forecast as computed
     from herder.cli.input.series_file import read_series
@@ -69,7 +69,7 @@ def forecast(
 
 
 def anomalies(ctx: typer.Context, series: Series) -> None:
-    """List the points of a series that are odd: spikes, dips, shifts of the level. Needs no server.
+    """List the anomalies of a series: spikes, dips, shifts of the level. Needs no server.
 
     Each point is judged by those before it. JSON has every point, with a score from 0 to 1, and a kind where something is wrong; the
     table has those alone.
@@ -131,7 +131,7 @@ def _show_anomalies(say: Session, odd: list[dict[str, Any]]) -> None:
             made("SCORE", lambda row: row["score"], right=True),
             made("KIND", lambda row: row["kind"]),
         ),
-        empty="Nothing in this series is odd.",
+        empty="This series has no anomalies.",
     )
     if not odd and say.format is Format.TABLE:
         say.say(view.empty)

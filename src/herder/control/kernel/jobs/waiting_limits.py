@@ -32,9 +32,8 @@ class WaitingLimits:
     def check(self, state: EngineState, user: str, project: str, jobs: int, monotonic_ms: int) -> None:
         """Raises Overloaded when so many more would be too many."""
         limits = list(_limits(state.sharing, user, project))
-        if (
-            self.counts
-        ):  # what comes while there is no limit is not counted, so such a count is not gone on with
+        if self.counts:
+            # Jobs that come while there is no limit are not counted, so a count from before is of no use.
             limited = {(kind, name) for kind, name, _ in limits}
             for key in {("project", project), ("user", user)} - limited:
                 self.counts.pop(key, None)

@@ -8,7 +8,7 @@ from herder.decide.eligibility.matching import AUTO
 from herder.decide.eligibility.usable_offers import PoolOffer, cheapest_offers
 from herder.engine.memory.memory_peaks import ATTEMPTS_MIN
 from herder.model.values.money import format_usd
-from herder.model.values.phrases import counted
+from herder.model.values.phrases import agree, counted
 from herder.model.values.resources import format_mib
 from herder.model.work.job import JobClass
 
@@ -28,7 +28,7 @@ def pool_reason(core: Core, job_class: JobClass) -> str:
         return f"Only pool {_shown(first)} can hold it."
     more = " …" if len(others) > SHOWN else ""
     return (
-        f"Pool {_shown(first)} is the cheapest of {counted(len(found), 'pool')} that can hold it; the others are "
+        f"Pool {_shown(first)} is the cheapest of {counted(len(found), 'pool')} that can hold it; the {agree(len(others), 'other is', 'others are')} "
         f"{', '.join(map(_shown, others[:SHOWN]))}{more}. It runs in any of them that has a free place."
     )
 
@@ -50,6 +50,6 @@ def memory_reason(core: Core, job_class: JobClass) -> str:
 
 
 def _shown(each: PoolOffer) -> str:
-    """`std (two, spot, at $0.10/h)`"""
+    """`std (two, spot, $0.10/h)`"""
     spot = ", spot" if each.offer.spot else ""
     return f"{each.pool} ({each.offer.name}{spot}, {format_usd(each.offer.price_pico_per_hour, 2)}/h)"

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from herder.model.fleet.driver import Unavailable
+from herder.model.fleet.driver_capabilities import Network
 
 ADDRESSES_MAX = 16
 #: A configuration that has none of them does not say whose it is.
@@ -63,6 +64,25 @@ def privileges_of(found: Any) -> dict[str, dict[str, Any]]:
     if not isinstance(found, dict) or not all(isinstance(each, dict) for each in found.values()):
         raise _unknown("the privileges of the token")
     return found
+
+
+def bridges_of(found: Any, node: str) -> list[Network]:
+    """Of one node. A bridge that knows no VLANs gets one of its own for each that is wanted, so it carries all."""
+    if not isinstance(found, list) or not all(isinstance(each, dict) and "iface" in each for each in found):
+        raise _unknown(f"the bridges of node {node}")
+    return [Network(name=str(each["iface"]), zones=(node,), vlans=_vlans(each, node)) for each in found]
+
+
+def _vlans(bridge: Mapping[str, Any], node: str) -> tuple[tuple[int, int], ...]:
+    """`bridge_vids` of a bridge that knows VLANs: `2-4094`, or single ones between spaces or commas."""
+    if str(bridge.get("bridge_vlan_aware", 0)) != "1":
+        return ()
+    words = str(bridge.get("bridge_vids", "")).replace(",", " ").replace(";", " ").split()
+    try:
+        ends = [[int(end) for end in word.split("-")] for word in words]
+    except ValueError:
+        raise _unknown(f"the VLANs of bridge {bridge['iface']} of node {node}") from None
+    return tuple((each[0], each[-1]) for each in ends)
 
 
 def _mappings(found: Any) -> list[Mapping[str, Any]]:

@@ -5,9 +5,17 @@ from typing import Any
 from urllib.parse import quote
 
 from herder.model.fleet.driver import DriverError, InvalidRequest, OutcomeUnknown, Unavailable
+from herder.model.fleet.driver_capabilities import Network
 from herder.remote.proxmox.calls import ProxmoxCalls
 from herder.remote.proxmox.errors import succeeded
-from herder.remote.proxmox.machines.answers import addresses_of, config_of, power_of, privileges_of, task_of
+from herder.remote.proxmox.machines.answers import (
+    addresses_of,
+    bridges_of,
+    config_of,
+    power_of,
+    privileges_of,
+    task_of,
+)
 from herder.remote.proxmox.machines.objects import NODE, Cluster, cluster_of
 
 Json = dict[str, Any]
@@ -28,6 +36,10 @@ class Api:
 
     def permissions(self) -> dict[str, dict[str, int]]:
         return privileges_of(self.client.get("/access/permissions", "reading the privileges of the token"))
+
+    def bridges(self, node: str) -> list[Network]:
+        path, what = f"/nodes/{node}/network", f"listing the bridges of node {node}"
+        return bridges_of(self.client.get(path, what, type="any_bridge"), node)
 
     def config(self, node: str, vmid: int) -> Json:
         path, what = f"/nodes/{node}/qemu/{vmid}/config", f"reading the configuration of VM {vmid}"

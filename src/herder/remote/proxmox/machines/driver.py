@@ -21,7 +21,7 @@ from herder.model.fleet.driver import (
     StartData,
     Unavailable,
 )
-from herder.model.fleet.driver_capabilities import Check, Quota
+from herder.model.fleet.driver_capabilities import Check, Need, Network, Quota
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
 from herder.remote.proxmox.calls import ProxmoxCalls
@@ -32,8 +32,8 @@ from herder.remote.proxmox.machines.api import Api, Json
 from herder.remote.proxmox.machines.clones import Clone, Clones, Operation, operation_in
 from herder.remote.proxmox.machines.leftovers import Leftovers
 from herder.remote.proxmox.machines.objects import Cluster, Guest
-from herder.remote.proxmox.machines.options import Intent, intent_in, options_of
-from herder.remote.proxmox.machines.placement import Place, quotas_of
+from herder.remote.proxmox.machines.options import Intent, intent_in, need_of, options_of
+from herder.remote.proxmox.machines.placement import Place, online_nodes, quotas_of
 from herder.remote.proxmox.machines.rights import checks_of
 from herder.remote.proxmox.machines.settings import ProxmoxSettings
 from herder.remote.proxmox.machines.templates import Templates
@@ -138,7 +138,7 @@ class ProxmoxDriver:
         volume = making.volume_of(self._settings, self._installation, worker)
         left = [
             node
-            for node in self._nodes(cluster)
+            for node in online_nodes(cluster, self._settings)
             if volume and volume in self._api.images(node, self._settings.iso_storage)
         ]
         for node in left:
@@ -169,7 +169,7 @@ class ProxmoxDriver:
         for clone in clones.values():
             machines.setdefault(clone.worker, self._creating(clone))
         if complete:
-            left = self._leftovers.found(cluster, self._nodes(cluster), machines)
+            left = self._leftovers.found(cluster, online_nodes(cluster, self._settings), machines)
             machines |= {each.worker: each for each in left}
         return Listing(machines=tuple(machines[name] for name in sorted(machines)), complete=complete)
 
@@ -205,9 +205,19 @@ class ProxmoxDriver:
         return checks_of(self._api, self._settings)
 
     def quotas(self) -> Sequence[Quota]:
-        """The memory of each node that may be promised to guests, in MiB."""
-        cluster = self._api.cluster()
-        return quotas_of(cluster, self._nodes(cluster), self._clones.promises(), self._settings)
+        """The memory and the virtual CPUs of each node that may be promised to guests."""
+        return quotas_of(self._api.cluster(), self._clones.promises(), self._settings)
+
+    def networks(self) -> Sequence[Network]:
+        """The bridges of each node that the token may use."""
+        return [
+            each
+            for node in online_nodes(self._api.cluster(), self._settings)
+            for each in self._api.bridges(node)
+        ]
+
+    def need(self, spec: WorkerSpec) -> Need:
+        return need_of(spec, options_of(spec), self._settings)
 
     def close(self) -> None:
         self._client.close()
@@ -377,22 +387,14 @@ class ProxmoxDriver:
 
     def _clash(self, cluster: Cluster, worker: WorkerName, vmid: int) -> str:
         """The node on which a VM that the listing did not show is this worker's; empty: it is somebody else's."""
-        for node in self._nodes(cluster):
+        for node in online_nodes(cluster, self._settings):
             try:
                 config = self._api.config(node, vmid)
             except NotFound:
                 continue
-            if making.being_made(config) and not config.get(
-                "name"
-            ):  # of a call whose answer was lost, perhaps
-                raise Unavailable(
+            if making.being_made(config) and not config.get("name"):
+                raise Unavailable(  # of a call whose answer was lost, perhaps
                     f"VM {vmid} is being cloned and has no name yet. Herder looks at it again when it has."
                 )
             return node if self._ours(worker, node, vmid) is not None else ""
         return ""
-
-    def _nodes(self, cluster: Cluster) -> Sequence[str]:
-        allowed = self._settings.node_names
-        return tuple(
-            each.node for each in cluster.nodes if each.online and (not allowed or each.node in allowed)
-        )

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from herder.model.fleet.driver import InvalidRequest, tags_of
+from herder.model.fleet.driver_capabilities import Need
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.values.phrases import sentences
 from herder.model.values.resources import parse_mib
 from herder.remote.proxmox.machines.names import tags_for
-from herder.remote.proxmox.machines.placement import MIB, Wanted
+from herder.remote.proxmox.machines.placement import CPUS, MEMORY, MIB, Wanted
 from herder.remote.proxmox.machines.settings import ProxmoxSettings
 
 KNOWN = (
@@ -139,6 +140,19 @@ def wanted_of(spec: WorkerSpec, options: Mapping[str, str], settings: ProxmoxSet
     return Wanted(cores=max(1, cores), memory_mib=max(64, memory), disk_bytes=taken)
 
 
+def network_of(options: Mapping[str, str], settings: ProxmoxSettings) -> tuple[str, int]:
+    """Bridge and VLAN; empty and 0: as the template has them."""
+    return options.get("bridge", settings.bridge), int(options.get("vlan", settings.vlan))
+
+
+def need_of(spec: WorkerSpec, options: Mapping[str, str], settings: ProxmoxSettings) -> Need:
+    wanted, (bridge, vlan) = wanted_of(spec, options, settings, 0), network_of(options, settings)
+    node = spec.zone or options.get("node", "")
+    quotas = {MEMORY: wanted.memory_mib} | ({CPUS: wanted.cores} if settings.cpu_ratio else {})
+    zones = (node,) if node else settings.node_names
+    return Need(quotas=quotas, zones=zones, network=bridge, vlan=vlan)
+
+
 def intent_of(
     spec: WorkerSpec,
     options: Mapping[str, str],
@@ -167,8 +181,7 @@ def intent_of(
         config["cpu"] = options["cpu"]
     if settings.wait_for_agent:
         config["agent"] = "1"
-    bridge = options.get("bridge", settings.bridge)
-    vlan = int(options["vlan"]) if "vlan" in options else settings.vlan
+    bridge, vlan = network_of(options, settings)
     if bridge:
         config["net0"] = f"virtio,bridge={bridge}" + (f",tag={vlan}" if vlan else "")
     elif vlan:

@@ -13,6 +13,8 @@ from herder.remote.proxmox.machines.objects import Cluster, Node
 from herder.remote.proxmox.machines.settings import ProxmoxSettings
 
 MIB = 2**20
+#: Names of the quotas of each node: MiB of memory, and virtual CPUs.
+MEMORY, CPUS = "memory_mib", "virtual_cpus"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,15 +96,22 @@ def free(
     return memory, cores
 
 
-def quotas_of(
-    cluster: Cluster, nodes: Sequence[str], promises: Mapping[int, Promise], settings: ProxmoxSettings
-) -> list[Quota]:
-    found = []
+def online_nodes(cluster: Cluster, settings: ProxmoxSettings) -> tuple[str, ...]:
+    """Those that the driver may use."""
+    allowed = settings.node_names
+    return tuple(each.node for each in cluster.nodes if each.online and (not allowed or each.node in allowed))
+
+
+def quotas_of(cluster: Cluster, promises: Mapping[int, Promise], settings: ProxmoxSettings) -> list[Quota]:
+    found, nodes = [], online_nodes(cluster, settings)
     for node in cluster.nodes:
-        if node.node in nodes:
-            left = free(cluster, node, promises, settings)[0]
+        if node.node in nodes and node.usable:
+            memory, cores = free(cluster, node, promises, settings)
             limit = int(node.maxmem * (100 - settings.memory_headroom_percent) / 100) // MIB
-            found.append(Quota(name="memory_mib", zone=node.node, limit=limit, used=limit - left))
+            found.append(Quota(name=MEMORY, zone=node.node, limit=limit, used=limit - memory))
+            if settings.cpu_ratio:
+                most = int(node.maxcpu * settings.cpu_ratio)
+                found.append(Quota(name=CPUS, zone=node.node, limit=most, used=most - int(cores)))
     return found
 
 

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from herder.model.fleet.driver import DriverError
 from herder.model.fleet.driver_capabilities import Check
+from herder.model.values.phrases import listed
 from herder.remote.proxmox.machines.api import Api
+from herder.remote.proxmox.machines.placement import online_nodes
 from herder.remote.proxmox.machines.settings import ProxmoxSettings
 
 ROLE = "Herder"
@@ -57,7 +59,26 @@ def checks_of(api: Api, settings: ProxmoxSettings) -> Sequence[Check]:
                 else f"Add {privilege} to the role, and give the role on {path} to token and user."
             )
             checks.append(Check(name=f"{privilege} on {path}", passed=passed, remedy=remedy))
+    if settings.bridge:
+        checks.append(_bridge(api, settings))
     return checks
+
+
+def _bridge(api: Api, settings: ProxmoxSettings) -> Check:
+    bridge, name = settings.bridge, f"bridge {settings.bridge}"
+    try:
+        lacking = [
+            node
+            for node in online_nodes(api.cluster(), settings)
+            if all(each.name != bridge for each in api.bridges(node))
+        ]
+    except DriverError as error:
+        return Check(name=name, passed=False, detail=str(error), remedy="Check the cluster.")
+    if not lacking:
+        return Check(name=name, passed=True)
+    detail = f"The token sees no bridge {bridge} on {listed(lacking)}."
+    remedy = f"Create it there, give SDN.Use on /sdn/zones/localnetwork/{bridge}, or set another bridge."
+    return Check(name=name, passed=False, detail=detail, remedy=remedy)
 
 
 def _covers(at: str, path: str) -> bool:

@@ -14,13 +14,13 @@ from herder.model.fleet.pool import PoolSpec
 from herder.settings.sections.pool.pools import pool_to_plain
 from herder.simulate.chaos.actors.agents import FILL
 from herder.simulate.chaos.actors.holders import Holders, groups_of, limit_of
+from herder.simulate.chaos.actors.job_limits import limits_of
 from herder.simulate.chaos.actors.keepers import Keepers
 from herder.simulate.chaos.actors.people import NotTaken
 from herder.simulate.chaos.actors.planners import Planners
 from herder.simulate.chaos.actors.producers import Producers
 from herder.simulate.chaos.actors.receivers import GONE
 from herder.simulate.chaos.actors.server import Server
-from herder.simulate.chaos.actors.wishes import limits_of
 from herder.simulate.chaos.faults.chance import Chance
 from herder.simulate.chaos.world import World
 

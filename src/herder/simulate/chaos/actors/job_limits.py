@@ -13,12 +13,12 @@ QUEUE_TIMEOUTS_S = (60.0, 300.0, 1200.0)
 
 def limits_of(dice: Dice) -> dict[str, Any]:
     """Of a new job."""
-    draw, wished = dice.of("limits"), dict[str, Any]()
+    draw, given = dice.of("limits"), dict[str, Any]()
     kind = draw.random()
     if kind < TYPED:
-        wished["type"] = draw.choice(TYPES)
+        given["type"] = draw.choice(TYPES)
     elif kind < TYPED + WITH_DEADLINE:
-        wished["deadline"] = draw.choice(DEADLINES)
+        given["deadline"] = draw.choice(DEADLINES)
     elif kind < TYPED + WITH_DEADLINE + WITH_TIMEOUT:
-        wished["queue_timeout_s"] = draw.choice(QUEUE_TIMEOUTS_S)
-    return wished
+        given["queue_timeout_s"] = draw.choice(QUEUE_TIMEOUTS_S)
+    return given

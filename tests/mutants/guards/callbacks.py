@@ -12,6 +12,10 @@ def _after_the_commit(_call_back: Any) -> Any:
     return lambda changes, batch, now_ms: None
 
 
+def _group_after_the_commit(_call_back_group: Any) -> Any:
+    return lambda changes, batch, group, now_ms: None
+
+
 def _given_up(_pause_ms: Any) -> Any:
     return lambda tries: 10**15
 
@@ -46,10 +50,17 @@ CALLBACKS = (
         replaced=(replaced("herder.engine.jobs.callbacks:call_back", _after_the_commit),),
     ),
     Mutant(
+        guard="message in the commit of the end of a group",
+        removes="The end of a job group is committed without its message.",
+        rules=("the end of a job group is announced",),
+        look=LOOK,
+        replaced=(replaced("herder.engine.jobs.callbacks:call_back_group", _group_after_the_commit),),
+    ),
+    Mutant(
         guard="a message is tried again",
         removes="A message that did not arrive is given up after its first try.",
-        rules=("the end of a batch is announced",),
-        look=LOOK,
+        rules=("the end of a batch is announced", "the end of a job group is announced"),
+        look=Look(jobs_per_day=6_000, days=0.04, odds={"people": 0.3}),
         replaced=(replaced("herder.model.work.callbacks:pause_ms", _given_up),),
     ),
 )

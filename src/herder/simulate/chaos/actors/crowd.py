@@ -181,7 +181,7 @@ class Crowd:
             if place and draw.random() < 0.4:
                 job["parents"] = [draw.randrange(place)]
         more: dict[str, Any] = {"cancel_after_failures": 3} if draw.random() < 0.2 else {}
-        more |= limit_of(self._world) | groups_of(self._world, jobs)
+        more |= limit_of(self._world) | groups_of(self._world, user, jobs)
         called = self._world.dice.of("callbacks").random()
         if called < 0.5:
             more["callback"] = f"https://{GONE if called < GONE_PART else f'{user}.example.org'}/hook"

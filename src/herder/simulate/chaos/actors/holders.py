@@ -1,4 +1,4 @@
-"""Users of a chaos run who hold and release batches and jobs, retry the failed jobs of batches, and cancel groups of them, at random times.
+"""Users of a chaos run who hold and release batches and jobs, retry the failed jobs of batches, and retry and cancel groups of them, at random times.
 
 Their choices have dice of their own. When the faults stop, everything is released.
 """
@@ -15,10 +15,10 @@ ODDS = {"hold batch": 0.15, "release batch": 0.25, "retry batch": 0.2, "hold job
 #: Share of batches of which only some jobs run at once, and how many at most.
 LIMITED, PARALLEL_MOST = 0.3, 3
 
-#: Share of batches whose jobs are in groups, of jobs in one, and of batches of which a group has a limit on failures.
-GROUPED, IN_GROUP, GROUP_LIMITED = 0.5, 0.8, 0.3
+#: Share of batches whose jobs are in groups, of jobs in one, and of batches of which a group has a limit on failures, and a callback.
+GROUPED, IN_GROUP, GROUP_LIMITED, GROUP_CALLS = 0.5, 0.8, 0.3, 0.4
 GROUPS = ("a", "a/b", "a/c", "d")
-CANCELS_GROUP = 0.15
+CANCELS_GROUP, RETRIES_GROUP = 0.15, 0.15
 
 Say = Callable[[str, str, str, dict[str, Any]], Coroutine[Any, Any, None]]
 
@@ -29,7 +29,7 @@ def limit_of(world: World) -> dict[str, int]:
     return {"parallel_max": draw.randint(1, PARALLEL_MOST)} if draw.random() < LIMITED else {}
 
 
-def groups_of(world: World, jobs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def groups_of(world: World, user: str, jobs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Puts jobs of a new batch into groups; answers what the batch says of these."""
     draw = world.dice.of("groups")
     if draw.random() >= GROUPED:
@@ -37,7 +37,10 @@ def groups_of(world: World, jobs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for job in jobs:
         if draw.random() < IN_GROUP:
             job["group"] = draw.choice(GROUPS)
-    return {"groups": [{"path": "a", "cancel_after_failures": 2}]} if draw.random() < GROUP_LIMITED else {}
+    group: dict[str, Any] = {"cancel_after_failures": 2} if draw.random() < GROUP_LIMITED else {}
+    if world.dice.of("callbacks of groups").random() < GROUP_CALLS:
+        group["callback"] = f"https://{user}.example.org/group"
+    return {"groups": [{"path": "a", **group}]} if group else {}
 
 
 class Holders:
@@ -67,14 +70,15 @@ class Holders:
                     self._send(self._say(what, user, f"/batches/{number}/{verb}", {}))
                 elif noun == "job" and self._jobs():
                     self._send(self._say(what, "root", f"/jobs/{draw.choice(self._jobs())}/{verb}", {}))
-            self._cancel_group()
+            self._of_group("cancel", "groups cancelled", CANCELS_GROUP)
+            self._of_group("retry", "groups retried", RETRIES_GROUP)
 
-    def _cancel_group(self) -> None:
-        draw = self._world.dice.of("groups cancelled")
-        if self._batches() and draw.random() < CANCELS_GROUP:
+    def _of_group(self, verb: str, dice: str, odds: float) -> None:
+        draw = self._world.dice.of(dice)
+        if self._batches() and draw.random() < odds:
             user, number = draw.choice(self._batches())
-            path = f"/batches/{number}/groups/{draw.choice(GROUPS)}/cancel"
-            self._send(self._say("cancel group", user, path, {}))
+            path = f"/batches/{number}/groups/{draw.choice(GROUPS)}/{verb}"
+            self._send(self._say(f"{verb} group", user, path, {}))
 
     async def release_all(self) -> None:
         server = self._world.server

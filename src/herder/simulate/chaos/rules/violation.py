@@ -25,6 +25,7 @@ RULES = frozenset(
         "nothing is accepted twice",
         "each accepted job ends",
         "the end of a batch is announced",
+        "the end of a job group is announced",
         "a message comes again in the same words",
         "a message that is given up is recorded",
         "types keep their limits",

@@ -6,6 +6,7 @@ from dataclasses import replace
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import WorkerName
 from herder.simulate.chaos import POOLS, World
+from herder.simulate.chaos.actors.crowd import Crowd
 from herder.simulate.chaos.rules.watch import Watch
 
 ONE = replace(
@@ -22,7 +23,7 @@ SWEEP = {"sweep_period_s": 30.0}
 def _world() -> tuple[World, Watch]:
     """One worker, which boots for as long as the story goes on."""
     world = World(pools=(ONE,), boot_s=850.0, boot_spread=0.0, core_settings=SWEEP)
-    return world, Watch(world, (ONE,))
+    return world, Watch(world, (ONE,), Crowd(world, (ONE,), jobs_per_day=0, intensity=0.0))
 
 
 async def _booting(world: World) -> WorkerName:

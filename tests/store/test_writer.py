@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 from sqlalchemy import Connection, Engine, Table, insert, select, text
 
+from herder.control.kernel.jobs.class_rows import put_classes
 from herder.control.kernel.jobs.usage_ledger import book
 from herder.engine.memory.dirty_rows import flush
 from herder.model.stored.changes import Changes
@@ -125,6 +126,7 @@ async def test_a_busy_store_is_not_taken_for_a_broken_one(writer: Writer, engine
                 world.take_in(worker, agent.message(world.now_ms))
                 world.placer.run(world.state, world.changes, world.now_ms)
                 flush(world.state, world.changes)
+                put_classes(world.changes)
                 book(world.ledger, world.changes)
                 changes, world.changes = world.changes, Changes()
                 world.state.durable, world.state.hand_over = world.state.hand_over, world.state.hand_over + 1

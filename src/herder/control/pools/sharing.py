@@ -48,7 +48,7 @@ def wanted(core: Core, given: Mapping[str, Any]) -> SharingSettings:
     if size > PIPELINES_BYTES:
         raise Invalid(
             f"The configurations of pipelines have {size:,} bytes; the maximum is {PIPELINES_BYTES:,}.",
-            field="sharing",
+            field="sharing.pipelines",
             hint="Store large ones with `herder pipeline set`.",
         )
     return found

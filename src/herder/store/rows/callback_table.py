@@ -5,7 +5,7 @@ Columns stand in the order of `CallbackRecord`, as in `tables.py`, which lists i
 
 from sqlalchemy import Index, Table
 
-from herder.store.rows.columns import metadata, number, words
+from herder.store.rows.columns import later, metadata, number, words
 
 callbacks = Table(
     "callbacks",
@@ -26,7 +26,7 @@ callbacks = Table(
     number("ended_at_ms", null=True),
     number("status", null=True),
     words("error"),
-    words("group_path"),
+    later("group_path"),
 )
 Index("callbacks_by_batch", callbacks.c.batch_id, callbacks.c.created_at_ms)
 # Those that are to be sent, in the order of their times.

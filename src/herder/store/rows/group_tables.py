@@ -2,7 +2,7 @@
 
 from sqlalchemy import Index, Table
 
-from herder.store.rows.columns import metadata, number, words
+from herder.store.rows.columns import later, metadata, number, words
 
 job_groups = Table(
     "job_groups",
@@ -15,8 +15,8 @@ job_groups = Table(
     number("cancelled"),
     words("counts"),
     number("jobs"),
-    words("cost_pico"),
-    words("callback"),
+    later("cost_pico"),
+    later("callback"),
     number("ended_at_ms", null=True),
 )
 Index("job_groups_by_path", job_groups.c.batch_id, job_groups.c.path, unique=True)

@@ -7,7 +7,7 @@ import pytest
 from herder.drivers.gcp import GcpDriver, GcpSettings, pool_faults
 from herder.drivers.gcp.rights import ACT_AS, NEEDED, documented
 from herder.model.fleet.bootstrap import BootData
-from herder.model.fleet.driver import Phase, Unavailable
+from herder.model.fleet.driver import NotFound, Phase, Unavailable
 from herder.model.fleet.driver_capabilities import capabilities
 from herder.model.values.money import usd_text
 from herder.model.values.resources import Resources
@@ -252,10 +252,10 @@ def test_the_role_has_exactly_the_permissions_that_are_used(lab: Lab) -> None:
         lab.jump(20)
         try:
             removed = driver.get(machine.worker, removed.operation)
-        except LookupError:
+        except NotFound:
             break
-        except Exception:  # noqa: BLE001 - its end, NotFound
-            break
+    else:
+        pytest.fail(f"the machine is not gone: {removed}")
     used = {each for name in set(lab.gcp.asked) for each in needed(name, bodies[0])}
     assert used == {*NEEDED, ACT_AS}
     assert all(permission in documented() for permission in NEEDED)

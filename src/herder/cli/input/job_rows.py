@@ -51,7 +51,7 @@ _TRANSLATED = frozenset({*API_NAMES, *_WRITTEN, *_OF_DATA, *_OF_RETRY, "stdin", 
 VALUE_SHOWN_MAX = 50
 #: Above this a whole number is no count of anything.
 _WHOLE_MAX = 2**63
-_FIRST = re.compile(r"([^.[]*)(.*)", re.DOTALL)
+_AFTER_FIRST = re.compile(r"[.[]")
 
 
 class RowFault(ValueError):
@@ -118,8 +118,9 @@ def written(field: str) -> str:
         return "input" if field.startswith("data.inputs") else "save"
     if field == "data.checkpoint":
         return "checkpoint"
-    first, rest = _FIRST.fullmatch(field.removeprefix("on_retry.")).groups()  # type: ignore[union-attr]
-    return str(_WRITTEN.get(first, first) + rest)
+    field = field.removeprefix("on_retry.")
+    first = _AFTER_FIRST.split(field, maxsplit=1)[0]
+    return _WRITTEN.get(first, first) + field[len(first) :]
 
 
 def _translated(row: dict[str, Any], inputs: Inputs) -> dict[str, Any]:

@@ -271,3 +271,32 @@ def test_a_job_that_a_worker_failed_around_a_hold_takes_no_turn_of_another(
         for agent in agents:
             world.talk(agent)
         assert len(started(world, jobs)) <= 1, started(world, jobs)
+
+
+def test_a_job_whose_pause_is_over_before_the_hold_takes_no_turn_of_another(world: World) -> None:
+    """It waits in the queue, since the only worker is busy; its row still says the time at which its pause ended."""
+    batch = world.batch(parallel_max=1)
+    jobs = world.add(batch, [ONE] * 3)
+    world.commit_batch(batch)
+    worker, agent = world.ready_worker(1)
+    world.talk(agent)
+    [other] = world.submit(wanted=job_class(user="bob", request=worker.spec.allocatable))
+    agent.end((jobs[0], 1), world.now_ms, "failed", cause="infrastructure")
+    world.talk(agent)
+    world.now_ms += 60_000
+    world.talk(agent)
+    assert jobs[0] not in world.state.delayed
+    assert started(world, [*jobs, other]) == [other]
+    world.hold_batch(batch)
+    world.hold_batch(world.state.batches[batch.id], hold=False)
+    agent.end((other, 1), world.now_ms, "succeeded")
+    world.talk(agent)
+    assert started(world, jobs) == [jobs[1]]
+    world.commit()
+    world.crash()
+    _, idle = world.ready_worker(2)
+    for _ in range(3):
+        world.now_ms += 360_000
+        for each in (agent, idle):
+            world.talk(each)
+        assert len(started(world, jobs)) <= 1, started(world, jobs)

@@ -28,7 +28,7 @@ def is_held(state: EngineState, batch_id: BatchId | None) -> bool:
 def hold_batch(
     state: EngineState, changes: Changes, batch: BatchLife, now_ms: int, *, actor: str, message: str
 ) -> None:
-    """Costs a step for each class and each delayed job, not one for each job. Not of a cancelled batch, nor of a held one."""
+    """Costs a step for each class and each job that a worker failed, not one for each job. Not of a cancelled batch, nor of a held one."""
     keeping = batch.keeping
     if keeping is None:
         keeping = batch.keeping = Keeping()
@@ -40,9 +40,11 @@ def hold_batch(
     for job, each in delayed:
         withdraw_delayed(state, job)
         keeping.park(each.class_id, Segment(batch.id, range(job, job + 1), each.ready_at_ms))
-        # Its row must not say any more that it waits for a time, or after a restart it would take a turn beside the others.
-        attempts, failures = state.tried_of(batch.id).get(job, (0, 0))
-        changes.job_status[job] = JobStatus(job, int(JobState.READY), attempts, failures, "", None, None)
+    for job, faults in state.faults.items():
+        if faults.batch == batch.id and keeping.has(faults.class_id, job):
+            # Its row may say that it waits for a time. After a restart it would take a turn beside the others.
+            attempts, failures = state.tried_of(batch.id).get(job, (0, 0))
+            changes.job_status[job] = JobStatus(job, int(JobState.READY), attempts, failures, "", None, None)
     keeping.hold = True
     count_move(state, batch, JobState.READY, JobState.HELD, keeping.count, jobs=runs_of(keeping.segments))
     _record(state, changes, batch, "batch.held", "held", now_ms, actor, message)

@@ -1,12 +1,15 @@
 """What is asked of Azure for one worker: an address, a network card, a VM with its disk. Pure."""
 
 import base64
+import shlex
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
+from herder.drivers.azure.api import COMPUTE
 from herder.drivers.azure.options import Wanted
 from herder.drivers.azure.resources import tags_of
-from herder.drivers.azure.settings import AzureSettings, Place
+from herder.drivers.azure.settings import METADATA_URL, AzureSettings, Place
 from herder.model.fleet.driver import InvalidRequest, StartData
 from herder.model.fleet.worker import WorkerSpec
 from herder.remote.clouds.cloud_config import at_each_boot
@@ -14,7 +17,7 @@ from herder.remote.clouds.facts import facts_of, machine_name
 from herder.remote.clouds.start_script import SetUp, start_script
 
 Json = dict[str, Any]
-NOTICE_URL = "http://169.254.169.254/metadata/scheduledevents?api-version=2020-07-01"
+NOTICE_URL = f"{METADATA_URL}/metadata/scheduledevents?api-version=2020-07-01"
 CUSTOM_DATA_BYTES_MAX = 65_535
 
 
@@ -133,6 +136,18 @@ class Bodies:
             "customData": self._custom_data(),
         }
 
+    def _removal(self) -> str:
+        group = f"/subscriptions/{self.settings.subscription}/resourceGroups/{self.settings.resource_group}"
+        vm = f"{group}/providers/Microsoft.Compute/virtualMachines/{self.names.vm}"
+        arm = self.settings.arm_url.rstrip("/")
+        query = urlencode({"api-version": "2018-02-01", "resource": arm, "mi_res_id": self.wanted.identity})
+        token = shlex.quote(f"{METADATA_URL}/metadata/identity/oauth2/token?{query}")
+        address = shlex.quote(f"{arm}{vm}?api-version={COMPUTE}&forceDeletion=true")
+        return (
+            f'token=$(curl -sf -H Metadata:true {token} | sed -n \'s/.*"access_token":"\\([^"]*\\)".*/\\1/p\')\n'
+            f'printf \'header = "Authorization: Bearer %s"\\n\' "$token" | curl -sf -K - -X DELETE {address}\n'
+        )
+
     def _custom_data(self) -> str:
         if self.start.boot is not None:
             text = self.start.boot.user_data
@@ -142,6 +157,7 @@ class Bodies:
                 engine=self.settings.container_engine,
                 images=self.settings.image_names,
                 notice_url=NOTICE_URL if self.spec.spot else "",
+                removal=self._removal() if self.settings.deletes_itself else "",
             )
             text = at_each_boot(start_script(self.spec.name, self.installation, self.start, set_up))
         data = text.encode()

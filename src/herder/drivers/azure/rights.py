@@ -106,6 +106,7 @@ def documented() -> str:
         "az group create --name herder --location westeurope\n"
         f"az role definition create --role-definition '{workers}'\n"
         f"az role definition create --role-definition '{reader}'\n"
+        "umask 077  # the file is a secret\n"
         "az ad sp create-for-rbac --name herder --role 'Herder workers' \\\n"
         "    --scopes /subscriptions/$SUBSCRIPTION/resourceGroups/herder >herder-azure.json\n"
         "az role assignment create --role 'Herder reader' --scope /subscriptions/$SUBSCRIPTION \\\n"

@@ -55,6 +55,9 @@ class AzureSettings:
     """Whether VMs get an address in the internet. Without one they need a NAT gateway to reach registries."""
     identity: str = ""
     """The id of the managed identity that the VMs run as. Empty: none, so that jobs have no rights in the subscription."""
+    deletes_itself: bool = False
+    """Whether a VM whose agent has ended deletes itself as `identity`, which needs the right to delete VMs; jobs have that right too. Without it
+    such a VM is switched off, and costs until Herder removes it."""
     admin_user: str = "herder"
     eviction_policy: str = "Delete"
     """What Azure does with a spot VM that it takes back: `Delete`, or `Deallocate`, after which its disk costs until Herder removes it."""
@@ -96,14 +99,16 @@ class AzureSettings:
             raise ValueError(f"zones has {len(self.zone_names)} zones; write at most {ZONES_MAX}")
         if not self.agent_command.strip():
             raise ValueError("agent_command is empty; write for example /usr/local/bin/herder agent")
-        if self.spot_max_price:
-            parse_usd(self.spot_max_price)
         if not self.ssh_public_key:
             raise ValueError("ssh_public_key is empty; write the text of a file such as id_ed25519.pub")
         self._check_names()
         self._check_numbers()
 
     def _check_names(self) -> None:
+        if self.deletes_itself and not self.identity:
+            raise ValueError("deletes_itself needs identity: a VM deletes itself as its managed identity")
+        if self.spot_max_price:
+            parse_usd(self.spot_max_price)
         for setting, pattern, example in (
             ("image", IMAGE, "Debian:debian-12:12-gen2:latest or the id of an image"),
             ("subnet", SUBNET, "NETWORK/SUBNET or the id of a subnet"),

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import time
+from itertools import zip_longest
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from herder.model.stored.records import (
 from herder.model.work.job import JobState
 from herder.store.rows import tables
 from herder.store.writing.cancelled_batches import PIECE, sweep_batch
-from herder.store.writing.change_rows import ALIKE_LEAST, STATEMENT_BYTES
+from herder.store.writing.change_rows import ALIKE_LEAST_POSTGRES, STATEMENT_BYTES
 from herder.store.writing.statements import BLOCKS
 from herder.store.writing.writer import Writer
 
@@ -115,7 +116,7 @@ async def test_a_status_keeps_when_the_job_became_ready(writer: Writer, engine: 
 async def test_jobs_that_follow_one_another_and_change_alike_are_changed_together(
     writer: Writer, engine: Engine
 ) -> None:
-    long = ALIKE_LEAST + 1
+    long = ALIKE_LEAST_POSTGRES + 1
     await writer.commit(changes_of(*(job(number) for number in range(1, 6 * long))))
     running = [JobStatus(number, JobState.RUNNING, 1, 0, "", None, None) for number in range(1, 3 * long)]
     left_out = running.pop(long)  # neither it nor what follows the runs is to change
@@ -129,7 +130,8 @@ async def test_jobs_that_follow_one_another_and_change_alike_are_changed_togethe
     ]
     statements: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
-    await writer.commit(changes_of(*running, *ready, *ended))
+    in_turn = [each for some in zip_longest(running, ready, ended) for each in some if each is not None]
+    await writer.commit(changes_of(*in_turn))
     assert sum("BETWEEN" in statement for statement in statements) == 3
     with engine.connect() as connection:
         columns = [tables.jobs.c[name] for name in JobStatus._fields]

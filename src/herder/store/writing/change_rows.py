@@ -20,8 +20,8 @@ ROWS_FIRST = 1_000
 STATEMENT_BYTES = 8 * 2**20
 #: Of text in a block of VALUES: the driver keeps the statement, and with it what was bound to it last.
 BLOCK_CHARACTERS = 2**20
-#: Jobs that are changed by one statement: as many as a small block has, for the lock is given up once a statement.
-ALIKE_LEAST = 64
+#: Jobs that are changed by one statement, which costs as much as so many rows of another. PostgreSQL's is a round trip.
+ALIKE_LEAST, ALIKE_LEAST_POSTGRES = 12, 64
 
 #: PostgreSQL cannot know how few rows a JSON parameter has, and joins it with a scan of the whole table (10 times slower with
 #: a hundred thousand jobs). Every statement of the writer goes by key, so nothing else is allowed to it. A server that is paused
@@ -33,11 +33,13 @@ BY_KEY_ONLY = (
 
 
 _encode = msgspec.json.Encoder().encode
+_ID = itemgetter(JobStatus._fields.index("id"))
 
 
 class ChangeRows:
     def __init__(self, dialect: str) -> None:
         self._postgres = dialect == "postgresql"
+        self._alike_least = ALIKE_LEAST_POSTGRES if self._postgres else ALIKE_LEAST
         self._statements = statements_for(dialect)
         self.written = 0
         """Rows so far."""
@@ -47,7 +49,9 @@ class ChangeRows:
         if self._postgres:
             connection.exec_driver_sql(BY_KEY_ONLY)
         self._rows(connection, JobNew, changes.jobs_new)
-        self._rows(connection, JobStatus, self._alike(connection, list(changes.job_status.values())))
+        self._rows(
+            connection, JobStatus, self._alike(connection, sorted(changes.job_status.values(), key=_ID))
+        )
         self._rows(connection, AttemptRecord, list(changes.attempts.values()))
         for kind, table in changes.rows.items():
             self._rows(connection, kind, list(table.values()))
@@ -67,15 +71,16 @@ class ChangeRows:
         self.written += len(rows)
 
     def _alike(self, connection: Connection, rows: list[JobStatus]) -> list[JobStatus]:
-        """Write long runs of jobs that follow one another and change alike; the others."""
+        """Write long runs of jobs that follow one another and change alike; the others. `rows`: by id, for the jobs of several users that
+        end in turn are runs only then."""
         others: list[JobStatus] = []
         start = 0
-        while len(rows) - start >= ALIKE_LEAST:
+        while len(rows) - start >= self._alike_least:
             first, change = rows[start].id, rows[start][1:]
             stop = start + 1
             while stop < len(rows) and rows[stop].id == first + stop - start and rows[stop][1:] == change:
                 stop += 1
-            if stop - start < ALIKE_LEAST:
+            if stop - start < self._alike_least:
                 others += rows[start:stop]
             else:
                 values = (*_without_nul(change), first, rows[stop - 1].id)

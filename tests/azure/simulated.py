@@ -26,6 +26,15 @@ _CALL = re.compile(
 )
 
 
+def start_script_in(custom_data: str) -> str:
+    """As cloud-init writes it where it runs at each boot."""
+    head, _, text = custom_data.partition("\n")
+    assert head == "#cloud-config"
+    (file,) = json.loads(text)["write_files"]
+    assert (file["path"], file["permissions"]) == ("/var/lib/cloud/scripts/per-boot/herder", "0700")
+    return base64.b64decode(file["content"]).decode()
+
+
 class AzureWorld(CloudWorld):
     DRIVER = DRIVER
 
@@ -48,8 +57,7 @@ class AzureWorld(CloudWorld):
         return self._facts[vm.name]
 
     def script_of(self, vm: Vm) -> str:
-        (file,) = json.loads(vm.custom_data.partition("\n")[2])["write_files"]
-        return base64.b64decode(file["content"]).decode()
+        return start_script_in(vm.custom_data)
 
     def cores_and_mib(self, vm: Vm) -> tuple[int, int]:
         return vm.size.cpus, int(vm.size.memory_gib * 1024)

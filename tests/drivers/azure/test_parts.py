@@ -89,6 +89,18 @@ def test_parts_in_another_location_make_room_first(lab: Lab, driver: AzureDriver
     assert (found.phase, found.handle.partition("/")[0]) == (Phase.RUNNING, "northeurope")
 
 
+def test_a_part_that_people_gave_to_another_vm_is_theirs(lab: Lab, driver: AzureDriver) -> None:
+    lab.running(driver)
+    (disk,) = [each for each in lab.azure.state.parts.values() if each.kind == "disks"]
+    disk.stays = True
+    removed = driver.delete(WORKER)
+    lab.jump(10)
+    disk.user = "rescue"
+    with pytest.raises(NotFound):
+        lab.settled(driver, removed)
+    assert lab.left() == [f"disks {disk.name}"]
+
+
 def test_parts_of_a_new_vm_are_not_left_over(lab: Lab, driver: AzureDriver) -> None:
     lab.azure.faults.add(Rule(operation="create", never_ends=True))
     driver.create(spec(), start())

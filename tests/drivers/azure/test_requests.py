@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -21,9 +19,10 @@ from herder.model.values.money import usd_text
 from herder.model.values.resources import Resources
 from herder.remote.clouds.start_script import STATE_FOLDER
 from herder.testing.azure import GROUP as RESOURCE_GROUP
-from herder.testing.azure import SUBSCRIPTION, small_subscription
+from herder.testing.azure import SUBSCRIPTION, Size, small_subscription
 from herder.testing.azure.settings import retail
 from herder.testing.fakes import Rule
+from tests.azure.simulated import start_script_in
 from tests.drivers.azure.lab import OPTIONS, SETTINGS, SIZE, ZONE, Lab, spec, start
 from tests.support.pools import pool_spec
 
@@ -33,11 +32,7 @@ SECURITY_GROUP = f"{RESOURCES}/Microsoft.Network/networkSecurityGroups/closed"
 
 
 def script_of(lab: Lab) -> str:
-    head, _, text = lab.vm.custom_data.partition("\n")
-    assert head == "#cloud-config"
-    (file,) = json.loads(text)["write_files"]
-    assert (file["path"], file["permissions"]) == ("/var/lib/cloud/scripts/per-boot/herder", "0700")
-    return base64.b64decode(file["content"]).decode()
+    return start_script_in(lab.vm.custom_data)
 
 
 def test_a_spot_vm_and_its_parts(lab: Lab) -> None:
@@ -239,6 +234,15 @@ def test_offers_are_sizes_in_zones_on_demand_and_spot(lab: Lab, driver: AzureDri
     lab.azure.state.restricted.add((SIZE, "westeurope"))
     again = {(each.name, each.spot): each for each in lab.driver().offers()}
     assert again[SIZE, False].zones == ("northeurope",), "where the subscription may have it"
+
+
+def test_a_family_is_found_whatever_its_letters() -> None:
+    size = Size(name=SIZE, family="StandardDsv5Family", cpus=2, memory_gib=8)
+    lab = Lab(inventory=small_subscription(sizes=(size,)))
+    driver = lab.driver()
+    driver.offers(), driver.quotas()
+    assert driver.need(spec()).quotas == {"cores": 2, "standardDSv5Family": 2, "virtualMachines": 1}
+    lab.close()
 
 
 @pytest.mark.parametrize("spot", [False, True])

@@ -50,10 +50,11 @@ class Leftovers:
             except NotFound:
                 continue
             facts = facts_of_tags(part.tags, self._installation)
-            if facts is not None and facts.worker != worker:
+            others = bool(part.user) and f"/{names.vm}" not in part.user  # people have given it to another VM
+            if others or (facts is not None and facts.worker != worker):
                 continue
             left = left or _left(worker, kind, part, Phase.STOPPING)
-            if not part.used:
+            if not part.user:
                 self._delete(kind, part)
         if left is None:
             self._since_ms.pop(worker, None)
@@ -81,7 +82,7 @@ class Leftovers:
         self._looked_ms, before, self._since_ms = now_ms, self._since_ms, {}
         for kind, part in rows:
             facts = facts_of_tags(part.tags, self._installation)
-            if facts is None or part.used:
+            if facts is None or part.user:
                 continue
             worker = WorkerName(facts.worker)
             # A disk that was copied carries the tags of its model.

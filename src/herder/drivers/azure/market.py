@@ -83,10 +83,13 @@ class Market:
         family = str(rows[0].get("family", ""))
         names = (SPOT_CORES,) if spec.spot else (CORES, family)
         amounts = {**dict.fromkeys(names, cores), VMS: 1}
-        there = {_name(row).lower() for row in (self._usages.known or {}).get(location, ())}
+        # The list of sizes writes some families in other letters than the one of quotas.
+        there = {_name(row).lower(): _name(row) for row in (self._usages.known or {}).get(location, ())}
         if not cores or not all(name.lower() in there for name in amounts):
             return Need()
-        return Need(quotas=amounts, zones=(location,))
+        return Need(
+            quotas={there[name.lower()]: amount for name, amount in amounts.items()}, zones=(location,)
+        )
 
     def _sold(self) -> list[tuple[str, Json]]:
         """Zones and the sizes that can be had there."""

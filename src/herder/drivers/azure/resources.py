@@ -107,8 +107,10 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     properties: PartProperties = PartProperties()
 
     @property
-    def used(self) -> bool:
-        return bool(self.managedBy or self.properties.virtualMachine or self.properties.ipConfiguration)
+    def user(self) -> str:
+        """The id of the VM, or of the configuration of a card, that has it; empty: none."""
+        link = self.properties.virtualMachine or self.properties.ipConfiguration or Link()
+        return self.managedBy or link.id
 
     @property
     def ready(self) -> bool:

@@ -98,6 +98,11 @@ FAULTS: dict[str, tuple[Break, type[DriverError], str]] = {
         NotFound,
         "It is new",
     ),
+    "a conflict that is not known": (
+        lambda azure: azure.faults.add(Rule(**PUT, status=409, code="NewConflict", text="Wait for it.")),
+        Unavailable,
+        "cannot carry out creating VM .* now: Wait for it",
+    ),
     "terms that are not accepted": (
         lambda azure: azure.faults.add(Rule(**PUT, status=400, code="MarketplacePurchaseEligibilityFailed", text="Legal terms have not been accepted.")),
         InvalidRequest,
@@ -121,7 +126,7 @@ def test_a_creation_that_fails(lab: Lab, driver: AzureDriver, fault: str) -> Non
     assert "hush-hush" not in str(caught.value)
     lab.azure.state.tokens.add("a-token")
     lab.jump(120)
-    if kind is RateLimited:  # it is tried again with the same card
+    if kind in (RateLimited, Unavailable):  # it is tried again with the same card
         assert not lab.azure.state.vms
         with pytest.raises(NotFound):
             lab.settled(driver, driver.delete(WORKER))
@@ -198,6 +203,31 @@ def test_an_answer_after_the_act_is_open_and_looked_up(lab: Lab, driver: AzureDr
     assert len(lab.azure.state.vms) == 1
     assert lab.settled(driver, again).phase is Phase.RUNNING
     assert lab.azure.asked.count("VirtualMachines_CreateOrUpdate") == 1
+
+
+def test_an_old_operation_that_failed_says_nothing_of_a_new_vm(lab: Lab, driver: AzureDriver) -> None:
+    lab.azure.faults.add(Rule(operation="create", code="InternalOperationError", text="An internal error."))
+    old = driver.create(spec(), start())
+    lab.jump(20)
+    with pytest.raises(NotFound, match="An internal error"):
+        driver.get(WORKER, old.operation)
+    lab.jump(20)
+    lab.running(driver)
+    assert driver.get(WORKER, old.operation).phase is Phase.RUNNING
+
+
+def test_a_refused_creation_never_removes_the_vm_of_another_call(
+    lab: Lab, driver: AzureDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.running(driver)
+    other = lab.driver()
+    monkeypatch.setattr(other, "_find", _once_blind(other))
+    lab.azure.faults.add(Rule(**PUT, status=409, code="QuotaExceeded", text="No cores are left."))
+    with pytest.raises(QuotaExceeded):
+        other.create(spec(), start())
+    lab.jump(30)
+    assert driver.get(WORKER).phase is Phase.RUNNING
+    assert len(lab.left()) == 4
 
 
 def test_a_vm_that_was_made_meanwhile_is_never_changed(

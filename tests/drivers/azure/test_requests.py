@@ -13,7 +13,7 @@ import pytest
 from herder.drivers.azure import AzureDriver, AzureSettings, pool_faults
 from herder.drivers.azure.rights import ADDRESS, GROUP, IDENTITY, NEEDED, READS, allowed, documented
 from herder.model.fleet.bootstrap import BootData
-from herder.model.fleet.driver import InvalidRequest, NotFound, Phase, Unavailable
+from herder.model.fleet.driver import InvalidRequest, NotFound, OutOfCapacity, Phase, Unavailable
 from herder.model.fleet.driver_capabilities import Need, capabilities
 from herder.model.values.money import usd_text
 from herder.model.values.resources import Resources
@@ -304,6 +304,9 @@ def test_the_role_has_exactly_the_permissions_that_are_used(lab: Lab) -> None:
     driver.quotas(), driver.prices(), driver.checks()
     with pytest.raises(NotFound):
         lab.settled(driver, driver.delete(machine.worker))
+    lab.azure.state.sold_out.add(("westeurope-1", False))
+    with pytest.raises(OutOfCapacity):
+        lab.running(driver)
     assert lab.azure.permissions == {*NEEDED, *ADDRESS, *GROUP, *IDENTITY, *READS}
     assert all(permission in documented() for permission in lab.azure.permissions)
 

@@ -5,7 +5,7 @@ the location; tags say what it was made as. In memory it has the names of worker
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from herder.drivers.azure.api import ADDRESSES, CARDS, Api
 from herder.drivers.azure.bodies import Bodies, names_of
@@ -89,7 +89,7 @@ class AzureDriver:
         except AlreadyExists as error:
             return self._taken(spec.name, error)
         except (OutOfCapacity, QuotaExceeded, InvalidRequest, Unauthorised) as error:
-            self._clear(spec.name)
+            self._tidy(spec.name, self._leftovers.remove)
             if isinstance(error, OutOfCapacity):
                 raise OutOfCapacity(str(error), zone) from error
             raise
@@ -230,14 +230,17 @@ class AzureDriver:
 
     def _raise_failure(self, worker: WorkerName, vm: Vm | None, path: str) -> None:
         """What the creation has failed with, as the operation says it, or the VM. What it has left is removed: Azure keeps a VM that could not be made."""
+        phase = phase_of(vm) if vm is not None else None
+        if phase not in (None, Phase.FAILED, Phase.STOPPING):
+            return
         failure = self._failure(path)
-        if failure is None and vm is not None and phase_of(vm) is Phase.FAILED:
+        if failure is None and vm is not None and phase is Phase.FAILED:
             failure = vm.failure
         if failure is None:
             return
+        if phase is not Phase.STOPPING:
+            self._tidy(worker, self.delete)
         error = operation_error(failure, f"creating VM {machine_name(self._installation, worker)}")
-        if vm is None or vm.properties.provisioningState.lower() != "deleting":
-            self._clear(worker)
         if isinstance(error, (Unavailable, AlreadyExists)):
             # It is created again, under the same name.
             raise NotFound(str(error)) from error
@@ -256,10 +259,10 @@ class AzureDriver:
         error = found.get("error")
         return error if isinstance(error, dict) else {"code": str(found["status"])}
 
-    def _clear(self, worker: WorkerName) -> None:
-        """Of a creation that has failed: what it has left."""
+    def _tidy(self, worker: WorkerName, remove: Callable[[WorkerName], Machine | None]) -> None:
+        """After a creation that has failed: an error of its own would hide why."""
         try:
-            self.delete(worker)
+            remove(worker)
         except NotFound:
             return
         except DriverError as error:

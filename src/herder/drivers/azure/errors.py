@@ -82,7 +82,8 @@ def said_of(error: Mapping[str, Any], status: int = 0) -> Said:
         if said is not None:
             return said
     code, words = rows[0]
-    return Said(words=words or code)
+    # A conflict is hardly ever a name that is taken: it is a state that passes.
+    return Said(words=words or code, kind=Unavailable if status == 409 else None)
 
 
 def _flat(error: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[str, str]]:

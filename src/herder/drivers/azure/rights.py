@@ -15,6 +15,7 @@ from herder.model.fleet.driver_capabilities import Check
 
 #: In the resource group.
 NEEDED = (
+    "Microsoft.Authorization/permissions/read",
     "Microsoft.Compute/disks/delete",
     "Microsoft.Compute/disks/read",
     "Microsoft.Compute/disks/write",
@@ -44,6 +45,7 @@ READS = (
     "Microsoft.Compute/locations/usages/read",
     "Microsoft.Compute/skus/read",
     "Microsoft.Compute/virtualMachines/read",
+    "Microsoft.Insights/eventtypes/values/read",
 )
 
 
@@ -68,12 +70,20 @@ def _permissions(api: Api, settings: AzureSettings) -> list[Check]:
     try:
         rules = api.permissions()
     except DriverError as error:
-        return [Check(name="permissions", passed=False, detail=str(error))]
-    remedy = f"Add it to the role of the account in resource group {settings.resource_group}."
+        return [Check(name=NEEDED[0], passed=False, detail=str(error))]
+    group, subscription = f"resource group {settings.resource_group}", f"subscription {settings.subscription}"
     return [
-        Check(name=each, passed=allowed(each, rules), remedy="" if allowed(each, rules) else remedy)
-        for each in needed(settings)
+        *(_right(each, rules, group) for each in needed(settings)),
+        # What is given in the subscription holds in its groups, too.
+        *(_right(each, rules, subscription) for each in READS if each not in NEEDED),
     ]
+
+
+def _right(permission: str, rules: Sequence[Json], where: str) -> Check:
+    if allowed(permission, rules):
+        return Check(name=permission, passed=True)
+    remedy = f"Add it to the role of the account in {where}."
+    return Check(name=permission, passed=False, remedy=remedy)
 
 
 def allowed(permission: str, rules: Sequence[Json]) -> bool:

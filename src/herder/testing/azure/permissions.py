@@ -23,6 +23,8 @@ _KINDS = {
     "Usage": "Microsoft.Compute/locations/usages",
 }
 OPERATIONS = "Microsoft.Compute/locations/operations/read"
+PERMISSIONS = "Microsoft.Authorization/permissions/read"
+LOG = "Microsoft.Insights/eventtypes/values/read"
 
 
 def needed(operation: str) -> str:

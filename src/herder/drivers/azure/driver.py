@@ -231,7 +231,7 @@ class AzureDriver:
             return self._existing(worker, vm)
         self._leftovers.remove(worker)
         raise Unavailable(
-            f"Parts of an earlier VM of worker {worker} are being removed. The worker is created after that."
+            f"{clause(error)}. What is left of an earlier VM of worker {worker} is being removed, and the worker is created after that."
         ) from error
 
     def _existing(self, worker: WorkerName, vm: Vm) -> Machine:

@@ -20,7 +20,7 @@ from herder.model.values.resources import Resources
 from herder.remote.clouds.start_script import STATE_FOLDER
 from herder.testing.azure import GROUP as RESOURCE_GROUP
 from herder.testing.azure import SUBSCRIPTION, Size, small_subscription
-from herder.testing.azure.settings import retail
+from herder.testing.azure.settings import GALLERY_IMAGE, IMAGE_ID, retail
 from herder.testing.fakes import Rule
 from tests.azure.simulated import start_script_in
 from tests.drivers.azure.lab import OPTIONS, SETTINGS, SIZE, ZONE, Lab, spec, start
@@ -352,6 +352,8 @@ def test_the_role_has_exactly_the_permissions_that_are_used(lab: Lab) -> None:
     driver.quotas(), driver.prices(), driver.checks()
     with pytest.raises(NotFound):
         lab.settled(driver, driver.delete(machine.worker))
+    for number, image in enumerate((IMAGE_ID, GALLERY_IMAGE), start=1):
+        lab.running(lab.driver(image=image), name=f"burst-1-{number}")
     lab.azure.state.sold_out.add(("westeurope-1", False))
     with pytest.raises(OutOfCapacity):
         lab.running(driver)

@@ -39,8 +39,11 @@ ADDRESS = (
 )
 GROUP = ("Microsoft.Network/networkSecurityGroups/join/action",)
 IDENTITY = ("Microsoft.ManagedIdentity/userAssignedIdentities/assign/action",)
-#: In the subscription: what is not in a resource group.
+#: In the subscription: what is in no resource group, or in another one.
 READS = (
+    "Microsoft.Compute/galleries/images/read",
+    "Microsoft.Compute/galleries/images/versions/read",
+    "Microsoft.Compute/images/read",
     "Microsoft.Compute/locations/operations/read",
     "Microsoft.Compute/locations/usages/read",
     "Microsoft.Compute/skus/read",

@@ -86,7 +86,7 @@ def check(
         found = say.client.drivers.check(driver)
     checks = list(found.checks)
     if write and found.passed:
-        from herder.cli.commands.fleet.trial import run_trial, trial_pool
+        from herder.cli.input.trial_worker import run_trial, trial_pool
 
         chosen, name = trial_pool(say, found.driver, pool, template)
         say.confirm(

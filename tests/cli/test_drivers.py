@@ -138,7 +138,9 @@ def test_a_trial_that_cannot_be_made_says_which_step_failed(
     assert none.code == 3
     assert "No pool has a template of driver spare." in none.err
     templates = [TEMPLATE, {**TEMPLATE, "name": "dear", "price_per_hour": "0.90", "driver": "pretend"}]
-    pools = [{"name": name, "driver": "spare", "templates": templates, "max_workers": 3} for name in ("t", "u")]
+    pools = [
+        {"name": name, "driver": "spare", "templates": templates, "max_workers": 3} for name in ("t", "u")
+    ]
     server.http.post("/apply", json={"pools": pools}).raise_for_status()
     which = herder("driver", "check", "spare", "--write", "--yes")
     assert which.code == 2

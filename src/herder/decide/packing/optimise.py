@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from herder.decide.packing.bounds.lower_bound import lower_bound
+from herder.decide.packing.dominated import needed_offers
 from herder.decide.packing.groups import Bin, BinOffer, ItemGroup, Packing, in_asked_dimensions
 from herder.decide.packing.open_bins import Known
 from herder.decide.packing.pack import fill_bins, first_runs, priced_worth, put_runs
@@ -26,6 +27,8 @@ class Optimised:
     packing: Packing
     cost_pico_per_hour: int
     bound_pico_per_hour: int
+    offers: int = 0
+    """How many of the offers the search looked at."""
 
     @property
     def gap(self) -> Fraction:
@@ -56,8 +59,10 @@ def optimise(
     fill_bins(table, bins, known)
     limits = dict(group_limits or {})
     left = [shape.left for shape in table.shapes]
-    best, bound = Solution((), (sum(left), 0, 0)), 0
+    best, bound, offers = Solution((), (sum(left), 0, 0)), 0, 0
     if any(left):
+        open_bins = needed_offers(table.shapes, open_bins, limits)
+        offers = len(open_bins)
         best = _first(table, open_bins, limits, known, finer)
         bound = _bound(table, demand, left, best, bins, open_bins, limits)
         steps = _steps(improve) if isinstance(improve, int) else improve
@@ -88,7 +93,7 @@ def optimise(
                 bound = _bound(table, demand, left, better, bins, open_bins, limits)
             bound = max(bound, *(each for rows, each in proved if rows == placed), 0)
             best = better
-    return _written(table, left, best, bound)
+    return _written(table, left, best, bound, offers)
 
 
 def _steps(count: int) -> Callable[[], bool]:
@@ -130,7 +135,7 @@ def _placed(
     return [(shape, placed[id(shape)]) for shape in table.shapes]
 
 
-def _written(table: ShapeTable, left: Sequence[int], answer: Solution, bound: int) -> Optimised:
+def _written(table: ShapeTable, left: Sequence[int], answer: Solution, bound: int, offers: int) -> Optimised:
     for shape, count in zip(table.shapes, left, strict=True):
         shape.left = count
     for _, pattern, copies in answer.runs:
@@ -141,4 +146,5 @@ def _written(table: ShapeTable, left: Sequence[int], answer: Solution, bound: in
         packing=Packing(placed=tuple(table.placed()), opened=tuple(opened), unplaced=tuple(table.unplaced())),
         cost_pico_per_hour=cost_of(answer.runs),
         bound_pico_per_hour=bound,
+        offers=offers,
     )

@@ -363,14 +363,13 @@ def _asked(
     now_ms: int,
 ) -> TriggerResult:
     """What the triggers of a pool say of it. `mine`: workers that the queue makes of each of its offers."""
-    sizes = {offer.id: offer.allocatable for offer in view.templates}
     load = load_of(view, leaving, queue.used, queue.taken[view.spec.name], in_flight=True)
     for offer, count in mine.items():
-        load = load.with_more(sizes[offer], count)
+        load = load.with_more(view.offers[offer].allocatable, count)
     offers = cheapest_first(view, growth_limit.offers, mine) or sorted(
         growth_limit.offers, key=lambda offer: offer.price
     )
-    return ask_all(view, load, sizes[offers[0].offer], now_ms)
+    return ask_all(view, load, view.offers[offers[0].offer].allocatable, now_ms)
 
 
 def creations(steps: PlanSteps, plan: PlanNumber, now_ms: int) -> tuple[CreateWorker, ...]:
@@ -386,7 +385,7 @@ def _creation(
     snapshot: Snapshot, proposal: Proposal, plan: PlanNumber, ordinal: int, now_ms: int
 ) -> CreateWorker:
     view = snapshot.pool(proposal.pool)
-    pool, offer = view.spec, next(offer for offer in view.templates if offer.id == proposal.offer)
+    pool, offer = view.spec, view.offers[proposal.offer]
     spec, lifetime = worker_spec(pool, offer, plan, ordinal, proposal.reason.text), pool.lifetime
     ends = (
         None

@@ -14,7 +14,7 @@ from herder.decide.scaling.failed_triggers import Failures
 from herder.decide.scaling.shape_grouping import Grouped, grouped
 from herder.decide.scaling.signals.scheduled_limits import limits_in_force
 from herder.model.fleet.metric import Metric, MetricReading
-from herder.model.fleet.offer import Offer, OfferMemory, offers_of
+from herder.model.fleet.offer import Offer, OfferMemory, OfferName, offers_of
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.pressure import FRESH_MS, FRESH_ON_NODES_MS
 from herder.model.fleet.schedule import Window
@@ -48,6 +48,11 @@ class PoolView:
     """Of the windows for maintenance and budgets: each that is open, and the next."""
     ahead: tuple[ObservedWorker, ...] = ()
     """Workers of the pools that grow before this one, as far as they stay: they count in its pressure."""
+
+    @cached_property
+    def offers(self) -> dict[OfferName, Offer]:
+        """`templates` by name."""
+        return {offer.id: offer for offer in self.templates}
 
     @cached_property
     def staying(self) -> tuple[ObservedWorker, ...]:

@@ -5,7 +5,7 @@ the zone, so that what one zone's failure or interruption takes is small; it cha
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from herder.decide.eligibility.affinity import looks_at
@@ -47,13 +47,16 @@ def _looks_at_zones(asks: Asks) -> bool:
 def _evenly(
     proposals: tuple[Proposal, ...], view: PoolView, growth_limits: tuple[OfferLimit, ...]
 ) -> tuple[Proposal, ...]:
+    sold: dict[tuple[str, bool], list[OfferLimit]] = {}
+    for growth_limit in growth_limits:
+        sold.setdefault((growth_limit.offer.template, growth_limit.offer.spot), []).append(growth_limit)
     there = Counter(worker.spec.zone for worker in view.staying)
     used = Counter(workers_by_offer(proposals, view.spec.name))
     for proposal in proposals:
         there[proposal.zone] += proposal.count
     found: list[Proposal] = []
     for proposal in proposals:
-        alike = _alike(proposal, view, growth_limits)
+        alike = _alike(proposal, view, sold[proposal.template, proposal.spot])
         zones: list[str] = []
         for _ in range(proposal.count):
             used[proposal.offer] -= 1
@@ -73,15 +76,15 @@ def _evenly(
     return tuple(found)
 
 
-def _alike(proposal: Proposal, view: PoolView, growth_limits: tuple[OfferLimit, ...]) -> list[OfferLimit]:
-    """Offers that differ from the proposed one in the zone alone, it among them."""
-    prices = {offer.id: offer.price_pico_per_hour for offer in view.templates}
-    own = next(growth_limit for growth_limit in growth_limits if growth_limit.offer == proposal.offer)
+def _alike(proposal: Proposal, view: PoolView, sold: Sequence[OfferLimit]) -> list[OfferLimit]:
+    """Offers that differ from the proposed one in the zone alone, it among them. `sold`: those of its template and market."""
+    offer = proposal.offer
+    own = next(growth_limit for growth_limit in sold if growth_limit.offer == offer)
+    paid = view.offers[offer].price_pico_per_hour
     return [
         growth_limit
-        for growth_limit in growth_limits
-        if (growth_limit.offer.template, growth_limit.offer.spot) == (proposal.template, proposal.spot)
-        and (growth_limit.price, prices[growth_limit.offer]) == (own.price, prices[own.offer])
+        for growth_limit in sold
+        if growth_limit.price == own.price and view.offers[growth_limit.offer].price_pico_per_hour == paid
     ]
 
 

@@ -161,7 +161,7 @@ def _cheapest(
     workers = sum(opened.copies for opened in plain.packing.opened)
     if workers < IMPROVE_FROM_WORKERS or plain.gap < IMPROVE_FROM_GAP:
         return plain
-    steps = min(IMPROVE_STEPS_MAX, IMPROVE_WORK // max(1, len(items) * len(offers)))
+    steps = min(IMPROVE_STEPS_MAX, IMPROVE_WORK // max(1, len(items) * plain.offers))
     better = optimise(items, bins, open_bins=offers, group_limits=group_limits, improve=steps, finer=finer)
     by_key = {(offer.kind, offer.key): offer for offer in offers}
     made = [

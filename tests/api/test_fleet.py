@@ -60,6 +60,9 @@ def test_a_worker_seen_from_all_sides(api: httpx.Client, worker: PlayedWorker) -
     assert name in [each["name"] for each in api.get("/workers", params={"ended": "true"}).json()["items"]]
     assert "requested 1 more worker" in api.get(f"/workers/{name}/why").json()["summary"]
     assert "power on" in api.get(f"/workers/{name}/console").text
+    unknown = api.get(f"/workers/{name}/operations")
+    assert unknown.status_code == 404
+    assert "Driver pretend cannot list the operations of a machine." in unknown.json()["detail"]
     assert api.get("/pools/std").json()["ready"] == 1
     assert api.get("/pools/std/why").json()["facts"]
     assert api.get("/status").json()["workers"] == {"ready": 1}

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,7 +28,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     made = Server(tmp_path_factory.mktemp("data"))
     made.sweep_period_s = 0.2
     small = DriverSettings(name="small", kind="pretend", settings=(("machines_most", "2"),))
-    made.drivers = (*made.drivers, small)
+    other = replace(small, name="other")
+    made.drivers = (*made.drivers, small, other)
     made.start()
     yield made
     made.stop()
@@ -87,6 +89,10 @@ def test_spot_goes_zone_by_zone_to_on_demand_and_comes_back(server: Server, worl
 
     assert world.interrupt("a") == [lost]
     becomes(server, {("b", True): 2})
+    for _ in range(600):  # a worker is there before its machine
+        if len(world.spot_of("b")) == 2:
+            break
+        time.sleep(0.05)
     why = server.http.get(f"/workers/{lost}").json()["why_removed"]
     assert "It was a spot machine" in why
     join(server, world)
@@ -168,3 +174,44 @@ def test_a_minimum_takes_its_room_from_spot_and_keeps_it(server: Server) -> None
 def test_plans_for_zones_and_spot_are_replayed_byte_for_byte(server: Server) -> None:
     found = verify(str(server.folder))
     assert found.equal == found.compared > 5, found.differences
+
+
+def test_a_pool_of_two_drivers_goes_on_with_the_other_when_one_has_no_capacity(server: Server) -> None:
+    shape = {"cpu": 2, "memory": "4Gi"}
+    cheap = {"name": "cheap", "driver": "other", "price_per_hour": "0.10", **shape}
+    dear = {"name": "dear", "price_per_hour": "0.20", **shape}
+    pool = {
+        "name": "both",
+        "driver": "pretend",
+        "templates": [dear, cheap],
+        "max_workers": 9,
+        "min_workers": 4,
+    }
+    wrong = {**pool, "templates": [{**cheap, "driver": "nowhere"}]}
+    refused = server.http.post("/apply", json={"pools": [wrong]})
+    assert refused.status_code == 422
+    assert "names driver 'nowhere', which this server does not have" in refused.json()["detail"]
+    server.http.post("/apply", json={"pools": [pool]}).raise_for_status()
+
+    def drivers() -> Counter[tuple[str, str]]:
+        return Counter((each["template"], each["driver"]) for each in live(server, "both"))
+
+    for _ in range(600):
+        if drivers() == {("cheap", "other"): 2, ("dear", "pretend"): 2}:
+            break
+        time.sleep(0.05)
+    assert drivers() == {("cheap", "other"): 2, ("dear", "pretend"): 2}
+    assert server.http.get("/pools/both").json()["driver"] == "other, pretend"
+    offers = server.http.get("/offers").json()["items"]
+    assert {(each["driver"], each["name"]) for each in offers if each["pool"] == "both"} == {
+        ("pretend", "dear"),
+        ("other", "cheap"),
+    }
+    order = {"workers": 1, "template": "cheap"}
+    checks = server.http.post("/pools/both/scale?dry_run=true", json=order).json()["checks"]
+    assert "The last creation from template cheap found no capacity" in checks[0]["detail"]
+    server.http.post("/drivers/other/freeze", json={}).raise_for_status()
+    frozen = server.http.post("/pools/both/scale", json={"workers": 1, "template": "dear"})
+    assert frozen.status_code == 409
+    assert "Driver other was frozen" in frozen.json()["detail"]
+    server.http.post("/drivers/other/unfreeze", json={}).raise_for_status()

@@ -101,6 +101,7 @@ CODES = {
         2,
         "no pool of the server runs containers",
     ),
+    "herder worker operations burst-7-1": (3, "the driver of its workers is local, which has no operations"),
     "herder driver forget old --dry-run": (3, "the server has no driver that was taken out of its file"),
 }
 

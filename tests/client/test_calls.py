@@ -31,6 +31,9 @@ def test_every_reading_route_gives_its_type(client: HerderClient) -> None:
     assert client.workers.get("burst-7-1").attempts_done == 7
     assert client.workers.why("burst-7-1").summary == "made for jobs"
     assert client.workers.console("burst-7-1") == "boot ok\n"
+    assert [(each.kind, each.state) for each in client.workers.operations("burst-7-1")] == [
+        ("insert", "failed")
+    ]
     assert client.batches.get(3).state == "running"
     assert [each.id for each in client.batches.list()] == [3]
     assert client.jobs.get(17).payload == {"command": ["echo", "hello"]}

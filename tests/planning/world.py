@@ -62,7 +62,8 @@ def worker(
         name=WorkerName(f"{of.name}-0-{number}"),
         pool=of.name,
         template=made.name,
-        driver=of.driver,
+        driver=made.driver or of.driver,
+        driver_options=of.options_of(made.driver, made.driver_options),
         allocatable=made.allocatable,
         slots=made.slots,
         price_pico_per_hour=made.price_pico_per_hour,
@@ -195,11 +196,12 @@ def pools_of(draw: st.DrawFn, name: str) -> PoolSpec:
 
 @st.composite
 def markets(draw: st.DrawFn) -> dict[str, object]:
-    """Where a template is sold: most in no zone and not as spot."""
+    """Where a template is sold, and by whom: most in no zone, not as spot and by the driver of the pool."""
     if draw(st.booleans()):
         return {}
     zones = draw(st.sampled_from([(), (Zone(name="a"),), (Zone(name="a"), Zone(name="b", max_workers=2))]))
-    return {"zones": zones, "spot": draw(st.sampled_from(SpotUse))}
+    driver = draw(st.sampled_from(["", "", "other"]))
+    return {"zones": zones, "spot": draw(st.sampled_from(SpotUse)), "driver": driver}
 
 
 @st.composite
@@ -228,7 +230,9 @@ def refinements(draw: st.DrawFn) -> dict[str, object]:
 
 
 def key_of(of: PoolSpec, sold: Offer) -> OfferKey:
-    return OfferKey(pool=of.name, template=sold.name, driver=of.driver, zone=sold.zone, spot=sold.spot)
+    return OfferKey(
+        pool=of.name, template=sold.name, driver=sold.driver or of.driver, zone=sold.zone, spot=sold.spot
+    )
 
 
 @st.composite

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from herder.wire.api import people, work
+from herder.wire.api import drivers, people, work
 from herder.wire.api import resources as wire
 from tests.support.wire_samples import CREATE, POOL_ROW, T0, batch, event, job, pool, worker
 
@@ -217,6 +217,15 @@ class FakeApi:
             return 200, wire.Explanation(subject=f"worker/{name}", summary="made for jobs", facts=[fact])
         if verb == ["console"]:
             return 200, "boot ok\n"
+        if verb == ["operations"]:
+            made = drivers.OperationView(
+                kind="insert",
+                state="failed",
+                began="2026-01-01T00:00:00Z",
+                by="herder@p",
+                detail="ZONE_FULL: no room",
+            )
+            return 200, wire.Page(items=[made])
         if verb:
             dry = query.get("dry_run") == "true"
             text = self.worker_answer or f"{verb[0]} of {name}: 1 job runs"

@@ -29,7 +29,7 @@ from herder.model.fleet.driver import (
     Phase,
     StartData,
 )
-from herder.model.fleet.driver_capabilities import Console, Steps, steps_of
+from herder.model.fleet.driver_capabilities import Console, Operations, ProviderOperation, Steps, steps_of
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import PoolName, WorkerName
 from herder.model.values.money import PicoUsd
@@ -219,6 +219,18 @@ class DriverContract:
         machine = self.make(driver, "contract-1-0")
         with suppress(NotFound):  # it has printed nothing yet
             assert isinstance(driver.console(machine.worker), str)
+
+    def test_operations_of_a_machine_are_told(self, driver: Driver) -> None:
+        if not isinstance(driver, Operations):
+            pytest.skip("this driver lists no operations")
+        assert not driver.operations(WorkerName("contract-never-was"))
+        machine = self.make(driver, "contract-0-1")
+        found = driver.operations(machine.worker)
+        assert found, "nothing is told of a machine that was made"
+        assert all(isinstance(each, ProviderOperation) for each in found)
+        assert {each.state for each in found} <= {"running", "done", "failed"}
+        began = [each.began_ms or 0 for each in found]
+        assert began == sorted(began, reverse=True), "the newest is not the first"
 
     def test_a_restarted_server_finds_its_machines(self, driver: Driver) -> None:
         again = self.other(self.reopen(driver))

@@ -136,12 +136,38 @@ def test_the_console_is_the_serial_port_and_a_reboot_resets(lab: Lab, driver: Gc
     assert heard == ["reset"]
 
 
+def test_operations_of_a_vm_are_told_also_when_it_is_gone(lab: Lab, driver: GcpDriver) -> None:
+    assert driver.operations(spec().name) == []
+    lab.running(driver)
+    [made] = driver.operations(spec().name)
+    assert (made.kind, made.state, made.detail) == ("insert", "done", "")
+    assert made.began_ms is not None
+    assert "@" in made.by
+    driver.delete(spec().name)
+    lab.jump(60)
+    other = lab.driver()  # it remembers nothing of where the VM was
+    assert [(each.kind, each.state) for each in other.operations(spec().name)] == [
+        ("delete", "done"),
+        ("insert", "done"),
+    ]
+
+
+def test_an_operation_that_failed_says_why(lab: Lab, driver: GcpDriver) -> None:
+    lab.gcp.state.sold_out.add((ZONE, False))
+    driver.create(spec(), start())
+    lab.jump(30)
+    [failed] = driver.operations(spec().name)
+    assert (failed.kind, failed.state) == ("insert", "failed")
+    assert "ZONE_RESOURCE_POOL_EXHAUSTED" in failed.detail
+
+
 def test_what_it_can_do(driver: GcpDriver) -> None:
     assert capabilities(driver) == (
         "Checks",
         "Console",
         "Interruptions",
         "Offers",
+        "Operations",
         "Prices",
         "Quotas",
         "Reboots",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import sys
 from itertools import product
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from herder.model.fleet.driver import StartData
+from herder.remote.clouds.cloud_config import at_each_boot
 from herder.remote.clouds.start_script import DATA_FOLDER, STATE_FOLDER, SetUp, start_script
 
 EVERYTHING = SetUp(
@@ -152,3 +155,13 @@ def test_a_machine_without_its_disks_takes_no_work(tmp_path: Path) -> None:
     told, printed = machine.boot()
     assert told == ["shutdown -h now"]
     assert "there are no local disks" in printed
+
+
+def test_cloud_init_writes_the_script_where_it_runs_at_each_boot() -> None:
+    script = start_script("burst-1-0", "ours", start(), EVERYTHING)
+    head, _, text = at_each_boot(script).partition("\n")
+    (file,) = YAML(typ="safe").load(text)["write_files"]
+    assert head == "#cloud-config"
+    assert (file["path"], file["permissions"]) == ("/var/lib/cloud/scripts/per-boot/herder", "0700")
+    assert base64.b64decode(file["content"]).decode() == script
+    assert TOKEN not in text, "no shell and no YAML reads it before"

@@ -169,6 +169,10 @@ def _add_workers(front: RouteTable) -> None:
         """The end of the console output of a worker's machine."""
         return PlainTextResponse(await reads.console(who, request.path_params["worker"]))
 
+    async def operations(request: Request, who: Principal) -> Page:
+        """What the provider did with a worker's machine, newest first, as far as it remembers."""
+        return await reads.operations(who, request.path_params["worker"])
+
     def act(verb: str):  # type: ignore[no-untyped-def]
         def run(write: Write) -> Result:
             name, dry = write.request.path_params["worker"], write.dry_run
@@ -185,6 +189,7 @@ def _add_workers(front: RouteTable) -> None:
     front.read("/workers/{worker}/why", why, Explanation)
     front.read("/workers/{worker}/health", health, WorkerHealthView)
     front.read("/workers/{worker}/console", console, "text/plain", (Action.SEE, Kind.CONSOLE))
+    front.read("/workers/{worker}/operations", operations, Page, (Action.SEE, Kind.CONSOLE))
     for verb in WORKER_VERBS:
         path = "/workers/{worker}/" + verb
         front.write("POST", path, act(verb), WorkerAction, Result, CHANGE_FLEET, query=DRY_RUN)

@@ -167,6 +167,8 @@ def suggesting(say: Session, noun: str, name: str) -> Iterator[None]:
             known = [driver.name for driver in say.client.drivers.list()]
         if noun == "worker":
             known = [worker.name for worker in say.client.workers.list(limit=1000)]
+        if name in known:  # something of it is not there
+            raise
         if known:
             error.hint = did_you_mean(name, known[:1000]) if len(known) <= 20 else near_only(name, known)
         error.hint = error.hint or f"`herder {noun} list` shows all {noun}s."

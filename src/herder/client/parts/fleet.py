@@ -8,6 +8,7 @@ from herder.client.http.transport import Transport
 from herder.client.parts.pages import pages, whole
 from herder.client.parts.work import message_body
 from herder.wire.api.clusters import SchedulingInfo
+from herder.wire.api.drivers import OperationView
 from herder.wire.api.health import WorkerHealthView
 from herder.wire.api.people import JoinTokenCreate, JoinTokenCreated
 from herder.wire.api.resources import (
@@ -89,6 +90,10 @@ class Workers:
 
     def console(self, worker: str) -> str:
         return self._http.get_text(f"/workers/{segment(worker)}/console")
+
+    def operations(self, worker: str) -> Iterator[OperationView]:
+        """What the provider did with its machine, newest first."""
+        return whole(self._http, f"/workers/{segment(worker)}/operations", OperationView)
 
     def act(self, worker: str, verb: str, action: WorkerAction, *, dry_run: bool = False) -> Result:
         """`verb`: cordon, uncordon, drain, extend or remove."""

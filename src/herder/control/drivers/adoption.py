@@ -25,7 +25,7 @@ from herder.model.ids import PlanNumber, PoolName, WorkerName
 from herder.model.planning.plan import CreateWorker, Reason, ReasonKind
 from herder.model.stored.changes import Changes
 from herder.model.stored.incarnation import plan_of
-from herder.model.values.phrases import at_limit, sentence, sentences
+from herder.model.values.phrases import at_limit, listed, sentence, sentences
 from herder.settings.schedule_windows import pool_in_force
 
 
@@ -104,7 +104,7 @@ def spec_of(core: Core, driver: str, unknown: UnknownMachine, user: str, message
     if machine.phase not in (Phase.RUNNING, Phase.CREATING):
         raise NotAdoptable(f"The machine is {machine.phase.value}. Remove it.")
     pool = _pool(core, driver, machine)
-    template = _template(pool, machine)
+    template = _template(pool, driver, machine)
     tags = machine.tags or MachineTags(pool=pool.name, template=template.name)
     offers = sorted(offers_of(template), key=lambda each: (each.price_pico_per_hour, each.id))
     if not offers:
@@ -142,18 +142,22 @@ def _pool(core: Core, driver: str, machine: Machine) -> PoolSpec:
         raise NotAdoptable(
             f"Pool {name} does not exist. Create it again with `herder apply`, or remove the machine."
         )
-    if pool.driver != driver:
-        raise NotAdoptable(f"Pool {name} uses driver {pool.driver} now. Remove the machine.")
+    if driver not in pool.drivers:
+        raise NotAdoptable(f"Pool {name} uses driver {listed(pool.drivers)} now. Remove the machine.")
     return pool
 
 
-def _template(pool: PoolSpec, machine: Machine) -> Template:
+def _template(pool: PoolSpec, driver: str, machine: Machine) -> Template:
     names = [template.name for template in pool.templates]
     if machine.tags is not None:
         found = next((each for each in pool.templates if each.name == machine.tags.template), None)
         if found is None:
             raise NotAdoptable(
                 f"Pool {pool.name} no longer has template {machine.tags.template}. Add it again with `herder apply`."
+            )
+        if driver != (found.driver or pool.driver):
+            raise NotAdoptable(
+                f"Template {found.name} of pool {pool.name} has another driver now. Remove the machine."
             )
         return found
     if len(names) != 1:

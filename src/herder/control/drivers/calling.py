@@ -36,6 +36,8 @@ from herder.model.fleet.driver_capabilities import (
     Deadlines,
     Interruption,
     Interruptions,
+    Operations,
+    ProviderOperation,
     Reboots,
     ServiceRestarts,
 )
@@ -167,7 +169,12 @@ def _is_interruption(found: object) -> bool:
 
 async def read(core: Core, name: str, verb: str, kind: type[_V]) -> tuple[_V, ...]:
     """What a method without arguments lists, of a driver that has it. Raises DriverError."""
-    found: object = await ask(core, name, verb, lambda driver: getattr(driver, verb)())
+    return _listed(
+        core, name, verb, kind, await ask(core, name, verb, lambda driver: getattr(driver, verb)())
+    )
+
+
+def _listed(core: Core, name: str, verb: str, kind: type[_V], found: object) -> tuple[_V, ...]:
     if not isinstance(found, list | tuple) or not all(isinstance(each, kind) for each in found):
         raise _fault(core, name, verb, "", f"it returned {short(found)} instead of a list of {kind.__name__}")
     return tuple(found)
@@ -184,6 +191,20 @@ async def console(core: Core, name: str, worker: WorkerName) -> str:
         return driver.console(worker)
 
     return str(await ask(core, name, "console", read, worker))
+
+
+async def operations(core: Core, name: str, worker: WorkerName) -> tuple[ProviderOperation, ...]:
+    """Raises DriverError, also when the driver cannot tell."""
+    driver = core.drivers.get(name)
+    if driver is not None and not isinstance(driver, Operations):
+        raise DriverError(f"Driver {name} cannot list the operations of a machine.")
+
+    def read(driver: Driver) -> object:
+        assert isinstance(driver, Operations)
+        return driver.operations(worker)
+
+    found = await ask(core, name, "operations", read, worker)
+    return _listed(core, name, "operations", ProviderOperation, found)
 
 
 async def ask(

@@ -25,7 +25,7 @@ REMOVALS_ALLOWED_MS = 600_000
 def note_missing(core: Core, changes: Changes, now_ms: int) -> None:
     """Drivers that rows name and this server does not have. Their workers and machines stay as they are."""
     used = {worker.spec.driver for worker in core.state.workers.values()}
-    used |= {pool.driver for pool in core.state.pools.values()}
+    used.update(*(pool.drivers for pool in core.state.pools.values()))
     for name in sorted(used - set(core.drivers)):
         drivers.note_missing(core.state, changes, name, now_ms)
 
@@ -117,7 +117,7 @@ def forget(
             )
             life.forgotten(core.state, changes, worker, said, now_ms, actor=who.actor)
             forget_worker(core, worker.spec.name)
-        if not any(pool.driver == name for pool in core.state.pools.values()):
+        if not any(name in pool.drivers for pool in core.state.pools.values()):
             del core.state.frozen_drivers[name]
         record_event(core.state, changes, now_ms, "driver.forgotten", f"driver/{name}", text, actor=who.actor)
         core.workers_changed.set()

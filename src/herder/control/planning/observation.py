@@ -107,13 +107,14 @@ def pools_shown(state: EngineState) -> tuple[PoolSpec, ...]:
 
 
 def _shown(state: EngineState, pool: PoolSpec) -> PoolSpec:
-    """A pool whose driver may not be called is planned for as a frozen one."""
+    """A pool one of whose drivers may not be called is planned for as a frozen one: what is frozen for safety is not worked around."""
     life = state.bootstraps.get(pool.bootstrap)
     if life is not None:
         pool = replace(pool, bootstrap_fingerprint=life.fingerprint, bootstrap_refused=life.refused)
-    frozen = state.frozen_drivers.get(pool.driver)
-    if frozen is not None:
-        return replace(pool, frozen=True, driver_frozen=frozen.reason)
+    for driver in pool.drivers if state.frozen_drivers else ():
+        frozen = state.frozen_drivers.get(driver)
+        if frozen is not None:
+            return replace(pool, frozen=True, driver_frozen=frozen.reason, frozen_driver=driver)
     unseen = unseen_text(state, pool)
     return replace(pool, frozen=True, unseen=unseen) if unseen else pool
 

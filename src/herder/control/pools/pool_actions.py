@@ -285,9 +285,10 @@ def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float
             field="ttl_s",
             hint=f"Request at most {format_duration(pool.lifetime.ttl_max_s)}.",
         )
-    driver_frozen = core.state.frozen_drivers.get(pool.driver)
-    if driver_frozen is not None:
-        raise Conflict(driver_frozen.reason, hint="`herder driver list` shows the state of each driver.")
+    for driver in pool.drivers:
+        driver_frozen = core.state.frozen_drivers.get(driver)
+        if driver_frozen is not None:
+            raise Conflict(driver_frozen.reason, hint="`herder driver list` shows the state of each driver.")
     life = core.state.bootstraps.get(pool.bootstrap)
     if life is not None and life.refused:
         raise Conflict(life.refused, hint=f"Run `herder bootstrap check {pool.bootstrap}`.")

@@ -8,10 +8,10 @@ from herder.model.values.phrases import counted
 
 
 def has_driver(core: Core, pool: PoolSpec) -> None:
-    if pool.driver not in core.drivers:
+    for driver in set(pool.drivers) - set(core.drivers):
         known = ", ".join(sorted(name for name in core.drivers if name != JOINED)) or "none"
         raise Invalid(
-            f"Pool {pool.name} names driver {pool.driver!r}, which this server does not have.",
+            f"Pool {pool.name} names driver {driver!r}, which this server does not have.",
             field=f"pools[{pool.name}].driver",
             hint=f"The server has {known}. Declare the driver in the server's herder.yaml and restart the server.",
         )

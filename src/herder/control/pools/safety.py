@@ -33,9 +33,10 @@ def checks_of_adding(
     view = next(
         view for view in snapshot_of(observe(core.state, now_ms), now_ms).pools if view.spec.name == pool.name
     )
+    driver = specs[0].driver  # workers of one order have one template
     return [
-        _failed(view, offers, now_ms) or capacity.capacity(core, pool.driver, specs, now_ms),
-        capacity.network(core, pool.driver, specs, now_ms),
+        _failed(view, offers, now_ms) or capacity.capacity(core, driver, specs, now_ms),
+        capacity.network(core, driver, specs, now_ms),
         _limits(view, pool, len(offers)),
         _budget(offers, ttl_s),
         _time_to_live(pool, ttl_s),

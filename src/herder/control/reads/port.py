@@ -23,6 +23,7 @@ from herder.control.reads.fleet import pools_and_workers as fleet
 from herder.control.reads.fleet.bootstraps import bootstrap_page, check_bootstrap
 from herder.control.reads.fleet.driver_checks import check_driver
 from herder.control.reads.fleet.offers import listed_offers
+from herder.control.reads.fleet.operations import operation_views
 from herder.control.reads.fleet.worker_health import worker_health_view
 from herder.control.reads.metrics import metrics_text
 from herder.control.reads.pipelines import PipelineReads
@@ -173,6 +174,11 @@ class Reads(BatchReads, ScheduleReads, PipelineReads, CredentialReads, SharingRe
             return await consoles.console(self._core, view.driver, WorkerName(name))
         except DriverError as error:
             raise NotKnown(sentence(f"Worker {name} has no console: {error}")) from None
+
+    async def operations(self, who: Principal, name: str) -> Page:
+        check(who, Action.SEE, Thing(kind=Kind.CONSOLE, name=name))
+        view = await fleet.worker_view(self._core, who, name)
+        return _whole(await operation_views(self._core, view.driver, WorkerName(name)))
 
     def bootstraps(self, who: Principal) -> Page:
         check(who, Action.SEE, FLEET)

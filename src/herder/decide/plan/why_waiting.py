@@ -122,16 +122,16 @@ def _other_limits(
     steps: PlanSteps, queued: DemandGroup, outcome: DemandOutcome, binding: Reason
 ) -> list[str]:
     """Of each other pool that could take the job. Why a driver is frozen is said once, whatever pools use it."""
-    told = {view.spec.driver for view in steps.snapshot.pools if view.spec.name == outcome.held_by}
+    told = {view.spec.stopped_by for view in steps.snapshot.pools if view.spec.name == outcome.held_by}
     others = []
     for view in steps.snapshot.fits_in(queued):
         text = steps.demand_limits[view.spec.name].binding.text
         if text == binding.text:
             continue
         if view.spec.driver_frozen:
-            if view.spec.driver in told:
+            if view.spec.stopped_by in told:
                 text = f"Pool {view.spec.name} has the same driver."
-            told.add(view.spec.driver)
+            told.add(view.spec.stopped_by)
         others.append(text)
     return others
 
@@ -246,7 +246,7 @@ def _pools(steps: PlanSteps, queued: DemandGroup) -> list[Reason]:
         growth_limit, templates = steps.demand_limits[name], steps.snapshot.templates_for(queued, view)
         most, binding = may_make(growth_limit, templates), binding_for(growth_limit, templates)
         ready = sum(worker.state is WorkerState.READY and not worker.cordoned for worker in view.workers)
-        limit = f"Driver {view.spec.driver} is frozen." if view.spec.driver_frozen else binding.text
+        limit = f"Driver {view.spec.stopped_by} is frozen." if view.spec.driver_frozen else binding.text
         text = sentences(
             f"Pool {name} can run it: {counted(ready, 'worker')} {agree(ready, 'is', 'are')} ready, {view.in_flight} "
             f"{agree(view.in_flight, 'is', 'are')} starting, and {most} more may be created now",

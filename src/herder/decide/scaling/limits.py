@@ -126,7 +126,7 @@ def _frozen(view: PoolView) -> list[_Limit]:
     )
     if view.spec.driver_frozen:
         text = sentences(f"Pool {view.spec.name} creates and removes no workers", view.spec.driver_frozen)
-        flips = f"herder driver unfreeze {view.spec.driver}"
+        flips = f"herder driver unfreeze {view.spec.stopped_by}"
     kind = ReasonKind.FROZEN
     if view.spec.unseen:
         kind = ReasonKind.WAITING_ON_OBSERVATION

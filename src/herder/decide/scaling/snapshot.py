@@ -204,7 +204,9 @@ def _views(observed: Observed, now_ms: int, failures: Failures) -> tuple[PoolVie
             history=history.get(spec.name, PoolHistory()),
             workers=tuple(by_pool.get(spec.name, ())),
             templates=templates,
-            memories=tuple(memories.get(each.id.key(spec.name, spec.driver)) for each in templates),
+            memories=tuple(
+                memories.get(each.id.key(spec.name, each.driver or spec.driver)) for each in templates
+            ),
             window=window,
             ahead=tuple(
                 worker

@@ -77,6 +77,15 @@ class Api:
             wanted = f"({wanted}) (targetId = {target})"
         return self._list(f"/zones/{zone}/operations", f"listing the preemptions in {zone}", filter=wanted)
 
+    def operations_of(self, zone: str, name: str) -> list[Json]:
+        """Of the VM with this name, those that Google has not forgotten."""
+        link = f"https://www.googleapis.com/compute/v1{self._path}/zones/{zone}/instances/{name}"
+        return self._list(
+            f"/zones/{zone}/operations",
+            f"listing the operations of VM {name}",
+            filter=f'targetLink = "{link}"',
+        )
+
     # --- what there is
 
     def zone(self, zone: str) -> Json:

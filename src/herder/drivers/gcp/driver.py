@@ -17,6 +17,7 @@ from herder.drivers.gcp.instances import (
     phase_of,
 )
 from herder.drivers.gcp.market import Market
+from herder.drivers.gcp.operations import operation_of
 from herder.drivers.gcp.options import wanted
 from herder.drivers.gcp.orphans import Orphans
 from herder.drivers.gcp.preemptions import Preemptions
@@ -33,7 +34,15 @@ from herder.model.fleet.driver import (
     StartData,
     Unavailable,
 )
-from herder.model.fleet.driver_capabilities import Check, Interruption, Need, OfferedShape, Price, Quota
+from herder.model.fleet.driver_capabilities import (
+    Check,
+    Interruption,
+    Need,
+    OfferedShape,
+    Price,
+    ProviderOperation,
+    Quota,
+)
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
 from herder.remote.clouds.facts import check_worker, label_value, machine_name
@@ -152,6 +161,13 @@ class GcpDriver:
         """What the VM has written to its first serial port."""
         instance = self._there(worker)
         return self._api.console(instance.zone_name, instance.name)
+
+    def operations(self, worker: WorkerName) -> Sequence[ProviderOperation]:
+        name = machine_name(self._installation, worker)
+        known = self._zones.get(worker)
+        zones = self._settings.zone_names if known is None else [known]
+        found = [operation_of(each) for zone in zones for each in self._api.operations_of(zone, name)]
+        return sorted(found, key=lambda each: each.began_ms or 0, reverse=True)
 
     def reboot(self, worker: WorkerName) -> Machine:
         instance = self._there(worker)

@@ -98,8 +98,7 @@ def _not_found(words: str) -> Said:
 
 def operation_error(operation: Mapping[str, Any], what: str, zone: str) -> DriverError | None:
     """Of one that is DONE; None: it has succeeded."""
-    found = operation.get("error")
-    errors = _rows(found, "errors") if isinstance(found, dict) else []
+    errors = errors_of(operation)
     if not errors:
         return None
     first = errors[0]
@@ -110,6 +109,12 @@ def operation_error(operation: Mapping[str, Any], what: str, zone: str) -> Drive
         kind = _not_found(words).kind or kind
     text = f"{PROVIDER} failed at {what}: {short(said.words or code)}"
     return of_kind(kind, sentences(text, said.remedy), zone)
+
+
+def errors_of(operation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Empty: it has succeeded, or still runs."""
+    found = operation.get("error")
+    return _rows(found, "errors") if isinstance(found, dict) else []
 
 
 def _plain(code: str) -> str:

@@ -52,7 +52,7 @@ def unfreeze(
 def note_missing(state: EngineState, changes: Changes, driver: str, now_ms: int) -> None:
     """The server was started without it, and rows still name it. Not stored: the next start looks again."""
     workers = sum(worker.spec.driver == driver for worker in state.workers.values())
-    pools = sorted(pool.name for pool in state.pools.values() if pool.driver == driver)
+    pools = sorted(pool.name for pool in state.pools.values() if driver in pool.drivers)
     has = counted(workers, "worker")
     used = f" and is named by {'pool' if len(pools) == 1 else 'pools'} {', '.join(pools)}" if pools else ""
     reason = (

@@ -38,8 +38,8 @@ def look(state: EngineState, changes: Changes, worker: WorkerLife, pool: PoolSpe
 
 
 def is_frozen(state: EngineState, pool: PoolSpec) -> bool:
-    """Whether the pool keeps its expired workers: it or its driver is frozen."""
-    return pool.frozen or pool.driver in state.frozen_drivers
+    """Whether the pool keeps its expired workers: it or one of its drivers is frozen."""
+    return pool.frozen or any(driver in pool.drivers for driver in state.frozen_drivers)
 
 
 def removal_ms(pool: PoolSpec, expires_at_ms: int) -> int:

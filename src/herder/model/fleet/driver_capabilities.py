@@ -84,6 +84,21 @@ class Interruption:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderOperation:
+    """What the provider did, or does, with a machine, in its own words."""
+
+    kind: str
+    state: str
+    """running, done or failed."""
+    began_ms: int | None = None
+    """None: the provider does not say."""
+    by: str = ""
+    """Who asked for it, as the provider says."""
+    detail: str = ""
+    """Of one that failed: the provider's error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """One thing that must hold for the driver to work: credentials, a network, a right. `remedy` where it does not."""
 
@@ -97,6 +112,12 @@ class Check:
 class Console(Protocol):
     def console(self, worker: WorkerName) -> str:
         """The last of what the machine printed, for a person who looks for a fault. Raises NotFound."""
+
+
+@runtime_checkable
+class Operations(Protocol):
+    def operations(self, worker: WorkerName) -> Sequence[ProviderOperation]:
+        """What the provider remembers of the worker's machine, the newest first, also when the machine is gone. Empty: nothing."""
 
 
 @runtime_checkable
@@ -215,6 +236,7 @@ _CAPABILITIES: tuple[type, ...] = (
     Interruptions,
     Networks,
     Offers,
+    Operations,
     Prices,
     Quotas,
     Reboots,

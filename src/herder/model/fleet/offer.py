@@ -59,6 +59,9 @@ class Offer:
     spot: bool = False
     most: int | None = None
     """The quota: workers of this offer at a time."""
+    driver: str = ""
+    """The template's own, and its options."""
+    driver_options: tuple[tuple[str, str], ...] = ()
     spot_preferred: bool = False
 
     @property
@@ -103,6 +106,8 @@ def _offer(template: Template, zone: Zone, price: PicoUsd, *, spot: bool) -> Off
         spot=spot,
         most=zone.max_workers,
         spot_preferred=template.spot is SpotUse.PREFER,
+        driver=template.driver,
+        driver_options=template.driver_options,
     )
 
 

@@ -1,6 +1,6 @@
 """Pools and templates, as herder.yaml defines them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from herder.model.fleet.creation import DEFAULT_STEPS, StepTimeouts
@@ -76,6 +76,10 @@ class Template:
     labels: tuple[tuple[str, str], ...] = ()
     slots: int = 110
     """Most attempts at a time on one worker, whatever their size (Kubernetes' default of pods on a node)."""
+    driver: str = ""
+    """Which creates its workers; empty: the pool's."""
+    driver_options: tuple[tuple[str, str], ...] = ()
+    """Passed on to the driver unread; in addition to the pool's where the driver is the pool's as well."""
     zones: tuple[Zone, ...] = ()
     """Empty: the driver's own choice, or it has none."""
     spot: SpotUse = SpotUse.NO
@@ -271,6 +275,7 @@ class PoolSpec:
     name: PoolName
     description: str = ""
     driver: str = "local"
+    """Of the templates that name no driver of their own."""
     driver_options: tuple[tuple[str, str], ...] = ()
     """Settings of the pool's driver, passed on to it unread."""
     membership: Membership = EXCHANGE
@@ -297,4 +302,34 @@ class PoolSpec:
     unseen: str = ""
     """Why nothing is known of its cluster now; like the next, only in snapshots, of a pool that is shown as frozen."""
     driver_frozen: str = ""
-    """Why its driver is frozen. Not a setting: only the snapshot that plans are made from says it, of a pool that is shown as frozen."""
+    """Why one of its drivers is frozen. Not a setting: only the snapshot that plans are made from says it, of a pool that is shown as frozen."""
+    frozen_driver: str = ""
+    """Which one that is; empty in snapshots of before pools could have several."""
+
+    @property
+    def stopped_by(self) -> str:
+        """The driver that is frozen, where one is."""
+        return self.frozen_driver or self.driver
+
+    @property
+    def drivers(self) -> tuple[str, ...]:
+        """Those that create its workers."""
+        return tuple(sorted({each.driver or self.driver for each in self.templates})) or (self.driver,)
+
+    def options_of(self, driver: str, own: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        """What the driver is told of a template that has these options itself."""
+        if driver not in ("", self.driver):
+            return own
+        return tuple({**dict(self.driver_options), **dict(own)}.items()) if own else self.driver_options
+
+    @property
+    def by_driver(self) -> tuple["PoolSpec", ...]:
+        """As pools of one driver and its options each, with the templates that they create."""
+        parts: dict[tuple[str, tuple[tuple[str, str], ...]], list[Template]] = {}
+        for each in self.templates:
+            look = each.driver or self.driver, self.options_of(each.driver, each.driver_options)
+            parts.setdefault(look, []).append(each)
+        return tuple(
+            replace(self, driver=driver, driver_options=options, templates=tuple(templates))
+            for (driver, options), templates in parts.items()
+        ) or (self,)

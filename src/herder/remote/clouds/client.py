@@ -90,6 +90,7 @@ class CloudClient:
         query: Mapping[str, str | int] | None = None,
         body: Any = None,
         form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         repeatable: bool = False,
         secrets: Sequence[str] = (),
     ) -> Reply:
@@ -106,7 +107,7 @@ class CloudClient:
         for turn in range(TRIES):
             try:
                 waited_s += self._wait_for_turn(left_s())
-                request = self._request(method, path, query, body, form, left_s())
+                request = self._request(method, path, query, body, form, headers, left_s())
                 return self._once(called, request, began_ms + self._deadline_s * 1000)
             except DriverError as error:
                 wait_s = _wait_s(error, turn, safe=safe)
@@ -144,12 +145,13 @@ class CloudClient:
         query: Mapping[str, str | int] | None,
         body: Any,
         form: Mapping[str, str] | None,
+        more: Mapping[str, str] | None,
         left_s: float,
     ) -> httpx.Request:
         if self._client.is_closed:
             raise Unavailable(f"The connection to {self.provider} at {self.url} was closed.")
         content = msgspec.json.encode(body) if body is not None else None
-        headers = {"Content-Type": "application/json"} if body is not None else {}
+        headers = {**(more or {}), **({"Content-Type": "application/json"} if body is not None else {})}
         timeout = httpx.Timeout(max(0.1, left_s), connect=max(0.1, min(CONNECT_S, left_s)))
         request = self._client.build_request(
             method,

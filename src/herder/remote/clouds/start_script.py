@@ -30,6 +30,8 @@ class SetUp:
     """Where the machine can ask whether it is taken back."""
     variables: tuple[tuple[str, str], ...] = ()
     """More settings of the agent."""
+    removal: str = ""
+    """Lines of the shell that ask the provider to delete this machine, where one that is switched off costs as much as one that runs."""
 
 
 def start_script(worker: str, installation: str, start: StartData, set_up: SetUp) -> str:
@@ -51,6 +53,7 @@ def start_script(worker: str, installation: str, start: StartData, set_up: SetUp
         state=STATE_FOLDER,
         network=_TRY if set_up.engine or set_up.images else "",
         set_up=once,
+        removal="".join(f"    {line}\n" for line in set_up.removal.splitlines()),
         mount=_mount(set_up),
         variables=_exports(values),
         agent=set_up.agent_command,
@@ -73,7 +76,7 @@ say() {{
 
 off() {{
     say "$1; this machine is switched off"
-    shutdown -h now
+{removal}    shutdown -h now
     exit 0
 }}
 

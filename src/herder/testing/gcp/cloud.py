@@ -7,6 +7,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from herder.testing.fakes.answering import answered
+from herder.testing.fakes.faults import Rule
 from herder.testing.fakes.messages import Answer, Request
 from herder.testing.fakes.timeline import Timeline
 from herder.testing.gcp import instances, reads
@@ -36,16 +38,7 @@ class Gcp:
     def request(self, request: Request, now_ms: int) -> Answer:
         self.step(now_ms)
         rule = self.faults.for_request(request.method, request.path)
-        answer = self._answer(request) if rule is None or not rule.status or rule.acts else Answer(status=200)
-        if rule is not None and rule.status:
-            answer = ApiError(
-                rule.status, rule.code or "backendError", rule.text or "A fault that a test asked for."
-            ).answer()
-            answer.body = answer.body if rule.body is None else rule.body
-        if rule is not None:
-            answer.headers |= rule.headers
-            answer.delay_ms, answer.cut = rule.delay_ms, rule.lose_answer
-        return answer
+        return answered(rule, lambda: self._answer(request), _refusal)
 
     def _answer(self, request: Request) -> Answer:
         if request.path == "/token":
@@ -177,6 +170,11 @@ class Gcp:
 
     def _skus(self, _names: Mapping[str, str], query: Mapping[str, str], _body: Any) -> Json:
         return self._pages.skus(list(self.state.inventory.skus), query)
+
+
+def _refusal(rule: Rule) -> Answer:
+    text = rule.text or "A fault that a test asked for."
+    return ApiError(rule.status, rule.code or "backendError", text).answer()
 
 
 _METHODS: dict[str, Callable[[Gcp, Mapping[str, str], Mapping[str, str], Any], Json]] = {

@@ -127,6 +127,19 @@ class DriverAction(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkn
     """Only of unfreeze: for ten minutes the sweep removes what is lost or unknown without its bound."""
 
 
+class OperationView(msgspec.Struct, kw_only=True):
+    """What the provider did with a machine, in its own words."""
+
+    kind: str
+    state: str
+    """running, done or failed."""
+    began: str | None
+    by: str
+    """Who asked for it, as the provider says."""
+    detail: str
+    """The provider's error."""
+
+
 class DriverChecks(msgspec.Struct, kw_only=True):
     driver: str
     passed: bool

@@ -22,6 +22,7 @@ from herder.cli.shell.options import UNCHANGED, DryRun, Limit, Message, Watch, Y
 from herder.cli.shell.session import Session, session, suggesting
 from herder.cli.views import details
 from herder.cli.views.fleet.expiries import EXPIRIES, expiring
+from herder.cli.views.fleet.operations import OPERATIONS
 from herder.cli.views.tables import WORKERS
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def build() -> typer.Typer:
         example="herder worker remove burst-7-1 --yes\nherder worker remove --pool burst --dry-run",
     )(remove)
     command(app, "console", example="herder worker console burst-7-1")(console)
+    command(app, "operations", example="herder worker operations burst-7-1")(operations)
     return app
 
 
@@ -282,6 +284,16 @@ def console(ctx: typer.Context, worker: WorkerArgument) -> None:
         say.printer.line(text)
     else:
         say.say("The machine has written no output.")
+
+
+def operations(ctx: typer.Context, worker: WorkerArgument) -> None:
+    """List what the provider did with a worker's machine, in its own words."""
+    say = session(ctx)
+    with suggesting(say, "worker", worker):
+        found = list(say.client.workers.operations(worker))
+    say.printer.items(OPERATIONS, found)
+    if not found:
+        say.say(OPERATIONS.empty)
 
 
 def _check_ends(timeout: str | None, *, force: bool) -> None:

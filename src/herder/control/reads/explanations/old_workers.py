@@ -38,7 +38,8 @@ def _expiry(core: Core, worker: WorkerLife) -> Reason | None:
     if now_ms < at_ms:
         text = f"{name} reaches the end of its ttl at {iso(at_ms)}."
     elif is_frozen(core.state, pool):
-        what = f"pool {pool.name}" if pool.frozen else f"driver {pool.driver}"
+        frozen = next((each for each in pool.drivers if each in core.state.frozen_drivers), "")
+        what = f"pool {pool.name}" if pool.frozen else f"driver {frozen}"
         text = f"{name} reached the end of its ttl at {iso(at_ms)} and stays, because {what} is frozen."
     else:
         running, drains_ms = len(worker.live), removal_ms(pool, at_ms)

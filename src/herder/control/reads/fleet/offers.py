@@ -29,7 +29,8 @@ def listed_offers(core: Core, driver: str | None, *, shapes: bool) -> list[Liste
     )
     found = [
         _of_template(core, pool, offer, known[pool.driver], exist[pool.name, offer.id])
-        for _, pool in sorted(core.state.pools.items())
+        for _, whole in sorted(core.state.pools.items())
+        for pool in whole.by_driver
         if pool.driver in known
         for template in pool.templates
         for offer in offers_of(template)

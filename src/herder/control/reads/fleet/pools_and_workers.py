@@ -235,7 +235,7 @@ def _pool(
     going = sum(count for state, count in states.items() if state.leaving)
     return PoolView(
         name=pool.name,
-        driver=pool.driver,
+        driver=", ".join(pool.drivers),
         min_workers=pool.size.min_workers,
         max_workers=pool.size.max_workers,
         desired=len(workers) - going,

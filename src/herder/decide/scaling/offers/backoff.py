@@ -35,6 +35,8 @@ class OfferLimit:
 
 #: A limit, and why.
 Bound = tuple[int, Reason]
+#: Driver, zone, and whether it is spot.
+Market = tuple[str, str, bool]
 
 
 def offer_limits(
@@ -43,41 +45,53 @@ def offer_limits(
     """Beside the templates of the pool. `leaving`: workers that this plan drains, which are no trial any more."""
     markets = _markets(view, now_ms, leaving)
     return tuple(
-        _room(view, offer, memory, now_ms, leaving, markets.get((offer.zone, offer.spot), ()))
+        _room(view, offer, memory, now_ms, leaving, markets.get(_market_of(view, offer), ()))
         for offer, memory in zip(view.templates, view.memories, strict=True)
     )
 
 
 def pool_circuit(view: PoolView, now_ms: int, leaving: Set[WorkerName] = frozenset()) -> Bound | None:
-    """The limit of the whole pool after a failure that any of its offers would meet: refused credentials, and a quota where all
-    are sold in one zone and market."""
-    found, one = [], _one_market(view)
+    """The limit of the whole pool after a failure that any of its offers would meet: refused credentials of its only driver, and a quota where
+    all are sold in one zone and market."""
+    found, quotas, drivers = [], len(_sold(view)) <= 1, len(view.spec.drivers) <= 1
     for memory in view.memories:
         if memory is not None and memory.cause is not None and memory.cause.of_pool:
             limit = _limit(view, memory, now_ms, leaving, lambda _: True)
-            if limit is not None and (one or memory.cause is not FailureCause.QUOTA_EXCEEDED):
+            everywhere = quotas if memory.cause is FailureCause.QUOTA_EXCEEDED else drivers
+            if limit is not None and everywhere:
                 found.append((limit, _reason(view, memory, limit, now_ms)))
     return min(found, key=lambda circuit: circuit[0], default=None)
 
 
-def _one_market(view: PoolView) -> bool:
-    return len({(offer.zone, offer.spot) for offer in view.templates}) <= 1
+def _market_of(view: PoolView, offer: Offer) -> Market:
+    return offer.driver or view.spec.driver, offer.zone, offer.spot
 
 
-def _markets(
-    view: PoolView, now_ms: int, leaving: Set[WorkerName]
-) -> dict[tuple[str, bool], tuple[Bound, ...]]:
-    """By (zone, spot): a quota met there holds for every template that is sold there, and leaves the others alone."""
-    found: dict[tuple[str, bool], tuple[Bound, ...]] = {}
-    for memory in () if _one_market(view) else view.memories:
-        if memory is not None and memory.cause is FailureCause.QUOTA_EXCEEDED:
-            market = (memory.key.zone, memory.key.spot)
-            limit = _limit(view, memory, now_ms, leaving, partial(_sold_in, market))
-            if limit is not None:
-                found[market] = (
-                    *found.get(market, ()),
-                    (limit, _reason(view, memory, limit, now_ms)),
-                )
+def _sold(view: PoolView) -> set[Market]:
+    return {_market_of(view, offer) for offer in view.templates}
+
+
+def _markets(view: PoolView, now_ms: int, leaving: Set[WorkerName]) -> dict[Market, tuple[Bound, ...]]:
+    """A quota met in one holds for every template that is sold there, refused credentials for all markets of their driver; others are left
+    alone."""
+    found: dict[Market, tuple[Bound, ...]] = {}
+    sold, several = _sold(view), len(view.spec.drivers) > 1
+    for memory in view.memories if len(sold) > 1 else ():
+        if memory is None or memory.cause is None or not memory.cause.of_pool:
+            continue
+        quota = memory.cause is FailureCause.QUOTA_EXCEEDED
+        if not quota and not several:
+            continue  # the whole pool has the limit
+        key = memory.key
+        alike = {
+            market
+            for market in sold
+            if market[0] == key.driver and (not quota or market[1:] == (key.zone, key.spot))
+        }
+        limit = _limit(view, memory, now_ms, leaving, partial(_sold_in, alike))
+        if limit is not None:
+            bound = limit, _reason(view, memory, limit, now_ms)
+            found.update((market, (*found.get(market, ()), bound)) for market in alike)
     return found
 
 
@@ -131,8 +145,8 @@ def _room(
     return OfferLimit(offer=offer.id, limit=least, price=price, reason=reason)
 
 
-def _sold_in(market: tuple[str, bool], spec: WorkerSpec) -> bool:
-    return (spec.zone, spec.spot) == market
+def _sold_in(markets: Set[Market], spec: WorkerSpec) -> bool:
+    return (spec.driver, spec.zone, spec.spot) in markets
 
 
 def _quota(view: PoolView, offer: Offer) -> list[Bound]:

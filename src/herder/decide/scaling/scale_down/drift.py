@@ -58,9 +58,11 @@ class Drift:
 
     def _of_settings(self, spec: WorkerSpec) -> list[str]:
         pool, template, found = self.view.spec, self._templates.get(spec.template), []
-        if spec.driver != pool.driver:
-            found.append(f"its driver is {spec.driver}, the pool's is {pool.driver}")
-        elif spec.driver_options != pool.driver_options:
+        own = "" if template is None else template.driver
+        if spec.driver != (own or pool.driver):
+            what = f"template {spec.template}'s is {own}" if own else f"the pool's is {pool.driver}"
+            found.append(f"its driver is {spec.driver}, {what}")
+        elif spec.driver_options != pool.options_of(own, template.driver_options if template else ()):
             found.append("the pool has other driver_options")
         found += _of_bootstrap(pool, spec)
         if template is None:

@@ -43,8 +43,12 @@ class Need:
 
     def shares_with(self, driver: str, zone: str) -> bool:
         """Whether capacity there would do: the same driver, and the same zone where both name one."""
-        zones = {offer.zone for offer in self.view.templates if not offer.spot}
-        return driver == self.view.spec.driver and ("" in zones or not zone or zone in zones)
+        zones = {
+            offer.zone
+            for offer in self.view.templates
+            if not offer.spot and (offer.driver or self.view.spec.driver) == driver
+        }
+        return bool(zones) and ("" in zones or not zone or zone in zones)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +169,8 @@ def yields_to(found: tuple[Need, ...], view: PoolView, offer: Offer) -> Reason |
     """Why no worker of this offer is made now: of what may be spot, on-demand would take the same room."""
     for need in found:
         may_be_spot = offer.spot or offer.spot_preferred
-        if may_be_spot and need.view is not view and need.shares_with(view.spec.driver, offer.zone):
+        driver = offer.driver or view.spec.driver
+        if may_be_spot and need.view is not view and need.shares_with(driver, offer.zone):
             name = need.view.spec.name
             text = (
                 f"Pool {view.spec.name} creates no workers of template {offer.id}, because pool {name} waits for "

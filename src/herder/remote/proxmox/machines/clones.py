@@ -54,6 +54,10 @@ class Clone:
     def operation(self) -> Operation:
         return Operation(verb="create", node=self.promise.node, vmid=self.vmid, upid=self.upid)
 
+    @property
+    def creating(self) -> Machine:
+        return self.operation.machine(self.worker, Phase.CREATING, Step.CREATE)
+
 
 def operation_in(text: str) -> Operation:
     parts = text.split()

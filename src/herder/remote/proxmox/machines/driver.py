@@ -21,7 +21,7 @@ from herder.model.fleet.driver import (
     StartData,
     Unavailable,
 )
-from herder.model.fleet.driver_capabilities import Check, Need, Network, Quota
+from herder.model.fleet.driver_capabilities import Check, Need, Network, ProviderOperation, Quota
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
 from herder.remote.proxmox.calls import ProxmoxCalls
@@ -32,6 +32,7 @@ from herder.remote.proxmox.machines.api import Api, Json
 from herder.remote.proxmox.machines.clones import Clone, Clones, Operation, operation_in
 from herder.remote.proxmox.machines.leftovers import Leftovers
 from herder.remote.proxmox.machines.objects import Cluster, Guest
+from herder.remote.proxmox.machines.operations import operation_of
 from herder.remote.proxmox.machines.options import Intent, intent_in, need_of, options_of
 from herder.remote.proxmox.machines.placement import Place, online_nodes, quotas_of
 from herder.remote.proxmox.machines.rights import checks_of
@@ -82,7 +83,7 @@ class ProxmoxDriver:
         for _ in range(_CLASHES_MOST):
             clone, place, intent = self._clones.reserve(cluster, spec, options, places, skipped)
             if intent is None:  # another thread has begun it
-                return self._creating(clone)
+                return clone.creating
             try:
                 return self._begin(clone, place, intent, image, options)
             except AlreadyExists:
@@ -105,7 +106,7 @@ class ProxmoxDriver:
         if clone is not None and not under_way.upid:
             under_way = clone.operation
             if clone.asking:
-                return self._creating(clone)
+                return clone.creating
         if under_way.upid:
             step = self._running_step(worker, under_way)
             if step is not None:
@@ -167,7 +168,7 @@ class ProxmoxDriver:
             else:
                 machines[worker] = naming.listed(worker, guest, self._settings.tag)
         for clone in clones.values():
-            machines.setdefault(clone.worker, self._creating(clone))
+            machines.setdefault(clone.worker, clone.creating)
         if complete:
             left = self._leftovers.found(cluster, online_nodes(cluster, self._settings), machines)
             machines |= {each.worker: each for each in left}
@@ -183,18 +184,20 @@ class ProxmoxDriver:
 
     def console(self, worker: WorkerName) -> str:
         """The log of the last task: what a guest prints, Proxmox does not keep."""
-        naming.check_worker(worker)
-        found = self._known(self._api.cluster(), worker)
-        if found is None:
-            raise NotFound(f"Proxmox has no VM for worker {worker}.")
-        tasks = self._api.tasks_of(*found)
+        tasks = self._tasks(worker)
         if not tasks:
-            raise NotFound(f"Proxmox has no task of VM {found[1]} of worker {worker}.")
+            raise NotFound(f"Proxmox has no VM for worker {worker}, or the VM has no task.")
         return self._api.task_log(str(tasks[0].get("upid", "")))
 
+    def operations(self, worker: WorkerName) -> Sequence[ProviderOperation]:
+        return [operation_of(each) for each in self._tasks(worker)]
+
+    def _tasks(self, worker: WorkerName) -> Sequence[Json]:  # of a VM that is gone none is found
+        found = self._place(worker)
+        return [] if found is None else self._api.tasks_of(*found)
+
     def reboot(self, worker: WorkerName) -> Machine:
-        naming.check_worker(worker)
-        found = self._known(self._api.cluster(), worker)
+        found = self._place(worker)
         if found is None or self._ours(worker, *found) is None:
             raise NotFound(f"Proxmox has no VM for worker {worker}.")
         on = self._api.running(*found)
@@ -210,11 +213,8 @@ class ProxmoxDriver:
 
     def networks(self) -> Sequence[Network]:
         """The bridges of each node that the token may use."""
-        return [
-            each
-            for node in online_nodes(self._api.cluster(), self._settings)
-            for each in self._api.bridges(node)
-        ]
+        nodes = online_nodes(self._api.cluster(), self._settings)
+        return [each for node in nodes for each in self._api.bridges(node)]
 
     def need(self, spec: WorkerSpec) -> Need:
         return need_of(spec, options_of(spec), self._settings)
@@ -255,7 +255,7 @@ class ProxmoxDriver:
             if isinstance(error, NotFound):
                 raise Unavailable(str(error)) from error
             raise
-        return self._creating(self._clones.started(clone, upid))
+        return self._clones.started(clone, upid).creating
 
     def _running_step(self, worker: WorkerName, under_way: Operation) -> Step | None:
         """The step whose task runs; None: it has ended well. Raises what it failed with."""
@@ -366,16 +366,15 @@ class ProxmoxDriver:
     def _seen(self, worker: WorkerName, node: str, vmid: int) -> Machine:
         clone = self._clones.begun.get(vmid)
         if clone is not None:
-            return self._creating(clone)
+            return clone.creating
         config = self._ours(worker, node, vmid)
         if config is None:
             raise Unavailable(f"VM {vmid} of worker {worker} is being removed.")
         return self._advanced(worker, node, vmid, config)
 
-    # --- inside
-
-    def _creating(self, clone: Clone) -> Machine:
-        return clone.operation.machine(clone.worker, Phase.CREATING, Step.CREATE)
+    def _place(self, worker: WorkerName) -> tuple[str, int] | None:
+        naming.check_worker(worker)
+        return self._known(self._api.cluster(), worker)
 
     def _drop_image(self, worker: WorkerName, node: str, storing: str = "") -> None:
         """Of a clone that was not made; `storing`: the task that may still store it. One that stays is a leftover of the listing."""

@@ -34,6 +34,8 @@ _TEMPLATE_DEFAULTS: tuple[tuple[str, Any], ...] = (
     ("gpu_model", ""),
     ("gpu_parts", 1),
     ("labels", ()),
+    ("driver", ""),
+    ("driver_options", ()),
     ("zones", ()),
     ("spot", SpotUse.NO),
     ("spot_price_pico_per_hour", None),

@@ -14,6 +14,17 @@ from herder.settings.sections.fields import (
 )
 from herder.settings.sections.pool import markets
 from herder.settings.syntax import amounts, validation
+from herder.settings.syntax.validation import Reading
+from herder.settings.syntax.values import Scalar, Value
+
+
+def _read_driver(found: Reading, value: Value) -> str:
+    return "" if isinstance(value, Scalar) and value.text is None else validation.name(found, value)
+
+
+def _name_or_null(name: str) -> str | None:
+    return name or None
+
 
 #: Everything of a template but its name. The first five make up `Template.allocatable`.
 TEMPLATE_FIELDS: tuple[Field, ...] = (
@@ -77,6 +88,20 @@ TEMPLATE_FIELDS: tuple[Field, ...] = (
         "The largest number of attempts at a time on one worker, independent of their size.",
     ),
     pairs("labels", "labels", "Labels of the workers, in addition to those of the pool."),
+    Field(
+        key="driver",
+        attribute="driver",
+        read=_read_driver,
+        write=_name_or_null,
+        schema={"type": ["string", "null"]},
+        doc="The driver that creates its workers, so that one pool has workers of several providers. null: the driver of the pool.",
+    ),
+    pairs(
+        "driver_options",
+        "driver_options",
+        "Settings that are passed to the driver unchanged, in addition to the driver_options of the pool, which they override. With a `driver` of "
+        "its own, other than the pool's, only these are passed.",
+    ),
     Field(
         key="zones",
         attribute="zones",

@@ -143,6 +143,18 @@ def test_many_workers_and_the_last_one_gone(lab: Lab) -> None:
     assert (lab.nodes(), lab.pool().body["replicas"]) == ({}, 0)
 
 
+def test_many_workers_that_are_created_cost_few_calls_of_ocm(lab: Lab) -> None:
+    driver = lab.driver()
+    for number in range(20):
+        driver.create(spec(f"burst-3-{number}"), start())
+    lab.ocm.asked.clear()
+    for _ in range(3):
+        lab.jump(10)
+        for number in range(20):
+            driver.get(WorkerName(f"burst-3-{number}"))
+    assert len(lab.ocm.asked) == 3
+
+
 # --- the pure part
 
 NAMES = ("a", "b", "c")

@@ -42,6 +42,8 @@ from herder.remote.ocm.pools import Cluster, MachinePool
 from herder.remote.ocm.sso import RedHatLogin
 
 _LOG = logging.getLogger(__name__)
+#: How old what OCM said of a machine pool may be for `get`.
+RECENT_MS = 5_000
 #: A value of a label, as Kubernetes has it.
 _LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
@@ -59,6 +61,7 @@ class RosaDriver:
         #: One server changes a count at a time; another server is noticed by the version of the ConfigMap.
         self._lock = threading.Lock()
         self._cluster: Cluster | None = None
+        self._read: dict[str, tuple[int, MachinePool | None]] = {}
 
     @property
     def name(self) -> str:
@@ -98,7 +101,7 @@ class RosaDriver:
         cluster = self._found_cluster()
         with self._lock:
             ledger = self._holding(worker)
-            found = _compared(ledger, self._pool(cluster, ledger.machine_pool))
+            found = _compared(ledger, self._recent(cluster, ledger.machine_pool))
             return self._machine(worker, ledger, self._settle(ledger, found), found)
 
     def delete(self, worker: WorkerName) -> Machine:
@@ -166,9 +169,20 @@ class RosaDriver:
 
     def _pool(self, cluster: Cluster, name: str) -> MachinePool | None:
         try:
-            return self._ocm.pool(cluster, name)
+            return self._noted(name, self._ocm.pool(cluster, name))
         except NotFound:
-            return None
+            return self._noted(name, None)
+
+    def _recent(self, cluster: Cluster, name: str) -> MachinePool | None:
+        """Not read again for each of many workers that are being created."""
+        at_ms, found = self._read.get(name, (None, None))
+        if at_ms is None or self._context.clock.monotonic_ms() - at_ms >= RECENT_MS:
+            return self._pool(cluster, name)
+        return found
+
+    def _noted(self, name: str, found: MachinePool | None) -> MachinePool | None:
+        self._read[name] = (self._context.clock.monotonic_ms(), found)
+        return found
 
     def _has_node(self, ledger: Ledger, worker: str) -> bool:
         return any(node.worker == worker for node in self._side.nodes(self._installation, ledger.pool))
@@ -220,7 +234,7 @@ class RosaDriver:
         ledger.asked = None if ledger.autoscaling else ledger.target
         version = self._side.write(_map(ledger.machine_pool), ledger, version)
         try:
-            found = found if size is None else self._resized(found, size)
+            found = found if size is None else self._noted(size.name, self._resized(found, size))
         except (InvalidRequest, OutOfCapacity, QuotaExceeded, Unauthorised):
             if added:
                 ledger.workers.pop(added)

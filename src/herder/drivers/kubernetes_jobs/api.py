@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 import msgspec
 
 from herder.drivers.kubernetes_jobs import objects
-from herder.drivers.kubernetes_jobs.errors import driver_error
 from herder.memberships.kubernetes import objects as kubernetes
 from herder.model.fleet.driver import Unavailable
 from herder.ports.cluster import ClusterError
 from herder.remote.kubernetes.calls import ACCESS_REVIEWS, NODES, PODS, Call, Resource, Right
 from herder.remote.kubernetes.connection import FIELD_MANAGER, MERGE_PATCH, PAGE_BYTES_MAX
+from herder.remote.kubernetes.driver_errors import driver_error
 from herder.remote.kubernetes.objects import UNREADABLE
 from herder.remote.kubernetes.sync_connection import SyncConnection
 

@@ -52,9 +52,13 @@ def broken(pool: MachinePool, cluster: Cluster, *, new: bool = False) -> list[Br
 
 def check(pool: MachinePool, cluster: Cluster, *, new: bool = False) -> None:
     """Raises InvalidRequest, which names each rule that is broken."""
+    _raise(pool, broken(pool, cluster, new=new))
+
+
+def _raise(pool: MachinePool, found: Sequence[Broken]) -> None:
     texts = [
         sentences(f"Machine pool {pool.name} breaks rule {each.rule.name}: {each.problem}", each.rule.says)
-        for each in broken(pool, cluster, new=new)
+        for each in found
     ]
     if texts:
         raise InvalidRequest(sentences(*texts))
@@ -355,8 +359,8 @@ def forces_replacement(before: MachinePool, after: MachinePool, *, hosted: bool)
 
 
 def check_change(before: MachinePool, after: MachinePool, cluster: Cluster) -> None:
-    """Raises InvalidRequest: `after` breaks a rule, or needs another pool."""
-    check(after, cluster)
+    """Raises InvalidRequest: `after` breaks a rule that `before` keeps, or needs another pool."""
+    _raise(after, [each for each in broken(after, cluster) if each not in broken(before, cluster)])
     fixed = forces_replacement(before, after, hosted=cluster.hosted)
     if fixed:
         text = f"Machine pool {before.name} cannot change its {', '.join(fixed)} (rule immutable)"

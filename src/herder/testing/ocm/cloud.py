@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from herder.testing.fakes.answering import answered
+from herder.testing.fakes.faults import Rule
 from herder.testing.fakes.messages import Answer, Request
 from herder.testing.fakes.timeline import Timeline
 from herder.testing.ocm import refusals
@@ -35,14 +37,7 @@ class PlayedOcm:
     def request(self, request: Request, now_ms: int) -> Answer:
         self.step(now_ms)
         rule = self.faults.for_request(request.method, request.path)
-        answer = self._answer(request) if rule is None or not rule.status or rule.acts else Answer(status=200)
-        if rule is not None and rule.status:
-            answer = ApiError(rule.status, rule.text or "A fault that a test asked for.").answer()
-            answer.body = answer.body if rule.body is None else rule.body
-        if rule is not None:
-            answer.headers |= rule.headers
-            answer.delay_ms, answer.cut = rule.delay_ms, rule.lose_answer
-        return answer
+        return answered(rule, lambda: self._answer(request), _refused)
 
     def _answer(self, request: Request) -> Answer:
         if request.path.endswith("/openid-connect/token"):
@@ -192,6 +187,10 @@ class PlayedOcm:
             message = f"Scaling: {len(pool.nodes)} of {pool.wanted} replicas" if lacks else ""
             body["status"] = {"current_replicas": len(pool.nodes), "message": message}
         return body
+
+
+def _refused(rule: Rule) -> Answer:
+    return ApiError(rule.status, rule.text or "A fault that a test asked for.").answer()
 
 
 def _page(rows: list[Json], query: Names) -> Answer:

@@ -1,4 +1,4 @@
-"""What the Kubernetes API refuses, as the errors that a driver may raise. Pure.
+"""What the Kubernetes API refuses, as the errors that a driver may raise. Pure; called by the drivers whose machines are in a cluster.
 
 A write whose answer is lost is an open outcome; one that was never sent, or that the API itself refuses, is none.
 """

@@ -1,0 +1,113 @@
+"""Which workers a machine pool is to have, and which node is whose. Pure; `docs/decisions/0052` has the reasons.
+
+A machine pool has a count and no names; the names are kept here, in a ConfigMap of the cluster. The provider chooses which node it removes when
+the count becomes smaller. When that is another one than Herder's choice, the names swap: the node that stayed gets the name of the one that went.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import msgspec
+
+
+class Entry(msgspec.Struct, kw_only=True):
+    """A worker."""
+
+    template: str
+    zone: str = ""
+    spot: bool = False
+    leaving: bool = False
+    """It was deleted, and its node is still there."""
+
+
+class Ledger(msgspec.Struct, kw_only=True):
+    """Of one machine pool."""
+
+    installation: str
+    pool: str
+    machine_pool: str
+    autoscaling: bool = False
+    workers: dict[str, Entry] = msgspec.field(default_factory=dict)
+    """By name, in the order in which they were asked for."""
+    count: int = 0
+    """What OCM was last known to have from us."""
+    asked: int | None = None
+    """What OCM is being asked for; None: nothing is under way."""
+    by_hand: int = 0
+    """How many nodes more, or fewer, than workers a person has set."""
+
+    @property
+    def staying(self) -> list[str]:
+        return [name for name, entry in self.workers.items() if not entry.leaving]
+
+    def seen(self, replicas: int) -> bool:
+        """OCM has this count. Whether a person has changed it."""
+        if self.asked is not None and replicas != self.count:
+            self.count, self.asked = self.asked, None
+        self.by_hand += replicas - self.count
+        changed, self.count = replicas != self.count, replicas
+        return changed
+
+    @property
+    def target(self) -> int:
+        return max(0, len(self.staying) + self.by_hand)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    name: str
+    uid: str
+    worker: str = ""
+    """As its label says."""
+    created: str = ""
+    going: bool = False
+    """Its object is being deleted."""
+    cordoned: bool = False
+
+
+class Move(NamedTuple):
+    """The node is to have this worker's name, or none, and takes pods again."""
+
+    node: Node
+    worker: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Settled:
+    moves: list[Move] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    """Workers that were deleted and of which nothing is left."""
+    nodes: dict[str, Node] = field(default_factory=dict)
+    """By worker, after the moves."""
+
+
+def settle(ledger: Ledger, nodes: Sequence[Node], replicas: int) -> Settled:
+    """`replicas`: how many nodes OCM is to have."""
+    found = Settled()
+    present = sorted((node for node in nodes if not node.going), key=lambda node: (node.created, node.name))
+    free = []
+    for node in present:
+        if node.worker in ledger.workers and node.worker not in found.nodes:
+            found.nodes[node.worker] = node
+        elif node.worker or not node.cordoned:  # the provider drains one that was never anybody's
+            free.append(node)
+    shrunk = ledger.autoscaling or len(nodes) <= replicas
+    _end_leaving(ledger, found, free, {node.worker for node in nodes if node.going}, shrunk=shrunk)
+    waiting = [name for name in ledger.staying if name not in found.nodes]
+    for node, name in zip(free, waiting, strict=False):
+        found.nodes[name] = node
+        found.moves.append(Move(node, name))
+    found.moves += [Move(node, "") for node in free[len(waiting) :] if node.worker]
+    return found
+
+
+def _end_leaving(ledger: Ledger, found: Settled, free: list[Node], going: set[str], *, shrunk: bool) -> None:
+    """A node that outlived its worker is another's: the provider chose so."""
+    for name in [name for name, entry in ledger.workers.items() if entry.leaving]:
+        node = found.nodes.get(name)
+        if name in going or (node is not None and not shrunk):
+            continue
+        found.ended.append(name)
+        if node is not None:
+            free.append(found.nodes.pop(name))

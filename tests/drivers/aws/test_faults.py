@@ -212,5 +212,13 @@ def test_every_call_that_is_made_is_in_the_policy(lab: Lab, driver: AwsDriver) -
     from herder.drivers.aws.rights import NEEDED
 
     lab.running(driver)
-    driver.console(WORKER), driver.reboot(WORKER), driver.checks(), driver.list(), driver.delete(WORKER)
+    (
+        driver.console(WORKER),
+        driver.reboot(WORKER),
+        driver.checks(),
+        driver.list(),
+        driver.offers(),
+        driver.prices(),
+        driver.delete(WORKER),
+    )
     assert {f"ec2:{action}" for action in lab.aws.asked} | {"ec2:CreateTags"} == set(NEEDED)

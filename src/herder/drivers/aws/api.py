@@ -69,23 +69,46 @@ class Api:
     def image(self, ident: str) -> list[Json]:
         return rows(self._read("DescribeImages", {"ImageId": [ident]}, f"reading image {ident}"), "imagesSet")
 
+    # --- what there is
+
+    def instance_types(self) -> list[Json]:
+        asked = {"MaxResults": 100}
+        return self._listed(
+            "DescribeInstanceTypes", asked, "instanceTypeSet", "listing the types of instances"
+        )
+
+    def offerings(self) -> list[Json]:
+        """A row for each type and zone that has it."""
+        asked = {"LocationType": "availability-zone", "MaxResults": _PAGE_ROWS}
+        what = "listing the types of each zone"
+        return self._listed("DescribeInstanceTypeOfferings", asked, "instanceTypeOfferingSet", what)
+
+    def spot_prices(self, since: str) -> list[Json]:
+        """Those of Linux that hold at `since` or came after it."""
+        asked = {"StartTime": since, "ProductDescription": ["Linux/UNIX"], "MaxResults": _PAGE_ROWS}
+        return self._listed(
+            "DescribeSpotPriceHistory", asked, "spotPriceHistorySet", "reading the spot prices"
+        )
+
     def close(self) -> None:
         self._client.close()
 
     # --- one call
 
     def _instances(self, asked: Mapping[str, Any], what: str) -> list[Json]:
-        def page(token: str) -> Page:
-            more = {"NextToken": token} if token else {}
-            return self._read("DescribeInstances", {**asked, **more}, what)
-
-        pages = all_pages(page, lambda found: str(found.get("nextToken") or ""), what)
         return [
             instance
-            for found in pages
-            for reservation in rows(found, "reservationSet")
+            for reservation in self._listed("DescribeInstances", asked, "reservationSet", what)
             for instance in rows(reservation, "instancesSet")
         ]
+
+    def _listed(self, action: str, asked: Mapping[str, Any], name: str, what: str) -> list[Json]:
+        def page(token: str) -> Page:
+            more = {"NextToken": token} if token else {}
+            return self._read(action, {**asked, **more}, what)
+
+        pages = all_pages(page, lambda found: str(found.get("nextToken") or ""), what)
+        return [row for found in pages for row in rows(found, name)]
 
     def _read(self, action: str, asked: Mapping[str, Any], what: str) -> Json:
         query = urlencode({"Action": action, "Version": VERSION, **flat(asked)}, quote_via=quote, safe="-_.~")

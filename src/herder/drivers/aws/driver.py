@@ -17,6 +17,7 @@ from herder.drivers.aws.instances import (
     parameters_of,
     phase_of,
 )
+from herder.drivers.aws.market import Market, moment_of
 from herder.drivers.aws.options import wanted
 from herder.drivers.aws.rights import checks_of
 from herder.drivers.aws.settings import AwsSettings
@@ -32,7 +33,7 @@ from herder.model.fleet.driver import (
     StartData,
     Unavailable,
 )
-from herder.model.fleet.driver_capabilities import Check
+from herder.model.fleet.driver_capabilities import Check, OfferedShape, Price
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
 from herder.remote.clouds.facts import check_worker, machine_name
@@ -52,6 +53,7 @@ class AwsDriver:
 
     def __init__(self, settings: AwsSettings, context: DriverContext, api: Api) -> None:
         self._settings, self._context, self._api = settings, context, api
+        self._market = Market(api, settings.price_refresh_s, context.clock)
         self._ids: dict[WorkerName, str] = {}
 
     @property
@@ -152,8 +154,14 @@ class AwsDriver:
             self._api.reboot(str(instance["instanceId"]))
         return self._seen(worker, instance, "")
 
+    def offers(self) -> Sequence[OfferedShape]:
+        return self._market.offers()
+
+    def prices(self) -> Sequence[Price]:
+        return self._market.prices()
+
     def checks(self) -> Sequence[Check]:
-        return checks_of(self._api, self._settings)
+        return checks_of(self._api, self._settings, moment_of(self._context.clock.now_ms()))
 
     def close(self) -> None:
         self._api.close()

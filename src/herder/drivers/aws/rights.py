@@ -12,7 +12,10 @@ NEEDED = (
     "ec2:CreateTags",
     "ec2:DescribeAvailabilityZones",
     "ec2:DescribeImages",
+    "ec2:DescribeInstanceTypeOfferings",
+    "ec2:DescribeInstanceTypes",
     "ec2:DescribeInstances",
+    "ec2:DescribeSpotPriceHistory",
     "ec2:GetConsoleOutput",
     "ec2:RebootInstances",
     "ec2:RunInstances",
@@ -22,13 +25,19 @@ NEEDED = (
 TYPE = "m7i.large"
 
 
-def checks_of(api: Api, settings: AwsSettings) -> Sequence[Check]:
+def checks_of(api: Api, settings: AwsSettings, now: str) -> Sequence[Check]:
+    """`now`: as AWS writes times."""
     found = [
         _try("zones (ec2:DescribeAvailabilityZones)", api.zones),
         _try(
             "instances (ec2:DescribeInstances)",
             lambda: api.instances({"herder-check": "1"}, "listing the instances"),
         ),
+    ]
+    found += [
+        _try("types (ec2:DescribeInstanceTypes)", api.instance_types),
+        _try("types of zones (ec2:DescribeInstanceTypeOfferings)", api.offerings),
+        _try("spot prices (ec2:DescribeSpotPriceHistory)", lambda: api.spot_prices(now)),
     ]
     if settings.image:
         found.append(_try(f"image {settings.image} (ec2:DescribeImages)", lambda: api.image(settings.image)))

@@ -37,6 +37,8 @@ class AwsSettings:
     """Images of containers that an instance pulls before it takes work: `docker.io/library/debian:12, …`."""
     calls_per_s: float = 5.0
     """Calls of the API by this driver; AWS refills an account's budget of changes slowly."""
+    price_refresh_s: float = 3_600.0
+    """How old spot prices may become."""
     ec2_url: str = ""
     """Empty: that of the region."""
 
@@ -62,6 +64,8 @@ class AwsSettings:
             raise ValueError("system_disk_gib must be from 1 to 16,384")
         if not 0.1 <= self.calls_per_s <= 1_000:
             raise ValueError("calls_per_s must be from 0.1 to 1,000")
+        if not 60 <= self.price_refresh_s <= 30 * 86_400:
+            raise ValueError("price_refresh_s must be from 60 to 2,592,000")
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"ec2_url {self.ec2_url!r} is not an address")

@@ -55,6 +55,8 @@ class Aws:
         self.timeline, self.faults = Timeline(now_ms), Faults()
         self.types = {"m7i.large": 2, "m7i.2xlarge": 8}
         """Cores, by type of instance."""
+        self.spot_prices = {("m7i.large", f"{region}a"): "0.041300", ("m7i.large", f"{region}b"): "0.039900"}
+        """US dollars for an hour, by type and zone."""
         self.images, self.keys = {IMAGE}, {ACCESS_KEY}
         self.missing: set[str] = set()
         """Permissions that the account does not have: `ec2:RunInstances`."""
@@ -220,6 +222,36 @@ class Aws:
             raise ApiError("InvalidAMIID.NotFound", f"The image id '[{form['ImageId.1']}]' does not exist")
         return {"imagesSet": [{"imageId": form["ImageId.1"], "imageState": "available"}]}
 
+    def _types(self, _form: Form) -> dict[str, Any]:
+        rows = [
+            {
+                "instanceType": kind,
+                "vCpuInfo": {"defaultVCpus": cpus},
+                "memoryInfo": {"sizeInMiB": cpus * 4_096},
+                "supportedUsageClasses": ["on-demand", "spot"],
+            }
+            for kind, cpus in self.types.items()
+        ]
+        return {"instanceTypeSet": rows}
+
+    def _offerings(self, form: Form) -> dict[str, Any]:
+        rows = [
+            {"instanceType": kind, "locationType": form["LocationType"], "location": zone}
+            for kind in self.types
+            for zone in self.zones
+        ]
+        return {"instanceTypeOfferingSet": rows}
+
+    def _spot_prices(self, form: Form) -> dict[str, Any]:
+        rows = [
+            {
+                "instanceType": kind, "availabilityZone": zone, "spotPrice": price,
+                "productDescription": form["ProductDescription.1"], "timestamp": form["StartTime"],
+            }
+            for (kind, zone), price in self.spot_prices.items()
+        ]  # fmt: skip
+        return {"spotPriceHistorySet": rows}
+
     # --- inside
 
     def _shown(self, instance: Instance) -> bool:
@@ -301,4 +333,7 @@ _ACTIONS: dict[str, Callable[[Aws, Form], dict[str, Any]]] = {
     "DescribeInstances": Aws._describe,
     "DescribeAvailabilityZones": Aws._zones,
     "DescribeImages": Aws._images,
+    "DescribeInstanceTypes": Aws._types,
+    "DescribeInstanceTypeOfferings": Aws._offerings,
+    "DescribeSpotPriceHistory": Aws._spot_prices,
 }

@@ -167,6 +167,14 @@ def test_a_worker_that_has_ended_is_created_anew(lab: Lab, driver: AwsDriver) ->
     assert second.handle != first.handle
 
 
+def test_an_instance_that_another_server_made_since_is_found(lab: Lab, driver: AwsDriver) -> None:
+    lab.running(driver)
+    other = lab.driver()
+    lab.settled(other, other.delete(WORKER))
+    newer = lab.running(other)
+    assert driver.get(WORKER).handle == newer.handle
+
+
 def test_an_instance_that_was_deleted_by_hand_is_gone(lab: Lab, driver: AwsDriver) -> None:
     made = lab.running(driver)
     del lab.aws.instances[made.handle]

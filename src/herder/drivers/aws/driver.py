@@ -183,8 +183,9 @@ class AwsDriver:
                 instance = self._api.instance(known)
             except NotFound:
                 instance = None
-            if instance is not None:
+            if instance is not None and (ident or phase_of(instance) is not Phase.GONE):
                 return instance
+        # Another server may have made a newer one.
         there, ended = self._with_tags(worker)
         return there or ended
 
@@ -209,7 +210,10 @@ class AwsDriver:
         return f"{verb}/{instance['instanceId']}/{self._context.clock.now_ms()}"
 
     def _seen(self, worker: WorkerName, instance: Json, operation: str) -> Machine:
-        return machine_of(worker, instance, facts_in(instance, self._context.installation), operation)
+        machine = machine_of(worker, instance, facts_in(instance, self._context.installation), operation)
+        if machine.phase is Phase.GONE:
+            self._ids.pop(worker, None)
+        return machine
 
 
 def _client_token(installation: str, worker: WorkerName, ended: Json | None) -> str:

@@ -2,7 +2,7 @@
 
 import re
 
-from herder.drivers.aws.xml import part, rows
+from herder.drivers.aws.xml import part
 from herder.model.fleet.driver import (
     AlreadyExists,
     DriverError,
@@ -78,8 +78,7 @@ _PERMISSION = re.compile(r"is not authorized to perform: ([\w:*]+)(?: on resourc
 def explain(reply: Reply) -> Said:
     if not isinstance(reply.data, dict):
         return Said()
-    errors = reply.data.get("Errors")
-    first = part(errors, "Error") if isinstance(errors, dict) else (rows(reply.data, "Errors") or [{}])[0]
+    first = part(part(reply.data, "Errors"), "Error")
     code, words = str(first.get("Code", "")), str(first.get("Message", ""))
     kind = KINDS.get(code)
     if code == "UnauthorizedOperation" and (permission := _PERMISSION.search(words)):

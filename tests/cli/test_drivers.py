@@ -1,25 +1,28 @@
 """`herder driver` against a real server with a provider that hangs and one that is gone."""
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from herder.cli.shell.main import build_app, run
+from herder.model.fleet.driver import InvalidRequest
 from herder.settings.sections.server import DriverSettings
-from tests.api.conftest import Server
+from tests.api.conftest import PlayedWorker, Server
 from tests.cli.conftest import Result
 
 TEMPLATE = {"name": "two", "cpu": 2, "memory": "4Gi", "price_per_hour": "0.10"}
 PRETEND = DriverSettings(name="pretend", kind="pretend")
 OLD = DriverSettings(name="old", kind="pretend")
+SPARE = DriverSettings(name="spare", kind="pretend")
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     made = Server(tmp_path_factory.mktemp("data"))
-    made.drivers = (PRETEND, OLD)
+    made.drivers = (PRETEND, OLD, SPARE)
     made.sweep_period_s = 0.2
     made.start()
     yield made
@@ -48,7 +51,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def test_list_and_get_show_who_is_doing_what(server: Server, herder: Callable[..., Result]) -> None:
-    until(lambda: herder("driver", "list", "-o", "csv").out.count("ready") == 2)
+    until(lambda: herder("driver", "list", "-o", "csv").out.count("ready") == 3)
     pool = {"name": "a", "driver": "pretend", "templates": [TEMPLATE], "max_workers": 3}
     server.http.post("/apply", json={"pools": [pool]}).raise_for_status()
     gate = server.running.core.drivers["pretend"].world.hang("create")  # type: ignore[attr-defined]
@@ -116,7 +119,7 @@ def test_forget_asks_and_closes(server: Server, herder: Callable[..., Result]) -
     (name,) = server.http.post("/pools/b/scale", json={"workers": 1, "ttl_s": 3600}).json()["workers"]
     until(lambda: server.http.get(f"/workers/{name}").json()["state"] == "joining")
     assert "in the server's settings" in herder("driver", "forget", "old", "--yes").err
-    server.drivers = (PRETEND,)
+    server.drivers = (PRETEND, SPARE)
     server.restart()
     asked = herder("driver", "forget", "old")
     assert asked.code == 2
@@ -125,3 +128,57 @@ def test_forget_asks_and_closes(server: Server, herder: Callable[..., Result]) -
     done = herder("driver", "forget", "old", "--yes")
     assert "1 worker of driver old is given up" in done.out
     assert server.http.get(f"/workers/{name}").json()["state"] == "failed"
+
+
+def test_a_trial_that_cannot_be_made_says_which_step_failed(
+    server: Server, herder: Callable[..., Result]
+) -> None:
+    assert herder("driver", "check", "spare", "--pool", "t").code == 2
+    none = herder("driver", "check", "spare", "--write", "--yes")
+    assert none.code == 3
+    assert "No pool has a template of driver spare." in none.err
+    templates = [TEMPLATE, {**TEMPLATE, "name": "dear", "price_per_hour": "0.90", "driver": "pretend"}]
+    pools = [{"name": name, "driver": "spare", "templates": templates, "max_workers": 3} for name in ("t", "u")]
+    server.http.post("/apply", json={"pools": pools}).raise_for_status()
+    which = herder("driver", "check", "spare", "--write", "--yes")
+    assert which.code == 2
+    assert "Pools t and u have templates of driver spare." in which.err
+    asked = herder("driver", "check", "spare", "--write", "--pool", "t")
+    assert asked.code == 2
+    assert "One worker of template two is created in pool t" in asked.err
+    world = server.running.core.drivers["spare"].world  # type: ignore[attr-defined]
+    world.fail("create", InvalidRequest("There is no image debian."), times=50)
+    failed = herder("driver", "check", "spare", "--write", "--pool", "t", "--yes", "-o", "json")
+    assert failed.code == 1
+    rows = {each["name"]: each for each in json.loads(failed.out)["items"]}
+    assert [each["passed"] for each in rows.values()] == [True, False, True]
+    assert "There is no image debian" in rows["create a worker"]["detail"]
+    world.faults.clear()
+    for name in ("t", "u"):
+        server.http.delete(f"/pools/{name}").raise_for_status()
+
+
+def test_a_trial_that_succeeds_leaves_nothing(server: Server, herder: Callable[..., Result]) -> None:
+    """Of the other driver of a pool, and its agent is played."""
+    templates = [TEMPLATE, {**TEMPLATE, "name": "other", "driver": "spare"}]
+    pool = {"name": "v", "driver": "pretend", "templates": templates, "max_workers": 3}
+    server.http.post("/apply", json={"pools": [pool]}).raise_for_status()
+    world = server.running.core.drivers["spare"].world  # type: ignore[attr-defined]
+    ended = threading.Event()
+
+    def agents() -> None:
+        while not ended.wait(0.05):
+            for booted in world.newly_booted():
+                PlayedWorker(server, booted.spec.name, booted.start.activation_token).close()
+
+    playing = threading.Thread(target=agents)
+    playing.start()
+    try:
+        done = herder("driver", "check", "spare", "--write", "--yes")
+    finally:
+        ended.set()
+        playing.join()
+    assert done.code == 0, (done.out, done.err)
+    assert "It was ready after" in done.out
+    assert "Its machine is removed." in done.out
+    assert not world.machines

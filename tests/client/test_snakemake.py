@@ -82,7 +82,8 @@ def started(folder: Path, place: Installation, workflow: str, *more: str) -> Ite
     (folder / "Snakefile").write_text(workflow)
     words = ["--executor", "herder", "--jobs", "5", "--cores", "64", "--herder-project", "flows", *more]
     with subprocess.Popen(
-        [str(snakemake.environment() / "snakemake"), *words],
+        # A job of a shell in the background ignores Ctrl-C, and so does all that it starts.
+        ["env", "--default-signal=INT", str(snakemake.environment() / "snakemake"), *words],
         cwd=folder,
         env={**os.environ, **place.env},
         stdout=subprocess.PIPE,

@@ -9,7 +9,7 @@ import pytest
 from herder.drivers.azure import AzureDriver
 from herder.model.fleet.driver import InvalidRequest, MachineEnd, NotFound, Phase, Unavailable
 from herder.testing.fakes import Rule
-from tests.drivers.azure.lab import Lab
+from tests.drivers.azure.lab import Lab, spec, start
 from tests.drivers.azure.test_faults import WORKER
 
 
@@ -63,6 +63,37 @@ def test_an_eviction(lab: Lab, policy: str) -> None:
         with pytest.raises(NotFound):
             lab.settled(driver, driver.delete(WORKER))
     assert lab.left() == []
+
+
+def test_a_vm_that_is_evicted_while_it_boots_is_gone(lab: Lab, driver: AzureDriver) -> None:
+    begun = driver.create(spec(spot=True), start())
+    lab.azure.state.evict(lab.vm.name)
+    assert driver.get(WORKER, begun.operation).phase is Phase.CREATING
+    lab.jump(40)
+    with pytest.raises(NotFound):
+        driver.get(WORKER, begun.operation)
+    assert lab.left() == []
+
+
+def test_what_azure_writes_as_null_is_not_there(lab: Lab, driver: AzureDriver) -> None:
+    lab.running(driver)
+    row = {
+        "id": "/x",
+        "name": "x",
+        "location": "westeurope",
+        "tags": None,
+        "properties": {"instanceView": None},
+    }
+    lab.azure.faults.add(Rule(path="/virtualMachines$", status=200, body={"value": [row], "nextLink": None}))
+    assert len(driver.list()) == 0
+    assert [each.worker for each in driver.list()] == [WORKER]
+
+
+def test_a_resource_in_another_form_proves_nothing(lab: Lab, driver: AzureDriver) -> None:
+    lab.running(driver)
+    lab.azure.faults.add(Rule(path="/virtualMachines$", status=200, body={"value": [{"name": 7}]}))
+    with pytest.raises(Unavailable, match="in a form that Herder does not know"):
+        driver.list()
 
 
 def test_tags_that_people_edit(lab: Lab, driver: AzureDriver) -> None:

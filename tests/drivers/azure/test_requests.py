@@ -20,7 +20,7 @@ from herder.model.values.resources import Resources
 from herder.remote.clouds.start_script import STATE_FOLDER
 from herder.testing.azure import GROUP as RESOURCE_GROUP
 from herder.testing.azure import SUBSCRIPTION, Size, small_subscription
-from herder.testing.azure.settings import retail
+from herder.testing.azure.settings import GALLERY_IMAGE, IMAGE_ID, retail
 from herder.testing.fakes import Rule
 from tests.azure.simulated import start_script_in
 from tests.drivers.azure.lab import OPTIONS, SETTINGS, SIZE, ZONE, Lab, spec, start
@@ -169,7 +169,40 @@ def test_the_signature_of_a_boot_log_is_not_told(lab: Lab, driver: AzureDriver) 
 
 
 def test_what_it_can_do(driver: AzureDriver) -> None:
-    assert capabilities(driver) == ("Checks", "Console", "Offers", "Prices", "Quotas", "Reboots")
+    assert capabilities(driver) == (
+        "Checks",
+        "Console",
+        "Offers",
+        "Operations",
+        "Prices",
+        "Quotas",
+        "Reboots",
+    )
+
+
+def test_operations_of_a_vm_are_told_also_when_it_is_gone(lab: Lab, driver: AzureDriver) -> None:
+    assert driver.operations(spec().name) == []
+    begun = driver.create(spec(), start())
+    assert [each.state for each in driver.operations(spec().name)] == ["running"]
+    lab.settled(driver, begun)
+    began = lab.vm.created_ms
+    (made,) = driver.operations(spec().name)
+    assert (made.kind, made.state, made.detail) == ("Microsoft.Compute/virtualMachines/write", "done", "")
+    assert (made.began_ms, made.by) == (began, "herder@example.com")
+    driver.delete(spec().name)
+    lab.jump(60)
+    lab.running(lab.driver(), name="burst-1-1")
+    kinds = [(each.kind.rpartition("/")[2], each.state) for each in lab.driver().operations(spec().name)]
+    assert kinds == [("delete", "done"), ("write", "done")]
+
+
+def test_an_operation_that_failed_says_why(lab: Lab, driver: AzureDriver) -> None:
+    lab.azure.state.sold_out.add((ZONE, False))
+    driver.create(spec(), start())
+    lab.jump(30)
+    (failed,) = driver.operations(spec().name)
+    assert failed.state == "failed"
+    assert "ZonalAllocationFailed" in failed.detail
 
 
 # --- offers, prices, quotas
@@ -274,11 +307,20 @@ def test_a_check_names_each_missing_permission(lab: Lab, driver: AzureDriver) ->
         "sizes of VMs in westeurope",
         "sizes of VMs in northeurope",
         "Microsoft.Compute/virtualMachines/delete",
+        "Microsoft.Compute/skus/read",
     }
     assert failed["Microsoft.Compute/virtualMachines/delete"].remedy == (
         "Add it to the role of the account in resource group herder."
     )
+    assert f"in subscription {SUBSCRIPTION}" in failed["Microsoft.Compute/skus/read"].remedy
     assert "Microsoft.Compute/skus/read" in failed["sizes of VMs in westeurope"].detail
+
+
+def test_permissions_that_cannot_be_read_are_not_all_missing(lab: Lab, driver: AzureDriver) -> None:
+    lab.azure.state.missing.add("Microsoft.Authorization/permissions/read")
+    (failed,) = [each for each in driver.checks() if not each.passed]
+    assert failed.name == "Microsoft.Authorization/permissions/read"
+    assert "lacks the permission Microsoft.Authorization/permissions/read" in failed.detail
 
 
 def test_a_check_without_credentials_says_so_and_changes_nothing(lab: Lab) -> None:
@@ -300,10 +342,18 @@ def test_the_role_has_exactly_the_permissions_that_are_used(lab: Lab) -> None:
     machine = lab.running(driver, spot=True)
     for part in lab.azure.state.parts.values():
         part.stays = True
-    driver.list(), driver.console(machine.worker), driver.reboot(machine.worker), driver.health()
+    (
+        driver.list(),
+        driver.console(machine.worker),
+        driver.reboot(machine.worker),
+        driver.health(),
+        driver.operations(machine.worker),
+    )
     driver.quotas(), driver.prices(), driver.checks()
     with pytest.raises(NotFound):
         lab.settled(driver, driver.delete(machine.worker))
+    for number, image in enumerate((IMAGE_ID, GALLERY_IMAGE), start=1):
+        lab.running(lab.driver(image=image), name=f"burst-1-{number}")
     lab.azure.state.sold_out.add(("westeurope-1", False))
     with pytest.raises(OutOfCapacity):
         lab.running(driver)

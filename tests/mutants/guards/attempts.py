@@ -150,7 +150,7 @@ ATTEMPTS = (
     Mutant(
         guard="keys of requests",
         removes="A repeated submission is taken for a new one.",
-        rules=("nothing is accepted twice",),
+        rules=("nothing is accepted twice", "a record becomes one job"),
         replaced=(
             answers_later("herder.control.access.idempotency:Requests.find", lambda: None),
             replaced(

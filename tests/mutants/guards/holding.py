@@ -48,7 +48,7 @@ HOLDING = (
     Mutant(
         guard="cancel of a group",
         removes="The queued jobs of a cancelled group stay where they are.",
-        rules=("jobs of cancelled groups do not start",),
+        rules=("jobs of cancelled groups do not start", "counts of groups are those of their jobs"),
         look=LOOK,
         replaced=(replaced("herder.engine.jobs.groups:_withdraw", _nothing_withdrawn),),
     ),

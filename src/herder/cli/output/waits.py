@@ -32,7 +32,7 @@ _ORDER = ("running", "ready", "blocked", "held", "pending", *_ENDED)
 
 def wait_for_batch(say: "Session", batch: int, timeout_s: float | None) -> "BatchView":
     """Raises TimedOutError."""
-    with _telling(say) as tell:
+    with telling(say) as tell:
         return say.client.batches.wait(
             batch, timeout_s, seen=lambda view: tell(_of_batch(view)), look_s=_look_s(say)
         )
@@ -40,7 +40,7 @@ def wait_for_batch(say: "Session", batch: int, timeout_s: float | None) -> "Batc
 
 def wait_for_job(say: "Session", job: int, timeout_s: float | None) -> "JobView":
     """Raises TimedOutError."""
-    with _telling(say) as tell:
+    with telling(say) as tell:
         return say.client.jobs.wait(
             job, timeout_s, seen=lambda view: tell(_of_job(view)), look_s=_look_s(say)
         )
@@ -51,7 +51,7 @@ def wait_for_jobs(
 ) -> None:
     """All of them, in their order; `each` is called with every one that has ended. Raises TimedOutError."""
     until_s = FOREVER if timeout_s is None else clock.monotonic_s() + timeout_s
-    with _telling(say) as tell, ExitStack() as answered:
+    with telling(say) as tell, ExitStack() as answered:
         for place, job in enumerate(jobs):
             left = None if timeout_s is None else max(0.0, until_s - clock.monotonic_s())
             so_far = f"{place:,} of {counted(len(jobs), 'job')} ended. "
@@ -74,7 +74,7 @@ def wait_for_drains(
     CommandError when what is left is blocked, or a drain was taken back."""
     pending, done, unsaid, text = list(told), [], dict(told), ""
     until_s = FOREVER if timeout_s is None else clock.monotonic_s() + timeout_s
-    with _telling(say) as tell:
+    with telling(say) as tell:
         try:
             while True:
                 views = _looks(say, pending, until_s, removal)
@@ -154,7 +154,7 @@ def _of_job(view: "JobView") -> str:
 
 
 @contextmanager
-def _telling(say: "Session") -> "Iterator[_Tell]":
+def telling(say: "Session") -> "Iterator[_Tell]":
     """A function that shows a sentence instead of the one before it. It also shows that the server does not answer."""
     if say.quiet:
         yield lambda text, shorter=None: None

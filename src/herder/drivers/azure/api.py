@@ -15,7 +15,7 @@ from herder.remote.clouds.pages import Page, all_pages
 Json = dict[str, Any]
 #: By resource provider and collection: the version of the API that is spoken.
 COMPUTE, DISKS, SKUS = "2024-07-01", "2024-03-02", "2021-07-01"
-NETWORK, RESOURCES, PERMISSIONS = "2024-01-01", "2024-07-01", "2022-04-01"
+NETWORK, RESOURCES, PERMISSIONS, LOG = "2024-01-01", "2024-07-01", "2022-04-01", "2015-04-01"
 _CREATE_ONLY = {"If-None-Match": "*"}
 _OPERATION = "azure-asyncoperation"
 
@@ -92,6 +92,12 @@ class Api:
 
     def operation(self, path: str) -> Json:
         return _object(self._arm.call("GET", path, "reading an operation").data, "reading an operation")
+
+    def events(self, name: str, since: str) -> list[Json]:
+        """Of the activity log, about the VM with this name, `since` a time in ISO 8601."""
+        path = f"{self._subscription}/providers/Microsoft.Insights/eventtypes/management/values"
+        wanted = f"eventTimestamp ge '{since}' and resourceUri eq '{self._path(_VMS, name)}'"
+        return self._list(path, f"reading the log of VM {name}", LOG, **{"$filter": wanted})
 
     # --- parts
 

@@ -6,12 +6,14 @@ the location; tags say what it was made as. In memory it has the names of worker
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 
 from herder.drivers.azure.api import ADDRESSES, CARDS, Api
 from herder.drivers.azure.bodies import Bodies, names_of
 from herder.drivers.azure.errors import operation_error
 from herder.drivers.azure.leftovers import Leftovers
 from herder.drivers.azure.market import Market
+from herder.drivers.azure.operations import LOG_DAYS, operations_in
 from herder.drivers.azure.options import wanted
 from herder.drivers.azure.resources import Vm, facts_of_tags, facts_of_vm, handle_of, machine_of, phase_of
 from herder.drivers.azure.rights import checks_of
@@ -31,7 +33,14 @@ from herder.model.fleet.driver import (
     Unauthorised,
     Unavailable,
 )
-from herder.model.fleet.driver_capabilities import Check, Need, OfferedShape, Price, Quota
+from herder.model.fleet.driver_capabilities import (
+    Check,
+    Need,
+    OfferedShape,
+    Price,
+    ProviderOperation,
+    Quota,
+)
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
 from herder.model.values.phrases import clause
@@ -170,6 +179,13 @@ class AzureDriver:
             self._api.restart(vm.name)
         return self._seen(worker, vm, "")
 
+    def operations(self, worker: WorkerName) -> Sequence[ProviderOperation]:
+        """Azure's log is some minutes late."""
+        check_worker(worker)
+        since_s = self._context.clock.now_ms() / 1000 - LOG_DAYS * 86_400
+        since = datetime.fromtimestamp(since_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return operations_in(self._api.events(machine_name(self._installation, worker), since))
+
     def offers(self) -> Sequence[OfferedShape]:
         return self._market.offers()
 
@@ -215,7 +231,7 @@ class AzureDriver:
             return self._existing(worker, vm)
         self._leftovers.remove(worker)
         raise Unavailable(
-            f"Parts of an earlier VM of worker {worker} are being removed. The worker is created after that."
+            f"{clause(error)}. What is left of an earlier VM of worker {worker} is being removed, and the worker is created after that."
         ) from error
 
     def _existing(self, worker: WorkerName, vm: Vm) -> Machine:

@@ -119,11 +119,18 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 def read(found: Any, kind: type[_T]) -> _T:
     try:
-        return msgspec.convert(found, kind)
+        return msgspec.convert(_present(found), kind)
     except msgspec.ValidationError as error:
         raise Unavailable(
             f"Azure describes a resource in a form that Herder does not know: {error}."
         ) from None
+
+
+def _present(found: Any) -> Any:
+    """Some of Azure's services write what is not there as null."""
+    if isinstance(found, dict):
+        return {name: _present(value) for name, value in found.items() if value is not None}
+    return [_present(each) for each in found] if isinstance(found, list) else found
 
 
 # --- whose it is

@@ -15,6 +15,7 @@ from herder.model.fleet.driver_capabilities import Check
 
 #: In the resource group.
 NEEDED = (
+    "Microsoft.Authorization/permissions/read",
     "Microsoft.Compute/disks/delete",
     "Microsoft.Compute/disks/read",
     "Microsoft.Compute/disks/write",
@@ -38,12 +39,16 @@ ADDRESS = (
 )
 GROUP = ("Microsoft.Network/networkSecurityGroups/join/action",)
 IDENTITY = ("Microsoft.ManagedIdentity/userAssignedIdentities/assign/action",)
-#: In the subscription: what is not in a resource group.
+#: In the subscription: what is in no resource group, or in another one.
 READS = (
+    "Microsoft.Compute/galleries/images/read",
+    "Microsoft.Compute/galleries/images/versions/read",
+    "Microsoft.Compute/images/read",
     "Microsoft.Compute/locations/operations/read",
     "Microsoft.Compute/locations/usages/read",
     "Microsoft.Compute/skus/read",
     "Microsoft.Compute/virtualMachines/read",
+    "Microsoft.Insights/eventtypes/values/read",
 )
 
 
@@ -68,12 +73,20 @@ def _permissions(api: Api, settings: AzureSettings) -> list[Check]:
     try:
         rules = api.permissions()
     except DriverError as error:
-        return [Check(name="permissions", passed=False, detail=str(error))]
-    remedy = f"Add it to the role of the account in resource group {settings.resource_group}."
+        return [Check(name=NEEDED[0], passed=False, detail=str(error))]
+    group, subscription = f"resource group {settings.resource_group}", f"subscription {settings.subscription}"
     return [
-        Check(name=each, passed=allowed(each, rules), remedy="" if allowed(each, rules) else remedy)
-        for each in needed(settings)
+        *(_right(each, rules, group) for each in needed(settings)),
+        # What is given in the subscription holds in its groups, too.
+        *(_right(each, rules, subscription) for each in READS if each not in NEEDED),
     ]
+
+
+def _right(permission: str, rules: Sequence[Json], where: str) -> Check:
+    if allowed(permission, rules):
+        return Check(name=permission, passed=True)
+    remedy = f"Add it to the role of the account in {where}."
+    return Check(name=permission, passed=False, remedy=remedy)
 
 
 def allowed(permission: str, rules: Sequence[Json]) -> bool:
@@ -103,12 +116,12 @@ def documented() -> str:
     return (
         "```sh\n"
         "SUBSCRIPTION=$(az account show --query id --output tsv)\n"
-        "az group create --name herder --location westeurope\n"
+        "az group create --name herder-workers --location westeurope\n"
         f"az role definition create --role-definition '{workers}'\n"
         f"az role definition create --role-definition '{reader}'\n"
         "umask 077  # the file is a secret\n"
-        "az ad sp create-for-rbac --name herder --role 'Herder workers' \\\n"
-        "    --scopes /subscriptions/$SUBSCRIPTION/resourceGroups/herder >herder-azure.json\n"
+        "az ad sp create-for-rbac --name herder-workers --role 'Herder workers' \\\n"
+        "    --scopes /subscriptions/$SUBSCRIPTION/resourceGroups/herder-workers >herder-azure.json\n"
         "az role assignment create --role 'Herder reader' --scope /subscriptions/$SUBSCRIPTION \\\n"
         "    --assignee $(python3 -c \"import json; print(json.load(open('herder-azure.json'))['appId'])\")\n"
         "```\n"

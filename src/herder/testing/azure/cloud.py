@@ -26,7 +26,9 @@ _OPERATION = re.compile(
 _PERMISSIONS = re.compile(
     r"/subscriptions/([^/]+)/resourceGroups/([^/]+)/providers/Microsoft\.Authorization/permissions"
 )
+_LOG = re.compile(r"/subscriptions/([^/]+)/providers/Microsoft\.Insights/eventtypes/management/values")
 _TOKEN = re.compile(r"/[^/]+/oauth2/v2\.0/token|/metadata/identity/oauth2/token")
+_WHO = "The client 'herder' with object id '0c5d'"
 _BLOB = "/bootdiagnostics-herder/"
 _SIGNATURE = "sig=signature-of-the-boot-log"
 
@@ -85,7 +87,13 @@ class Azure:
             return self._operation(found[1], found[2])
         if found := _PERMISSIONS.fullmatch(request.path):
             self._check_place({"subscriptionId": found[1], "resourceGroupName": found[2]})
+            self._check_action(permissions.PERMISSIONS, request.path)
             return Answer(status=200, body=permissions.granted(self.state))
+        if found := _LOG.fullmatch(request.path):
+            self._check_place({"subscriptionId": found[1]})
+            self._check_action(permissions.LOG, request.path)
+            rows = reads.events(self.state, request.parameters().get("$filter", ""))
+            return Answer(status=200, body=self.pages.listed(rows, request.path, request.parameters()))
         known = operation_of(request.method, request.path)
         if known is None:
             text = f"No HTTP resource was found that matches the request {request.method} {request.path}."
@@ -126,17 +134,19 @@ class Azure:
         if group.lower() != inventory.group:
             raise ApiError(404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found.")
 
-    def _check_permission(self, operation: Operation, path: str, body: Any) -> None:
-        who = "The client 'herder' with object id '0c5d'"
-        action = permissions.needed(operation.name)
+    def _check_action(self, action: str, path: str) -> None:
         self.permissions.add(action)
         if action in self.state.missing:
-            text = f"{who} does not have authorization to perform action '{action}' over scope '{path}' or the scope is invalid."
+            text = f"{_WHO} does not have authorization to perform action '{action}' over scope '{path}' or the scope is invalid."
             raise ApiError(403, "AuthorizationFailed", text)
+
+    def _check_permission(self, operation: Operation, path: str, body: Any) -> None:
+        action = permissions.needed(operation.name)
+        self._check_action(action, path)
         for other, ident in permissions.linked(operation.name, body):
             self.permissions.add(other)
             if other in self.state.missing:
-                text = f"{who} has permission to perform action '{action}' on scope '{path}'; however, it does not have permission to perform action(s) '{other}' on the linked scope(s) '{ident}' (respectively) or the linked scope(s) are invalid."
+                text = f"{_WHO} has permission to perform action '{action}' on scope '{path}'; however, it does not have permission to perform action(s) '{other}' on the linked scope(s) '{ident}' (respectively) or the linked scope(s) are invalid."
                 raise ApiError(403, "LinkedAuthorizationFailed", text)
 
     def _operation(self, subscription: str, ident: str) -> Answer:
@@ -147,7 +157,12 @@ class Azure:
             raise ApiError(404, "NotFound", f"The entity was not found: operation {ident}.")
         return Answer(status=200, body=reads.operation(found))
 
-    def _begun(self, status: int, body: Any, operation: kinds.Operation) -> Answer:
+    def _begun(
+        self, status: int, body: Any, operation: kinds.Operation, action: str = "", vm: kinds.Vm | None = None
+    ) -> Answer:
+        if vm is not None:
+            operation.action = f"Microsoft.Compute/{kinds.VMS}/{action}"
+            operation.target = self.state.id_of(kinds.VMS, vm.name)
         where = f"{self.state.path}/providers/Microsoft.Compute/locations/{operation.location}/operations/{operation.id}"
         address = f"https://management.azure.com{where}?p=7a1f&api-version=2024-07-01"
         return Answer(
@@ -158,7 +173,7 @@ class Azure:
 
     def _create(self, names: Mapping[str, str], request: Request, body: Any) -> Answer:
         vm, begun = vms.create(self.state, names["vmName"], body, request.headers)
-        return self._begun(201, reads.vm(self.state, vm), begun)
+        return self._begun(201, reads.vm(self.state, vm), begun, "write", vm)
 
     def _vm(self, names: Mapping[str, str], request: Request, _body: Any) -> Answer:
         vm = vms.find_vm(self.state, names["vmName"])
@@ -169,10 +184,11 @@ class Azure:
         vm = self.state.vms.get(names["vmName"].lower())
         if vm is None:
             return Answer(status=204)
-        return self._begun(202, None, vms.delete(self.state, vm))
+        return self._begun(202, None, vms.delete(self.state, vm), "delete", vm)
 
     def _restart(self, names: Mapping[str, str], _request: Request, _body: Any) -> Answer:
-        return self._begun(202, None, vms.restart(self.state, vms.find_vm(self.state, names["vmName"])))
+        vm = vms.find_vm(self.state, names["vmName"])
+        return self._begun(202, None, vms.restart(self.state, vm), "restart/action", vm)
 
     def _evict(self, names: Mapping[str, str], _request: Request, _body: Any) -> Answer:
         vm = vms.find_vm(self.state, names["vmName"])

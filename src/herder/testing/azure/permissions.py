@@ -23,6 +23,8 @@ _KINDS = {
     "Usage": "Microsoft.Compute/locations/usages",
 }
 OPERATIONS = "Microsoft.Compute/locations/operations/read"
+PERMISSIONS = "Microsoft.Authorization/permissions/read"
+LOG = "Microsoft.Insights/eventtypes/values/read"
 
 
 def needed(operation: str) -> str:
@@ -47,6 +49,10 @@ def linked(operation: str, body: Any) -> Iterator[tuple[str, str]]:
         for each in properties.get("networkProfile", {}).get("networkInterfaces", ()):
             yield "Microsoft.Network/networkInterfaces/join/action", each["id"]
         yield "Microsoft.Compute/disks/write", "disks"
+        image = properties.get("storageProfile", {}).get("imageReference", {}).get("id", "")
+        kinds = ("galleries/images", "galleries/images/versions") if "/galleries/" in image else ("images",)
+        for kind in kinds if image else ():
+            yield f"Microsoft.Compute/{kind}/read", image
         for each in body.get("identity", {}).get("userAssignedIdentities", {}):
             yield "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action", each
 

@@ -1,5 +1,6 @@
 """What Azure's answers say of the state: VMs, their parts, operations, usages, sizes."""
 
+import json
 from typing import Any
 
 from herder.testing.azure.settings import Size
@@ -123,6 +124,31 @@ def size(state: State, found: Size, location: str) -> Json:
         "locationInfo": [{"location": location, "zones": list(state.inventory.zones)}],
         "capabilities": [{"name": name, "value": str(value)} for name, value in values.items()],
         "restrictions": restrictions,
+    }
+
+
+def events(state: State, wanted: str) -> list[Json]:
+    """Of the activity log, the newest first. `wanted`: a filter with `resourceUri eq '…'`."""
+    target = wanted.rpartition("resourceUri eq ")[2].strip("'").lower()
+    found = []
+    for each in state.operations.values():
+        if each.target.lower() == target:
+            found.append(_event(each, "Started", each.begun_ms))
+            if each.status != "InProgress":
+                found.append(_event(each, each.status, each.ended_ms))
+    return found[::-1]
+
+
+def _event(found: Operation, status: str, at_ms: int) -> Json:
+    failure = {"error": {"code": found.code, "message": found.message}}
+    return {
+        "caller": "herder@example.com",
+        "operationId": found.id,
+        "operationName": {"value": found.action, "localizedValue": found.action},
+        "status": {"value": status, "localizedValue": status},
+        "eventTimestamp": moment(at_ms),
+        "resourceId": found.target,
+        "properties": {"statusMessage": json.dumps(failure)} if status == "Failed" else {},
     }
 
 

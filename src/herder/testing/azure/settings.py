@@ -9,6 +9,7 @@ GROUP = "herder"
 TOKEN = "eyJ0-a-token-for-tests"
 IMAGE = "Debian:debian-12:12-gen2:latest"
 IMAGE_ID = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.Compute/images/herder-1"
+GALLERY_IMAGE = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/images/providers/Microsoft.Compute/galleries/ours/images/herder"
 _NETWORKS = (
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.Network/virtualNetworks"
 )
@@ -51,7 +52,7 @@ class Inventory:
         Size(name="Standard_B2s", family="standardBSFamily", cpus=2, memory_gib=4, spot=False),
         Size(name="Standard_NC4as_T4_v3", family="standardNCASv3_T4Family", cpus=4, memory_gib=28, gpus=1),
     )
-    images: tuple[str, ...] = (IMAGE, IMAGE_ID)
+    images: tuple[str, ...] = (IMAGE, IMAGE_ID, GALLERY_IMAGE)
     subnets: Mapping[str, str] = field(
         default_factory=lambda: {
             f"{_NETWORKS}/herder-{location}/subnets/workers": location

@@ -73,6 +73,11 @@ class Operation:
     id: str
     location: str
     begun_ms: int
+    action: str = ""
+    """The permission that it needs, as the activity log names it."""
+    target: str = ""
+    """The id of what it changes."""
+    ended_ms: int = 0
     status: str = "InProgress"
     code: str = ""
     message: str = ""
@@ -148,7 +153,7 @@ class State:
         takes_ms += rule.delay_ms if rule is not None else 0
 
         def end() -> None:
-            operation.status = "Succeeded"
+            operation.status, operation.ended_ms = "Succeeded", self.now_ms
             try:
                 if rule is not None and rule.code:
                     raise Failed(rule.code, rule.text)

@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from herder.cli.shell.commands import command, noun
-from herder.cli.shell.completion import DriverArgument
+from herder.cli.shell.completion import DriverArgument, complete_pools
 from herder.cli.shell.exit_codes import Code
-from herder.cli.shell.options import UNCHANGED, DryRun, Message, Watch, Yes
+from herder.cli.shell.options import UNCHANGED, DryRun, Message, Watch, Yes, usage
 from herder.cli.shell.session import session, suggesting
 from herder.cli.views.fleet.clusters import CHECKS
 from herder.cli.views.fleet.drivers import DRIVERS, details
@@ -17,7 +17,11 @@ def build() -> typer.Typer:
     app = noun("Drivers, which create and remove workers at providers.", example="herder driver list")
     command(app, "list", example="herder driver list\nherder driver list -o wide")(show_all)
     command(app, "get", example="herder driver get local")(get)
-    command(app, "check", example="herder driver check local")(check)
+    command(
+        app,
+        "check",
+        example="herder driver check local\nherder driver check local --write --pool burst --yes",
+    )(check)
     command(app, "freeze", example='herder driver freeze local --message "maintenance"')(freeze)
     command(app, "unfreeze", example="herder driver unfreeze local")(unfreeze)
     command(app, "forget", example="herder driver forget old --dry-run")(forget)
@@ -47,16 +51,54 @@ def get(ctx: typer.Context, driver: DriverArgument) -> None:
     say.printer.one(DRIVERS, found, details(found, say.printer.now_s))
 
 
-def check(ctx: typer.Context, driver: DriverArgument) -> None:
+def check(
+    ctx: typer.Context,
+    driver: DriverArgument,
+    write: Annotated[
+        bool, typer.Option("--write", help="Also create one worker, wait until it is ready, and remove it.")
+    ] = False,
+    pool: Annotated[
+        str | None,
+        typer.Option(
+            "--pool",
+            metavar="POOL",
+            autocompletion=complete_pools,
+            help="With --write: the pool of the worker (default: the only one of the driver).",
+        ),
+    ] = None,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            "--template", metavar="NAME", help="With --write: its template (default: the cheapest)."
+        ),
+    ] = None,
+    yes: Yes = False,
+) -> None:
     """Check that a provider answers, and that all that the driver needs is there.
 
-    The exit code is 1 when a check fails.
+    Without --write nothing is changed. With it, the worker costs what its template costs until
+    it is removed. The exit code is 1 when a check fails.
     """
+    if not write and (pool or template):
+        raise usage("--pool and --template need --write.", hint="Add --write.")
     say = session(ctx)
     with suggesting(say, "driver", driver):
         found = say.client.drivers.check(driver)
-    say.printer.items(CHECKS, found.checks)
-    if not found.passed:
+    checks = list(found.checks)
+    if write and found.passed:
+        from herder.cli.input.trial_worker import run_trial, trial_pool
+
+        chosen, name = trial_pool(say, found.driver, pool, template)
+        say.confirm(
+            f"One worker of template {name} is created in pool {chosen.name}, and removed when it has become ready.",
+            yes=yes,
+            has_dry_run=False,
+        )
+        checks += run_trial(say, chosen.name, name)
+    say.printer.items(CHECKS, checks)
+    if write and not found.passed:
+        say.say("No worker was created, because a check failed.")
+    if not all(each.passed for each in checks):
         raise typer.Exit(Code.FAILURE)
 
 

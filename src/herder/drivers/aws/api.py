@@ -1,0 +1,124 @@
+"""The calls of EC2's query API that the driver makes, one method each. Called from any thread; raises `DriverError`s only."""
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from herder.drivers.aws.errors import WouldPass
+from herder.drivers.aws.instances import flat
+from herder.drivers.aws.xml import Json, rows
+from herder.model.fleet.driver import Unavailable
+from herder.remote.clouds.client import CloudClient
+from herder.remote.clouds.pages import Page, all_pages
+
+VERSION = "2016-11-15"
+_PAGE_ROWS = 1_000
+
+
+class Api:
+    def __init__(self, client: CloudClient) -> None:
+        self._client = client
+
+    def run(self, asked: Mapping[str, Any], what: str, secrets: Sequence[str]) -> Json:
+        """The instance."""
+        made = rows(self._change("RunInstances", asked, what, secrets), "instancesSet")
+        if not made:
+            raise Unavailable(f"The answer of AWS to {what} names no instance.")
+        return made[0]
+
+    def may_run(self, image: str, instance_type: str) -> None:
+        """Makes nothing. Raises what creating such an instance, with tags, would be refused with."""
+        asked = {
+            "DryRun": "true", "ImageId": image, "InstanceType": instance_type, "MinCount": 1, "MaxCount": 1,
+            "TagSpecification": [{"ResourceType": "instance", "Tag": [{"Key": "herder-check", "Value": "1"}]}],
+        }  # fmt: skip
+        with suppress(WouldPass):
+            self._change("RunInstances", asked, "trying to create an instance")
+
+    def terminate(self, ident: str) -> None:
+        self._change("TerminateInstances", {"InstanceId": [ident]}, f"terminating instance {ident}")
+
+    def reboot(self, ident: str) -> None:
+        self._change("RebootInstances", {"InstanceId": [ident]}, f"rebooting instance {ident}")
+
+    def instance(self, ident: str) -> Json | None:
+        """Raises NotFound, also of one that is too new."""
+        found = self._instances({"InstanceId": [ident]}, f"reading instance {ident}")
+        return found[0] if found else None
+
+    def instances(self, tags: Mapping[str, str], what: str) -> list[Json]:
+        """Those with all of `tags`; among them those that have ended within the last hour."""
+        filters = [{"Name": f"tag:{name}", "Value": [value]} for name, value in tags.items()]
+        return self._instances({"Filter": filters, "MaxResults": _PAGE_ROWS}, what)
+
+    def console(self, ident: str) -> str:
+        found = self._read("GetConsoleOutput", {"InstanceId": ident}, f"reading the console of {ident}")
+        try:
+            return base64.b64decode(str(found.get("output", ""))).decode(errors="replace")
+        except binascii.Error:
+            raise Unavailable(
+                f"The console of instance {ident} is in a form that Herder does not know."
+            ) from None
+
+    def zones(self) -> list[Json]:
+        return rows(self._read("DescribeAvailabilityZones", {}, "listing the zones"), "availabilityZoneInfo")
+
+    def image(self, ident: str) -> list[Json]:
+        return rows(self._read("DescribeImages", {"ImageId": [ident]}, f"reading image {ident}"), "imagesSet")
+
+    # --- what there is
+
+    def instance_types(self) -> list[Json]:
+        asked = {"MaxResults": 100}
+        return self._listed(
+            "DescribeInstanceTypes", asked, "instanceTypeSet", "listing the types of instances"
+        )
+
+    def offerings(self) -> list[Json]:
+        """A row for each type and zone that has it."""
+        asked = {"LocationType": "availability-zone", "MaxResults": _PAGE_ROWS}
+        what = "listing the types of each zone"
+        return self._listed("DescribeInstanceTypeOfferings", asked, "instanceTypeOfferingSet", what)
+
+    def spot_prices(self, since: str) -> list[Json]:
+        """Those of Linux that hold at `since` or came after it."""
+        asked = {"StartTime": since, "ProductDescription": ["Linux/UNIX"], "MaxResults": _PAGE_ROWS}
+        return self._listed(
+            "DescribeSpotPriceHistory", asked, "spotPriceHistorySet", "reading the spot prices"
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+    # --- one call
+
+    def _instances(self, asked: Mapping[str, Any], what: str) -> list[Json]:
+        return [
+            instance
+            for reservation in self._listed("DescribeInstances", asked, "reservationSet", what)
+            for instance in rows(reservation, "instancesSet")
+        ]
+
+    def _listed(self, action: str, asked: Mapping[str, Any], name: str, what: str) -> list[Json]:
+        def page(token: str) -> Page:
+            more = {"NextToken": token} if token else {}
+            return self._read(action, {**asked, **more}, what)
+
+        pages = all_pages(page, lambda found: str(found.get("nextToken") or ""), what)
+        return [row for found in pages for row in rows(found, name)]
+
+    def _read(self, action: str, asked: Mapping[str, Any], what: str) -> Json:
+        query = urlencode({"Action": action, "Version": VERSION, **flat(asked)}, quote_via=quote, safe="-_.~")
+        return self._object(self._client.call("GET", f"/?{query}", what).data, what)
+
+    def _change(self, action: str, asked: Mapping[str, Any], what: str, secrets: Sequence[str] = ()) -> Json:
+        form = {"Action": action, "Version": VERSION, **flat(asked)}
+        return self._object(self._client.call("POST", "/", what, form=form, secrets=secrets).data, what)
+
+    def _object(self, found: Any, what: str) -> Json:
+        if isinstance(found, dict):
+            return found
+        raise Unavailable(f"The answer to {what} is not one of AWS. Check the address in the settings.")

@@ -1,0 +1,105 @@
+"""What EC2 refuses, as the errors that a driver may raise: of an answer, and of an instance that has ended. Pure."""
+
+import re
+
+from herder.drivers.aws.xml import part
+from herder.model.fleet.driver import (
+    AlreadyExists,
+    DriverError,
+    InvalidRequest,
+    NotFound,
+    OutOfCapacity,
+    QuotaExceeded,
+    RateLimited,
+    Unauthorised,
+    Unavailable,
+)
+from herder.remote.clouds.errors import PagesExpired, Reply, Said
+
+PROVIDER = "AWS"
+
+
+class WouldPass(InvalidRequest):
+    """The answer to a dry run that had every permission."""
+
+
+KINDS: dict[str, type[DriverError]] = {
+    **dict.fromkeys(
+        (
+            "InsufficientInstanceCapacity",
+            "InsufficientHostCapacity",
+            "InsufficientCapacity",
+            "SpotMaxPriceTooLow",
+        ),
+        OutOfCapacity,
+    ),
+    **dict.fromkeys(
+        (
+            "VcpuLimitExceeded",
+            "InstanceLimitExceeded",
+            "MaxSpotInstanceCountExceeded",
+            "VolumeLimitExceeded",
+            "AddressLimitExceeded",
+            "InsufficientFreeAddressesInSubnet",
+        ),
+        QuotaExceeded,
+    ),
+    **dict.fromkeys(("RequestLimitExceeded", "Throttling", "ThrottlingException"), RateLimited),
+    **dict.fromkeys(
+        (
+            "AuthFailure",
+            "UnauthorizedOperation",
+            "OptInRequired",
+            "PendingVerification",
+            "Blocked",
+            "InvalidClientTokenId",
+            "SignatureDoesNotMatch",
+            "RequestExpired",
+            "ExpiredToken",
+            "MissingAuthenticationToken",
+        ),
+        Unauthorised,
+    ),
+    "DryRunOperation": WouldPass,
+    "IdempotentParameterMismatch": AlreadyExists,
+    "InvalidInstanceID.NotFound": NotFound,
+    "InvalidNextToken": PagesExpired,
+    "IncorrectInstanceState": Unavailable,
+}
+_REMEDIES = {
+    "RequestExpired": "Correct the clock of this machine",
+    "ExpiredToken": "Renew the temporary credentials of the driver",
+    "OptInRequired": "Accept the terms of the image, or subscribe to it, in the AWS Marketplace",
+    "InsufficientFreeAddressesInSubnet": "Use a larger subnet",
+}
+_PERMISSION = re.compile(r"is not authorized to perform: ([\w:*]+)(?: on resource: (\S+))?")
+
+
+def explain(reply: Reply) -> Said:
+    if not isinstance(reply.data, dict):
+        return Said()
+    first = part(part(reply.data, "Errors"), "Error")
+    code, words = str(first.get("Code", "")), str(first.get("Message", ""))
+    kind = KINDS.get(code)
+    if code == "UnauthorizedOperation" and (permission := _PERMISSION.search(words)):
+        on = f" on {permission.group(2)}" if permission.group(2) else ""
+        words = f"the account lacks the permission {permission.group(1)}{on}"
+        return Said(words=words, kind=Unauthorised, remedy="Add it to the policy of the account")
+    remedy = _REMEDIES.get(code, "Check the credentials of the driver" if kind is Unauthorised else "")
+    return Said(words=f"{code}: {words}", kind=kind, remedy=remedy)
+
+
+def end_error(code: str, words: str) -> DriverError | None:
+    """Of an instance that never ran: why. `code`: `Server.InsufficientInstanceCapacity`. None: a person or Herder ended it."""
+    plain = code.partition(".")[2]
+    if plain in ("UserInitiatedShutdown", "InstanceInitiatedShutdown", "SpotInstanceTermination", ""):
+        return None
+    text = f"{PROVIDER} could not start the instance: {words or code}."
+    kind = KINDS.get(plain, NotFound if code.startswith("Server.") else InvalidRequest)
+    return (
+        OutOfCapacity(text)
+        if kind is OutOfCapacity
+        else RateLimited(text, 5.0)
+        if kind is RateLimited
+        else kind(text)
+    )

@@ -1,0 +1,65 @@
+"""What the driver needs of an account, as data: a policy, and the check of what can be read. Called by a person who looks; changes nothing."""
+
+import json
+from collections.abc import Callable, Sequence
+
+from herder.drivers.aws.api import Api
+from herder.drivers.aws.settings import AwsSettings
+from herder.model.fleet.driver import DriverError
+from herder.model.fleet.driver_capabilities import Check
+
+NEEDED = (
+    "ec2:CreateTags",
+    "ec2:DescribeAvailabilityZones",
+    "ec2:DescribeImages",
+    "ec2:DescribeInstanceTypeOfferings",
+    "ec2:DescribeInstanceTypes",
+    "ec2:DescribeInstances",
+    "ec2:DescribeSpotPriceHistory",
+    "ec2:GetConsoleOutput",
+    "ec2:RebootInstances",
+    "ec2:RunInstances",
+    "ec2:TerminateInstances",
+)
+#: Of the dry run, which makes nothing: a type that nearly every region has, for x86 images.
+TYPE = "m7i.large"
+
+
+def checks_of(api: Api, settings: AwsSettings, now: str) -> Sequence[Check]:
+    """`now`: as AWS writes times."""
+    found = [
+        _try("zones (ec2:DescribeAvailabilityZones)", api.zones),
+        _try(
+            "instances (ec2:DescribeInstances)",
+            lambda: api.instances({"herder-check": "1"}, "listing the instances"),
+        ),
+    ]
+    found += [
+        _try("types (ec2:DescribeInstanceTypes)", api.instance_types),
+        _try("types of zones (ec2:DescribeInstanceTypeOfferings)", api.offerings),
+        _try("spot prices (ec2:DescribeSpotPriceHistory)", lambda: api.spot_prices(now)),
+    ]
+    if settings.image:
+        found.append(_try(f"image {settings.image} (ec2:DescribeImages)", lambda: api.image(settings.image)))
+        may_run = _try(
+            "a dry run (ec2:RunInstances, ec2:CreateTags)", lambda: api.may_run(settings.image, TYPE)
+        )
+        found.append(may_run)
+    return found
+
+
+def _try(name: str, call: Callable[[], object]) -> Check:
+    try:
+        call()
+    except DriverError as error:
+        return Check(name=name, passed=False, detail=str(error))
+    return Check(name=name, passed=True)
+
+
+def documented() -> str:
+    """docs/how-to/aws.md"""
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": list(NEEDED), "Resource": "*"}],
+    }
+    return f"```json\n{json.dumps(policy, indent=2)}\n```\n"

@@ -1,0 +1,92 @@
+"""Credentials are found where AWS's own tools look, and what is wrong with them is said without them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from herder.drivers.aws.credentials import AwsCredentials
+from herder.model.fleet.driver import Unauthorised, Unavailable
+from tests.drivers.gcp.lab import Clock, refuse_all
+
+ROLE = "/latest/meta-data/iam/security-credentials/"
+
+
+class Metadata:
+    """IMDSv2: nothing without a token."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self.given, self.role = clock, 0, "workers"
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "PUT":
+            return httpx.Response(200, text="a-token")
+        if request.headers.get("X-aws-ec2-metadata-token") != "a-token":
+            return httpx.Response(401)
+        if request.url.path == ROLE:
+            return httpx.Response(200 if self.role else 404, text=self.role)
+        self.given += 1
+        body = {
+            "AccessKeyId": f"ASIA{self.given}", "SecretAccessKey": "s", "Token": "t",
+            "Expiration": "2026-11-18T12:00:00Z",
+        }  # fmt: skip
+        return httpx.Response(200, json=body)
+
+
+def found(
+    environ: dict[str, str], profile: str = "", transport: httpx.BaseTransport | None = None
+) -> AwsCredentials:
+    return AwsCredentials(
+        profile, "eu-west-1", environ, Clock(), transport or httpx.MockTransport(refuse_all)
+    )
+
+
+def test_the_environment_comes_first(tmp_path: Path) -> None:
+    environ = {"AWS_ACCESS_KEY_ID": "AKIA1", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "t"}
+    keys = found({**environ, "HOME": str(tmp_path)}).keys()
+    assert (keys.access_key, keys.secret, keys.token) == ("AKIA1", "s", "t")
+
+
+def test_a_profile_of_the_shared_files(tmp_path: Path) -> None:
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws/credentials").write_text(
+        "[default]\naws_access_key_id = AKIA2\naws_secret_access_key = s\n"
+        "[batch]\naws_access_key_id = AKIA3\naws_secret_access_key = s%x\n"
+    )
+    (tmp_path / ".aws/config").write_text("[profile away]\nrole_arn = arn:aws:iam::1:role/x\n")
+    home = {"HOME": str(tmp_path)}
+    assert found(home).keys().access_key == "AKIA2"
+    assert found(home, "batch").keys().secret == "s%x"
+    assert found({**home, "AWS_PROFILE": "batch"}).keys().access_key == "AKIA3"
+    with pytest.raises(
+        Unauthorised, match="Profile away of AWS uses role_arn, which Herder does not support"
+    ):
+        found(home, "away").keys()
+    with pytest.raises(Unauthorised, match="Profile other of AWS has no keys"):
+        found(home, "other").keys()
+
+
+def test_the_role_of_the_machine_is_renewed_before_its_end(tmp_path: Path) -> None:
+    clock = Clock(1_795_000_000_000)  # 2026-11-18T11:06:40Z
+    metadata = Metadata(clock)
+    made = AwsCredentials("", "eu-west-1", {"HOME": str(tmp_path)}, clock, httpx.MockTransport(metadata))
+    assert (made.keys().access_key, made.keys().token) == ("ASIA1", "t")
+    clock.ms += 50 * 60_000
+    assert made.keys().access_key == "ASIA2"
+
+
+def test_no_credentials_at_all(tmp_path: Path) -> None:
+    home = {"HOME": str(tmp_path)}
+    with pytest.raises(Unauthorised, match=r"There are no credentials of AWS. Set AWS_ACCESS_KEY_ID"):
+        found(home).keys()
+    metadata = Metadata(Clock())
+    metadata.role = ""
+    with pytest.raises(Unauthorised, match="This machine has no role"):
+        found(home, transport=httpx.MockTransport(metadata)).keys()
+    broken = httpx.MockTransport(lambda _request: httpx.Response(500))
+    with pytest.raises(Unavailable, match="gives no credentials"):
+        found(home, transport=broken).keys()
+    with pytest.raises(Unauthorised, match="AWS_SECRET_ACCESS_KEY is not"):
+        found({**home, "AWS_ACCESS_KEY_ID": "AKIA1"}).keys()

@@ -6,7 +6,7 @@ from tests.mutants.mutant import Look, Mutant, answers
 #: Many jobs for few workers, and few looks: what happens between them shows.
 LOOK = Look(jobs_per_day=12_000, days=0.05, workers=6, intensity=3.0)
 RARE = Look(
-    jobs_per_day=12_000, days=0.05, workers=6, intensity=3.0, core_settings={"lifecycle_period_s": 60.0}
+    jobs_per_day=20_000, days=0.05, workers=6, intensity=1.0, core_settings={"lifecycle_period_s": 240.0}
 )
 
 LIMITED = (

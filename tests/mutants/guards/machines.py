@@ -179,7 +179,7 @@ MACHINES = (
         removes="A listing that is not complete counts as one that is.",
         rules=("no worker is gone while its machine exists",),
         replaced=(replaced(f"{_RECONCILIATION}:Comparison._missed", _partial_is_complete),),
-        look=Look(odds={"machine_denied": 0.1, "listing_partial": 0.02}),
+        look=Look(odds={"machine_denied": 0.4, "listing_partial": 0.3}),
     ),
     Mutant(
         guard="confirmation of a loss",

@@ -22,7 +22,7 @@ SCHEDULED = (
     Mutant(
         guard="times of schedules that are dealt with",
         removes="That a time of a schedule was dealt with is not written in the commit of its batch.",
-        rules=("a time of a schedule is one batch",),
+        rules=("a time of a schedule is one batch", "schedules are on time"),
         look=LOOK,
         replaced=(replaced("herder.control.jobs.schedules:_put", _forgotten),),
     ),

@@ -13,7 +13,8 @@ from herder.decide.packing.shapes import Shape
 def needed_offers(
     shapes: Iterable[Shape], offers: Sequence[BinOffer], group_limits: Mapping[int, int]
 ) -> list[BinOffer]:
-    """In their order. Costs a step an offer and distinct set of kinds that items allow."""
+    """In their order. Costs a step an offer and distinct set of kinds that items allow. Those of a group that may open none stay: what is worth
+    a price is measured with them, too."""
     shapes = tuple(shapes)
     bins = sum(shape.left for shape in shapes)  # each has an item at least
     allowed = list({shape.allowed for shape in shapes if shape.allowed is not None})
@@ -24,7 +25,7 @@ def needed_offers(
             alike[offer.kind] = tuple(offer.kind in kinds for kinds in allowed)
         look = alike[offer.kind], offer.size, offer.slots, offer.limit_group
         most = bins if offer.limit_group is None else min(bins, group_limits[offer.limit_group])
-        if there.get(look, 0) < most:
+        if there.get(look, 0) < most or not most:
             there[look] = there.get(look, 0) + offer.limit
             kept.add((offer.kind, offer.key))
     return [offer for offer in offers if (offer.kind, offer.key) in kept]

@@ -3,6 +3,7 @@
 import pytest
 
 from herder.engine.jobs.retry import revived
+from herder.engine.memory.waiting_jobs import JobFaults
 from herder.model.ids import JobId
 from herder.model.work.job import JobState
 from tests.engine.test_batches import LAST, ONE, OTHER, counts
@@ -300,3 +301,22 @@ def test_a_job_whose_pause_is_over_before_the_hold_takes_no_turn_of_another(worl
         for each in (agent, idle):
             world.talk(each)
         assert len(started(world, jobs)) <= 1, started(world, jobs)
+
+
+def test_a_hold_writes_the_rows_of_those_that_a_worker_failed_and_no_others(world: World) -> None:
+    """Wherever they stand: the first runs, every third of the others has failed on a worker before."""
+    batch = world.batch()
+    jobs = world.add(batch, [ONE] * 30)
+    world.commit_batch(batch)
+    failed = jobs[1::3]
+    for job in (jobs[0], *failed):
+        world.state.faults[job] = JobFaults(batch=batch.id, class_id=world.class_id(ONE), count=1)
+    _, agent = world.ready_worker(1)
+    world.talk(agent)
+    running = set(started(world, jobs))
+    assert jobs[0] in running
+    assert set(failed) - running
+    world.commit()
+    world.hold_batch(batch)
+    assert set(world.changes.job_status) == set(failed) - running
+    world.state.faults.clear()  # no attempt of the store has them

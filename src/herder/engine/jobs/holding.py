@@ -4,6 +4,9 @@ Called by `control/jobs/changes/holding.py`. Running attempts go on. A held batc
 known from the batch. A job that is held by itself has its own row, and stays held when its batch is released.
 """
 
+from bisect import bisect_left
+from collections.abc import Iterator
+
 from herder.engine.jobs.backoff import withdraw_delayed
 from herder.engine.jobs.batch_end import close_if_done
 from herder.engine.jobs.job import count_move, let_run
@@ -40,14 +43,21 @@ def hold_batch(
     for job, each in delayed:
         withdraw_delayed(state, job)
         keeping.park(each.class_id, Segment(batch.id, range(job, job + 1), each.ready_at_ms))
-    for job, faults in state.faults.items():
-        if faults.batch == batch.id and keeping.has(faults.class_id, job):
-            # Its row may say that it waits for a time. After a restart it would take a turn beside the others.
-            attempts, failures = state.tried_of(batch.id).get(job, (0, 0))
-            changes.job_status[job] = JobStatus(job, int(JobState.READY), attempts, failures, "", None, None)
+    for job in _parked_after_faults(state, batch, keeping):
+        # Its row may say that it waits for a time. After a restart it would take a turn beside the others.
+        attempts, failures = state.tried_of(batch.id).get(job, (0, 0))
+        changes.job_status[job] = JobStatus(job, int(JobState.READY), attempts, failures, "", None, None)
     keeping.hold = True
     count_move(state, batch, JobState.READY, JobState.HELD, keeping.count, jobs=runs_of(keeping.segments))
     _record(state, changes, batch, "batch.held", "held", now_ms, actor, message)
+
+
+def _parked_after_faults(state: EngineState, batch: BatchLife, keeping: Keeping) -> Iterator[JobId]:
+    """Of the jobs that are kept back, those that a worker has failed. One pass over the runs of jobs."""
+    failed = sorted(job for job, faults in state.faults.items() if faults.batch == batch.id)
+    for run in runs_of(keeping.segments) if failed else ():
+        first, stop = (run, run + 1) if isinstance(run, int) else (run.start, run.stop)
+        yield from failed[bisect_left(failed, first) : bisect_left(failed, stop)]
 
 
 def release_batch(

@@ -155,6 +155,7 @@ def test_a_trial_that_cannot_be_made_says_which_step_failed(
     rows = {each["name"]: each for each in json.loads(failed.out)["items"]}
     assert [each["passed"] for each in rows.values()] == [True, False, True]
     assert "There is no image debian" in rows["create a worker"]["detail"]
+    assert rows["remove it"]["detail"] == "It has ended. No machine is known."
     world.faults.clear()
     for name in ("t", "u"):
         server.http.delete(f"/pools/{name}").raise_for_status()
@@ -163,7 +164,7 @@ def test_a_trial_that_cannot_be_made_says_which_step_failed(
 def test_a_trial_that_succeeds_leaves_nothing(server: Server, herder: Callable[..., Result]) -> None:
     """Of the other driver of a pool, and its agent is played."""
     templates = [TEMPLATE, {**TEMPLATE, "name": "other", "driver": "spare"}]
-    pool = {"name": "v", "driver": "pretend", "templates": templates, "max_workers": 3}
+    pool = {"name": "v", "driver": "pretend", "templates": templates, "max_workers": 3, "ttl_max": "30m"}
     server.http.post("/apply", json={"pools": [pool]}).raise_for_status()
     world = server.running.core.drivers["spare"].world  # type: ignore[attr-defined]
     ended = threading.Event()
@@ -184,3 +185,6 @@ def test_a_trial_that_succeeds_leaves_nothing(server: Server, herder: Callable[.
     assert "It was ready after" in done.out
     assert "Its machine is removed." in done.out
     assert not world.machines
+    # No job is placed on it, which its removal would end.
+    events = server.http.get("/events", params={"kind": "worker.cordoned"}).json()["items"]
+    assert [each["object"].startswith("worker/v-") for each in events] == [True]

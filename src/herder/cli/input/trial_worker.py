@@ -1,26 +1,32 @@
 """`herder driver check --write`: one worker is created, joins, and is removed. Used by `driver`.
 
-It is an order to a pool like any other, with a short ttl: whatever happens to this command, the worker goes.
+It is an order to a pool like any other, with a short ttl: whatever happens to this command, the worker goes. It is cordoned before it can work, so
+that no job is placed on it and ended with it.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from herder.cli.output.waits import LOOK_S, telling
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.session import Session
+from herder.client.errors import NotFoundError
 from herder.client.http import clock
 from herder.model.values.phrases import clause, listed, sentence
 from herder.model.values.times import span
+from herder.settings.syntax.durations import parse_duration
 from herder.wire.api.clusters import ClusterCheckView
 from herder.wire.api.resources import ScaleRequest, WorkerAction
 
 if TYPE_CHECKING:
     from herder.wire.api.resources import PoolView, WorkerView
 
-#: Of the worker, and the longest time that its creation and its removal are waited for.
+REASON = "check of its driver"
+#: Of the worker, from when it is ready.
 TTL_S = 3600.0
-WAIT_S = 1800.0
+#: How much longer than the pool's `boot_timeout` its creation is waited for: it may have to wait for its turn. And how long its removal is.
+TURN_S, REMOVAL_S = 600.0, 1800.0
 
 
 def trial_pool(say: Session, driver: str, named: str | None, template: str | None) -> "tuple[PoolView, str]":
@@ -53,13 +59,17 @@ def _cheapest(pool: "PoolView", driver: str, wanted: str | None) -> str:
     return min(found, default=(0.0, ""))[1]
 
 
-def run_trial(say: Session, pool: str, template: str) -> Sequence[ClusterCheckView]:
+def run_trial(say: Session, pool: "PoolView", template: str) -> Sequence[ClusterCheckView]:
     """One row for each step; none comes after one that failed, but for the removal. Raises ClientError when the order is refused."""
-    began_s = clock.monotonic_s()
-    request = ScaleRequest(workers=1, template=template, ttl_s=TTL_S, reason="check of its driver")
-    (name,) = say.client.pools.scale(pool, request).workers
+    most = pool.settings["ttl_max"]
+    ttl_s = TTL_S if most is None else min(TTL_S, parse_duration(most))
+    request = ScaleRequest(workers=1, template=template, ttl_s=ttl_s, reason=REASON)
+    wait_s = parse_duration(pool.settings["boot_timeout"]) + TURN_S
+    (name,) = say.client.pools.scale(pool.name, request).workers
     try:
-        return [*_created(say, name, began_s), *_removed(say, name)]
+        with suppress(NotFoundError):  # it has ended already; the rows say why
+            say.client.workers.act(name, "cordon", WorkerAction(message=REASON))
+        return [*_created(say, name, wait_s), *_removed(say, name)]
     except KeyboardInterrupt:
         say.say(
             f"Worker {name} is left, and ends with its ttl. Remove it with `herder worker remove {name}`."
@@ -67,8 +77,9 @@ def run_trial(say: Session, pool: str, template: str) -> Sequence[ClusterCheckVi
         raise
 
 
-def _created(say: Session, name: str, began_s: float) -> Iterator[ClusterCheckView]:
-    worker = _wait(say, name, ("ready", "terminated", "failed"))
+def _created(say: Session, name: str, wait_s: float) -> Iterator[ClusterCheckView]:
+    began_s = clock.monotonic_s()
+    worker = _wait(say, name, ("ready",), wait_s)
     took = span(round((clock.monotonic_s() - began_s) * 1000))
     made = bool(worker.handle)
     why = worker.why_removed or worker.step_text or "It has not become ready in time."
@@ -88,19 +99,22 @@ def _created(say: Session, name: str, began_s: float) -> Iterator[ClusterCheckVi
 def _removed(say: Session, name: str) -> Iterator[ClusterCheckView]:
     worker = say.client.workers.get(name)
     if worker.ended_at is None:
-        action = WorkerAction(message="check of its driver", force=True)
-        say.client.workers.act(name, "remove", action)
-        worker = _wait(say, name, ("terminated", "failed"))
+        with suppress(NotFoundError):  # it has ended meanwhile
+            say.client.workers.act(name, "remove", WorkerAction(message=REASON))
+        worker = _wait(say, name, (), REMOVAL_S)
     gone = worker.ended_at is not None
-    detail = "Its machine is removed." if gone else f"Worker {name} is still {worker.state}."
+    if not gone:
+        detail = f"Worker {name} is still {worker.state}."
+    else:
+        detail = "Its machine is removed." if worker.handle else "It has ended. No machine is known."
     yield ClusterCheckView(
         name="remove it", passed=gone, detail=detail, remedy="" if gone else f"herder why worker {name}"
     )
 
 
-def _wait(say: Session, name: str, states: Sequence[str]) -> "WorkerView":
-    """As it is when it is in one of these states, or when the time is over."""
-    until_s = clock.monotonic_s() + WAIT_S
+def _wait(say: Session, name: str, states: Sequence[str], wait_s: float) -> "WorkerView":
+    """As it is when it has ended, is in one of these states, or when the time is over."""
+    until_s = clock.monotonic_s() + wait_s
     with telling(say) as tell:
         while True:
             worker = say.client.workers.get(name)

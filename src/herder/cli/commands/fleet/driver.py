@@ -94,7 +94,7 @@ def check(
             yes=yes,
             has_dry_run=False,
         )
-        checks += run_trial(say, chosen.name, name)
+        checks += run_trial(say, chosen, name)
     say.printer.items(CHECKS, checks)
     if write and not found.passed:
         say.say("No worker was created, because a check failed.")

@@ -4,6 +4,7 @@ import pytest
 
 from herder.drivers.registry import creation_limits
 from herder.model.fleet.creation import CreationLimits, Step, StepTimeouts, part_of, steps_reported
+from herder.model.values.resources import Resources
 from herder.settings import SettingsError, load_texts
 from herder.settings.lint import lint
 from herder.settings.sections.creations import limits_over
@@ -105,3 +106,25 @@ def test_what_has_no_effect_is_a_finding(pool: str, said: str) -> None:
 def test_the_defaults_are_no_finding() -> None:
     found = lint(loaded(f"pools:\n  p: {{{POOL}, ttl: 4h}}\n"))
     assert not [each for each in found if "step" in each.message or "provision_alert" in each.message]
+
+
+def test_a_pool_of_several_drivers_is_judged_by_what_each_can_do() -> None:
+    text = """
+drivers:
+  cloud: {kind: pretend, settings: {configure_s: "1"}}
+templates:
+  here: {cpu: 1, memory: 1Gi, price_per_hour: "0.10"}
+  there: {cpu: 1, memory: 1Gi, price_per_hour: "0.20", driver: cloud}
+pools:
+  std: {driver: local, templates: [here, there], min_workers: 2000, max_workers: 3000, step_timeouts: {configure: 20s}}
+"""
+    machine = Resources(8_000, 16_384, 1_000_000)
+    found = [str(each) for each in lint(load_texts([("h.yaml", text)]), machine)]
+    assert not [each for each in found if "need more than this machine" in each or "has no step" in each], (
+        found
+    )
+    alone = [
+        str(each) for each in lint(load_texts([("h.yaml", text.replace(", driver: cloud", ""))]), machine)
+    ]
+    assert [each for each in alone if "need more than this machine" in each]
+    assert [each for each in alone if "Driver local has no step configure" in each]

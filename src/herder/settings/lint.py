@@ -64,16 +64,16 @@ def lint(
         for severity, key, message, remedy in (*upkeep_findings(pool), *undefined_findings(settings, pool)):
             doubts.append((prefix, Doubt(severity=severity, key=key, message=message, remedy=remedy)))
         doubts.extend((prefix, warning(*finding)) for finding in repair_findings(pool))
+        creations = creation_findings(pool, settings.written, settings.driver)
+        doubts.extend((prefix, warning(*finding)) for finding in creations)
         parts = pool.by_driver
-        creations = (
-            creation_findings(part, settings.written, settings.driver(part.driver)) for part in parts
-        )
-        of_clusters = (cluster_findings(settings, part) for part in parts)
-        once = dict.fromkeys(chain(*creations, *of_clusters))
-        doubts.extend((prefix, warning(*finding)) for finding in once)
+        of_clusters = chain.from_iterable(cluster_findings(settings, part) for part in parts)
+        doubts.extend((prefix, warning(*each)) for each in dict.fromkeys(of_clusters))
         for about in (_driver, _metrics):
             doubts.extend((prefix, doubt) for doubt in about(settings, pool))
-        doubts.extend((prefix, doubt) for part in parts for doubt in _machine(settings, part, machine))
+        alone = len(pool.drivers) == 1
+        on_machine = chain.from_iterable(_machine(settings, part, machine, alone=alone) for part in parts)
+        doubts.extend((prefix, doubt) for doubt in dict.fromkeys(on_machine))
     doubts.extend(("", doubt) for rule in (_unused, _inherited, _server, _upkeep) for doubt in rule(settings))
     doubts.extend(("", warning(*each)) for each in clusters_findings(settings))
     if driver_faults is not None:
@@ -304,7 +304,10 @@ def _bootstraps(settings: Settings, faults: BootstrapFaults) -> Iterator[Doubt]:
             yield error(f"bootstraps.{bootstrap.name}.{setting or 'kind'}", message, remedy)
 
 
-def _machine(settings: Settings, pool: PoolSpec, machine: Resources | None) -> Iterator[Doubt]:
+def _machine(
+    settings: Settings, pool: PoolSpec, machine: Resources | None, *, alone: bool
+) -> Iterator[Doubt]:
+    """`alone`: no other driver could create the minimum."""
     driver = settings.driver(pool.driver)
     if (driver.kind if driver else pool.driver) != "local":
         return
@@ -328,7 +331,7 @@ def _machine(settings: Settings, pool: PoolSpec, machine: Resources | None) -> I
                 "Use a smaller template, or another driver.",
             )
     smallest = min((template.allocatable for template in pool.templates), default=ZERO)
-    if pool.size.min_workers > 1 and smallest.times(pool.size.min_workers).lacking_in(limit):
+    if alone and pool.size.min_workers > 1 and smallest.times(pool.size.min_workers).lacking_in(limit):
         yield warning(
             "min_workers",
             f"The {counted(pool.size.min_workers, 'worker')} of min_workers need more than this machine has ({limit}).",

@@ -1,4 +1,4 @@
-"""Offers that no packing needs are left out: the search without them places as much, and never for more."""
+"""Offers that no packing needs are left out: greedily the same is opened without them, and a bound with either holds for both."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ _offers = st.lists(
 
 
 @given(_items, _offers, st.integers(0, 3), st.integers(0, 3), st.booleans(), st.sampled_from([0, 20]))
-def test_without_them_as_much_is_placed_and_never_for_more(
+def test_without_them_the_same_is_found(
     wanted: list[tuple[Resources, int, frozenset[int] | None]],
     sold: list[tuple[int, int, int, int, int, int, int | None]],
     first: int, second: int, there: bool, steps: int,
@@ -89,7 +89,11 @@ def test_without_them_as_much_is_placed_and_never_for_more(
         patch.setattr(module, "needed_offers", lambda _shapes, every, _limits: list(every))
         whole = found()
     assert short.packing.unplaced == whole.packing.unplaced
-    assert short.cost_pico_per_hour <= whole.cost_pico_per_hour
+    if not steps:
+        assert short.packing == whole.packing
+    # A search that ends early may take another way, and the cheapest packing costs the same: each bound is below both.
+    bounds = (short.bound_pico_per_hour, whole.bound_pico_per_hour)
+    assert max(bounds) <= min(short.cost_pico_per_hour, whole.cost_pico_per_hour)
     used: Counter[tuple[int, int]] = Counter()
     for opened in short.packing.opened:
         used[opened.kind, opened.offer_key] += opened.copies

@@ -1,7 +1,7 @@
 """Leaves out offers that no packing needs: the same bins for the same items are cheaper elsewhere, and there are enough of them.
 
-Called by `optimise` before it searches: a type of machine is sold in dozens of zones and markets, and the search would look at each. No packing becomes dearer,
-since each bin of an offer that is left out can be one of an offer that is kept.
+Called by `optimise` before it searches: a type of machine is sold in dozens of zones and markets, and the search would look at each. The cheapest packing costs the
+same, since each bin of an offer that is left out can be one of an offer that is kept; a search that ends early may take another way to it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -181,3 +181,18 @@ def ends(world: World, times: RunTimes) -> int | None:
     seen = {each.spec.pool: each for each in observe(world.state, world.now_ms, times.guess).workers}
     (group,) = seen[GRADUAL.name].running or ()
     return group.ends_at_ms
+
+
+def test_nothing_is_kept_of_the_driver_that_a_template_had_before() -> None:
+    """A worker of before fails after the template was moved, and another template keeps the driver."""
+    template = POOL.templates[0]
+    old = replace(POOL, templates=(template, replace(template, name="other")))
+    world = World(old)
+    worker, changes = world.claim(1, old), Changes()
+    life.provisioning(world.state, worker, "hash")
+    moved = replace(old, templates=(replace(template, driver="two"), old.templates[1]))
+    offers.forget_changed(world.state, changes, old.name, moved)
+    world.state.pools[old.name] = moved
+    life.create_failed(world.state, changes, worker, "no room", world.now_ms, FailureCause.OUT_OF_CAPACITY)
+    assert world.state.offers == {}
+    assert rows(changes) == []

@@ -7,11 +7,12 @@ import pytest
 
 from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
-from herder.model.fleet.offer import FailureCause, OfferMemory, offers_of
+from herder.model.fleet.offer import FailureCause, OfferKey, OfferMemory, offers_of
 from herder.model.fleet.pool import PoolSpec, SpotUse, Zone
 from herder.model.fleet.worker import WorkerState
 from herder.model.planning.observed import Observed, ObservedWorker
-from herder.model.planning.plan import Plan, ReasonKind
+from herder.model.planning.plan import DrainWorker, Plan, ReasonKind
+from herder.model.values.money import PicoUsd
 from tests.planning.world import NOW, cores, creations, idle, key_of, observed, pool, queued, template, worker
 
 ZONES = (Zone(name="a"), Zone(name="b"))
@@ -116,3 +117,69 @@ def test_room_for_a_minimum_is_made_by_spot_of_the_driver_that_has_none(driver: 
     plan = plan_of(replace(observed([first, spot], [busy], []), offers=short))
     kinds = {each.reason.kind for each in plan.actions}
     assert (ReasonKind.PREEMPTED in kinds) is drained, plan.actions
+
+
+def test_a_memory_of_the_former_driver_of_a_template_refuses_no_plan() -> None:
+    """A worker of before the move failed after it; the other template of the pool still has the driver of then."""
+    moved = replace(STD, templates=(replace(SMALL, driver="other"), LARGE))
+    key = OfferKey(pool=moved.name, template="small", driver="one", zone="a")
+    stale = OfferMemory(key=key).failed(FailureCause.INTERRUPTED, NOW, requested_at_ms=NOW)
+    for later_s in (1, 3_600):
+        plan = plan_of(seen(stale, of=moved, count=4), later_s=later_s)
+        assert {(driver, template) for driver, template, _ in made(plan)} == {("other", "small")}
+
+
+def test_room_at_two_drivers_adds_up_to_nothing() -> None:
+    first = pool(
+        "first",
+        template("a", 16, 480),
+        template("b", 16, 600, driver="two"),
+        driver="one",
+        min_workers=1,
+        preempts_spot=True,
+    )
+    small = {
+        "one": template("c", 8, 100, spot=SpotUse.YES),
+        "two": template("d", 8, 110, spot=SpotUse.YES, driver="two"),
+    }
+    spots = [pool(f"spot-{name}", each, driver="one", disruption_budget=2) for name, each in small.items()]
+    busy = [worker(1, of, made=offers_of(of.templates[0])[0], free=cores(0), live_attempts=1) for of in spots]
+    short = tuple(failed(name, "", FailureCause.OUT_OF_CAPACITY, of=first) for name in "ab")
+    plan = plan_of(replace(observed([first, *spots], busy, []), offers=short))
+    assert plan.actions == ()
+    both = [
+        *busy,
+        worker(2, spots[1], made=offers_of(spots[1].templates[0])[0], free=cores(0), live_attempts=1),
+    ]
+    enough = plan_of(replace(observed([first, *spots], both, []), offers=short))
+    assert {each.worker.rpartition("-")[0] for each in enough.actions if isinstance(each, DrainWorker)} == {
+        "spot-two-0"
+    }
+    assert len(enough.actions) == 2
+
+
+def test_of_several_drivers_the_one_where_least_is_lost_makes_room() -> None:
+    first = pool(
+        "first",
+        template("a", 16, 480),
+        template("b", 16, 600, driver="two"),
+        driver="one",
+        min_workers=1,
+        preempts_spot=True,
+    )
+    spots = [
+        pool(f"spot-{name}", template(name, 16, 100, spot=SpotUse.YES, driver=name), driver="one")
+        for name in ("one", "two")
+    ]
+    working = worker(1, spots[0], made=offers_of(spots[0].templates[0])[0], free=cores(0), live_attempts=1)
+    rests = worker(1, spots[1], made=offers_of(spots[1].templates[0])[0], idle_since_ms=NOW)
+    short = tuple(failed(name, "", FailureCause.OUT_OF_CAPACITY, of=first) for name in "ab")
+    plan = plan_of(replace(observed([first, *spots], [working, rests], []), offers=short))
+    assert [each.worker for each in plan.actions if isinstance(each, DrainWorker)] == ["spot-two-0-1"]
+
+
+def test_a_template_of_another_driver_that_sells_nothing_changes_nothing() -> None:
+    nothing = template("x", 16, 900, driver="two", spot=SpotUse.YES, max_spot_price_pico_per_hour=PicoUsd(1))
+    of = pool("std", template("b1", 16, 480), template("b2", 16, 500), nothing, driver="one", max_workers=9)
+    refused = failed("b1", "", FailureCause.UNAUTHORISED, of=of)
+    assert made(plan_of(seen(refused, of=of, count=2))) == []

@@ -227,7 +227,7 @@ def _trial(
 ) -> list[str]:
     """Of an offer that failed none is made while it rests, and one when it is tried."""
     key, pool = memory.key, pools.get(memory.key.pool)
-    if pool is None or key.driver not in pool.drivers:
+    if pool is None or not pool.creates(key.template, key.driver):
         return []
     until = memory.rests_until_ms(pool.scale_up.offer_backoff_s, pool.scale_up.offer_backoff_max_s)
     made = sum((create.spec.pool, create.spec.offer) == (key.pool, key.name) for create in creates)

@@ -139,10 +139,10 @@ def _of(state: EngineState, spec: WorkerSpec) -> OfferMemory:
 def _keep(state: EngineState, changes: Changes, memory: OfferMemory) -> None:
     key = memory.key
     pool = state.pools.get(key.pool)
-    if pool is None or all(
-        offer.id != key.name for template in pool.templates for offer in offers_of(template)
-    ):
-        return  # of a pool or offer that is no more: bounded by what is configured
+    if pool is None or not pool.creates(key.template, key.driver):
+        return  # of a pool, a template or its driver of before: bounded by what is configured
+    if all(offer.id != key.name for template in pool.templates for offer in offers_of(template)):
+        return  # of an offer that is no more
     state.offers[key] = memory
     changes.put(row_of(memory))
 

@@ -316,6 +316,12 @@ class PoolSpec:
         """Those that create its workers."""
         return tuple(sorted({each.driver or self.driver for each in self.templates})) or (self.driver,)
 
+    def creates(self, template: str, driver: str) -> bool:
+        """Whether this driver creates the workers of this template."""
+        return any(
+            each.name == template and (each.driver or self.driver) == driver for each in self.templates
+        )
+
     def options_of(self, driver: str, own: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
         """What the driver is told of a template that has these options itself."""
         if driver not in ("", self.driver):

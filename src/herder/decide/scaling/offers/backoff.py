@@ -53,7 +53,8 @@ def offer_limits(
 def pool_circuit(view: PoolView, now_ms: int, leaving: Set[WorkerName] = frozenset()) -> Bound | None:
     """The limit of the whole pool after a failure that any of its offers would meet: refused credentials of its only driver, and a quota where
     all are sold in one zone and market."""
-    found, quotas, drivers = [], len(_sold(view)) <= 1, len(view.spec.drivers) <= 1
+    sold = _sold(view)
+    found, quotas, drivers = [], len(sold) <= 1, len({driver for driver, _, _ in sold}) <= 1
     for memory in view.memories:
         if memory is not None and memory.cause is not None and memory.cause.of_pool:
             limit = _limit(view, memory, now_ms, leaving, lambda _: True)
@@ -75,7 +76,8 @@ def _markets(view: PoolView, now_ms: int, leaving: Set[WorkerName]) -> dict[Mark
     """A quota met in one holds for every template that is sold there, refused credentials for all markets of their driver; others are left
     alone."""
     found: dict[Market, tuple[Bound, ...]] = {}
-    sold, several = _sold(view), len(view.spec.drivers) > 1
+    sold = _sold(view)
+    several = len({driver for driver, _, _ in sold}) > 1
     for memory in view.memories if len(sold) > 1 else ():
         if memory is None or memory.cause is None or not memory.cause.of_pool:
             continue

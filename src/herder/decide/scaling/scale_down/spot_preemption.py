@@ -6,7 +6,7 @@ as many as the missing workers need, within the disruption budgets of their pool
 there. When rounds of that have not helped, the shortage is not our own doing, and it stops.
 """
 
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
 from herder.decide.scaling.scale_down.budgets import disruptions_left
@@ -29,11 +29,11 @@ _ASKED = (WorkerState.REQUESTED, WorkerState.PROVISIONING)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """`missing` workers of `offer` (the pool's cheapest), for which there is no capacity; `awaited`: with those that are asked for
-    and that the driver has not made yet."""
+    """`missing` workers of one of `offers` (of each driver the cheapest), for which there is no capacity; `awaited`: with those that are
+    asked for and that the driver has not made yet."""
 
     view: PoolView
-    offer: Offer
+    offers: tuple[Offer, ...]
     missing: int
     awaited: int
     resting: bool
@@ -75,7 +75,6 @@ def needs(snapshot: Snapshot, leaving: Set[WorkerName], now_ms: int) -> tuple[Ne
         if len(short) < len(view.templates):
             continue
         if all(memory.cause is FailureCause.OUT_OF_CAPACITY for memory in short if not memory.key.spot):
-            offer = min(on_demand, key=lambda each: (each.price_pico_per_hour, each.id))
             tries = min(memory.failed_in_row for memory in short if not memory.key.spot)
             rests = [
                 memory.rests_until_ms(spec.scale_up.offer_backoff_s, spec.scale_up.offer_backoff_max_s)
@@ -84,7 +83,7 @@ def needs(snapshot: Snapshot, leaving: Set[WorkerName], now_ms: int) -> tuple[Ne
             found.append(
                 Need(
                     view=view,
-                    offer=offer,
+                    offers=_cheapest_by_driver(view, on_demand),
                     missing=max(0, spec.size.min_workers - len(staying)),
                     awaited=awaited,
                     resting=all(until is not None and now_ms < until for until in rests),
@@ -92,6 +91,14 @@ def needs(snapshot: Snapshot, leaving: Set[WorkerName], now_ms: int) -> tuple[Ne
                 )
             )
     return tuple(found)
+
+
+def _cheapest_by_driver(view: PoolView, offers: Iterable[Offer]) -> tuple[Offer, ...]:
+    """The cheapest first."""
+    found: dict[str, Offer] = {}
+    for offer in sorted(offers, key=lambda each: (each.price_pico_per_hour, each.id)):
+        found.setdefault(offer.driver or view.spec.driver, offer)
+    return tuple(found.values())
 
 
 def ask(snapshot: Snapshot, found: tuple[Need, ...], leaving: Set[WorkerName], now_ms: int) -> SpotResult:
@@ -115,11 +122,26 @@ def ask(snapshot: Snapshot, found: tuple[Need, ...], leaving: Set[WorkerName], n
 def _choose(
     snapshot: Snapshot, need: Need, gone: Set[WorkerName], now_ms: int
 ) -> tuple[list[tuple[ObservedWorker, int]], Resources]:
-    """The workers with what they lose in pico-USD, and what is free once they and those that drain already have gone."""
-    wanted = need.offer.allocatable.times(need.missing)
-    freed, candidates = _near(snapshot, need, gone, now_ms)
+    """The workers with what they lose in pico-USD, and what is free once they and those that drain already have gone. All are of one driver: room
+    at another adds up to nothing. Of several that could make room, the one where least is lost."""
     if need.tries > ROUNDS_MOST:
-        return [], freed
+        return [], ZERO
+    found = (_choose_for(snapshot, need, offer, gone, now_ms) for offer in need.offers)
+    # What does not make room for even one is not worth anybody's work.
+    fitting = [
+        (chosen, freed)
+        for offer, (chosen, freed) in zip(need.offers, found, strict=True)
+        if offer.allocatable.fits_in(freed)
+    ]
+    return min(fitting, key=lambda each: (sum(lost for _, lost in each[0]), len(each[0])), default=([], ZERO))
+
+
+def _choose_for(
+    snapshot: Snapshot, need: Need, offer: Offer, gone: Set[WorkerName], now_ms: int
+) -> tuple[list[tuple[ObservedWorker, int]], Resources]:
+    """As `_choose`, of the driver of this offer."""
+    wanted = offer.allocatable.times(need.missing)
+    freed, candidates = _near(snapshot, need, offer.driver or need.view.spec.driver, gone, now_ms)
     left = {
         view.spec.name: disruptions_left(view, Disruption.PREEMPTED, now_ms, gone) for view in snapshot.pools
     }
@@ -133,21 +155,20 @@ def _choose(
             left[worker.spec.pool] -= 1
         freed = freed.plus(worker.spec.allocatable)
         chosen.append((worker, lost))
-    # What does not make room for even one is not worth anybody's work.
-    return (chosen, freed) if need.offer.allocatable.fits_in(freed) else ([], ZERO)
+    return chosen, freed
 
 
 def _near(
-    snapshot: Snapshot, need: Need, gone: Set[WorkerName], now_ms: int
+    snapshot: Snapshot, need: Need, driver: str, gone: Set[WorkerName], now_ms: int
 ) -> tuple[Resources, list[tuple[int, ObservedWorker]]]:
-    """Of the spot workers of other pools that hold such capacity: what leaves already, and who may go, with the loss."""
+    """Of the spot workers of other pools that hold such capacity at this driver: what leaves already, and who may go, with the loss."""
     freed, candidates = ZERO, []
     for view in snapshot.pools:
         if view.spec.name == need.view.spec.name:
             continue
         for worker in view.workers:
             spec = worker.spec
-            if not spec.spot or not need.shares_with(spec.driver, spec.zone):
+            if not spec.spot or spec.driver != driver or not need.shares_with(driver, spec.zone):
                 continue
             if worker.state.leaving or worker.name in gone:
                 freed = freed.plus(spec.allocatable)

@@ -127,7 +127,7 @@ def test_a_worker_has_logs_by_service(server: Server, refused: Refusal) -> None:
     assert server.http.get(f"/workers/{name}/logs").text == ""
     problem = refused(404, "GET", f"/workers/{name}/logs?service=kubelet", server.http)
     assert problem["detail"] == (
-        f"Worker {name} has no log of kubelet: there is no service kubelet. Write agent, start-script or console."
+        f"Worker {name} has no log of kubelet: There is no service kubelet. Write agent, start-script or console."
     )
     refused(404, "GET", "/workers/none/logs", server.http)
 

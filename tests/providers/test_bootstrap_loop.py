@@ -454,7 +454,7 @@ async def test_a_service_of_the_system_has_a_log(make_fleet: MakeFleet) -> None:
     assert await logs(fleet.core, "cloud", NAME, "containerd") == f"containerd of {NAME}"
     assert await logs(fleet.core, "cloud", NAME, "console") == await console(fleet.core, "cloud", NAME)
     with pytest.raises(
-        NotFound, match=r"there is no service \.\./x\. Write agent, start-script or console\."
+        NotFound, match=r"There is no service \.\./x\. Write agent, start-script or console\."
     ):
         await logs(fleet.core, "cloud", NAME, "../x")
 

@@ -340,7 +340,11 @@ class Handler(BaseHTTPRequestHandler):
         if parts.path == "/api/v1/events/stream":
             self._stream()
             return
-        if "/jobs/" in parts.path and parts.path.endswith("/logs") and int(parts.path.split("/")[-2]) in self.api.jobs:
+        if (
+            "/jobs/" in parts.path
+            and parts.path.endswith("/logs")
+            and int(parts.path.split("/")[-2]) in self.api.jobs
+        ):
             found = self.api.jobs[int(parts.path.split("/")[-2])]
             if not found.attempts:
                 self._send(

@@ -7,7 +7,7 @@ import re
 
 START_SCRIPT, AGENT, CONSOLE = "start-script", "agent", "console"
 SERVICES = (AGENT, START_SCRIPT, CONSOLE)
-SAYS = "herder: "
+BEGINS = "herder: "
 """Begins each line of the start script."""
 STARTS, ENDS = "the agent starts", "the agent has ended"
 #: As the agent writes its own lines.
@@ -20,11 +20,11 @@ def part(console: str, service: str) -> str:
     if service == CONSOLE:
         return console
     if service == START_SCRIPT:
-        return "\n".join(line for line in lines if SAYS in line)
-    starts = [number for number, line in enumerate(lines) if SAYS + STARTS in line]
+        return "\n".join(line for line in lines if BEGINS in line)
+    starts = [number for number, line in enumerate(lines) if BEGINS + STARTS in line]
     if starts:
         lines = lines[starts[-1] + 1 :]
     else:
         lines = lines[next((n for n, line in enumerate(lines) if _OF_AGENT.search(line)), len(lines)) :]
-    end = next((number for number, line in enumerate(lines) if SAYS + ENDS in line), len(lines))
+    end = next((number for number, line in enumerate(lines) if BEGINS + ENDS in line), len(lines))
     return "\n".join(lines[:end])

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from herder.model.fleet.driver import StartData
-from herder.model.fleet.machine_logs import ENDS, SAYS, STARTS
+from herder.model.fleet.machine_logs import BEGINS, ENDS, STARTS
 from herder.wire.worker import startup
 
 STATE_FOLDER = "/var/lib/herder"
@@ -58,7 +58,7 @@ def start_script(worker: str, installation: str, start: StartData, set_up: SetUp
         mount=_mount(set_up),
         variables=_exports(values),
         agent=set_up.agent_command,
-        says=SAYS,
+        begins=BEGINS,
         starts=STARTS,
         ends=ENDS,
     )
@@ -71,7 +71,7 @@ set -u
 umask 077
 
 say() {{
-    echo "{says}$*"
+    echo "{begins}$*"
 }}
 
 {network}set_up() {{

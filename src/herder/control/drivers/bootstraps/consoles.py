@@ -33,5 +33,5 @@ async def logs(core: Core, driver: str, name: WorkerName, service: str) -> str:
         return part(await drivers.console(core, driver, name), service)
     worker = core.state.workers.get(name)
     if worker is None or worker.spec.bootstrap not in core.bootstraps or not _SERVICE.fullmatch(service):
-        raise NotFound(f"there is no service {service[:SERVICE_MAX]}. Write {listed(SERVICES, 'or')}.")
+        raise NotFound(f"There is no service {service[:SERVICE_MAX]}. Write {listed(SERVICES, 'or')}.")
     return await calling.logs(core, worker.spec.bootstrap, await target_of(core, worker), service)

@@ -52,8 +52,8 @@ class VmProperties(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Vm(msgspec.Struct, frozen=True, kw_only=True):
-    id: str = ""
-    name: str = ""
+    id: str
+    name: str
     location: str = ""
     tags: dict[str, str] = {}
     properties: VmProperties = VmProperties()
@@ -99,8 +99,8 @@ class PartProperties(msgspec.Struct, frozen=True, kw_only=True):
 class Part(msgspec.Struct, frozen=True, kw_only=True):
     """A network card, an address or a disk."""
 
-    id: str = ""
-    name: str = ""
+    id: str
+    name: str
     location: str = ""
     tags: dict[str, str] = {}
     managedBy: str = ""  # noqa: N815

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from herder.drivers.gcp.api import Api, Json
 from herder.drivers.gcp.errors import operation_error
 from herder.drivers.gcp.instances import (
+    FACTS_KEY,
     INSTALLATION_LABEL,
     Instance,
     body_of,
@@ -96,8 +97,9 @@ class GcpDriver:
                 f"Pool {spec.pool} wants zone {zone}, which driver {self.name} may not use. Add it to the setting zones."
             )
         body = body_of(spec, start, wanted(spec, self._settings), self._settings, self._installation, zone)
+        boot = (item["value"] for item in body["metadata"]["items"] if item["key"] != FACTS_KEY)
         try:
-            begun = self._api.insert(zone, body, secrets=(start.activation_token,))
+            begun = self._api.insert(zone, body, secrets=(start.activation_token, *boot))
         except AlreadyExists as error:
             return self._existing(spec.name, zone, error)
         self._zones[spec.name] = zone

@@ -23,12 +23,19 @@ from herder.model.values.phrases import sentences
 from herder.remote.clouds.errors import PagesExpired, Reply, Said, of_kind, short
 
 PROVIDER = "Azure"
+
+
+class VmExists(AlreadyExists):
+    """The answer to a creation: a VM has the name, whatever Azure shows of it."""
+
+
 _KINDS: dict[type[DriverError], str] = {
     QuotaExceeded: "QuotaExceeded ResourceQuotaExceeded PublicIPCountLimitReached SubnetIsFull",
     OutOfCapacity: "SkuNotAvailable AllocationFailed ZonalAllocationFailed OverconstrainedAllocationRequest"
     " OverconstrainedZonalAllocationRequest SpotMaxPriceTooLow",
     RateLimited: "TooManyRequests OperationThrottled SubscriptionRequestsThrottled ResourceCollectionRequestsThrottled",
-    AlreadyExists: "PreconditionFailed InvalidResourceLocation",
+    VmExists: "PreconditionFailed",
+    AlreadyExists: "InvalidResourceLocation ConflictingUserInput",
     NotFound: "ResourceNotFound NotFound",
     Unauthorised: "AuthorizationFailed LinkedAuthorizationFailed InvalidAuthenticationToken ExpiredAuthenticationToken"
     " InvalidAuthenticationTokenTenant AuthenticationFailed",

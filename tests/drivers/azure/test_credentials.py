@@ -13,8 +13,8 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 
-from herder.drivers.azure.credentials import AzureCredentials
 from herder.model.fleet.driver import DriverError, Unauthorised, Unavailable
+from herder.remote.azure.credentials import AzureCredentials
 from tests.drivers.gcp.lab import Clock
 
 RESOURCE = "https://management.azure.com"

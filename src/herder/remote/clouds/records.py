@@ -10,16 +10,17 @@ _T = TypeVar("_T")
 
 
 def read_as(kind: type[_T], found: Any, provider: str) -> _T:
-    """Some services write what is not there as null. Raises Unavailable for another form: it proves nothing."""
+    """Some services write what is not there as null. Raises Unavailable for another form, which proves nothing."""
     try:
-        return msgspec.convert(_present(found), kind)
+        return msgspec.convert(present(found), kind)
     except msgspec.ValidationError as error:
         raise Unavailable(
             f"{provider} describes a resource in a form that Herder does not know: {error}."
         ) from None
 
 
-def _present(found: Any) -> Any:
+def present(found: Any) -> Any:
+    """Without what is null."""
     if isinstance(found, dict):
-        return {name: _present(value) for name, value in found.items() if value is not None}
-    return [_present(each) for each in found] if isinstance(found, list) else found
+        return {name: present(value) for name, value in found.items() if value is not None}
+    return [present(each) for each in found] if isinstance(found, list) else found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ import pytest
 
 from herder.drivers.terra import TerraDriver, TerraSettings, make, pool_faults
 from herder.drivers.terra.credentials import TokenFile
+from herder.drivers.terra.options import KNOWN
+from herder.drivers.terra.rights import ROLES
 from herder.model.fleet.bootstrap import BootData
 from herder.model.fleet.driver import DriverContext, InvalidRequest, NotFound, Phase, Unauthorised
 from herder.model.fleet.driver_capabilities import capabilities
@@ -173,6 +175,12 @@ def test_a_check_of_a_workspace_that_is_not_there_or_not_on_azure(lab: Lab, driv
     lab.terra.faults.add(Rule(path="/resources$", status=503, times=4))
     (failed,) = [each for each in driver.checks() if not each.passed]
     assert failed.name == "list of VMs"
+
+
+def test_the_page_names_the_roles_and_each_setting_and_option() -> None:
+    page = (Path(__file__).parents[3] / "docs/how-to/terra.md").read_text()
+    settings = {each.name for each in fields(TerraSettings)}
+    assert {name for name in (*ROLES, *settings, *KNOWN) if f"`{name}`" not in page} == set()
 
 
 # --- who calls

@@ -66,9 +66,7 @@ def test_an_interrupt_leaves_no_process_and_no_folder(
 
 
 @pytest.mark.parametrize("words", [("--keep",), ("--input", ".")])
-def test_options_of_the_first_demo_are_refused(
-    start: Start, tmp_path: Path, words: tuple[str, ...]
-) -> None:
+def test_options_of_the_first_demo_are_refused(start: Start, tmp_path: Path, words: tuple[str, ...]) -> None:
     demo = start("--clouds", *words)
     said = demo.communicate(timeout=30)[0]
     assert demo.returncode == 2

@@ -73,8 +73,9 @@ class CloudWorld(World):
         self, cloud: Any, seed: int, *, pools: tuple[PoolSpec, ...], call_faults: float = 0.0, **more: Any
     ) -> None:
         self.cloud: Any = cloud
+        self.state: Any = getattr(cloud, "state", cloud)
         self.call_faults = call_faults
-        cloud.state.hooks.append(self._happened)
+        self.state.hooks.append(self._happened)
         self._timer: asyncio.TimerHandle | None = None
         super().__init__(seed, pools=pools, **more)
 
@@ -109,6 +110,9 @@ class CloudWorld(World):
     def label(self, method: str, path: str) -> str:
         """`POST instances`, `GET operation`: the call without the names in it."""
         raise NotImplementedError
+
+    def call_of(self, request: httpx.Request) -> str:
+        return self.label(request.method, request.url.path)
 
     # --- what the cloud does by itself
 
@@ -172,7 +176,7 @@ class _Wire(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         world = self._world
-        what = f"{world.DRIVER} {world.label(request.method, request.url.path)}"
+        what = f"{world.DRIVER} {world.call_of(request)}"
         self._effect(f"before {what}")
         fault = world.dice.fault(world.DRIVER, what, world.call_faults, CALL_FAULTS)
         if fault is Fault.REFUSED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -27,6 +28,8 @@ from tests.drivers.terra.lab import OPTIONS, Lab, spec, start
 
 WORKER = WorkerName("burst-1-0")
 POST: dict[str, Any] = {"method": "POST", "path": "/azure/vm$"}
+
+DETAILS = json.dumps({"error": {"code": "Failed", "message": "m", "details": [{"code": "QuotaExceeded", "message": 'The quota of "cores" is used up.'}]}})  # fmt: skip
 
 Break = Callable[[Terra], Any]
 #: What is broken, what `create` and what follows then raise, and what a person reads.
@@ -70,6 +73,16 @@ FAULTS: dict[str, tuple[Break, type[DriverError], str]] = {
         lambda terra: terra.faults.add(Rule(operation="create", text="Long running operation failed: AllocationFailed.")),
         OutOfCapacity,
         "AllocationFailed",
+    ),
+    "a quota in the details of an error": (
+        lambda terra: terra.faults.add(Rule(operation="create", status=400, text=f'Status code 400, "{DETAILS}": Deployment failed')),
+        QuotaExceeded,
+        'The quota of "cores" is used up. Ask for a higher quota of the workspace',
+    ),
+    "an error of Azure that is cut": (
+        lambda terra: terra.faults.add(Rule(operation="create", status=409, text=f'Status code 409, "{DETAILS[:40]}')),
+        NotFound,
+        "Status code 409",
     ),
     "429 with Retry-After": (
         lambda terra: terra.faults.add(Rule(**POST, status=429, text="Too many requests", headers={"Retry-After": "120"})),
@@ -201,6 +214,17 @@ def test_an_answer_that_proves_nothing(lab: Lab, driver: TerraDriver) -> None:
         lab.terra.faults.add(Rule(method="GET", path="/azure/vm/", status=200, body=body))
         with pytest.raises(Unavailable, match=words):
             driver.get(WORKER)
+
+
+@pytest.mark.parametrize("body", [b"<html>Not Found</html>", {"message": "no route"}, []])
+def test_a_404_that_is_not_terras_is_no_missing_machine(lab: Lab, driver: TerraDriver, body: Any) -> None:
+    """Such as that of a wrong address, or of a proxy."""
+    lab.running(driver)
+    for ask in (driver.list, driver.health, lambda: driver.get(WORKER), lambda: driver.delete(WORKER)):
+        lab.terra.faults.add(Rule(status=404, body=body, times=-1))
+        with pytest.raises(Unavailable, match="Check the setting url"):
+            ask()
+        lab.terra.faults.clear()
 
 
 def test_a_list_in_pages(lab: Lab, driver: TerraDriver) -> None:

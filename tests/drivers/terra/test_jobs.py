@@ -9,6 +9,8 @@ import pytest
 from herder.drivers.terra import TerraDriver
 from herder.drivers.terra.resources import creation_id, resource_id
 from herder.model.fleet.driver import (
+    DriverError,
+    InvalidRequest,
     NotFound,
     OutcomeUnknown,
     OutOfCapacity,
@@ -162,9 +164,22 @@ def test_a_job_that_never_ends_is_said_and_removed_when_it_ends(lab: Lab, driver
     assert lab.terra.state.vms == {}
 
 
-def test_a_deletion_that_fails_is_begun_again(lab: Lab, driver: TerraDriver) -> None:
+@pytest.mark.parametrize(
+    ("code", "text", "kind"),
+    [
+        ("InternalOperationError", "An internal error.", Unavailable),
+        ("ScopeLocked", "The following scopes are locked.", InvalidRequest),
+        ("ResourceNotFound", "The network card was not found.", Unavailable),
+    ],
+)
+def test_a_deletion_that_fails_says_why_and_is_begun_again(
+    lab: Lab, driver: TerraDriver, code: str, text: str, kind: type[DriverError]
+) -> None:
     lab.running(driver)
-    lab.terra.faults.add(Rule(operation="delete", code="InternalOperationError", text="An internal error."))
+    lab.terra.faults.add(Rule(operation="delete", code=code, text=text))
+    with pytest.raises(kind, match=f"Terra failed at deleting VM herder-burst-1-0-.*: {text}") as caught:
+        lab.settled(driver, driver.delete(WORKER))
+    assert type(caught.value) is kind
     with pytest.raises(NotFound):
         lab.settled(driver, driver.delete(WORKER))
     assert lab.terra.state.vms == {}

@@ -33,8 +33,10 @@ class Api:
         return read_as(Job, found, PROVIDER)
 
     def creation(self, job: str) -> Job:
-        found = self._get(f"{self._vms}/create-result/{job}", f"reading job {job}")
-        return read_as(Job, found, PROVIDER)
+        return self._job(f"create-result/{job}", job)
+
+    def deletion(self, job: str) -> Job:
+        return self._job(f"delete-result/{job}", job)
 
     def vm(self, resource: str, name: str) -> Vm:
         return read_as(Vm, self._get(f"{self._vms}/{resource}", f"reading VM {name}"), PROVIDER)
@@ -85,6 +87,9 @@ class Api:
         self._client.close()
 
     # --- one call
+
+    def _job(self, place: str, job: str) -> Job:
+        return read_as(Job, self._get(f"{self._vms}/{place}", f"reading job {job}"), PROVIDER)
 
     def _get(self, path: str, what: str, **query: str | int) -> Json:
         found = self._client.call("GET", path, what, query=query).data

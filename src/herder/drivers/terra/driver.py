@@ -13,6 +13,8 @@ from herder.drivers.terra.errors import job_error
 from herder.drivers.terra.operations import operations_in
 from herder.drivers.terra.options import wanted
 from herder.drivers.terra.resources import (
+    CREATE,
+    DELETE,
     ErrorReport,
     Job,
     Vm,
@@ -43,7 +45,6 @@ from herder.model.values.phrases import clause
 from herder.remote.clouds.facts import check_worker, machine_name
 
 _LOG = logging.getLogger(__name__)
-DELETE, CREATE = "delete ", "create "
 #: Jobs that may have been used for earlier creations of one worker.
 TURNS_MAX = 50
 
@@ -107,7 +108,7 @@ class TerraDriver:
                 raise self._failure(worker, job, vm)
         if vm is None:
             raise self._missing(worker)
-        return self._seen(worker, vm, operation)
+        return self._seen(worker, vm)
 
     def delete(self, worker: WorkerName) -> Machine:
         check_worker(worker)
@@ -167,7 +168,7 @@ class TerraDriver:
             raise Unavailable(
                 f"An earlier VM of worker {worker} is being removed. The worker is created after that."
             )
-        return self._seen(worker, vm, "")
+        return self._seen(worker, vm)
 
     def _earlier(self, ident: str, error: AlreadyExists) -> Job:
         """Another conflict is not of this job: then there is none."""
@@ -255,5 +256,5 @@ class TerraDriver:
     def _missing(self, worker: WorkerName) -> NotFound:
         return NotFound(f"Terra has no VM for worker {worker}.")
 
-    def _seen(self, worker: WorkerName, vm: Vm, operation: str) -> Machine:
-        return machine_of(worker, vm, facts_in(vm, self._api.workspace, self._installation), operation)
+    def _seen(self, worker: WorkerName, vm: Vm) -> Machine:
+        return machine_of(worker, vm, facts_in(vm, self._api.workspace, self._installation))

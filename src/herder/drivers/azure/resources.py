@@ -54,8 +54,8 @@ class VmProperties(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Vm(msgspec.Struct, frozen=True, kw_only=True):
-    id: str = ""
-    name: str = ""
+    id: str
+    name: str
     location: str = ""
     tags: dict[str, str] = {}
     properties: VmProperties = VmProperties()
@@ -101,8 +101,8 @@ class PartProperties(msgspec.Struct, frozen=True, kw_only=True):
 class Part(msgspec.Struct, frozen=True, kw_only=True):
     """A network card, an address or a disk."""
 
-    id: str = ""
-    name: str = ""
+    id: str
+    name: str
     location: str = ""
     tags: dict[str, str] = {}
     managedBy: str = ""  # noqa: N815
@@ -147,7 +147,8 @@ def facts_of_tags(tags: Mapping[str, str], installation: str) -> Facts | None:
 def facts_of_vm(vm: Vm, installation: str) -> Facts | None:
     """Not those of a VM that was copied, which carries the facts of its model."""
     found = facts_of_tags(vm.tags, installation)
-    return found if found is not None and machine_name(installation, found.worker) == vm.name else None
+    same = found is not None and machine_name(installation, found.worker) == vm.name.lower()
+    return found if same else None
 
 
 # --- how far it is

@@ -86,7 +86,7 @@ class TerraDriver:
                     found = self._find(spec.name)
                     continue
             if job.failed:
-                raise self._failure(spec.name, job, None)
+                raise self._failure(spec.name, job, self._find(spec.name))
             self._known.add(spec.name)
             return self._creating(spec.name, ident)
         raise Unavailable(
@@ -165,14 +165,20 @@ class TerraDriver:
         if phase is Phase.FAILED:
             self._delete(vm)
         if phase in (Phase.FAILED, Phase.STOPPING):
-            raise Unavailable(
+            error = Unavailable(
                 f"An earlier VM of worker {worker} is being removed. The worker is created after that."
             )
+            error.leaves_parts = True
+            raise error
         return self._seen(worker, vm)
 
     def _earlier(self, ident: str, error: AlreadyExists) -> Job:
         """Another conflict is not of this job: then there is none."""
-        job = self._job(self._api.creation, ident)
+        try:
+            job = self._job(self._api.creation, ident)
+        except DriverError as unread:
+            unread.leaves_parts = True
+            raise
         if job is None:
             raise Unavailable(str(error)) from error
         return job
@@ -196,11 +202,10 @@ class TerraDriver:
                 self._delete(vm)
             except DriverError as error:  # it would hide why
                 _LOG.warning("VM %s stays, for the next sweep: %s.", vm.metadata.name, clause(error))
-        if report is None:
-            return NotFound(f"Terra failed at {what}: it does not say why.")
-        failure = job_error(report, what)
+        failure = job_error(report or ErrorReport(), what)
         if isinstance(failure, (Unavailable, AlreadyExists)):
-            return NotFound(str(failure))  # it is created again, by another job
+            failure = NotFound(str(failure))  # it is created again, by another job
+        failure.leaves_parts = vm is not None
         return failure
 
     # --- removing

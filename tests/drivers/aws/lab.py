@@ -10,7 +10,7 @@ import httpx
 from herder.drivers.aws import AwsDriver, AwsSettings
 from herder.drivers.aws.opening import opened
 from herder.drivers.aws.signing import Keys, sign
-from herder.model.fleet.driver import DriverContext, Machine, Phase
+from herder.model.fleet.driver import DriverClock, DriverContext, Machine, Phase
 from herder.model.fleet.worker import WorkerSpec
 from herder.testing.aws import ACCESS_KEY, SECRET, Aws
 from herder.testing.aws.cloud import IMAGE
@@ -24,7 +24,7 @@ OPTIONS = (("instance_type", "m7i.large"),)
 
 
 class GivenKeys:
-    def __init__(self, clock: Clock, access_key: str = ACCESS_KEY) -> None:
+    def __init__(self, clock: DriverClock, access_key: str = ACCESS_KEY) -> None:
         self._clock, self._keys = clock, Keys(access_key=access_key, secret=SECRET)
 
     def sign(self, request: httpx.Request) -> None:

@@ -23,6 +23,10 @@ class WouldPass(InvalidRequest):
     """The answer to a dry run that had every permission."""
 
 
+class TokenUsed(AlreadyExists):
+    """The instance that was made with the client token has ended."""
+
+
 KINDS: dict[str, type[DriverError]] = {
     **dict.fromkeys(
         (
@@ -62,7 +66,10 @@ KINDS: dict[str, type[DriverError]] = {
     ),
     "DryRunOperation": WouldPass,
     "IdempotentParameterMismatch": AlreadyExists,
+    "IdempotentInstanceTerminated": TokenUsed,
     "InvalidInstanceID.NotFound": NotFound,
+    "InvalidVolume.NotFound": NotFound,
+    "VolumeInUse": Unavailable,
     "InvalidNextToken": PagesExpired,
     "IncorrectInstanceState": Unavailable,
 }

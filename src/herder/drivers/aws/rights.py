@@ -10,12 +10,14 @@ from herder.model.fleet.driver_capabilities import Check
 
 NEEDED = (
     "ec2:CreateTags",
+    "ec2:DeleteVolume",
     "ec2:DescribeAvailabilityZones",
     "ec2:DescribeImages",
     "ec2:DescribeInstanceTypeOfferings",
     "ec2:DescribeInstanceTypes",
     "ec2:DescribeInstances",
     "ec2:DescribeSpotPriceHistory",
+    "ec2:DescribeVolumes",
     "ec2:GetConsoleOutput",
     "ec2:RebootInstances",
     "ec2:RunInstances",
@@ -31,7 +33,11 @@ def checks_of(api: Api, settings: AwsSettings, now: str) -> Sequence[Check]:
         _try("zones (ec2:DescribeAvailabilityZones)", api.zones),
         _try(
             "instances (ec2:DescribeInstances)",
-            lambda: api.instances({"herder-check": "1"}, "listing the instances"),
+            lambda: api.instances("herder-check-", "listing the instances"),
+        ),
+        _try(
+            "volumes (ec2:DescribeVolumes)",
+            lambda: api.free_volumes({"herder-check": "1"}),
         ),
     ]
     found += [

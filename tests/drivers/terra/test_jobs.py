@@ -31,11 +31,23 @@ def test_an_answer_after_the_act_is_open_and_looked_up(lab: Lab, driver: TerraDr
     lab.terra.faults.add(Rule(**POST, status=503, text="Server busy", acts=True))
     with pytest.raises(OutcomeUnknown, match="may have happened"):
         driver.create(spec(), start())
-    assert driver.get(WORKER).phase is Phase.CREATING
-    assert driver.create(spec(), start()).phase is Phase.CREATING
+    seen = driver.get(WORKER)
+    assert (seen.phase, seen.operation) == (Phase.CREATING, f"create {creation_id(RESOURCE, 0)}")
+    assert driver.create(spec(), start()) == seen
     lab.jump(60)
-    assert driver.get(WORKER).phase is Phase.RUNNING
+    assert driver.get(WORKER, seen.operation).phase is Phase.RUNNING
     assert len(lab.terra.state.vms) == len(lab.terra.state.jobs) == 1
+
+
+def test_why_a_creation_failed_is_known_also_when_its_answer_was_lost(lab: Lab, driver: TerraDriver) -> None:
+    lab.terra.state.sold_out.add((REGION, False))
+    lab.terra.faults.add(Rule(**POST, lose_answer=True))
+    with pytest.raises(OutcomeUnknown):
+        driver.create(spec(), start())
+    seen = lab.driver().get(WORKER)
+    lab.jump(60)
+    with pytest.raises(OutOfCapacity):
+        lab.driver().get(WORKER, seen.operation)
 
 
 @pytest.mark.parametrize("state", ["RUNNING", "SUCCEEDED"])
@@ -129,8 +141,9 @@ def test_a_vm_that_is_broken_makes_room_for_the_next(lab: Lab, driver: TerraDriv
     (shown,) = driver.list()
     assert (shown.phase, "It has not started." in shown.detail) == (Phase.FAILED, True)
     for _ in range(2):
-        with pytest.raises(Unavailable, match="earlier VM of worker burst-1-0 is being removed"):
+        with pytest.raises(Unavailable, match="earlier VM of worker burst-1-0 is being removed") as caught:
             driver.create(spec(), start())
+        assert caught.value.leaves_parts
     lab.jump(60)
     assert lab.running(driver).phase is Phase.RUNNING
 

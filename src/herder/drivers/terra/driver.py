@@ -13,6 +13,8 @@ from herder.drivers.terra.errors import job_error
 from herder.drivers.terra.operations import operations_in
 from herder.drivers.terra.options import wanted
 from herder.drivers.terra.resources import (
+    CREATE,
+    DELETE,
     ErrorReport,
     Job,
     Vm,
@@ -43,7 +45,6 @@ from herder.model.values.phrases import clause
 from herder.remote.clouds.facts import check_worker, machine_name
 
 _LOG = logging.getLogger(__name__)
-DELETE, CREATE = "delete ", "create "
 #: Jobs that may have been used for earlier creations of one worker.
 TURNS_MAX = 50
 
@@ -85,7 +86,7 @@ class TerraDriver:
                     found = self._find(spec.name)
                     continue
             if job.failed:
-                raise self._failure(spec.name, job, None)
+                raise self._failure(spec.name, job, self._find(spec.name))
             self._known.add(spec.name)
             return self._creating(spec.name, ident)
         raise Unavailable(
@@ -107,7 +108,7 @@ class TerraDriver:
                 raise self._failure(worker, job, vm)
         if vm is None:
             raise self._missing(worker)
-        return self._seen(worker, vm, operation)
+        return self._seen(worker, vm)
 
     def delete(self, worker: WorkerName) -> Machine:
         check_worker(worker)
@@ -164,14 +165,20 @@ class TerraDriver:
         if phase is Phase.FAILED:
             self._delete(vm)
         if phase in (Phase.FAILED, Phase.STOPPING):
-            raise Unavailable(
+            error = Unavailable(
                 f"An earlier VM of worker {worker} is being removed. The worker is created after that."
             )
-        return self._seen(worker, vm, "")
+            error.leaves_parts = True
+            raise error
+        return self._seen(worker, vm)
 
     def _earlier(self, ident: str, error: AlreadyExists) -> Job:
         """Another conflict is not of this job: then there is none."""
-        job = self._job(self._api.creation, ident)
+        try:
+            job = self._job(self._api.creation, ident)
+        except DriverError as unread:
+            unread.leaves_parts = True
+            raise
         if job is None:
             raise Unavailable(str(error)) from error
         return job
@@ -195,11 +202,10 @@ class TerraDriver:
                 self._delete(vm)
             except DriverError as error:  # it would hide why
                 _LOG.warning("VM %s stays, for the next sweep: %s.", vm.metadata.name, clause(error))
-        if report is None:
-            return NotFound(f"Terra failed at {what}: it does not say why.")
-        failure = job_error(report, what)
+        failure = job_error(report or ErrorReport(), what)
         if isinstance(failure, (Unavailable, AlreadyExists)):
-            return NotFound(str(failure))  # it is created again, by another job
+            failure = NotFound(str(failure))  # it is created again, by another job
+        failure.leaves_parts = vm is not None
         return failure
 
     # --- removing
@@ -255,5 +261,5 @@ class TerraDriver:
     def _missing(self, worker: WorkerName) -> NotFound:
         return NotFound(f"Terra has no VM for worker {worker}.")
 
-    def _seen(self, worker: WorkerName, vm: Vm, operation: str) -> Machine:
-        return machine_of(worker, vm, facts_in(vm, self._api.workspace, self._installation), operation)
+    def _seen(self, worker: WorkerName, vm: Vm) -> Machine:
+        return machine_of(worker, vm, facts_in(vm, self._api.workspace, self._installation))

@@ -46,6 +46,7 @@ INTERNAL = {
     "herder.server.http.protocol._BoundBroken",
     "herder.drivers.aws.errors.TokenUsed",
     "herder.drivers.aws.errors.WouldPass",
+    "herder.remote.azure.errors.VmExists",
     "herder.agent.containers.engine.EngineDown",
     "herder.agent.data.transfers.Stopped",
     "herder.agent.containers.engine.EngineRefused",

@@ -64,5 +64,7 @@ class AwsWorld(CloudWorld):
         return found + [f"volume {name}" for name in self.aws.volumes]
 
     def call_of(self, request: httpx.Request) -> str:
+        if target := request.headers.get("x-amz-target"):
+            return target.rpartition(".")[2]
         words = request.url.query or request.content
         return parse_qs(words.decode())["Action"][0]

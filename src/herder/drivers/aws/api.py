@@ -55,6 +55,12 @@ class Api:
         filters = [{"Name": "client-token", "Value": [f"{token}*"]}]
         return self._instances({"Filter": filters, "MaxResults": _PAGE_ROWS}, what)
 
+    def running(self) -> list[Json]:
+        """All instances of the account in the region that start or run, whoever has made them."""
+        filters = [{"Name": "instance-state-name", "Value": ["pending", "running"]}]
+        asked = {"Filter": filters, "MaxResults": _PAGE_ROWS}
+        return self._instances(asked, "counting the instances of the region")
+
     def free_volumes(self, tags: Mapping[str, str]) -> list[Json]:
         """Those with all of `tags` that no instance has."""
         filters = [{"Name": f"tag:{name}", "Value": [value]} for name, value in tags.items()]

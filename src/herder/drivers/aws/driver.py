@@ -21,6 +21,7 @@ from herder.drivers.aws.leftovers import Leftovers
 from herder.drivers.aws.market import Market, moment_of
 from herder.drivers.aws.options import wanted
 from herder.drivers.aws.rights import checks_of
+from herder.drivers.aws.services import Services
 from herder.drivers.aws.settings import AwsSettings
 from herder.drivers.aws.xml import Json, part
 from herder.model.fleet.driver import (
@@ -34,7 +35,7 @@ from herder.model.fleet.driver import (
     StartData,
     Unavailable,
 )
-from herder.model.fleet.driver_capabilities import Check, OfferedShape, Price
+from herder.model.fleet.driver_capabilities import Check, Need, OfferedShape, Price, Quota
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
 from herder.remote.clouds.facts import check_worker, machine_name
@@ -52,12 +53,15 @@ class AwsDriver:
         "delete": 60.0,
         "get": 45.0,
         "list": 60.0,
-        "checks": 60.0,
+        "checks": 120.0,
+        "prices": 120.0,
+        "quotas": 60.0,
     }
 
-    def __init__(self, settings: AwsSettings, context: DriverContext, api: Api) -> None:
+    def __init__(self, settings: AwsSettings, context: DriverContext, api: Api, services: Services) -> None:
         self._settings, self._context, self._api = settings, context, api
-        self._market = Market(api, settings.price_refresh_s, context.clock)
+        self._services = services
+        self._market = Market(api, services, settings, context.clock)
         self._leftovers = Leftovers(api, context.installation, context.clock)
         self._installation = context.installation
         self._ids: dict[WorkerName, str] = {}
@@ -185,11 +189,18 @@ class AwsDriver:
     def prices(self) -> Sequence[Price]:
         return self._market.prices()
 
+    def quotas(self) -> Sequence[Quota]:
+        return self._market.quotas()
+
+    def need(self, spec: WorkerSpec) -> Need:
+        return self._market.need(spec)
+
     def checks(self) -> Sequence[Check]:
-        return checks_of(self._api, self._settings, moment_of(self._context.clock.now_ms()))
+        return checks_of(self._api, self._services, self._settings, moment_of(self._context.clock.now_ms()))
 
     def close(self) -> None:
         self._api.close()
+        self._services.close()
 
     # --- inside
 

@@ -1,15 +1,17 @@
-"""EC2 in one object, on a time that is given: a request is answered with what is true at its time.
+"""AWS in one object, on a time that is given: a request is answered with what is true at its time.
 
 Nothing here has a thread, a socket or a clock. Faults are `faults`; what a test changes behind the back of a driver are the other parts of `Region`.
 """
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
-from herder.testing.aws.answers import ApiError, answered
-from herder.testing.aws.description import VERSION, answer_misfits, request_misfit
+from herder.testing.aws import services
+from herder.testing.aws.answers import ApiError, ServiceError, answered
+from herder.testing.aws.description import VERSION, answer_misfits, json_misfit, request_misfit
 from herder.testing.aws.reads import READS, reservation, state, there
 from herder.testing.aws.state import ACCESS_KEY, IMAGE, SECRET, Form, Instance, Region
 from herder.testing.fakes import answering
@@ -18,13 +20,28 @@ from herder.testing.fakes.messages import Answer, Request
 
 __all__ = ["ACCESS_KEY", "IMAGE", "SECRET", "Aws", "Instance"]
 
-_KEY = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/]+)/[0-9]{8}/([a-z0-9-]+)/ec2/aws4_request, ")
+_KEY = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/]+)/[0-9]{8}/([a-z0-9-]+)/([a-z0-9]+)/aws4_request, ")
 _USER = "arn:aws:iam::123456789012:user/herder"
 
 
 class Aws(Region):
+    def __init__(self, region: str = "eu-west-1", now_ms: int = 0) -> None:
+        super().__init__(region, now_ms)
+        prices = {"m7i.large": "0.1070000000", "m7i.2xlarge": "0.4280000000"}
+        self.products = [
+            *(services.product(region, kind, price) for kind, price in prices.items()),
+            services.product(region, "m7i.large", "0.1990000000", operatingSystem="Windows"),
+            services.product(region, "m7i.large", "0.1070000000", capacitystatus="UnusedCapacityReservation"),
+            services.product("us-east-1", "m7i.large", "0.1008000000"),
+        ]
+
     def request(self, request: Request, now_ms: int) -> Answer:
         self.step(now_ms)
+        target = request.headers.get("x-amz-target", "")
+        if target:
+            action = target.rpartition(".")[2]
+            rule = self.faults.for_request(request.method, action)
+            return answering.answered(rule, lambda: self._served(request, target), _refused)
         form = dict(parse_qsl(request.query, keep_blank_values=True)) | request.form()
         rule = self.faults.for_request(request.method, str(form.get("Action", "")))
         return answering.answered(rule, lambda: self._answer(request, form), _refusal)
@@ -42,14 +59,45 @@ class Aws(Region):
         assert not wrong, f"the fake's answer to {action}: {wrong[0]}"
         return answered(action, body)
 
-    def _check_caller(self, request: Request, action: str, version: str) -> None:
+    def _served(self, request: Request, target: str) -> Answer:
+        """By a service beside EC2."""
+        start, _, action = target.rpartition(".")
+        if start not in services.SERVICES or action not in services.ANSWERS:
+            return ServiceError("UnknownOperationException", f"{target} is not known.", 404).answer()
+        described, signed, prefix = services.SERVICES[start]
+        try:
+            region = "us-east-1" if signed == "pricing" else self.region
+            if not self._is_signed(request, region, signed):
+                text = "The security token included in the request is invalid."
+                raise ServiceError("UnrecognizedClientException", text)
+            if request.headers.get("content-type") != "application/x-amz-json-1.1":
+                raise ServiceError("SerializationException", "The content type is not one of JSON 1.1.")
+            permission = f"{prefix}:{action}"
+            self.asked.append(permission)
+            if permission in self.missing:
+                text = f"User: {_USER} is not authorized to perform: {permission} because no identity-based policy allows the {permission} action"
+                raise ServiceError("AccessDeniedException", text)
+            asked = json.loads(request.body)
+            if problem := json_misfit(described, action, asked, asked=True):
+                raise ServiceError("ValidationException", problem)
+            body = services.ANSWERS[action](self, asked)
+        except ServiceError as error:
+            return error.answer()
+        wrong = json_misfit(described, action, body, asked=False)
+        assert not wrong, f"the fake's answer to {action}: {wrong}"
+        return Answer(status=200, body=body, content_type="application/x-amz-json-1.1")
+
+    def _is_signed(self, request: Request, region: str, service: str) -> bool:
         signed = _KEY.match(request.headers.get("authorization", ""))
-        if signed is None or signed[1] not in self.keys or signed[2] != self.region:
+        return signed is not None and signed[1] in self.keys and signed.groups()[1:] == (region, service)
+
+    def _check_caller(self, request: Request, action: str, version: str) -> None:
+        if not self._is_signed(request, self.region, "ec2"):
             raise ApiError("AuthFailure", "AWS was not able to validate the provided access credentials", 401)
         if version != VERSION or (action not in _CHANGES and action not in READS):
             raise ApiError("InvalidAction", f"The action {action} is not valid for this web service.")
-        self.asked.append(action)
         needed = [f"ec2:{action}", *(["ec2:CreateTags"] if action == "RunInstances" else [])]
+        self.asked.append(action)
         for permission in needed:
             if permission in self.missing:
                 text = f"You are not authorized to perform this operation. User: {_USER} is not authorized to perform: {permission} on resource: arn:aws:ec2:{self.region}:123456789012:instance/* because no identity-based policy allows the {permission} action."
@@ -135,6 +183,11 @@ def _refusal(rule: Rule) -> Answer:
     return ApiError(
         rule.code or "InternalError", rule.text or "A fault that a test asked for.", rule.status
     ).answer()
+
+
+def _refused(rule: Rule) -> Answer:
+    text = rule.text or "A fault that a test asked for."
+    return ServiceError(rule.code or "InternalErrorException", text, rule.status).answer()
 
 
 _CHANGES: dict[str, Callable[[Aws, Form], dict[str, Any]]] = {

@@ -18,9 +18,16 @@ def instances(region: Region, form: Form) -> Json:
     rows = [
         reservation(each)
         for each in region.instances.values()
-        if region.shown(each) and _meets(form, each.tags, {"client-token": each.form.get("ClientToken", "")})
+        if region.shown(each) and _meets(form, each.tags, _fields(each))
     ]
     return _page(region, form, "reservationSet", rows)
+
+
+def _fields(instance: Instance) -> Json:
+    return {
+        "client-token": instance.form.get("ClientToken", ""),
+        "instance-state-name": instance.state,
+    }
 
 
 def volumes(region: Region, form: Form) -> Json:
@@ -116,6 +123,7 @@ def reservation(instance: Instance) -> Json:
         "placement": {"availabilityZone": instance.zone},
         "privateIpAddress": f"10.0.0.{int(instance.id[2:], 16) % 250 + 4}",
         "clientToken": instance.form.get("ClientToken", ""),
+        "cpuOptions": {"coreCount": instance.cpus // 2, "threadsPerCore": 2},
         "tagSet": tag_set(instance.tags),
     }
     if instance.reason[0]:

@@ -63,6 +63,8 @@ class Region:
         """Cores, by type of instance."""
         self.spot_prices = {("m7i.large", f"{region}a"): "0.041300", ("m7i.large", f"{region}b"): "0.039900"}
         """US dollars for an hour, by type and zone."""
+        self.products: list[dict[str, Any]] = []
+        """Rows of the price list; see `services.product`."""
         self.images, self.keys = {IMAGE}, {ACCESS_KEY}
         self.missing: set[str] = set()
         """Permissions that the account does not have: `ec2:RunInstances`."""
@@ -77,7 +79,7 @@ class Region:
         self.tokens: dict[tuple[str, str], Instance] = {}
         """By client token and zone: what was made with it, also when it is forgotten."""
         self.asked: list[str] = []
-        """The actions that were called, in order."""
+        """The actions of EC2 that were called, and the permissions of others: `pricing:GetProducts`; in order."""
         self.hooks: list[Callable[[str, Instance], None]] = []
         """Called with `running`, `preempted`, `off` or `gone`, and the instance."""
         self._number = 0

@@ -83,11 +83,11 @@ class AwsCredentials:
             known, now_ms = self._known, self._clock.now_ms()
             if known is None:
                 known = self._known = self._found()
-            elif known.until_ms is not None and known.until_ms - EARLY_MS <= now_ms:
+            elif (ends_ms := known.until_ms) is not None and ends_ms - EARLY_MS <= now_ms:
                 try:
                     known = self._known = self._found()
                 except DriverError:
-                    if known.until_ms <= now_ms:
+                    if ends_ms <= now_ms:
                         raise
             return known
 

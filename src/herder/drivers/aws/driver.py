@@ -135,7 +135,10 @@ class AwsDriver:
             if left is not None:
                 return left
             raise NotFound(f"AWS has no instance for worker {worker}.")
-        self._api.terminate([str(each["instanceId"]) for each in there])
+        try:
+            self._api.terminate([str(each["instanceId"]) for each in there])
+        except NotFound as error:  # a part of AWS shows it, so it is there, or was just now
+            raise Unavailable(str(error)) from error
         newest = there[-1]
         return Machine(
             worker=worker,

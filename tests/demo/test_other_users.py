@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from herder.demo.clouds.machines import _environment
+from herder.cli.shell.exit_codes import CommandError
+from herder.demo.clouds.machines import Machines, _environment
 from herder.demo.clouds.site import played_clouds, settings_text, variables
 from herder.demo.demo_server import begin
 from herder.wire.worker import startup
@@ -46,6 +47,12 @@ def test_a_played_machine_has_no_credentials_and_no_proxy_of_the_person(
         str(tmp_path / "work"),
     )
     assert found["PATH"]
+
+
+def test_a_folder_that_has_machines_already_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "machines").mkdir()
+    with pytest.raises(CommandError, match=r"Cannot create .*machines: File exists"):
+        Machines((), tmp_path / "machines").__enter__()
 
 
 def test_files_of_the_demo_are_for_its_user_alone_in_any_folder(tmp_path: Path) -> None:

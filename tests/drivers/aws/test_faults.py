@@ -23,6 +23,7 @@ from herder.model.fleet.driver import (
 )
 from herder.model.ids import WorkerName
 from herder.testing.aws import Aws
+from herder.testing.aws.cloud import IMAGE
 from herder.testing.fakes import Rule
 from tests.drivers.aws.lab import OPTIONS, ZONE, Lab, spec, start
 
@@ -207,6 +208,15 @@ def test_checks_name_the_permission_that_is_missing(lab: Lab, driver: AwsDriver)
     assert [check.name for check in failed] == ["a dry run (ec2:RunInstances, ec2:CreateTags)"]
     assert "lacks the permission ec2:CreateTags" in failed[0].detail
     assert not lab.aws.instances
+
+
+def test_a_check_finds_a_second_disk_that_would_cost(lab: Lab, driver: AwsDriver) -> None:
+    """Ubuntu's images have another root device than Debian's."""
+    lab.aws.root_device = "/dev/sda1"
+    (failed,) = [check for check in driver.checks() if not check.passed]
+    assert failed.name == f"disk of image {IMAGE}"
+    assert "disk_device is /dev/xvda" in failed.detail
+    assert failed.remedy == "Set disk_device: /dev/sda1."
 
 
 def test_every_call_that_is_made_is_in_the_policy(lab: Lab, driver: AwsDriver) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from herder.cli.shell.exit_codes import CommandError
 from herder.demo.clouds.providers import NOTICE_S, PlayedCloud
 from herder.demo.demo_server import kill_left
 from herder.testing.fakes.user_data import variables_in
@@ -38,7 +39,12 @@ class Machines:
         self._thread = threading.Thread(target=self._run, name="machines")
 
     def __enter__(self) -> Self:
-        self._folder.mkdir(mode=0o700)
+        try:
+            self._folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise CommandError(
+                f"Cannot create {self._folder}: {error.strerror}.", hint="Give a new or empty --data-dir."
+            ) from None
         self._thread.start()
         return self
 

@@ -52,12 +52,27 @@ def checks_of(api: Api, services: Services, settings: AwsSettings, now: str) -> 
         found.append(_try("prices (pricing:GetProducts)", lambda: services.products(settings.region)))
     found.append(_try("quotas (servicequotas:ListServiceQuotas)", services.quotas))
     if settings.image:
-        found.append(_try(f"image {settings.image} (ec2:DescribeImages)", lambda: api.image(settings.image)))
+        found += _image(api, settings)
         may_run = _try(
             "a dry run (ec2:RunInstances, ec2:CreateTags)", lambda: api.may_run(settings.image, TYPE)
         )
         found.append(may_run)
     return found
+
+
+def _image(api: Api, settings: AwsSettings) -> Sequence[Check]:
+    name = f"image {settings.image} (ec2:DescribeImages)"
+    try:
+        rows = api.image(settings.image)
+    except DriverError as error:
+        return (Check(name=name, passed=False, detail=str(error)),)
+    root = str(rows[0].get("rootDeviceName") or "") if rows else ""
+    known = Check(name=name, passed=True)
+    disk = f"disk of image {settings.image}"
+    if root in ("", settings.disk_device):
+        return known, Check(name=disk, passed=True)
+    detail = f"The root device of the image is {root}, but disk_device is {settings.disk_device}. Each instance gets a second disk, which costs and is not used."
+    return known, Check(name=disk, passed=False, detail=detail, remedy=f"Set disk_device: {root}.")
 
 
 def _try(name: str, call: Callable[[], object]) -> Check:

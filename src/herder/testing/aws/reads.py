@@ -49,7 +49,8 @@ def zones(region: Region, _form: Form) -> Json:
 def images(region: Region, form: Form) -> Json:
     if form["ImageId.1"] not in region.images:
         raise ApiError("InvalidAMIID.NotFound", f"The image id '[{form['ImageId.1']}]' does not exist")
-    return {"imagesSet": [{"imageId": form["ImageId.1"], "imageState": "available"}]}
+    row = {"imageId": form["ImageId.1"], "imageState": "available", "rootDeviceName": region.root_device}
+    return {"imagesSet": [row]}
 
 
 def types(region: Region, form: Form) -> Json:

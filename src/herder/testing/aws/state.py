@@ -66,6 +66,7 @@ class Region:
         self.products: list[dict[str, Any]] = []
         """Rows of the price list; see `services.product`."""
         self.images, self.keys = {IMAGE}, {ACCESS_KEY}
+        self.root_device = "/dev/xvda"
         self.missing: set[str] = set()
         """Permissions that the account does not have: `ec2:RunInstances`."""
         self.sold_out: set[tuple[str, bool]] = set()

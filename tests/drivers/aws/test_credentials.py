@@ -69,6 +69,18 @@ def test_a_profile_of_the_shared_files(tmp_path: Path) -> None:
         found(home, "other").keys()
 
 
+def test_a_token_is_that_of_its_key(tmp_path: Path) -> None:
+    (tmp_path / ".aws").mkdir()
+    key = "aws_access_key_id = AKIA{}\naws_secret_access_key = s\n"
+    (tmp_path / ".aws/credentials").write_text(f"[default]\n{key.format(1)}[cloud]\nregion = eu-west-1\n")
+    (tmp_path / ".aws/config").write_text(
+        f"[default]\n{key.format(2)}aws_session_token = old\n[profile cloud]\n{key.format(3)}aws_session_token = t\n"
+    )
+    home = {"HOME": str(tmp_path)}
+    assert (found(home).keys().access_key, found(home).keys().token) == ("AKIA1", "")
+    assert (found(home, "cloud").keys().access_key, found(home, "cloud").keys().token) == ("AKIA3", "t")
+
+
 def test_the_role_of_the_machine_is_renewed_before_its_end(tmp_path: Path) -> None:
     clock = Clock(1_795_000_000_000)  # 2026-11-18T11:06:40Z
     metadata = Metadata(clock)

@@ -104,20 +104,22 @@ class AwsCredentials:
 
     def _of_profile(self) -> Keys | None:
         asked = self._profile or self._environ.get("AWS_PROFILE", "")
-        name, found = asked or "default", dict[str, str]()
+        name, sections = asked or "default", list[dict[str, str]]()
         folder = Path(self._environ.get("HOME", "")) / ".aws"
         for variable, usual, section in (
-            ("AWS_CONFIG_FILE", "config", name if name == "default" else f"profile {name}"),
             ("AWS_SHARED_CREDENTIALS_FILE", "credentials", name),
+            ("AWS_CONFIG_FILE", "config", name if name == "default" else f"profile {name}"),
         ):
-            found |= _section(Path(self._environ.get(variable) or folder / usual), section)
-        if "aws_access_key_id" in found and "aws_secret_access_key" in found:
-            token = found.get("aws_session_token", "")
-            return Keys(
-                access_key=found["aws_access_key_id"], secret=found["aws_secret_access_key"], token=token
-            )
+            found = _section(Path(self._environ.get(variable) or folder / usual), section)
+            if "aws_access_key_id" in found and "aws_secret_access_key" in found:
+                # All from one file: a token belongs to its key.
+                token = found.get("aws_session_token", "")
+                return Keys(
+                    access_key=found["aws_access_key_id"], secret=found["aws_secret_access_key"], token=token
+                )
+            sections.append(found)
         for way in _OTHER_WAYS:
-            if way in found:
+            if any(way in each for each in sections):
                 raise Unauthorised(
                     f"Profile {name} of AWS uses {way}, which Herder does not support. Put its keys in the environment, or use the role of the machine."
                 )

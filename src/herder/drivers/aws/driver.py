@@ -283,6 +283,11 @@ def _newest(found: Sequence[Json]) -> Json | None:
 def _read_operation(text: str) -> tuple[str, str, int]:
     """Without what is of a volume, which is no instance."""
     parts = text.split("/")
-    if len(parts) == 3 and parts[1].startswith("i-") and parts[0] in ("create", "delete") and parts[2].isdecimal():
+    if (
+        len(parts) == 3
+        and parts[1].startswith("i-")
+        and parts[0] in ("create", "delete")
+        and parts[2].isdecimal()
+    ):
         return parts[0], parts[1], int(parts[2])
     return "", "", 0

@@ -9,6 +9,7 @@ from herder.drivers.pretend import PretendSettings
 from herder.model.fleet.creation import CreationLimits
 from herder.model.fleet.driver import (
     AlreadyExists,
+    DriverError,
     InvalidRequest,
     Listing,
     Machine,
@@ -88,6 +89,24 @@ async def test_a_creation_that_cannot_be_ends_with_its_reason(
     await fleet.want("w-2")
     await fleet.until(lambda: fleet.states()["w-2"] == "joining")
     assert fleet.machines() == ["w-2"]
+
+
+@pytest.mark.parametrize(
+    ("error", "times"), [(OutOfCapacity("zone a is full"), 1), (Unavailable("its card is not ready"), 2)]
+)
+async def test_a_creation_that_leaves_something_is_removed(
+    make_fleet: MakeFleet, error: DriverError, times: int
+) -> None:
+    """A row that was closed instead would leave what is there to the sweep, which looks later and may be frozen by it."""
+    error.leaves_parts = True
+    fleet = make_fleet(creation_limits={"cloud": CreationLimits(create_tries=2)})
+    meet(fleet, "create", Order(fault=Fault.REFUSED, error=error, times=times))
+    await fleet.want("w-1")
+    await fleet.until(lambda: fleet.states()["w-1"] in ("failed", "terminated"))
+    verbs = [called for _, called, worker in fleet.calls.made if worker == "w-1"]
+    assert verbs == ["create"] * times + ["delete"]
+    assert fleet.states()["w-1"] == "terminated"
+    assert any(str(error) in text for text in fleet.events("worker.trouble"))
 
 
 async def test_what_fails_while_it_is_made_is_removed(make_fleet: MakeFleet) -> None:

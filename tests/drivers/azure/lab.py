@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
+import pytest
 
 from herder.drivers.azure import AzureDriver, AzureSettings
 from herder.drivers.azure.opening import opened
-from herder.model.fleet.driver import DriverContext, Machine, Phase
+from herder.model.fleet.driver import DriverContext, DriverError, Machine, NotFound, Phase
 from herder.model.fleet.worker import WorkerSpec
 from herder.testing.azure import GROUP, SUBSCRIPTION, TOKEN, Azure, Vm
 from herder.testing.azure.settings import IMAGE
@@ -81,6 +82,12 @@ class Lab:
 
     def running(self, driver: AzureDriver, **changed: Any) -> Machine:
         return self.settled(driver, driver.create(spec(**changed), start()))
+
+    def end(self, driver: AzureDriver, error: DriverError) -> None:
+        """As the server does when a creation has failed."""
+        if error.leaves_parts:
+            with pytest.raises(NotFound):
+                self.settled(driver, driver.delete(spec().name))
 
     def left(self) -> list[str]:
         """Everything of workers that the subscription still has."""

@@ -107,6 +107,18 @@ def test_tags_that_people_edit(lab: Lab, driver: AzureDriver) -> None:
     assert lab.left() == []
 
 
+@pytest.mark.parametrize("tag", ["herder-worker", "herder-installation"])
+def test_a_tag_that_people_change_makes_no_vm_another_one(lab: Lab, driver: AzureDriver, tag: str) -> None:
+    lab.running(driver)
+    lab.vm.body["tags"] = {**lab.vm.tags, tag: "other"}
+    assert [each.worker for each in driver.list()] == [WORKER]
+    for each in (driver, lab.driver()):
+        assert each.get(WORKER).phase is Phase.RUNNING
+    with pytest.raises(NotFound):
+        lab.settled(driver, driver.delete(WORKER))
+    assert lab.left() == []
+
+
 def test_tags_are_compared_without_case(lab: Lab, driver: AzureDriver) -> None:
     lab.running(driver, spot=True)
     lab.vm.body["tags"] = {name.upper(): value for name, value in lab.vm.tags.items()}
@@ -140,3 +152,17 @@ def test_a_deletion_that_fails_inside_azure_is_begun_again(lab: Lab, driver: Azu
         lab.settled(driver, driver.delete(WORKER))
     assert lab.left() == []
     assert lab.azure.asked.count("VirtualMachines_Delete") == 2
+
+
+def test_a_vm_that_goes_while_its_deletion_is_asked_for_leaves_nothing(lab: Lab, driver: AzureDriver) -> None:
+    lab.running(driver)
+    for part in lab.azure.state.parts.values():
+        part.stays = True
+    rule = lab.azure.faults.add(
+        Rule(method="DELETE", path="/virtualMachines/", status=404, code="ResourceNotFound", acts=True)
+    )
+    removed = driver.delete(WORKER)
+    assert (removed.phase, rule.times) == (Phase.STOPPING, 0)
+    with pytest.raises(NotFound):
+        lab.settled(driver, removed)
+    assert lab.left() == []

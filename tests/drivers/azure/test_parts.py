@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from herder.drivers.azure import AzureDriver
-from herder.model.fleet.driver import NotFound, Phase, Unauthorised, Unavailable
+from herder.model.fleet.driver import (
+    InvalidRequest,
+    NotFound,
+    Phase,
+    QuotaExceeded,
+    Unauthorised,
+    Unavailable,
+)
 from herder.model.ids import WorkerName
 from herder.testing.fakes import Rule
 from tests.drivers.azure.lab import ZONE, Lab, spec, start
@@ -137,3 +144,70 @@ def test_what_a_refused_creation_cannot_take_back_is_told_and_found_later(
         found = driver.list()
         lab.jump(400)
     assert [each.phase for each in found] == [Phase.FAILED]
+
+
+def test_a_refused_creation_says_that_its_card_and_address_are_left(lab: Lab, driver: AzureDriver) -> None:
+    """The address cannot be deleted before its card has gone, which takes a while."""
+    lab.azure.state.quotas["westeurope"].update(cores=0)
+    with pytest.raises(QuotaExceeded) as caught:
+        driver.create(spec(), start())
+    lab.jump(60)
+    assert [each.partition(" ")[0] for each in lab.left()] == ["publicIPAddresses"]
+    assert caught.value.leaves_parts
+    with pytest.raises(NotFound):
+        lab.settled(driver, driver.delete(WORKER))
+    assert lab.left() == []
+
+
+def test_a_creation_that_was_refused_before_anything_was_made_leaves_nothing(
+    lab: Lab, driver: AzureDriver
+) -> None:
+    lab.azure.state.missing.add("Microsoft.Network/publicIPAddresses/write")
+    with pytest.raises(Unauthorised) as caught:
+        driver.create(spec(), start())
+    assert not caught.value.leaves_parts
+    with pytest.raises(InvalidRequest, match="bytes of data") as wrong:
+        lab.driver(pull_images="registry.example/image:1 " * 3_000).create(spec(), start())
+    assert not wrong.value.leaves_parts
+    assert lab.left() == []
+
+
+def test_a_disk_of_an_earlier_vm_makes_room_first(lab: Lab, driver: AzureDriver) -> None:
+    lab.running(driver)
+    (disk,) = [each for each in lab.azure.state.parts.values() if each.kind == "disks"]
+    disk.stays = True
+    lab.azure.state.remove(lab.vm)
+    with pytest.raises(
+        Unavailable, match=r"Only CreateOption.Attach is supported. What is left .* is being removed"
+    ):
+        driver.create(spec(), start())
+    lab.jump(30)
+    assert lab.running(driver).phase is Phase.RUNNING
+
+
+def test_ids_in_other_letters_are_the_same(lab: Lab, driver: AzureDriver) -> None:
+    """Of a disk that is still attached to its VM, which Azure has stopped showing."""
+    lab.running(driver)
+    (disk,) = [each for each in lab.azure.state.parts.values() if each.kind == "disks"]
+    disk.stays, disk.user = True, disk.user.upper()
+    lab.azure.state.vms.clear()
+    lab.azure.state.parts = {place: part for place, part in lab.azure.state.parts.items() if part is disk}
+    removed = driver.delete(WORKER)
+    assert removed.phase is Phase.STOPPING
+    disk.user = ""
+    with pytest.raises(NotFound):
+        lab.settled(driver, removed)
+    assert lab.left() == []
+
+
+def test_a_vm_whose_name_begins_with_that_of_a_worker_is_another_one(lab: Lab, driver: AzureDriver) -> None:
+    lab.running(driver)
+    vm = lab.vm.name
+    (disk,) = [each for each in lab.azure.state.parts.values() if each.kind == "disks"]
+    disk.stays = True
+    removed = driver.delete(WORKER)
+    lab.jump(10)
+    disk.user = f"{vm}-rescue"
+    with pytest.raises(NotFound):
+        lab.settled(driver, removed)
+    assert lab.left() == [f"disks {disk.name}"]

@@ -184,6 +184,7 @@ async def _creation_failed(
     core: Core, worker: WorkerLife, making: _Making, error: DriverError, pauses: Pauses
 ) -> bool:
     """The answer to an error; whether the creation is over with it."""
+    making.unsure = making.unsure or error.leaves_parts
     if isinstance(error, NotFound):
         if making.taken:
             text = f"Driver {worker.spec.driver} reports that the name {worker.spec.name} is in use, but not by a machine of this installation."

@@ -149,8 +149,8 @@ class Api:
             path, query = (address, None) if address else ("/api/retail/prices", first)
             return _object(self._prices.call("GET", path, what, query=query).data, what)
 
-        pages = all_pages(page, lambda found: _local(str(found.get("NextPageLink") or "")), what)
-        return [row for found in pages for row in _rows(found, "Items")]
+        pages = all_pages(page, lambda found: _next(found, "NextPageLink", what), what)
+        return [row for found in pages for row in _rows(found, "Items", what)]
 
     def permissions(self) -> list[Json]:
         """What the account may do in the resource group, as patterns."""
@@ -175,25 +175,46 @@ class Api:
                 return _object(self._arm.call("GET", address, what).data, what)
             return self._get(path, what, version, **query)
 
-        pages = all_pages(page, lambda found: _local(str(found.get("nextLink") or "")), what)
-        return [row for found in pages for row in _rows(found, "value")]
+        pages = all_pages(page, lambda found: _next(found, "nextLink", what), what)
+        return [row for found in pages for row in _rows(found, "value", what)]
 
 
 def _local(address: str) -> str:
-    """Without its host: what an answer names is asked of the address in the settings, so that credentials go nowhere else."""
-    parts = urlsplit(address)
+    """Without its host: what an answer names is asked of the address in the settings, so that credentials go nowhere else. Empty: it has no path."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return ""
     return f"{parts.path}?{parts.query}" if parts.path else ""
+
+
+def _next(found: Mapping[str, Any], name: str, what: str) -> str:
+    """The address of the next page; empty: this is the last one."""
+    link = found.get(name) or ""
+    if not link:
+        return ""
+    local = _local(link) if isinstance(link, str) else ""
+    if not local:
+        raise _not_azure(what)
+    return local
 
 
 def _object(found: Any, what: str) -> Json:
     if isinstance(found, dict):
         return found
-    raise Unavailable(f"The answer to {what} is not one of Azure. Check the addresses in the settings.")
+    raise _not_azure(what)
 
 
-def _rows(found: Mapping[str, Any], name: str) -> list[Json]:
+def _rows(found: Mapping[str, Any], name: str, what: str) -> list[Json]:
+    """Of a page, which has them also where it has none: what is missing is not empty."""
     rows = found.get(name)
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    if not isinstance(rows, list):
+        raise _not_azure(what)
+    return [_object(row, what) for row in rows]
+
+
+def _not_azure(what: str) -> Unavailable:
+    return Unavailable(f"The answer to {what} is not one of Azure. Check the addresses in the settings.")
 
 
 def _with_view(vm: Vm, view: View) -> Vm:

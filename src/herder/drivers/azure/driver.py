@@ -8,14 +8,13 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from herder.drivers.azure.api import ADDRESSES, CARDS, Api
+from herder.drivers.azure.api import ADDRESSES, CARDS, Api, Json, Kind
 from herder.drivers.azure.bodies import Bodies, names_of
-from herder.drivers.azure.errors import operation_error
 from herder.drivers.azure.leftovers import Leftovers
 from herder.drivers.azure.market import Market
 from herder.drivers.azure.operations import LOG_DAYS, operations_in
 from herder.drivers.azure.options import wanted
-from herder.drivers.azure.resources import Vm, facts_of_tags, facts_of_vm, handle_of, machine_of, phase_of
+from herder.drivers.azure.resources import Part, Vm, facts_of_vm, handle_of, machine_of, phase_of
 from herder.drivers.azure.rights import checks_of
 from herder.drivers.azure.settings import AzureSettings, place_of
 from herder.model.fleet.driver import (
@@ -44,6 +43,7 @@ from herder.model.fleet.driver_capabilities import (
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
 from herder.model.values.phrases import clause
+from herder.remote.azure.errors import VmExists, operation_error
 from herder.remote.clouds.facts import check_worker, machine_name
 from herder.remote.clouds.pace import Pause
 
@@ -87,20 +87,21 @@ class AzureDriver:
             )
         asked = wanted(spec, self._settings)
         bodies = Bodies(spec, start, asked, self._settings, self._installation, place_of(zone))
+        bodies.vm("")  # what is wrong with it is told before anything is made
         found = self._find(spec.name)
         if found is not None:
             return self._existing(spec.name, found)
+        made: dict[Kind, Part] = {}
         try:
-            card_id = self._card(bodies)
-            body = bodies.vm(card_id)
-            hidden = (start.activation_token, body["properties"]["osProfile"]["customData"])
-            path = self._api.put_vm(bodies.names.vm, body, hidden)
+            path = self._begun(bodies, made)
         except AlreadyExists as error:
             return self._taken(spec.name, error)
-        except (OutOfCapacity, QuotaExceeded, InvalidRequest, Unauthorised) as error:
-            self._tidy(spec.name, self._leftovers.remove)
+        except DriverError as error:
+            error.leaves_parts = bool(made)
+            if made and isinstance(error, (OutOfCapacity, QuotaExceeded, InvalidRequest, Unauthorised)):
+                self._tidy(spec.name, self._leftovers.remove)
             if isinstance(error, OutOfCapacity):
-                raise OutOfCapacity(str(error), zone) from error
+                error.zone = zone
             raise
         self._known.add(spec.name)
         short = path if len(path) <= _OPERATION_LETTERS_MAX else ""
@@ -123,7 +124,11 @@ class AzureDriver:
             elif phase_of(vm) is not Phase.STOPPING:
                 return self.delete(worker)  # it has failed inside Azure
         elif operation.startswith(CREATE):
-            self._raise_failure(worker, vm, operation.removeprefix(CREATE))
+            goes_on = self._raise_failure(worker, vm, operation.removeprefix(CREATE))
+            if vm is None and goes_on:
+                return Machine(
+                    worker=worker, handle="", phase=Phase.CREATING, operation=operation, detail="Creating"
+                )
         if vm is None:
             raise NotFound(f"Azure has no VM for worker {worker}.")
         return self._seen(worker, vm, operation)
@@ -131,13 +136,16 @@ class AzureDriver:
     def delete(self, worker: WorkerName) -> Machine:
         check_worker(worker)
         vm = self._find(worker)
+        try:
+            if vm is not None and vm.properties.provisioningState.lower() != "deleting":
+                self._api.delete_vm(vm.name)
+        except NotFound:
+            vm = None  # it has gone meanwhile
         if vm is None:
             left = self._leftovers.remove(worker)
             if left is not None:
                 return left
             raise NotFound(f"Azure has no VM for worker {worker}.")
-        if vm.properties.provisioningState.lower() != "deleting":
-            self._api.delete_vm(vm.name)
         return Machine(
             worker=worker,
             handle=handle_of(vm.location, vm.name),
@@ -206,31 +214,39 @@ class AzureDriver:
 
     # --- creating
 
-    def _card(self, bodies: Bodies) -> str:
-        """Of a new worker, with its address: the id of the network card. Both may be there from an earlier try."""
-        address_id = ""
+    def _begun(self, bodies: Bodies, made: dict[Kind, Part]) -> str:
+        """The address of the operation. What is made before the VM is noted in `made`; it may be there from an earlier try."""
+        names, address_id = bodies.names, ""
         if self._settings.public_ip:
-            address_id = self._api.put_part(ADDRESSES, bodies.names.address, bodies.address()).id
-        card = self._api.put_part(CARDS, bodies.names.card, bodies.card(address_id))
+            made[ADDRESSES] = self._api.put_part(ADDRESSES, names.address, bodies.address())
+            address_id = made[ADDRESSES].id
+        made[CARDS] = self._api.put_part(CARDS, names.card, bodies.card(address_id))
+        body = bodies.vm(self._ready(made[CARDS], bodies.spec.name).id)
+        hidden = (bodies.start.activation_token, body["properties"]["osProfile"]["customData"])
+        return self._api.put_vm(bodies.names.vm, body, hidden)
+
+    def _ready(self, card: Part, worker: WorkerName) -> Part:
         for wait_s in _CARD_WAITS_S:
             if card.ready:
-                return card.id
+                return card
             self._pause(wait_s)
             card = self._api.part(CARDS, card.name)
         if card.ready:
-            return card.id
+            return card
         state = card.properties.provisioningState or "not known"
         raise Unavailable(
-            f"Network card {card.name} of worker {bodies.spec.name} is not ready: its state is {state[:40]}. The VM is created after that."
+            f"Network card {card.name} of worker {worker} is not ready: its state is {state[:40]}. The VM is created after that."
         )
 
     def _taken(self, worker: WorkerName, error: AlreadyExists) -> Machine:
-        """By a call that was made at the same time; or by parts of an earlier try in another location."""
+        """By a call that was made at the same time; or by parts of an earlier try."""
         vm = self._find(worker)
         if vm is not None:
             return self._existing(worker, vm)
+        if isinstance(error, VmExists):
+            raise _later(f"{clause(error)}. Azure does not show it yet.") from error
         self._leftovers.remove(worker)
-        raise Unavailable(
+        raise _later(
             f"{clause(error)}. What is left of an earlier VM of worker {worker} is being removed, and the worker is created after that."
         ) from error
 
@@ -239,21 +255,23 @@ class AzureDriver:
         if phase is Phase.FAILED:
             self._api.delete_vm(vm.name)
         if phase in (Phase.FAILED, Phase.STOPPING):
-            raise Unavailable(
+            raise _later(
                 f"An earlier VM of worker {worker} is being removed. The worker is created after that."
             )
         return self._seen(worker, vm, CREATE if phase is Phase.CREATING else "")
 
-    def _raise_failure(self, worker: WorkerName, vm: Vm | None, path: str) -> None:
-        """What the creation has failed with, as the operation says it, or the VM. What it has left is removed: Azure keeps a VM that could not be made."""
+    def _raise_failure(self, worker: WorkerName, vm: Vm | None, path: str) -> bool:
+        """What the creation has failed with, as the operation says it, or the VM. What it has left is removed: Azure keeps a VM that could not be made.
+        Answers whether the operation says that it goes on: Azure may not show a VM yet that is being created."""
         phase = phase_of(vm) if vm is not None else None
         if phase not in (None, Phase.FAILED, Phase.STOPPING):
-            return
-        failure = self._failure(path)
+            return False
+        operation = self._operation(path)
+        failure = _failure_in(operation)
         if failure is None and vm is not None and phase is Phase.FAILED:
             failure = vm.failure
         if failure is None:
-            return
+            return operation.get("status") not in (None, "", "Succeeded")
         if phase is not Phase.STOPPING:
             self._tidy(worker, self.delete)
         error = operation_error(failure, f"creating VM {machine_name(self._installation, worker)}")
@@ -262,18 +280,12 @@ class AzureDriver:
             raise NotFound(str(error)) from error
         raise error
 
-    def _failure(self, path: str) -> Mapping[str, str] | None:
-        """None: the operation goes on, or has succeeded, or Azure has forgotten it."""
-        if not path:
-            return None
+    def _operation(self, path: str) -> Json:
+        """Empty: Azure has forgotten it."""
         try:
-            found = self._api.operation(path)
+            return self._api.operation(path) if path else {}
         except (NotFound, InvalidRequest):
-            return None
-        if found.get("status") not in ("Failed", "Canceled"):
-            return None
-        error = found.get("error")
-        return error if isinstance(error, dict) else {"code": str(found["status"])}
+            return {}
 
     def _tidy(self, worker: WorkerName, remove: Callable[[WorkerName], Machine | None]) -> None:
         """After a creation that has failed: an error of its own would hide why."""
@@ -287,13 +299,13 @@ class AzureDriver:
     # --- finding
 
     def _find(self, worker: WorkerName) -> Vm | None:
-        """Asked by name: a list may be late, and its absence proves nothing. The name has a hash of the worker, so that tags which people removed do not
-        matter; but tags of another worker do."""
+        """Asked by name: a list may be late, and its absence proves nothing. The name has a hash of the worker, so that tags which people removed or
+        changed do not matter; but tags of another worker whose name is the same do."""
         try:
             vm = self._api.vm(machine_name(self._installation, worker))
         except NotFound:
             return None
-        facts = facts_of_tags(vm.tags, self._installation)
+        facts = facts_of_vm(vm, self._installation)
         if facts is not None and facts.worker != worker:
             return None
         self._known.add(worker)
@@ -323,3 +335,18 @@ class AzureDriver:
         except NotFound:
             pass  # people have given it another card
         return tuple(filter(None, found))
+
+
+def _later(text: str) -> Unavailable:
+    """Of a creation that has to wait for what is there."""
+    error = Unavailable(text)
+    error.leaves_parts = True
+    return error
+
+
+def _failure_in(operation: Json) -> Mapping[str, str] | None:
+    """None: it goes on, or has succeeded."""
+    if operation.get("status") not in ("Failed", "Canceled"):
+        return None
+    error = operation.get("error")
+    return error if isinstance(error, dict) else {"code": str(operation["status"])}

@@ -50,7 +50,7 @@ class Leftovers:
             except NotFound:
                 continue
             facts = facts_of_tags(part.tags, self._installation)
-            others = bool(part.user) and f"/{names.vm}" not in part.user  # people have given it to another VM
+            others = bool(part.user) and not _is_of(part.user, names)  # people have given it to another VM
             if others or (facts is not None and facts.worker != worker):
                 continue
             left = left or _left(worker, kind, part, Phase.STOPPING)
@@ -89,6 +89,11 @@ class Leftovers:
             if _name(names_of(self._installation, worker), kind) == part.name:
                 since_ms = before[worker][0] if worker in before else now_ms
                 self._since_ms.setdefault(worker, (since_ms, kind, part))
+
+
+def _is_of(user: str, names: Names) -> bool:
+    """Whether the id is of the VM, or of something in its network card. Azure writes ids in letters of any case."""
+    return not {names.vm, names.card}.isdisjoint(user.lower().split("/"))
 
 
 def _name(names: Names, kind: Kind) -> str:

@@ -7,7 +7,9 @@ import msgspec
 
 from herder.model.fleet.driver import Machine, MachineEnd, Phase, Unavailable
 from herder.model.ids import WorkerName
+from herder.remote.azure.errors import PROVIDER
 from herder.remote.clouds.facts import Facts, machine_name
+from herder.remote.clouds.records import read_as
 
 #: Before the name of each tag of a fact.
 TAG = "herder-"
@@ -52,8 +54,8 @@ class VmProperties(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Vm(msgspec.Struct, frozen=True, kw_only=True):
-    id: str = ""
-    name: str = ""
+    id: str
+    name: str
     location: str = ""
     tags: dict[str, str] = {}
     properties: VmProperties = VmProperties()
@@ -99,8 +101,8 @@ class PartProperties(msgspec.Struct, frozen=True, kw_only=True):
 class Part(msgspec.Struct, frozen=True, kw_only=True):
     """A network card, an address or a disk."""
 
-    id: str = ""
-    name: str = ""
+    id: str
+    name: str
     location: str = ""
     tags: dict[str, str] = {}
     managedBy: str = ""  # noqa: N815
@@ -118,19 +120,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(found: Any, kind: type[_T]) -> _T:
-    try:
-        return msgspec.convert(_present(found), kind)
-    except msgspec.ValidationError as error:
-        raise Unavailable(
-            f"Azure describes a resource in a form that Herder does not know: {error}."
-        ) from None
-
-
-def _present(found: Any) -> Any:
-    """Some of Azure's services write what is not there as null."""
-    if isinstance(found, dict):
-        return {name: _present(value) for name, value in found.items() if value is not None}
-    return [_present(each) for each in found] if isinstance(found, list) else found
+    return read_as(kind, found, PROVIDER)
 
 
 # --- whose it is
@@ -157,7 +147,8 @@ def facts_of_tags(tags: Mapping[str, str], installation: str) -> Facts | None:
 def facts_of_vm(vm: Vm, installation: str) -> Facts | None:
     """Not those of a VM that was copied, which carries the facts of its model."""
     found = facts_of_tags(vm.tags, installation)
-    return found if found is not None and machine_name(installation, found.worker) == vm.name else None
+    same = found is not None and machine_name(installation, found.worker) == vm.name.lower()
+    return found if same else None
 
 
 # --- how far it is

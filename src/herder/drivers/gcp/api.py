@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 from herder.drivers.gcp.instances import Disk, Instance, disk_of, instance_of
-from herder.model.fleet.driver import Unavailable
+from herder.model.fleet.driver import OutcomeUnknown, Unavailable
 from herder.remote.clouds.client import CloudClient
 from herder.remote.clouds.pages import Page, all_pages
 
@@ -28,7 +28,7 @@ class Api:
 
     def insert(self, zone: str, body: Json, secrets: Sequence[str]) -> Json:
         path, what = f"{self._path}/zones/{zone}/instances", f"creating VM {body['name']} in {zone}"
-        return self._object(self._compute.call("POST", path, what, body=body, secrets=secrets).data, what)
+        return self._begun(self._compute.call("POST", path, what, body=body, secrets=secrets).data, what)
 
     def instance(self, zone: str, name: str) -> Instance:
         return instance_of(
@@ -37,11 +37,11 @@ class Api:
 
     def delete(self, zone: str, name: str) -> Json:
         path, what = f"{self._path}/zones/{zone}/instances/{quote(name)}", f"deleting VM {name} in {zone}"
-        return self._object(self._compute.call("DELETE", path, what).data, what)
+        return self._begun(self._compute.call("DELETE", path, what).data, what)
 
     def reset(self, zone: str, name: str) -> Json:
         path, what = f"{self._path}/zones/{zone}/instances/{quote(name)}/reset", f"resetting VM {name}"
-        return self._object(self._compute.call("POST", path, what).data, what)
+        return self._begun(self._compute.call("POST", path, what).data, what)
 
     def instances(self, label: str, value: str) -> tuple[list[Instance], bool]:
         """In all zones; and whether these are all."""
@@ -63,12 +63,16 @@ class Api:
 
     def delete_disk(self, zone: str, name: str) -> Json:
         path, what = f"{self._path}/zones/{zone}/disks/{quote(name)}", f"deleting disk {name} in {zone}"
-        return self._object(self._compute.call("DELETE", path, what).data, what)
+        return self._begun(self._compute.call("DELETE", path, what).data, what)
 
     # --- operations
 
     def operation(self, zone: str, name: str) -> Json:
-        return self._get(f"/zones/{zone}/operations/{quote(name)}", f"reading operation {name} in {zone}")
+        what = f"reading operation {name} in {zone}"
+        found = self._get(f"/zones/{zone}/operations/{quote(name)}", what)
+        if not found.get("status"):
+            raise _not_google(what)
+        return found
 
     def preemptions(self, zone: str, target: str = "") -> list[Json]:
         """Those that Google has not forgotten; of the VM with the number `target`."""
@@ -113,7 +117,7 @@ class Api:
             path = f"/services/{service}/skus"
             return self._object(self._billing.call("GET", path, what, query=query).data, what)
 
-        return [row for found in all_pages(page, _next, what) for row in _rows(found, "skus")]
+        return [row for found in all_pages(page, _next, what) for row in self._rows(found, "skus", what)]
 
     def allowed(self, permissions: Sequence[str]) -> list[str]:
         """Those of `permissions` that the account has in the project."""
@@ -132,17 +136,16 @@ class Api:
         return self._object(self._compute.call("GET", f"{self._path}{path}", what, query=query).data, what)
 
     def _list(self, path: str, what: str, **query: str | int) -> list[Json]:
-        return [row for page in self._pages(path, what, query) for row in _rows(page, "items")]
+        return [row for page in self._pages(path, what, query) for row in self._rows(page, "items", what)]
 
     def _aggregated(self, kind: str, label: str, value: str) -> tuple[list[Json], bool]:
         what = f"listing the {kind}"
         query = {"filter": f'labels.{label} = "{value}"'}
         rows, complete = list[Json](), True
         for page in self._pages(f"/aggregated/{kind}", what, query):
-            complete = complete and not page.get("unreachables")
-            scopes = page.get("items", {})
-            for scope in scopes.values() if isinstance(scopes, dict) else ():
-                rows += _rows(scope, kind)
+            complete = complete and not page.get("unreachables") and _warning(page) in _NOTHING_THERE
+            for scope in self._object(page.get("items", {}), what).values():
+                rows += self._rows(self._object(scope, what), kind, what)
                 complete = complete and _warning(scope) in _NOTHING_THERE
         return rows, complete
 
@@ -151,25 +154,42 @@ class Api:
             more: dict[str, str | int] = {**query, "maxResults": _PAGE_ROWS}
             if token:
                 more["pageToken"] = token
-            return self._get(path, what, **more)
+            found = self._get(path, what, **more)
+            if "error" in found or not {"items", "kind"} & found.keys():  # an empty page says what it is
+                raise _not_google(what)
+            return found
 
         return all_pages(page, _next, what)
+
+    def _begun(self, found: Any, what: str) -> Json:
+        """The operation that a change has begun."""
+        if isinstance(found, dict) and found.get("name") and found.get("status"):
+            return found
+        raise OutcomeUnknown(
+            f"The answer to {what} is not an operation of Google Cloud. It may have happened."
+        )
 
     def _object(self, found: Any, what: str) -> Json:
         if isinstance(found, dict):
             return found
-        raise Unavailable(
-            f"The answer to {what} is not one of Google Cloud. Check the addresses in the settings."
-        )
+        raise _not_google(what)
+
+    def _rows(self, found: Mapping[str, Any], name: str, what: str) -> list[Json]:
+        """Where there are none, Google omits the list."""
+        rows = found.get(name, [])
+        if not isinstance(rows, list):
+            raise _not_google(what)
+        return [self._object(row, what) for row in rows]
 
 
 def _next(page: Page) -> str:
     return str(page.get("nextPageToken") or "")
 
 
-def _rows(found: Mapping[str, Any], name: str) -> list[Json]:
-    rows = found.get(name)
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+def _not_google(what: str) -> Unavailable:
+    return Unavailable(
+        f"The answer to {what} is not one of Google Cloud. Check the addresses in the settings."
+    )
 
 
 def _warning(scope: Mapping[str, Any]) -> str:

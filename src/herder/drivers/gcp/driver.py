@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from herder.drivers.gcp.api import Api, Json
 from herder.drivers.gcp.errors import operation_error
 from herder.drivers.gcp.instances import (
+    FACTS_KEY,
     INSTALLATION_LABEL,
     Instance,
     body_of,
@@ -26,6 +27,7 @@ from herder.drivers.gcp.settings import GcpSettings
 from herder.model.fleet.driver import (
     AlreadyExists,
     DriverContext,
+    DriverError,
     InvalidRequest,
     Listing,
     Machine,
@@ -96,12 +98,17 @@ class GcpDriver:
                 f"Pool {spec.pool} wants zone {zone}, which driver {self.name} may not use. Add it to the setting zones."
             )
         body = body_of(spec, start, wanted(spec, self._settings), self._settings, self._installation, zone)
+        boot = (item["value"] for item in body["metadata"]["items"] if item["key"] != FACTS_KEY)
         try:
-            begun = self._api.insert(zone, body, secrets=(start.activation_token,))
+            begun = self._api.insert(zone, body, secrets=(start.activation_token, *boot))
         except AlreadyExists as error:
             return self._existing(spec.name, zone, error)
         self._zones[spec.name] = zone
-        return self._after(spec.name, Operation("create", zone, str(begun.get("name", ""))), begun)
+        try:
+            return self._after(spec.name, Operation("create", zone, str(begun["name"])), begun)
+        except DriverError as error:
+            error.leaves_parts = True
+            raise
 
     def get(self, worker: WorkerName, operation: str = "") -> Machine:
         check_worker(worker)
@@ -127,7 +134,7 @@ class GcpDriver:
                     return left
             raise NotFound(f"Google Cloud has no VM for worker {worker}.")
         begun = self._api.delete(instance.zone_name, instance.name)
-        return self._after(worker, Operation("delete", instance.zone_name, str(begun.get("name", ""))), begun)
+        return self._after(worker, Operation("delete", instance.zone_name, str(begun["name"])), begun)
 
     def list(self) -> Listing:
         label = label_value(self._installation)
@@ -201,18 +208,25 @@ class GcpDriver:
     def _existing(self, worker: WorkerName, zone: str, error: AlreadyExists) -> Machine:
         """The name is taken: by an earlier call for this worker, or by a VM that is none of ours."""
         try:
-            instance = self._api.instance(zone, machine_name(self._installation, worker))
+            instance = self._taking(worker, zone, error)
+            if self._is_of(worker, instance):
+                self._zones[worker] = zone
+                return self._seen(worker, instance, "")
+        except DriverError as failure:
+            failure.leaves_parts = True
+            raise
+        raise InvalidRequest(
+            f"VM {instance.name} in {zone} was not made for worker {worker}, but has its name. Rename or delete it."
+        ) from error
+
+    def _taking(self, worker: WorkerName, zone: str, error: AlreadyExists) -> Instance:
+        try:
+            return self._api.instance(zone, machine_name(self._installation, worker))
         except NotFound:
             self._orphans.remove(worker, zone)
             raise Unavailable(
                 f"The disk of an earlier VM of worker {worker} in {zone} is being removed. The worker is created after that."
             ) from error
-        if self._is_of(worker, instance):
-            self._zones[worker] = zone
-            return self._seen(worker, instance, "")
-        raise InvalidRequest(
-            f"VM {instance.name} in {zone} was not made for worker {worker}, but has its name. Rename or delete it."
-        ) from error
 
     def _after(self, worker: WorkerName, operation: Operation, begun: Json) -> Machine:
         """Of a call that has just begun an operation, which may have ended already."""

@@ -61,7 +61,8 @@ _API = re.compile(r"([\w-]+\.googleapis\.com|[A-Z][\w ]+ API)")
 def explain(reply: Reply) -> Said:
     error = reply.data.get("error") if isinstance(reply.data, dict) else None
     if not isinstance(error, dict):
-        return Said()
+        # Only Google itself knows that something is not there.
+        return Said(kind=Unavailable) if reply.status == 404 else Said()
     words = str(error.get("message", ""))
     reasons = [str(each.get("reason", "")) for each in _rows(error, "errors") + _rows(error, "details")]
     said = _said(reply.status, [*reasons, str(error.get("status", ""))], words)
@@ -91,9 +92,8 @@ def _said(status: int, reasons: list[str], words: str) -> Said:
 
 def _not_found(words: str) -> Said:
     named = _NOT_FOUND.search(words)
-    if named is None or _OURS.search(named.group(1)):
-        return Said(words=words, kind=NotFound)
-    return Said(words=words, kind=InvalidRequest)
+    ours = named is not None and _OURS.search(named.group(1))
+    return Said(words=words, kind=NotFound if ours else InvalidRequest)
 
 
 def operation_error(operation: Mapping[str, Any], what: str, zone: str) -> DriverError | None:

@@ -61,9 +61,9 @@ class Card(msgspec.Struct, frozen=True):
 
 
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
-    id: str = ""
-    name: str = ""
-    status: str = ""
+    id: str
+    name: str
+    status: str
     statusMessage: str = ""  # noqa: N815
     zone: str = ""
     labels: dict[str, str] = {}
@@ -91,7 +91,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Disk(msgspec.Struct, frozen=True, kw_only=True):
-    name: str = ""
+    name: str
     zone: str = ""
     description: str = ""
     labels: dict[str, str] = {}

@@ -39,6 +39,9 @@ JOINED = "joined"
 class DriverError(Exception):
     """Base of everything a driver may raise."""
 
+    leaves_parts = False
+    """Of a creation: something of it may be left, which `delete` removes."""
+
 
 class NotFound(DriverError):
     pass
@@ -242,7 +245,7 @@ class Driver(Protocol):
     def create(self, spec: WorkerSpec, start: StartData) -> Machine:
         """Begin to make the machine, or return the one that already carries `spec.name`: in `spec.zone` where that is named, and as a
         machine that the provider may take back where `spec.spot` says so, never as another. OutOfCapacity and QuotaExceeded speak of
-        that zone and market; when they, or InvalidRequest, are raised, nothing was made."""
+        that zone and market; when they, or InvalidRequest, are raised, nothing was made, unless the error says that it leaves parts."""
 
     def get(self, worker: WorkerName, operation: str = "") -> Machine:
         """How far it is. `operation`: what create or delete answered, where it is known: a creation in several steps goes on here. Raises

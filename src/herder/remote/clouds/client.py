@@ -23,7 +23,7 @@ from herder.model.fleet.driver import (
     Unavailable,
 )
 from herder.model.values.phrases import sentences
-from herder.remote.clouds.errors import Called, PagesExpired, Reply, Said, refused, short
+from herder.remote.clouds.errors import Called, PagesExpired, Reply, Said, refused, short, without
 from herder.remote.clouds.pace import Pace, Pause, pause_s
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ CONNECT_S = 5.0
 TRIES = 4
 ANSWER_BYTES_MAX = 32 * 2**20
 _CONNECTIONS_MAX = 16
+_ERROR_BYTES_MAX = 4_096
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
@@ -96,7 +97,8 @@ class CloudClient:
     ) -> Reply:
         """`what`: the call in words. `path` may be a whole address on the provider's host. `body` is sent as JSON. `repeatable`: a change that
         has its effect once, however often it is sent. `secrets`: what the provider may quote, and no error may."""
-        called = Called(provider=self.provider, what=what, writes=method not in ("GET", "HEAD"))
+        writes = method not in ("GET", "HEAD")
+        called = Called(provider=self.provider, what=what, writes=writes, secrets=secrets)
         safe, waited_s, renewed = repeatable or not called.writes, 0.0, False
         began_ms = self._clock.monotonic_ms()
 
@@ -171,12 +173,16 @@ class CloudClient:
         try:
             answer = self._client.send(request, stream=True)
             try:
-                content = self._bounded(answer, called.what, until_ms)
+                content = self._bounded(answer, called, until_ms)
             finally:
                 answer.close()
         except _UNSENT as error:
             text = f"{at} cannot be reached: {short(error) or 'no answer'}"
             raise _Unsent(sentences(text, "Check the address, the certificate and the network")) from None
+        except httpx.LocalProtocolError:  # its words quote the header
+            raise Unauthorised(
+                f"The credentials for {self.provider} have characters that no request can carry. Write them again, without line ends."
+            ) from None
         except (httpx.HTTPError, ssl.SSLError, OSError) as error:
             lost = OutcomeUnknown if called.writes else Unavailable
             words = short(error) or type(error).__name__
@@ -187,14 +193,14 @@ class CloudClient:
             return reply
         raise refused(called, reply, self._explain(reply), self._clock.now_ms())
 
-    def _bounded(self, answer: httpx.Response, what: str, until_ms: float) -> bytes:
+    def _bounded(self, answer: httpx.Response, called: Called, until_ms: float) -> bytes:
         pieces, size = [], 0
         for piece in answer.iter_bytes():
             pieces.append(piece)
             size += len(piece)
             if size > self._answer_bytes_max:
-                raise Unavailable(
-                    f"The answer of {self.provider} to {what} has more than {self._answer_bytes_max // 2**20} MiB. Herder reads no more."
+                raise (OutcomeUnknown if called.writes else Unavailable)(
+                    f"The answer of {self.provider} to {called.what} has more than {self._answer_bytes_max // 2**20} MiB. Herder reads no more."
                 )
             if self._clock.monotonic_ms() > until_ms:
                 raise httpx.ReadTimeout("the answer took too long")
@@ -210,7 +216,7 @@ class CloudClient:
                 raise lost(
                     f"The answer to {called.what} from {self.url} is not one of {self.provider}. Check the address of its API."
                 ) from None
-            data, text = None, content[:600].decode(errors="replace")
+            data, text = None, content[:_ERROR_BYTES_MAX].decode(errors="replace")
         return Reply(status=answer.status_code, headers=headers, data=data, text=text)
 
     def _may_renew(self) -> bool:
@@ -227,8 +233,5 @@ def _wait_s(error: DriverError, turn: int, *, safe: bool) -> float | None:
 
 
 def _raise(error: DriverError, secrets: Sequence[str]) -> NoReturn:
-    text = str(error)
-    for secret in filter(None, secrets):
-        text = text.replace(secret, "(secret)")
-    error.args = (text, *error.args[1:])
+    error.args = (without(str(error), secrets), *error.args[1:])
     raise error from None

@@ -3,9 +3,11 @@
 A provider's driver reads the answer (`Said`); what the status alone says is here. Whether something may have happened is in the class.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from itertools import takewhile
+from operator import eq
 from typing import Any
 
 from herder.model.fleet.driver import (
@@ -25,6 +27,8 @@ from herder.model.values.phrases import clause, sentences
 WORDS_MAX = 600
 #: Where the provider does not say how long to wait.
 RETRY_AFTER_S = 5.0
+#: So much of the beginning of a secret is not shown either.
+_BEGINNING = 12
 
 
 class PagesExpired(Unavailable):
@@ -66,6 +70,8 @@ class Called:
     provider: str
     what: str
     writes: bool
+    secrets: Sequence[str] = field(default=(), repr=False)
+    """What the provider may quote, and no error may."""
 
 
 _REMEDIES: dict[type[DriverError], str] = {
@@ -76,7 +82,11 @@ _REMEDIES: dict[type[DriverError], str] = {
 
 def refused(called: Called, reply: Reply, said: Said, now_ms: int) -> DriverError:
     kind = said.kind or kind_of(reply.status, writes=called.writes)
-    words = short(said.words or reply.text) or f"HTTP status {reply.status}"
+    if reply.status == 404 and reply.data is None:
+        kind = (
+            Unavailable  # of something between here and the provider: it says nothing of what was asked for
+        )
+    words = short(without(said.words or reply.text, called.secrets)) or f"HTTP status {reply.status}"
     if kind is RateLimited:
         wait_s = retry_after_s(reply.headers, now_ms)
         wait_s = wait_s if wait_s is not None else said.retry_after_s
@@ -129,6 +139,17 @@ def retry_after_s(headers: Mapping[str, str], now_ms: int) -> float | None:
         return max(0.0, parsedate_to_datetime(text).timestamp() - now_ms / 1000)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
+
+
+def without(text: str, secrets: Sequence[str]) -> str:
+    """Without secrets, also where a quotation of one is cut."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, "(secret)")
+        beginning = secret[:_BEGINNING]
+        while len(beginning) == _BEGINNING and (at := text.find(beginning)) >= 0:
+            quoted = sum(1 for _ in takewhile(bool, map(eq, text[at:], secret)))
+            text = f"{text[:at]}(secret){text[at + quoted :]}"
+    return text
 
 
 def short(words: object) -> str:

@@ -58,7 +58,7 @@ def delete(state: State, part: Part) -> Operation:
 
     def drop() -> None:
         if state.parts.get(place) is part and not part.user:
-            state.drop(place)
+            state.drop(place, alone=True)
 
     return state.begin(f"delete {part.kind}", part.body["location"], state.times.delete_part_ms, drop)
 

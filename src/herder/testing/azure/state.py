@@ -215,10 +215,17 @@ class State:
             if not part.stays:
                 self.drop(place)
 
-    def drop(self, place: tuple[str, str]) -> None:
+    def drop(self, place: tuple[str, str], *, alone: bool = False) -> None:
+        """`alone`: not with its VM. The address of a card goes with the VM, not with the card."""
         part = self.parts.pop(place, None)
-        if part is not None and part.kind == CARDS:
-            self._release(ADDRESSES, part.name)
+        if part is None or part.kind != CARDS:
+            return
+        for address in [
+            each for each in self.parts.values() if each.kind == ADDRESSES and each.user == part.name
+        ]:
+            address.user = ""
+            if not (alone or address.stays):
+                self.drop((ADDRESSES, address.name.lower()))
 
 
 def needs(vm: Vm) -> dict[str, int]:

@@ -27,6 +27,7 @@ def create(state: State, name: str, body: Json, headers: Mapping[str, str]) -> t
         )
     vm = Vm(name=name, body=body, size=_size(state, body), created_ms=state.now_ms)
     card = _checked(state, vm)
+    _check_disk(state, vm)
     _check_quota(state, vm)
     state.vms[name.lower()] = vm
     card.user = name
@@ -197,9 +198,19 @@ def _check_image(state: State, reference: Json) -> None:
     raise ApiError(404, "PlatformImageNotFound", f"The platform image '{urn}' is not available.")
 
 
+def _disk_name(vm: Vm) -> str:
+    return str(vm.body["properties"]["storageProfile"]["osDisk"].get("name") or f"{vm.name}_OsDisk")
+
+
+def _check_disk(state: State, vm: Vm) -> None:
+    if (DISKS, _disk_name(vm).lower()) in state.parts:
+        text = f"Disk {_disk_name(vm)} already exists in resource group {state.inventory.group.upper()}. Only CreateOption.Attach is supported."
+        raise ApiError(409, "ConflictingUserInput", text)
+
+
 def _add_disk(state: State, vm: Vm) -> None:
     asked = vm.body["properties"]["storageProfile"]["osDisk"]
-    name = asked.get("name") or f"{vm.name}_OsDisk"
+    name = _disk_name(vm)
     body = {
         "location": vm.location,
         "tags": dict(vm.tags),

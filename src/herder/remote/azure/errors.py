@@ -23,12 +23,19 @@ from herder.model.values.phrases import sentences
 from herder.remote.clouds.errors import PagesExpired, Reply, Said, of_kind, short
 
 PROVIDER = "Azure"
+
+
+class VmExists(AlreadyExists):
+    """The answer to a creation: a VM has the name, whatever Azure shows of it."""
+
+
 _KINDS: dict[type[DriverError], str] = {
     QuotaExceeded: "QuotaExceeded ResourceQuotaExceeded PublicIPCountLimitReached SubnetIsFull",
     OutOfCapacity: "SkuNotAvailable AllocationFailed ZonalAllocationFailed OverconstrainedAllocationRequest"
     " OverconstrainedZonalAllocationRequest SpotMaxPriceTooLow",
     RateLimited: "TooManyRequests OperationThrottled SubscriptionRequestsThrottled ResourceCollectionRequestsThrottled",
-    AlreadyExists: "PreconditionFailed InvalidResourceLocation",
+    VmExists: "PreconditionFailed",
+    AlreadyExists: "InvalidResourceLocation ConflictingUserInput",
     NotFound: "ResourceNotFound NotFound",
     Unauthorised: "AuthorizationFailed LinkedAuthorizationFailed InvalidAuthenticationToken ExpiredAuthenticationToken"
     " InvalidAuthenticationTokenTenant AuthenticationFailed",
@@ -62,13 +69,18 @@ _TERMS = frozenset(
 )
 _ACTION = re.compile(r"perform action '([^']+)' over scope '([^']+)'")
 _LINKED = re.compile(r"perform action\(?s?\)? '([^']+)' on the linked scope\(?s?\)? '([^']+)'")
+_CODE = re.compile(r'"code"\s*:\s*"(\w+)"')
+_MESSAGE = re.compile(r'"message"\s*:\s*"([^"]*)"')
+#: Codes that are no words of other texts.
+_WORD = re.compile(rf"\b({'|'.join(f'{_KINDS[QuotaExceeded]} {_KINDS[OutOfCapacity]}'.split())})\b")
 _NAMESPACE = re.compile(r"namespace '([\w.]+)'")
 
 
 def explain(reply: Reply) -> Said:
     error = reply.data.get("error") if isinstance(reply.data, dict) else None
     if not isinstance(error, dict):
-        return Said()
+        # Only Azure itself knows that something is not there.
+        return Said(kind=Unavailable) if reply.status == 404 else Said()
     said = said_of(error, reply.status)
     # The status knows better whether something may have happened.
     return replace(said, kind=None) if reply.status >= 500 and said.kind is Unavailable else said
@@ -82,8 +94,19 @@ def said_of(error: Mapping[str, Any], status: int = 0) -> Said:
         if said is not None:
             return said
     code, words = rows[0]
-    # A conflict is hardly ever a name that is taken: it is a state that passes.
-    return Said(words=words or code, kind=Unavailable if status == 409 else None)
+    # A conflict is hardly ever a name that is taken: it is a state that passes. Of what else is not found nothing follows for a VM.
+    kinds: dict[int, type[DriverError]] = {409: Unavailable, 404: InvalidRequest}
+    return Said(words=words or code, kind=kinds.get(status))
+
+
+def said_in(text: str) -> Said | None:
+    """Of an error that another service passes on in a text of its own. None: the text has none that is known."""
+    plain = text.replace('\\"', '"')
+    code, message = _CODE.search(plain) or _WORD.search(plain), _MESSAGE.search(plain)
+    if code is None:
+        return None
+    said = said_of({"code": code[1], "message": message[1] if message is not None else text})
+    return said if said.kind is not None else None
 
 
 def _flat(error: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[str, str]]:

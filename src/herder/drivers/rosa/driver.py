@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
+from herder.drivers.rosa.changes import planned
 from herder.drivers.rosa.cluster import NEEDED, ClusterSide
 from herder.drivers.rosa.ledger import Entry, Ledger, Settled, settle
 from herder.drivers.rosa.options import labels_of, wanted
@@ -32,7 +33,8 @@ from herder.model.fleet.driver import (
     Unauthorised,
     Unavailable,
 )
-from herder.model.fleet.driver_capabilities import Check
+from herder.model.fleet.driver_capabilities import Check, PlannedChange
+from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import PoolName, WorkerName
 from herder.remote.kubernetes.calls import Right
@@ -149,6 +151,9 @@ class RosaDriver:
     def checks(self) -> Sequence[Check]:
         rights = [_try(f"right {right}", partial(self._has, right)) for right in NEEDED]
         return (_try("OpenShift Cluster Manager", self._ready), *rights)
+
+    def planned(self, before: PoolSpec | None, after: PoolSpec) -> Sequence[PlannedChange]:
+        return planned(self._installation, self.name, self._cluster, before, after)
 
     def close(self) -> None:
         for each in (self._ocm, self._side, self._login):

@@ -3,7 +3,7 @@
 Compared are settings with settings: what a person has changed at Red Hat is not seen here.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -25,6 +25,10 @@ _REPLACED = (
 )
 _RELEASED = "Its workers are replaced by those of the other machine pool. It stays without nodes; delete it when it is empty."
 _UPDATED = "The machine pool is changed when its next worker is created."
+_SIZED_BY = (
+    "Who sizes an existing machine pool, Herder or the autoscaler of OpenShift, stays as it is until a person turns autoscaling on or off "
+    "in OpenShift Cluster Manager."
+)
 _UNKNOWN = "Whether the cluster is classic is not known yet; the maximum price of spot can only change in an HCP cluster."
 
 
@@ -92,14 +96,27 @@ def _change(was: _Sized | None, new: _Sized, cluster: Cluster | None) -> Planned
             if of in fixed or of in _MUTABLE
         ]
         action = ProviderAction.REPLACE if fixed else ProviderAction.UPDATE
-        note = _REPLACED if fixed else "" if all(each.name in _SIZES for each in fields) else _UPDATED
-        if "spot" in fixed and cluster is None:
-            note = sentences(note, _UNKNOWN)
+        note = _note(was.pool, new.pool, fixed, fields, cluster)
     if not fields:
         return None
     note = sentences(note, _broken(new, cluster, is_new=was is None))
     return PlannedChange(
         object=f"machine pool {new.pool.name}", action=action, fields=tuple(fields), note=note
+    )
+
+
+def _note(
+    was: MachinePool,
+    new: MachinePool,
+    fixed: Sequence[str],
+    fields: Sequence[PlannedField],
+    cluster: Cluster | None,
+) -> str:
+    by_herder = new.autoscaling is None and all(each.name in _SIZES for each in fields)
+    return sentences(
+        _REPLACED if fixed else "" if by_herder else _UPDATED,
+        _UNKNOWN if "spot" in fixed and cluster is None else "",
+        _SIZED_BY if (was.autoscaling is None) is not (new.autoscaling is None) else "",
     )
 
 

@@ -91,6 +91,7 @@ class RosaDriver:
             )
             size = _sized(pool, ledger, found)
             rules.check(size, cluster, new=found is None)
+            found = self._pools.described(cluster, ledger, found, pool)
             if known is None or ledger.pending or found is None:
                 added = spec.name if known is None else ""
                 found = self._pools.carried_out(cluster, ledger, version, found, size, added=added)

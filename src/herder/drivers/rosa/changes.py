@@ -91,7 +91,7 @@ def _change(was: _Sized | None, new: _Sized, cluster: Cluster | None) -> Planned
             PlannedField(
                 name=name, before=before.get((of, name)), after=after.get((of, name)), replaces=of in fixed
             )
-            for of, name in sorted({*before, *after}, key=lambda each: _ORDER.index(each[0]))
+            for of, name in sorted({**before, **after}, key=lambda each: _ORDER.index(each[0]))
             if before.get((of, name)) != after.get((of, name))
             if of in fixed or of in _MUTABLE
         ]

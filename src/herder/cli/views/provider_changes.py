@@ -12,7 +12,7 @@ _SAYS = {
     "create": "will be created",
     "update": "will be changed in place",
     "replace": "must be replaced",
-    "release": "will not be used any more",
+    "release": "will no longer be used",
 }
 
 

@@ -118,7 +118,7 @@ class ProviderAction(StrEnum):
     REPLACE = "replace"
     """It cannot change while it exists."""
     RELEASE = "release"
-    """The pool uses it no more."""
+    """The pool no longer uses it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

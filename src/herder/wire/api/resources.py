@@ -215,7 +215,7 @@ class ProviderChangeView(msgspec.Struct, kw_only=True):
     driver: str
     object: str
     action: Literal["create", "update", "replace", "release"]
-    """release: the pool does not use it any more."""
+    """release: the pool no longer uses it."""
     fields: list[ProviderFieldView]
     note: str
 

@@ -125,6 +125,11 @@ def test_whether_it_is_spot_is_fixed_everywhere() -> None:
         planned("lab", "rosa", HCP, pool(), on_demand)
 
 
+def test_a_template_that_prefers_spot_is_a_spot_machine_pool() -> None:
+    shape = {"name": "a", "cpu": 1, "memory": "1Gi", "price_per_hour": "1", "spot": "prefer"}
+    assert rows(change(None, pool(templates=[shape])))["spot_max_price"] == (None, "on-demand", False)
+
+
 def test_another_name_is_another_machine_pool() -> None:
     found = planned("lab", "rosa", HCP, pool(), pool(driver_options={"machine_pool": "gpu-2"}))
     assert [(each.object, each.action) for each in found] == [

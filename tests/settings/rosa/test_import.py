@@ -211,7 +211,7 @@ def test_an_item_of_the_list_that_is_an_expression_is_a_pool_to_be_written() -> 
             "The file has 2 modules with machine pools: a, b. Import each from a file of its own.",
         ),
         ("create_additional_pool = 7", "create_additional_pool: Expected true or false, and the file has 7."),
-        ("machine_pools = var.pools", "machine_pools: machine_pools is the expression var.pools. Write the list itself."),
+        ("machine_pools = var.pools", "machine_pools: machine_pools is the expression var.pools. Write the list itself, or name the .tfvars file that has it."),
         ("machine_pools = {}", "machine_pools: Expected a list"),
         ("machine_pools = [{ }]", "machine_pools.0.name: The machine pool has no name."),
         ('machine_pools = [{ name = "a", instance_type = "m5.large", replicas = 1.5 }]', "machine_pools.0.replicas: Expected a whole number"),

@@ -1,7 +1,4 @@
-"""What an apply means at a provider, in the signs of Terraform: `+ ~ -` for each field, `-/+` for what has to be created anew.
-
-Used by `herder apply`.
-"""
+"""What an apply means at a provider, in the signs of Terraform: `+ ~ -` for each field, `-/+` for what has to be created again. Used by `herder apply`."""
 
 from collections.abc import Iterator
 

@@ -62,9 +62,10 @@ def planned(
 
 
 def _machine_pools(installation: str, driver: str, pool: PoolSpec) -> Mapping[str, _Sized]:
+    """By name. Of a template that prefers spot it is a spot one."""
     found: dict[str, _Sized] = {}
     for template in pool.templates:
-        offer = next(iter(offers_of(template)), None)
+        offer = max(offers_of(template), key=lambda each: each.spot, default=None)
         if offer is None or (template.driver or pool.driver) != driver:
             continue
         made = wanted(installation, worker_spec(pool, replace(offer, zone=""), PlanNumber(0), 1, ""))

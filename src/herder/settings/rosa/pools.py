@@ -77,7 +77,9 @@ def _listed(node: Node) -> Iterator[Node]:
     if isinstance(node.value, Expression):
         node.use()
         node.source.wrong(
-            node.path, f"{LIST} is the expression {node.value.text[:80]}.", "Write the list itself."
+            node.path,
+            f"{LIST} is the expression {node.value.text[:80]}.",
+            "Write the list itself, or name the .tfvars file that has it.",
         )
         return
     for each in node.listed():

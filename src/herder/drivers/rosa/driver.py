@@ -13,6 +13,7 @@ from functools import partial
 
 from herder.drivers.rosa.changes import planned
 from herder.drivers.rosa.cluster import NEEDED, ClusterSide
+from herder.drivers.rosa.importing import adoptable, smallest
 from herder.drivers.rosa.ledger import Entry, Ledger, Settled
 from herder.drivers.rosa.options import wanted
 from herder.drivers.rosa.pools import RECENT_MS, Look, MachinePools, by_hand
@@ -32,7 +33,7 @@ from herder.model.fleet.driver import (
     StartData,
     Unavailable,
 )
-from herder.model.fleet.driver_capabilities import Check, PlannedChange
+from herder.model.fleet.driver_capabilities import AdoptablePool, Check, PlannedChange
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import PoolName, WorkerName
@@ -158,6 +159,23 @@ class RosaDriver:
 
     def planned(self, before: PoolSpec | None, after: PoolSpec) -> Sequence[PlannedChange]:
         return planned(self._installation, self.name, self._cluster, before, after)
+
+    def importable(self) -> Sequence[AdoptablePool]:
+        cluster = self._found_cluster()
+        sizes = smallest(self._side.sizes())
+        used = {each.machine_pool: each.pool for each in self._side.ledgers(self._installation) if each.ours}
+        return [
+            adoptable(
+                pool,
+                cluster,
+                installation=self._installation,
+                driver=self.name,
+                kubernetes=self._settings.cluster,
+                used_by=used.get(name, ""),
+                node=sizes.get(pool.instance_type),
+            )
+            for name, pool in sorted(self._pools.all(cluster).items())
+        ]
 
     def close(self) -> None:
         for each in (self._ocm, self._side, self._login):

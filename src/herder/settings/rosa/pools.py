@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from herder.model.values.unfilled import is_unfilled
 from herder.settings.imports.reading import Node
 from herder.settings.imports.result import Finding, Kind
 from herder.settings.rosa import values
 from herder.settings.rosa.hcl import Expression
 from herder.settings.sections.pool.presets import PRESETS
-from herder.settings.syntax.unfilled import is_unfilled
 
 CLUSTER = "rosa"
 DRIVER = "rosa"

@@ -10,6 +10,7 @@ from herder.model.fleet.driver import DriverError
 from herder.model.fleet.driver_capabilities import Check
 
 NEEDED = (
+    "cloudtrail:LookupEvents",
     "ec2:CreateTags",
     "ec2:DeleteVolume",
     "ec2:DescribeAvailabilityZones",
@@ -51,6 +52,7 @@ def checks_of(api: Api, services: Services, settings: AwsSettings, now: str) -> 
     if settings.prices:
         found.append(_try("prices (pricing:GetProducts)", lambda: services.products(settings.region)))
     found.append(_try("quotas (servicequotas:ListServiceQuotas)", services.quotas))
+    found.append(_try("the log of the account (cloudtrail:LookupEvents)", services.may_look_up))
     if settings.image:
         found.append(_try(f"image {settings.image} (ec2:DescribeImages)", lambda: api.image(settings.image)))
         may_run = _try(

@@ -127,6 +127,12 @@ def reservation(instance: Instance) -> Json:
         "tagSet": tag_set(instance.tags),
     }
     if instance.reason[0]:
+        at = (
+            f" ({moment(instance.ended_ms)[:19].replace('T', ' ')} GMT)"
+            if instance.ended_ms is not None
+            else ""
+        )
+        row["reason"] = f"{instance.reason[1]}{at}"
         row["stateReason"] = {"code": instance.reason[0], "message": instance.reason[1]}
     if instance.spot:
         row["instanceLifecycle"] = "spot"

@@ -17,7 +17,7 @@ from herder.simulate.chaos.actors.server import INSTALLATION
 from herder.testing.aws import Aws
 from herder.testing.aws.reads import tag_set
 from herder.testing.aws.state import Instance, tags_in
-from tests.azure.simulated import start_script_in
+from herder.testing.fakes.user_data import script_in
 from tests.clouds.simulated import CloudWorld, pool_of
 from tests.drivers.aws.lab import OPTIONS, SETTINGS, GivenKeys
 
@@ -47,7 +47,7 @@ class AwsWorld(CloudWorld):
         return found
 
     def script_of(self, vm: Instance) -> str:
-        return start_script_in(base64.b64decode(vm.form["UserData"]).decode())
+        return script_in(base64.b64decode(vm.form["UserData"]).decode())
 
     def cores_and_mib(self, vm: Instance) -> tuple[int, int]:
         return vm.cpus, vm.cpus * 4_096

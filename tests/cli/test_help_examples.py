@@ -62,6 +62,7 @@ FILES = {
     "new-password.txt": "another password\n",
     "data.csv": "b\na\n",
     "worker-pools.json": '{"worker_pool_definitions": {"burst": {"max_size": 2, "default_template": "small"}}}',
+    "machine-pools.tf": 'module "pools" {\n  cluster_id = "2abc"\n  create_additional_pool = true\n}\n',
     "Makefile": "report:\n\techo report\n",
 }
 #: Examples that are only parsed, and why.

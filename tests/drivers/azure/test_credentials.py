@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -142,7 +144,9 @@ def test_what_cannot_be_found(place: Place, what: str) -> None:
     ("answer", "kind", "words"),
     [
         (httpx.Response(401, json=REFUSED), Unauthorised, r"does not accept the credentials in .*herder-azure.json: AADSTS7000215: Invalid client secret provided: \(secret\). Check the secret"),
-        (httpx.Response(200, content=b"<html>"), Unauthorised, "HTTP status 200"),
+        (httpx.Response(200, content=b"<html>"), Unavailable, "HTTP status 200"),
+        (httpx.Response(403, content=b"<html>"), Unavailable, "HTTP status 403"),
+        (httpx.Response(400, json={"error": "temporarily_unavailable"}), Unavailable, "HTTP status 400. It is asked again"),
         (httpx.Response(503), Unavailable, "HTTP status 503. It is asked again"),
         (httpx.ConnectError("refused"), Unavailable, "Azure gives no token: refused. Check the network"),
     ],
@@ -158,6 +162,7 @@ def test_tokens_that_are_not_given(place: Place, answer: Any, kind: Any, words: 
     ("answer", "kind", "words"),
     [
         ((1, "", "ERROR: Please run 'az login' to setup account.\n"), Unauthorised, "`az` gives no token: Please run 'az login'"),
+        ((1, "", "ERROR: HTTPSConnectionPool(host='login.microsoftonline.com', port=443): Max retries exceeded with url: /x"), Unavailable, "It is asked again"),
         ((0, "{}", ""), Unauthorised, "has printed no token with its end"),
         (subprocess.TimeoutExpired("az", 1), Unavailable, "has not answered"),
         (PermissionError(13, "Permission denied"), Unauthorised, "`az` cannot be run: Permission denied"),
@@ -174,6 +179,63 @@ def test_an_identity_that_is_busy_is_asked_again(place: Place) -> None:
     place.identity = httpx.Response(429)
     with pytest.raises(Unavailable, match="managed identity of this machine gives no token now"):
         place.opened().token()
+
+
+#: What the file of credentials holds while somebody replaces it.
+BETWEEN: dict[str, str | None] = {"empty": "", "half of it": '{"appId": "ap', "no file": None}
+
+
+@pytest.mark.parametrize("content", BETWEEN)
+def test_a_file_that_is_being_replaced_is_read_again(place: Place, content: str) -> None:
+    file = place.write(RBAC)
+    credentials = place.opened(file)
+    signed(credentials)
+    place.clock.ms += 3_600_000
+    between = BETWEEN[content]
+    Path(file).unlink() if between is None else place.write(between)
+    with pytest.raises(Unavailable, match="It is read again"):
+        credentials.token()
+    place.write({**RBAC, "password": "new"})
+    assert signed(credentials) == "Bearer made"
+    assert place.asked[-1] == "ours app new"
+
+
+def test_an_identity_that_was_there_is_not_missed(place: Place) -> None:
+    """Nor is anybody else asked, who may have other rights."""
+    place.with_az(0, json.dumps({"accessToken": "of az", "expires_on": place.clock.ms // 1000 + 9_000}), "")
+    place.identity = httpx.Response(200, json={"access_token": "of the machine", "expires_in": 3_600})
+    credentials = place.opened()
+    signed(credentials)
+    place.clock.ms += 3_600_000
+    for answer in (None, httpx.Response(404), httpx.Response(502)):
+        place.identity = answer
+        with pytest.raises(Unavailable, match="managed identity of this machine gives no token now"):
+            credentials.token()
+    assert place.ran == []
+
+
+def test_the_token_of_a_machine_goes_through_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Metadata(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"access_token": "of the machine", "expires_in": 3600}')
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with HTTPServer(("127.0.0.1", 0), Metadata) as server:
+        server.timeout = 5
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        credentials = AzureCredentials(
+            "", {"PATH": ""}, Clock(), resource=RESOURCE, login_url=RESOURCE, metadata_url=url
+        )
+        assert credentials.token() == "of the machine"
+        thread.join(10)
 
 
 def test_the_driver_is_light_to_import() -> None:

@@ -50,7 +50,10 @@ class Google:
         if isinstance(self.answer, Exception):
             raise self.answer
         if self.answer is not None:
-            return httpx.Response(self.answer[0], json=self.answer[1])
+            status, body = self.answer
+            if isinstance(body, bytes):
+                return httpx.Response(status, content=body)
+            return httpx.Response(status, json=body)
         if request.url.host == "oauth2.googleapis.com":
             return httpx.Response(200, json={"access_token": self._granted(request), "expires_in": 3600})
         if not self.on_gcp:
@@ -175,6 +178,11 @@ def test_a_file_that_is_not_there(opened: Any, tmp_path: Path) -> None:
     [
         ((400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}), Unauthorised, "does not accept the credentials in .*Invalid JWT Signature"),
         (httpx.ConnectError("refused"), Unavailable, "Google gives no token: refused. Check the network"),
+        ((503, {"error": "backendError"}), Unavailable, "Google gives no token: .*It is asked again"),
+        ((500, {"error": "internal_failure", "error_description": "later"}), Unavailable, "internal_failure: later"),
+        ((403, b"<html>Forbidden by the proxy"), Unavailable, "Forbidden by the proxy"),
+        ((200, b"<html>"), Unavailable, "has no token"),
+        ((200, {}), Unauthorised, "No access token in response"),
     ],
 )  # fmt: skip
 def test_tokens_that_are_not_given(
@@ -190,6 +198,36 @@ def test_tokens_that_are_not_given(
     google.answer = answer
     with pytest.raises(kind, match=words):
         opened(write(tmp_path / "key.json", google.service_account())).token()
+
+
+@pytest.mark.parametrize("between", ["", '{"type": "service_acc', None])
+def test_a_file_that_is_being_replaced_is_read_again(
+    google: Google, opened: Any, tmp_path: Path, between: str | None
+) -> None:
+    file = tmp_path / "key.json"
+    credentials = opened(write(file, google.service_account()))
+    signed(credentials)
+    assert credentials.refused()
+    file.unlink() if between is None else write(file, between)
+    with pytest.raises(Unavailable, match="It is read again"):
+        credentials.token()
+    write(file, google.service_account())
+    assert signed(credentials) == f"Bearer account-{EMAIL}"
+
+
+def test_a_metadata_server_that_was_there_is_not_missed(
+    google: Google, opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _s: None)
+    google.on_gcp = True
+    credentials = opened()
+    signed(credentials)
+    assert credentials.refused()
+    google.on_gcp = False
+    with pytest.raises(Unavailable, match="gives no token"):
+        credentials.token()
+    google.on_gcp = True
+    assert signed(credentials) == "Bearer machine-1"
 
 
 def test_nothing_of_google_is_imported_before_the_first_call() -> None:

@@ -23,7 +23,7 @@ from herder.engine.workers.offers import forget_changed
 from herder.engine.workers.worker import drain
 from herder.model.fleet.lifetime import TTL_SHORTEST_S, lifetime_ms
 from herder.model.fleet.offer import Offer, OfferName, offers_of
-from herder.model.fleet.pool import PoolSpec, Template
+from herder.model.fleet.pool import PoolSpec, PriceSource, Template, with_prices_of
 from herder.model.ids import PlanNumber, PoolName
 from herder.model.permissions import Action, Kind, Principal, Thing
 from herder.model.planning.plan import CreateWorker, Plan, PoolReport, Reason, ReasonKind
@@ -61,7 +61,7 @@ def apply(
         check_settings(plain, path)
     shared = sharing.wanted(core, request.sharing)
     sharing_changes = sharing.differences(core.sharing, shared)
-    wanted = [keep_frozen(core, _parse(core, plain, index)) for index, plain in enumerate(request.pools)]
+    wanted = [keep_stored(core, _parse(core, plain, index)) for index, plain in enumerate(request.pools)]
     for pool in wanted:
         _check_bounds(pool)
     check_pools(core, wanted)
@@ -112,10 +112,16 @@ def change_pools(core: Core, changes: Changes, wanted: Sequence[PoolSpec], now_m
     return changed
 
 
-def keep_frozen(core: Core, pool: PoolSpec) -> PoolSpec:
-    """A pool that was frozen by hand stays so until it is unfrozen by hand; a file that says nothing of it does not thaw it."""
+def keep_stored(core: Core, pool: PoolSpec) -> PoolSpec:
+    """What a file does not say: a pool that was frozen by hand stays so until it is unfrozen by hand, and prices that a provider has reported hold."""
     known = core.state.pools.get(pool.name)
-    return dataclasses.replace(pool, frozen=True) if known is not None and known.frozen else pool
+    if known is None:
+        return pool
+    same = (known.driver, known.driver_options) == (pool.driver, pool.driver_options)
+    reported = [each for each in known.templates if same and each.prices is PriceSource.PROVIDER]
+    priced = {each.name: each for each in reported}
+    templates = tuple(with_prices_of(each, priced.get(each.name)) for each in pool.templates)
+    return dataclasses.replace(pool, frozen=pool.frozen or known.frozen, templates=templates)
 
 
 def _parse(core: Core, plain: dict[str, Any], index: int) -> PoolSpec:

@@ -17,6 +17,7 @@ from herder.remote.clouds.errors import short
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 FILE_VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
 TIMEOUT_S = 8.0
+_METADATA_HOSTS = ("metadata.google.internal", "169.254.169.254")
 _FILE_BYTES_MAX = 256 * 1024
 
 
@@ -27,10 +28,15 @@ class GoogleCredentials:
         self, file: str | None, environ: Mapping[str, str], transport: httpx.BaseTransport | None = None
     ) -> None:
         self._file, self._environ = file, environ
-        self._http = httpx.Client(transport=transport, timeout=TIMEOUT_S, follow_redirects=False)
+        # The metadata server is reached by no proxy, which would see the token.
+        direct = {f"all://{host}": None for host in _METADATA_HOSTS}
+        self._http = httpx.Client(
+            transport=transport, mounts=direct, timeout=TIMEOUT_S, follow_redirects=False
+        )
         self._lock = threading.Lock()
         self._known: Any = None
-        self._refuse = False
+        self._worked = False
+        """Whether there was a token: then what is there no more may come back, and nobody has refused it."""
 
     def sign(self, request: httpx.Request) -> None:
         request.headers["Authorization"] = f"Bearer {self.token()}"
@@ -44,9 +50,10 @@ class GoogleCredentials:
     def token(self) -> str:
         with self._lock:
             if self._known is None:
-                self._known = self._opened()
+                self._known = self._opened_again() if self._worked else self._opened()
             if not self._known.valid:
                 self._refresh(self._known)
+                self._worked = True
             return str(self._known.token)
 
     def close(self) -> None:
@@ -62,6 +69,12 @@ class GoogleCredentials:
         home = self._environ.get("CLOUDSDK_CONFIG") or f"{self._environ.get('HOME', '')}/.config/gcloud"
         of_gcloud = Path(home) / "application_default_credentials.json"
         return of_gcloud if of_gcloud.is_file() else None
+
+    def _opened_again(self) -> Any:
+        try:
+            return self._opened()
+        except Unauthorised as error:  # a file that is being written, or replaced
+            raise Unavailable(f"{error} It is read again.") from None
 
     def _opened(self) -> Any:
         try:
@@ -101,16 +114,21 @@ class GoogleCredentials:
             known.refresh(self._request)
         except exceptions.TransportError as error:
             raise self._no_answer(error) from None
+        except (ValueError, TypeError, KeyError):  # of an answer in another form
+            raise Unavailable("The answer of Google has no token. It is asked again.") from None
         except exceptions.GoogleAuthError as error:
             if self.place is None:
                 raise self._no_answer(error) from None
+            words = short(error.args[0] if error.args else error)
+            if error.retryable or words.startswith("<"):  # the page of a proxy is no refusal
+                raise Unavailable(f"Google gives no token: {words}. It is asked again.") from None
             raise Unauthorised(
-                f"Google does not accept the credentials in {self.place}: {short(error.args[0] if error.args else error)}. "
+                f"Google does not accept the credentials in {self.place}: {words}. "
                 "Check that the account exists, that its key is not deleted, and the clock of this machine."
             ) from None
 
     def _no_answer(self, error: Exception) -> DriverError:
-        if self.place is None:
+        if self.place is None and not self._worked:
             return Unauthorised(
                 f"There are no credentials for Google Cloud: credentials_file and {FILE_VARIABLE} are not set, gcloud has stored none, and the "
                 "metadata server gives none. Set credentials_file."

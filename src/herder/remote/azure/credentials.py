@@ -4,6 +4,7 @@ Each source is one call, made here: the library for it brings an HTTP stack of i
 """
 
 import json
+import re
 import shutil
 import subprocess
 import threading
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -26,6 +28,9 @@ _NONE = (
     "There are no credentials for Azure: credentials_file and AZURE_CLIENT_ID are not set, the machine has no managed identity, and az is not logged in. "
     "Set credentials_file."
 )
+#: Errors of OAuth that pass by themselves; and an answer that has none.
+_PASSING = ("", "temporarily_unavailable", "server_error", "slow_down")
+_NO_NETWORK = re.compile(r"Max retries exceeded|Connection(Error| aborted| refused| reset)|timed out", re.I)
 Run = Callable[[list[str]], tuple[int, str, str]]
 
 
@@ -64,8 +69,12 @@ class AzureCredentials:
         self._file, self._environ, self._clock, self._run = file, environ, clock, run
         self._resource, self._login_url, self._metadata_url = resource, login_url, metadata_url
         self._transport = transport
+        # The metadata server is reached by no proxy, which would see the token.
+        self._direct: dict[str, None] = {f"all://{urlsplit(metadata_url).hostname}": None}
         self._lock = threading.Lock()
         self._token, self._until_ms = "", 0.0
+        self._of_file_once = self._of_machine_once = False
+        """Whether a token came from there: then what is there no more may come back, and nobody has refused it."""
 
     def sign(self, request: httpx.Request) -> None:
         request.headers["Authorization"] = f"Bearer {self.token()}"
@@ -90,12 +99,25 @@ class AzureCredentials:
         """And how many seconds it lives."""
         principal = self._principal()
         if principal is not None:
-            return self._of_principal(principal)
-        return self._of_machine() or self._of_az()
+            found = self._of_principal(principal)
+            self._of_file_once = bool(self._file)
+            return found
+        of_machine = self._of_machine()
+        if of_machine is not None:
+            self._of_machine_once = True
+            return of_machine
+        if self._of_machine_once:
+            raise Unavailable("The managed identity of this machine gives no token now. It is asked again.")
+        return self._of_az()
 
     def _principal(self) -> Principal | None:
         if self._file:
-            return _in_file(Path(self._file))
+            try:
+                return _in_file(Path(self._file))
+            except Unauthorised as error:
+                if self._of_file_once:
+                    raise Unavailable(f"{error} It is read again.") from None
+                raise
         tenant, client = (self._environ.get(f"AZURE_{name}", "") for name in ("TENANT_ID", "CLIENT_ID"))
         secret = self._environ.get("AZURE_CLIENT_SECRET", "")
         token_file = self._environ.get("AZURE_FEDERATED_TOKEN_FILE", "")
@@ -124,7 +146,7 @@ class AzureCredentials:
         found = _token_in(answer)
         if found is not None:
             return found
-        if answer.status_code >= 500 or answer.status_code == 429:
+        if answer.status_code >= 500 or answer.status_code == 429 or _error(answer) in _PASSING:
             raise Unavailable(f"Azure gives no token: HTTP status {answer.status_code}. It is asked again.")
         raise Unauthorised(
             f"Azure does not accept the credentials in {principal.source}: {_reason(answer, principal.secret)}. "
@@ -140,13 +162,15 @@ class AzureCredentials:
             answer = self._ask("GET", url, params=query, headers={"Metadata": "true"}, timeout=2.0)
         except (httpx.HTTPError, OSError):
             return None  # this machine is none of Azure's
-        if answer.status_code in (429, 500, 503):
+        if answer.status_code in (410, 429, 500, 503):
             raise Unavailable("The managed identity of this machine gives no token now. It is asked again.")
         return _token_in(answer)
 
     def _ask(self, method: str, url: str, **request: Any) -> httpx.Response:
         """Tokens live for an hour: no connection is kept for the next one."""
-        with httpx.Client(transport=self._transport, timeout=TIMEOUT_S, follow_redirects=False) as client:
+        with httpx.Client(
+            transport=self._transport, mounts=self._direct, timeout=TIMEOUT_S, follow_redirects=False
+        ) as client:
             return client.request(method, url, **request)
 
     def _of_az(self) -> tuple[str, float]:
@@ -163,6 +187,8 @@ class AzureCredentials:
             raise Unauthorised(f"`az` cannot be run: {error.strerror}. Set credentials_file.") from None
         if code:
             words = short(said.removeprefix("ERROR: ")) or f"status {code}"
+            if _NO_NETWORK.search(words):
+                raise Unavailable(f"`az` gives no token: {words}. It is asked again.")
             raise Unauthorised(f"`az` gives no token: {words}. Run az login, or set credentials_file.")
         try:
             found = json.loads(printed)
@@ -208,6 +234,11 @@ def _answer(answer: httpx.Response) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     return found if isinstance(found, dict) else {}
+
+
+def _error(answer: httpx.Response) -> str:
+    """Its code; empty: this is no refusal of Azure's, but something that lies between."""
+    return str(_answer(answer).get("error") or "")
 
 
 def _token_in(answer: httpx.Response) -> tuple[str, float] | None:

@@ -63,7 +63,7 @@ class State:
     removes: Callable[[list[str]], str] = lambda nodes: nodes[0]
     """Which node a smaller pool loses: the provider's choice, and nobody else's."""
     hooks: list[Callable[[str, Pool, str], None]] = field(default_factory=list)
-    """Called with `node`, `draining` or `gone`, the pool and the node."""
+    """Called with `node`, `labels`, `draining` or `gone`, the pool and the node."""
     _number: int = 0
 
     def __post_init__(self) -> None:
@@ -90,6 +90,12 @@ class State:
             self.timeline.at(now_ms + self.times.node_starts_ms, lambda: self._started(pool))
         for _ in range(max(0, have - pool.wanted)):
             self._begin_removal(pool)
+
+    def label(self, pool: Pool, labels: dict[str, str]) -> None:
+        """In the place of those that it had."""
+        pool.body["labels"] = labels
+        for node in pool.nodes:
+            self._tell("labels", pool, node)
 
     def remove(self, pool: Pool) -> None:
         """The pool is deleted: its nodes are drained and end."""

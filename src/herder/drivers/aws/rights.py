@@ -18,6 +18,7 @@ NEEDED = (
     "ec2:DescribeInstanceTypeOfferings",
     "ec2:DescribeInstanceTypes",
     "ec2:DescribeInstances",
+    "ec2:DescribeSpotInstanceRequests",
     "ec2:DescribeSpotPriceHistory",
     "ec2:DescribeVolumes",
     "ec2:GetConsoleOutput",
@@ -39,6 +40,7 @@ def checks_of(api: Api, services: Services, settings: AwsSettings, now: str) -> 
             "instances (ec2:DescribeInstances)",
             lambda: api.instances("herder-check-", "listing the instances"),
         ),
+        _try("interruptions (ec2:DescribeSpotInstanceRequests)", api.interrupted),
         _try(
             "volumes (ec2:DescribeVolumes)",
             lambda: api.free_volumes({"herder-check": "1"}),

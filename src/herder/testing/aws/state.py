@@ -26,6 +26,8 @@ class Instance:
     cpus: int
     state: str = "pending"
     reason: tuple[str, str] = ("", "")
+    interrupted_ms: int | None = None
+    """Since when AWS is taking it back."""
     ended_ms: int | None = None
     console: str = ""
     tags: dict[str, str] = field(default_factory=dict)
@@ -117,6 +119,7 @@ class Region:
         """AWS takes a spot instance back: its end comes in two minutes."""
         code, text = "Server.SpotInstanceTermination", "Spot instance termination"
         instance = self.instances[ident]
+        instance.interrupted_ms = self.now_ms
         self._later(NOTICE_MS, lambda: self.end(instance, code, text))
         self.note("BidEvictedEvent", "", (ident,))
         self._tell("preempted", instance)

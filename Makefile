@@ -20,7 +20,7 @@ PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 pyth
 	if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo "$$candidate"; break; fi; done)
 
 ##@ Use
-.PHONY: help setup demo demo-datacentre serve
+.PHONY: help setup demo demo-datacentre demo-clouds serve
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -36,6 +36,9 @@ demo: $(STAMP) ## a whole small world on this machine, to look at
 
 demo-datacentre: $(STAMP) ## virtual machines that become nodes of a cluster, live and are removed
 	@$(BIN)/herder demo --datacentre
+
+demo-clouds: $(STAMP) ## one pool on three clouds: a stock-out, spot VMs that are taken back, a quota
+	@$(BIN)/herder demo --clouds
 
 serve: $(STAMP) ## run the server here
 	@$(BIN)/herder up

@@ -84,6 +84,7 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("get", "/workers/{worker}/why"): ("viewer", ALL),
     ("get", "/workers/{worker}/health"): ("viewer", ALL),
     ("get", "/workers/{worker}/console"): ("operator", OPERATORS),
+    ("get", "/workers/{worker}/logs"): ("operator", OPERATORS),
     ("get", "/workers/{worker}/operations"): ("operator", OPERATORS),
     **{
         ("post", f"/workers/{{worker}}/{verb}"): ("operator", OPERATORS)

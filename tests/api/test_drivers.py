@@ -113,6 +113,25 @@ def test_a_console_that_hangs_is_given_up(server: Server, refused: Refusal) -> N
     assert shown(server, "brief")["state"] == "ready", "what is optional freezes nothing"
 
 
+def test_a_worker_has_logs_by_service(server: Server, refused: Refusal) -> None:
+    apply(server, pool("a", "brief"))
+    (name,) = scale(server, "a", 1)
+    until(lambda: server.http.get(f"/workers/{name}").json()["state"] == "joining")
+
+    def log(service: str) -> str:
+        found = server.http.get(f"/workers/{name}/logs", params={"service": service})
+        return found.raise_for_status().text
+
+    assert log("console") == f"{name}: power on"
+    assert (log("agent"), log("start-script")) == ("", "")
+    assert server.http.get(f"/workers/{name}/logs").text == ""
+    problem = refused(404, "GET", f"/workers/{name}/logs?service=kubelet", server.http)
+    assert problem["detail"] == (
+        f"Worker {name} has no log of kubelet: There is no service kubelet. Write agent, start-script or console."
+    )
+    refused(404, "GET", "/workers/none/logs", server.http)
+
+
 def test_actions_that_wait_hold_up_no_other_of_the_same_driver(server: Server) -> None:
     apply(server, pool("a", "pretend"), pool("b", "pretend"))
     world(server, "pretend").fail("create", RateLimited("slower", retry_after_s=250), times=12)

@@ -103,6 +103,8 @@ def test_status(herder: Herder) -> None:
         (["worker", "get", "burst-7-1"], "5 jobs wait (plan 7)"),
         (["worker", "list", "--pool", "burst"], "ready,cordoned"),
         (["worker", "console", "burst-7-1"], "boot ok"),
+        (["worker", "logs", "burst-7-1"], "agent ok"),
+        (["worker", "logs", "burst-7-1", "--service", "kubelet"], "kubelet ok"),
         (["worker", "operations", "burst-7-1"], "ZONE_FULL: no room"),
         (["batch", "list"], "night"),
         (["batch", "get", "3"], "3: 3 running"),

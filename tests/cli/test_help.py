@@ -36,7 +36,7 @@ def test_the_commands_are_those_of_the_specification() -> None:
         "driver list", "driver get", "driver check", "driver freeze", "driver unfreeze", "driver forget",
         "offer list",
         "worker list", "worker get", "worker add", "worker cordon", "worker uncordon", "worker drain", "worker extend",
-        "worker remove", "worker console", "worker operations", "worker health",
+        "worker remove", "worker console", "worker logs", "worker operations", "worker health",
         "batch submit", "batch list", "batch get", "batch wait", "batch cancel", "batch groups",
         "batch hold", "batch release", "batch retry", "batch delete", "batch add", "batch close", "job hold", "job release",
         "pipeline set", "pipeline list", "pipeline get", "pipeline delete",

@@ -81,6 +81,7 @@ PARSED_ONLY = {
     "herder pool scheduling-info burst": "needs a cluster; tests/acceptance/test_nodes.py runs it",
     "herder demo": "takes half a minute; tests/demo runs it",
     "herder demo --input src --keep": "takes half a minute; tests/demo runs it",
+    "herder demo --clouds": "takes half a minute; tests/demo runs it",
     "herder demo --datacentre": "takes more than a minute; tests/demo runs it",
 }
 #: What is added to an example so that it ends, or so that it starts fewer processes.

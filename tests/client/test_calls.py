@@ -31,6 +31,7 @@ def test_every_reading_route_gives_its_type(client: HerderClient) -> None:
     assert client.workers.get("burst-7-1").attempts_done == 7
     assert client.workers.why("burst-7-1").summary == "made for jobs"
     assert client.workers.console("burst-7-1") == "boot ok\n"
+    assert client.workers.logs("burst-7-1") == "agent ok\n"
     assert [(each.kind, each.state) for each in client.workers.operations("burst-7-1")] == [
         ("insert", "failed")
     ]

@@ -12,10 +12,15 @@ from herder.decide.eligibility.scheduling_info import scheduling_info
 from herder.settings.sections.pool.presets import PRESETS
 from tests.docs.scheduled import PODS, close, demand, grown, nodes_of, offered, pools_of, world_of
 
+
+def named(preset: str) -> str:
+    return f"my-{preset.replace('_', '-')}"
+
+
 SETTINGS = "membership: kubernetes, cluster: prod, driver: pretend, pending_pods: 1, default_eligible: true"
 FILE = "\n".join(
     ["clusters:", "  prod: {kubeconfig: /etc/herder/prod.kubeconfig}", "pools:"]
-    + [f"  my-{name}: {{preset: {name}, {SETTINGS}}}" for name in sorted(PRESETS)]
+    + [f"  {named(name)}: {{preset: {name}, {SETTINGS}}}" for name in sorted(PRESETS)]
 )
 
 
@@ -30,7 +35,7 @@ def test_the_text_is_the_spec_of_a_pod_that_runs_in_the_pool(
     preset: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = pools_of(FILE)
-    (pool,) = (each for each in given if each.name == f"my-{preset}")
+    (pool,) = (each for each in given if each.name == named(preset))
     world = world_of(given, tuple(each for each in offered(given) if each[0] is not pool))
     spec = YAML(typ="safe").load(scheduling_info(pool).yaml)
     body = {"metadata": {"name": "a"}, "spec": spec}
@@ -39,7 +44,7 @@ def test_the_text_is_the_spec_of_a_pod_that_runs_in_the_pool(
     world.cluster.sleep(5)
     assert nodes_of(world.cluster) == [""]
     count, _, place = demand(world).partition(" × ")
-    assert (count, place.partition(" of ")[2]) == ("1", f"my-{preset}")
+    assert (count, place.partition(" of ")[2]) == ("1", named(preset))
     grown(world, monkeypatch)
     (node,) = nodes_of(world.cluster)
-    assert world.existing[node][0].name == f"my-{preset}"
+    assert world.existing[node][0].name == named(preset)

@@ -28,7 +28,13 @@ def known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def pool(preset: str, **more: Any) -> PoolSpec:
     return pool_from_plain(
-        {"name": f"my-{preset}", "preset": preset, "membership": "nodes", "cluster": "prod", **more}
+        {
+            "name": f"my-{preset.replace('_', '-')}",
+            "preset": preset,
+            "membership": "nodes",
+            "cluster": "prod",
+            **more,
+        }
     )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from herder.control.access.tokens import Principal, Role
 from herder.control.drivers.bootstraps import calling
-from herder.control.drivers.bootstraps.consoles import console
+from herder.control.drivers.bootstraps.consoles import console, logs
 from herder.control.kernel.bounds.errors import NotKnown, NotReady
 from herder.control.planning.observation import observe_now
 from herder.control.pools.pool_actions import store_pool
@@ -26,6 +26,7 @@ from herder.memberships import registry
 from herder.model.fleet.driver import (
     Driver,
     InvalidRequest,
+    NotFound,
     OutcomeUnknown,
     Unauthorised,
     Unavailable,
@@ -445,6 +446,17 @@ async def test_the_log_of_kubelet_is_the_console_where_the_driver_has_none(make_
     assert "kubelet" not in await console(fleet.core, "cloud", NAME)
     fleet.core.drivers["cloud"] = WithoutConsole(fleet.core.drivers["cloud"])
     assert await console(fleet.core, "cloud", NAME) == f"kubelet of {NAME}"
+
+
+async def test_a_service_of_the_system_has_a_log(make_fleet: MakeFleet) -> None:
+    fleet = await fleet_of(make_fleet, FakeBootstrap(name="talos"))
+    await ready(fleet)
+    assert await logs(fleet.core, "cloud", NAME, "containerd") == f"containerd of {NAME}"
+    assert await logs(fleet.core, "cloud", NAME, "console") == await console(fleet.core, "cloud", NAME)
+    with pytest.raises(
+        NotFound, match=r"There is no service \.\./x\. Write agent, start-script or console\."
+    ):
+        await logs(fleet.core, "cloud", NAME, "../x")
 
 
 async def test_lists_and_checks_show_what_depends_on_a_bootstrap(make_fleet: MakeFleet) -> None:

@@ -18,8 +18,9 @@ from herder.model.fleet.driver_capabilities import Need, Network, OfferedShape, 
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import PoolName, WorkerName
 from herder.model.stored.changes import Changes
-from herder.model.values.money import PicoUsd
+from herder.model.values.money import PicoUsd, parse_usd
 from herder.model.values.resources import Resources
+from herder.model.values.times import iso
 from herder.settings import pool_from_plain
 from herder.wire.api.resources import SafetyCheck
 from tests.providers.conftest import MakeFleet
@@ -40,6 +41,7 @@ class Selling(PretendDriver):
         self.fails: Exception | None = None
         self.says: Any = None
         self.needs: Need | Exception = Need(quotas={"memory": 1000}, network="blue")
+        self.charges = PicoUsd(7)
         self.calls = 0
 
     def quotas(self) -> Sequence[Quota]:
@@ -59,7 +61,7 @@ class Selling(PretendDriver):
         return [OfferedShape(name="m1", resources=Resources(1000, 1000), zones=("a",))]
 
     def prices(self) -> Sequence[Price]:
-        return [Price(shape="m1", zone="a", spot=False, pico_per_hour=PicoUsd(7))]
+        return [Price(shape="m1", zone="a", spot=False, pico_per_hour=self.charges)]
 
     def need(self, spec: WorkerSpec) -> Need:
         if isinstance(self.needs, Exception):
@@ -296,3 +298,35 @@ async def test_an_unknown_price_is_none_and_no_quota_no_number(
     assert (shape.price_per_hour_usd, shape.price_as_of) == (None, None)
     assert template.workers_left is None
     assert template.reason.startswith("Not known: driver cloud does not report what a worker takes")
+
+
+async def test_a_template_whose_price_is_not_that_of_its_provider_is_told_once(fleet: Fleet) -> None:
+    template = {"name": "t", "cpu": 1, "memory": "1Gi", "price_per_hour": "0.12", "zones": ["a", "b"]}
+    changes = Changes()
+    spec = pool_from_plain({"name": "p", "driver": "cloud", "templates": [template]})
+    store_pool(fleet.core, changes, spec, fleet.clock.now_ms())
+    await fleet.core.commit(changes)
+    driver = selling(fleet)
+    driver.needs = Need(quotas={"memory": 1000}, shape="m1")
+    driver.charges = parse_usd("0.1195")
+    asked_ms = fleet.clock.now_ms()
+    await look(fleet.core, "cloud")
+    assert fleet.events("offer.price_differs") == []
+    rows = {each.zone: each for each in listed_offers(fleet.core, "cloud", shapes=False)}
+    assert (rows["a"].price_per_hour_usd, rows["a"].provider_price_per_hour_usd) == ("0.12", "0.1195")
+    assert iso(asked_ms) <= (rows["a"].price_as_of or "") <= iso(fleet.clock.now_ms())
+    assert (rows["b"].provider_price_per_hour_usd, rows["b"].price_as_of) == (None, None)
+    driver.charges = parse_usd("0.15")
+    for _ in range(3):
+        await look(fleet.core, "cloud")
+    (event,) = fleet.events("offer.price_differs")
+    assert event == (
+        "Template t in zone a of pool p costs $0.1200 per hour in herder.yaml, but driver cloud reports $0.1500. "
+        "Plans and costs follow herder.yaml. Correct the price of the template."
+    )
+    driver.charges = parse_usd("0.16")
+    await look(fleet.core, "cloud")
+    assert len(fleet.events("offer.price_differs")) == 2
+    driver.needs = Need(quotas={"memory": 1000})
+    await look(fleet.core, "cloud")
+    assert listed_offers(fleet.core, "cloud", shapes=False)[0].provider_price_per_hour_usd is None

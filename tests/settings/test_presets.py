@@ -21,19 +21,30 @@ LABELS: Mapping[str, Mapping[str, str]] = {
         "gpu.nvidia.com/count": "1",
         "gpu.nvidia.com/memory": "16384",
     },
+    "rosa_additional": {},
+    "rosa_gpu_spot": {"node-type": "gpu"},
 }
 TAINTS = {
     "permanent": [],
     "burst": ["workload-type=burst:NoSchedule"],
     "spot": ["workload-type=spot:NoSchedule", "preemptible=true:PreferNoSchedule"],
     "gpu": ["nvidia.com/gpu=true:NoSchedule"],
+    "rosa_additional": [],
+    "rosa_gpu_spot": ["nvidia.com/gpu=true:NoSchedule", "spot=true:PreferNoSchedule"],
 }
-SIZES = {"permanent": (3, 10), "burst": (0, 20), "spot": (0, 15), "gpu": (0, 5)}
+SIZES = {
+    "permanent": (3, 10),
+    "burst": (0, 20),
+    "spot": (0, 15),
+    "gpu": (0, 5),
+    "rosa_additional": (1, 5),
+    "rosa_gpu_spot": (0, 3),
+}
 
 
-def pool(preset: str) -> PoolSpec:
-    more: dict[str, Any] = {"membership": "kubernetes", "cluster": "prod"}
-    return pool_from_plain({"name": preset, "preset": preset, **more})
+def pool(preset: str, **own: Any) -> PoolSpec:
+    more: dict[str, Any] = {"membership": "kubernetes", "cluster": "prod", **own}
+    return pool_from_plain({"name": "mine", "preset": preset, **more})
 
 
 @pytest.mark.parametrize("preset", sorted(SIZES))
@@ -79,3 +90,31 @@ def test_gpu_workers_are_added_by_hand() -> None:
     spec = pool("gpu")
     assert spec.scale_up.pending_pods is None
     assert (spec.jobs.default_eligible, [each.name for each in spec.templates]) == (False, ["gpu-nvidia"])
+
+
+def test_machine_pools_of_rosa_have_the_names_types_and_markets_of_its_module() -> None:
+    additional, gpu = pool("rosa_additional"), pool("rosa_gpu_spot")
+    assert dict(additional.driver_options) == {"machine_pool": "additional", "instance_type": "m5.xlarge"}
+    assert dict(gpu.driver_options) == {
+        "machine_pool": "gpu-spot",
+        "instance_type": "g4dn.xlarge",
+        "spot_max_price": "on-demand",
+    }
+    assert {each.driver for each in (additional, gpu)} == {"rosa"}
+    (shape,) = gpu.templates
+    assert ([each.spot for each in offers_of(shape)], shape.allocatable.gpu) == ([True], 1)
+    assert not any(each.spot for each in offers_of(additional.templates[0]))
+
+
+def test_a_driver_option_of_the_pool_replaces_only_that_of_the_preset() -> None:
+    found = pool("rosa_gpu_spot", driver_options={"spot_max_price": "0.3", "disk_gib": "500"})
+    assert dict(found.driver_options) == {
+        "machine_pool": "gpu-spot",
+        "instance_type": "g4dn.xlarge",
+        "spot_max_price": "0.3",
+        "disk_gib": "500",
+    }
+    assert dict(pool("rosa_gpu_spot", driver_options={}).driver_options) == dict(
+        pool("rosa_gpu_spot").driver_options
+    )
+    assert dict(pool("burst", driver_options={"a": "b"}).driver_options) == {"a": "b"}

@@ -217,6 +217,8 @@ class FakeApi:
             return 200, wire.Explanation(subject=f"worker/{name}", summary="made for jobs", facts=[fact])
         if verb == ["console"]:
             return 200, "boot ok\n"
+        if verb == ["logs"]:
+            return 200, f"{query['service']} ok\n" if query["service"] != "etcd" else ""
         if verb == ["operations"]:
             made = drivers.OperationView(
                 kind="insert",
@@ -338,7 +340,11 @@ class Handler(BaseHTTPRequestHandler):
         if parts.path == "/api/v1/events/stream":
             self._stream()
             return
-        if parts.path.endswith("/logs") and int(parts.path.split("/")[-2]) in self.api.jobs:
+        if (
+            "/jobs/" in parts.path
+            and parts.path.endswith("/logs")
+            and int(parts.path.split("/")[-2]) in self.api.jobs
+        ):
             found = self.api.jobs[int(parts.path.split("/")[-2])]
             if not found.attempts:
                 self._send(

@@ -230,7 +230,7 @@ CASES = (
     Case(DependencyError, lambda: _refuse_cycle({0: [1], 1: [0]}, {0: "a", 1: "b"}), "Jobs depend on each other in a cycle: a ← b ← a."),
     Case(BadTarget, lambda: checked("https://169.254.169.254/", Allowed(())), "169.254.169.254 is not a public address.",
          "Name a public server, or ask an administrator to add the address to `callbacks.allow`."),
-    Case(UnknownDriver, lambda: load("locl"), "There is no driver 'locl'. Did you mean 'local'? Possible values are aws, azure, gcp, kubernetes-jobs, local, mcp, pretend, proxmox, rosa."),
+    Case(UnknownDriver, lambda: load("locl"), "There is no driver 'locl'. Did you mean 'local'? Possible values are aws, azure, gcp, kubernetes-jobs, local, mcp, pretend, proxmox, rosa, terra."),
     Case(BadSettings, lambda: read_settings("local", load("local").settings_type, {"kill_wait_s": "x"}), "Driver 'local': kill_wait_s: it must be a number, not text."),
     Case(UnknownBootstrap, lambda: load_bootstrap("nope"), "There is no bootstrap 'nope'. Possible values are talos."),
     Case(UnknownMembership, lambda: load_membership("nope"), "There is no membership 'nope'. Did you mean 'none'? Memberships are exchange, kubernetes, none."),

@@ -45,7 +45,7 @@ PACKAGES_LEFT_OUT = ("herder.simulate", "herder.testing")
 INTERNAL = {
     "herder.server.http.protocol._BoundBroken",
     "herder.drivers.aws.errors.WouldPass",
-    "herder.drivers.azure.errors.VmExists",
+    "herder.remote.azure.errors.VmExists",
     "herder.agent.containers.engine.EngineDown",
     "herder.agent.data.transfers.Stopped",
     "herder.agent.containers.engine.EngineRefused",

@@ -6,6 +6,7 @@ nothing is left running and no temporary folder remains – unless `--keep` aske
 
 import signal
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Self
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 120
 """Columns where there is no terminal to ask."""
+_STORIES = {
+    "datacentre": ("the datacentre", "proxmox,talos"),
+    "clouds": ("the clouds", "gcp"),
+}
+"""What they are called, and what must be installed for them."""
 _ASKED_TO_STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Input = Annotated[
@@ -47,6 +53,13 @@ Datacentre = Annotated[
         help="Play a datacentre instead: virtual machines of Proxmox VE become nodes of a Kubernetes cluster, in about 80 seconds.",
     ),
 ]
+Clouds = Annotated[
+    bool,
+    typer.Option(
+        "--clouds",
+        help="Play three clouds instead: one pool on Google Cloud, Azure and AWS, in about a minute.",
+    ),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -60,11 +73,13 @@ def demo(
     port: Port = 0,
     keep: Keep = False,
     datacentre: Datacentre = False,
+    clouds: Clouds = False,
 ) -> None:
     """\b
       $ herder demo
       $ herder demo --input src --keep
       $ herder demo --datacentre
+      $ herder demo --clouds
 
     Run a small installation on this machine for half a minute: a server, three pools whose workers are real processes, and two
     users who submit real work. Checks the results, prints the figures and removes everything.
@@ -75,8 +90,9 @@ def demo(
 
     say = session(ctx)
     console = _console(say)
-    if datacentre:
-        _play_datacentre(say, console, data_dir, port, apart=keep or source is not None)
+    if told := [name for name, asked in (("datacentre", datacentre), ("clouds", clouds)) if asked]:
+        _check_alone(told, more=keep or source is not None)
+        _play_story(told[0], say, console, data_dir, port)
         return
     found = survey(source)
     with ExitStack() as stack:
@@ -98,20 +114,21 @@ def demo(
         raise typer.Exit(int(Code.FAILURE))
 
 
-def _play_datacentre(
-    say: Session, console: "Console", data_dir: Path | None, port: int, *, apart: bool
-) -> None:
+def _check_alone(told: list[str], *, more: bool) -> None:
+    if more or len(told) > 1:
+        others = "--input and --keep" if more else f"--{told[1]}"
+        raise CommandError(f"--{told[0]} excludes {others}.", hint="Name only one of them.", code=Code.USAGE)
+
+
+def _play_story(name: str, say: Session, console: "Console", data_dir: Path | None, port: int) -> None:
     """Raises CommandError: also when a scene of the story did not happen."""
-    if apart:
-        raise CommandError(
-            "--datacentre excludes --input and --keep.", hint="Name only one of them.", code=Code.USAGE
-        )
+    title, extras = _STORIES[name]
     try:
-        from herder.demo.datacentre.story import play
+        play = import_module(f"herder.demo.{name}.story").play
     except ImportError as error:
         raise CommandError(
-            f"The demo of a datacentre needs the package {error.name}.",
-            hint="Install it with: pip install 'herder[proxmox,talos]'.",
+            f"The demo of {title} needs the package {error.name}.",
+            hint=f"Install it with: pip install 'herder[{extras}]'.",
         ) from None
     with ExitStack() as stack:
         interrupts = stack.enter_context(_Interrupts())
@@ -120,7 +137,7 @@ def _play_datacentre(
         try:
             play(console, stopping, data_dir, port, quiet=say.quiet, started=interrupts.let_through)
         except KeyboardInterrupt:
-            say.say("Stopping the server and the datacentre …")
+            say.say(f"Stopping the server and {title} …")
             raise
         finally:
             interrupts.hold()

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,7 +112,7 @@ class World:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait(KILL_MAX_S)
-        _kill_left(self.folder)
+        kill_left(self.folder)
         if self.temporary:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -122,14 +122,16 @@ def begin(
     port: int,
     verb: str = "up",
     write: Callable[[Path], str] = lambda _folder: SETTINGS,
+    variables: Mapping[str, str] | None = None,
 ) -> World:
     """Starts the server without waiting for it. `verb`: `up` stops its workers when it ends, `server` leaves them. `write`: makes the text
-    of herder.yaml, and the other files that it needs in the folder. Raises CommandError when the folder cannot be used."""
+    of herder.yaml, and the other files that it needs in the folder. `variables`: more of its environment. Raises CommandError when the folder cannot be used."""
     folder = _own_folder(data_dir) if data_dir else Path(tempfile.mkdtemp(prefix="herder-demo-"))
     try:
         settings = folder / "demo.yaml"
         settings.write_text(write(folder), encoding="utf-8")
         environment = {name: value for name, value in os.environ.items() if not name.startswith("HERDER_")}
+        environment |= variables or {}
         command = [sys.executable, "-m", "herder.app", verb, "--data-dir", str(folder), "--port", str(port)]
         with (folder / LOG).open("wb") as log:
             # A session of its own: Ctrl-C reaches the demo alone, which then stops the server in order.
@@ -204,7 +206,7 @@ def _read_address(world: World) -> bool:
     return True
 
 
-def _kill_left(folder: Path) -> None:
+def kill_left(folder: Path) -> None:
     """Workers and attempts whose folder is in ours. After an orderly stop there are none."""
     deadline = clock.monotonic_s() + KILL_MAX_S
     while (left := [each for each in psutil.process_iter() if _is_ours(each, f"{folder}{os.sep}")]) != []:

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 
-from herder.drivers.azure.credentials import AzureCredentials
 from herder.model.fleet.driver import DriverError, Unauthorised, Unavailable
+from herder.remote.azure.credentials import AzureCredentials
 from tests.drivers.gcp.lab import Clock
 
 RESOURCE = "https://management.azure.com"
@@ -37,7 +36,6 @@ class Place:
         self.answer: httpx.Response | Exception | None = None
         self.az: tuple[int, str, str] | Exception | None = None
         self.ran: list[list[str]] = []
-        self.made: list[AzureCredentials] = []
 
     def handle(self, request: httpx.Request) -> httpx.Response:
         if request.url.host == "169.254.169.254":
@@ -64,12 +62,10 @@ class Place:
 
     def opened(self, file: str = "", **environ: str) -> AzureCredentials:
         environ.setdefault("PATH", str(self.folder))
-        made = AzureCredentials(
+        return AzureCredentials(
             file, environ, self.clock, resource=RESOURCE, login_url="https://login.microsoftonline.com",
             metadata_url="http://169.254.169.254", transport=httpx.MockTransport(self.handle), run=self.run,
         )  # fmt: skip
-        self.made.append(made)
-        return made
 
     def write(self, content: object) -> str:
         path = self.folder / "herder-azure.json"
@@ -84,11 +80,8 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    found = Place(tmp_path)
-    yield found
-    for each in found.made:
-        each.close()
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
 
 
 def signed(credentials: AzureCredentials) -> str:
@@ -241,11 +234,8 @@ def test_the_token_of_a_machine_goes_through_no_proxy(monkeypatch: pytest.Monkey
         credentials = AzureCredentials(
             "", {"PATH": ""}, Clock(), resource=RESOURCE, login_url=RESOURCE, metadata_url=url
         )
-        try:
-            assert credentials.token() == "of the machine"
-        finally:
-            credentials.close()
-            thread.join(10)
+        assert credentials.token() == "of the machine"
+        thread.join(10)
 
 
 def test_the_driver_is_light_to_import() -> None:

@@ -280,12 +280,14 @@ def test_a_family_is_found_whatever_its_letters() -> None:
 
 @pytest.mark.parametrize("spot", [False, True])
 def test_a_running_vm_took_what_was_needed(lab: Lab, driver: AzureDriver, spot: bool) -> None:
-    assert driver.need(spec(spot=spot)) == Need(), "nothing was read yet"
+    assert driver.need(spec(spot=spot)) == Need(shape="Standard_D2s_v5"), "nothing was read yet"
     driver.offers()
     before = {each.name: each.used for each in driver.quotas() if each.zone == "westeurope"}
     need = driver.need(spec(spot=spot))
     cores = {"lowPriorityCores": 2} if spot else {"cores": 2, "standardDSv5Family": 2}
-    assert need == Need(quotas={**cores, "virtualMachines": 1}, zones=("westeurope",))
+    assert need == Need(
+        quotas={**cores, "virtualMachines": 1}, zones=("westeurope",), shape="Standard_D2s_v5"
+    )
     lab.running(driver, spot=spot)
     lab.jump(120)
     after = {each.name: each.used for each in driver.quotas() if each.zone == "westeurope"}

@@ -26,12 +26,12 @@ def need(machine_type: str, cpus: int, *, spot: bool = False, **options: str) ->
 def test_a_running_vm_took_what_was_needed() -> None:
     lab = Lab(inventory=small_project(machine_types=TYPES))
     driver, e2 = lab.driver(), (("machine_type", "e2-standard-4"),)
-    assert driver.need(spec(driver_options=e2)) == Need(), "nothing was read yet"
+    assert driver.need(spec(driver_options=e2)) == Need(shape="e2-standard-4"), "nothing was read yet"
     driver.offers()
     before = {each.name: each.used for each in driver.quotas() if each.zone == "europe-west4"}
     for spot, name in ((False, "CPUS"), (True, "PREEMPTIBLE_CPUS")):
         found = driver.need(spec(driver_options=e2, spot=spot))
-        assert found == Need(quotas={name: 4, "INSTANCES": 1}, zones=("europe-west4",))
+        assert found == Need(quotas={name: 4, "INSTANCES": 1}, zones=("europe-west4",), shape="e2-standard-4")
     lab.running(driver, driver_options=e2)
     lab.jump(120)
     after = {each.name: each.used for each in driver.quotas() if each.zone == "europe-west4"}

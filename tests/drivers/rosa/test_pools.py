@@ -17,6 +17,7 @@ from herder.model.fleet.driver import (
     QuotaExceeded,
     Unauthorised,
 )
+from herder.model.fleet.pool import Taint, TaintEffect
 from herder.model.ids import WorkerName
 from herder.remote.ocm.pools import PoolTaint, Spot
 from herder.testing.fakes import Rule
@@ -61,6 +62,27 @@ def test_what_a_pool_may_say() -> None:
         PoolTaint(key="gpu", effect="NoSchedule"),
     )
     assert (found.security_groups, found.tags) == (("sg-1", "sg-2"), (("cost", "7"),))
+
+
+def test_labels_and_taints_of_the_pool_are_those_of_its_machine_pool() -> None:
+    taints = (
+        Taint(key="nvidia.com/gpu", value="true"),
+        Taint(key="spot", value="no", effect=TaintEffect.PREFER_NO_SCHEDULE),
+    )
+    labels = (("node-type", "gpu"), ("team", "b"), ("herder.dev/pool", "another"))
+    found = wanted("lab", spec(driver_options=tuple(FULL.items()), spot=True, labels=labels, taints=taints))
+    assert dict(found.labels) == {
+        "node-type": "gpu",
+        "team": "a",
+        "tier": "batch",
+        "herder.dev/installation": "lab",
+        "herder.dev/pool": "burst",
+    }
+    assert found.taints == (
+        PoolTaint(key="nvidia.com/gpu", value="true", effect="NoSchedule"),
+        PoolTaint(key="spot", value="true", effect="PreferNoSchedule"),
+        PoolTaint(key="gpu", effect="NoSchedule"),
+    )
 
 
 def test_it_is_created_as_described(lab: Lab) -> None:

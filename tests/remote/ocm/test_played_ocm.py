@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from herder.testing.ocm import CLASSIC, HCP
-from herder.testing.ocm.description import FILE, method_of, methods
+from herder.testing.ocm.description import API, FILE
 from tests.remote.ocm.lab import Lab, pool
 
 SHA256 = "9f2415d2022babe298cb98c566a0f90fe94cd950cb230918f5acf4e8f9755ade"
@@ -13,11 +13,11 @@ SHA256 = "9f2415d2022babe298cb98c566a0f90fe94cd950cb230918f5acf4e8f9755ade"
 
 def test_the_description_is_the_one_that_was_taken() -> None:
     assert hashlib.sha256(FILE.read_bytes()).hexdigest() == SHA256
-    assert len(methods()) == 13
+    assert len(API.methods) == 13
 
 
 def test_parameters_and_answers_are_checked() -> None:
-    found = method_of("GET", "/api/clusters_mgmt/v1/clusters/a%2Fb/node_pools")
+    found = API.method_of("GET", "/api/clusters_mgmt/v1/clusters/a%2Fb/node_pools")
     assert found is not None
     method, names = found
     assert names == {"cluster_id": "a/b"}

@@ -8,6 +8,7 @@ from herder.api.http.replies import flag, is_number, number, page_size
 from herder.api.http.route_table import CHANGE_FLEET, DRY_RUN, Repeat, RouteTable, Write
 from herder.control.commands import WORKER_VERBS
 from herder.control.kernel.bounds.errors import NotKnown
+from herder.model.fleet.machine_logs import AGENT
 from herder.model.permissions import Action, Kind, Principal
 from herder.wire.api.health import WorkerHealthView
 from herder.wire.api.resources import (
@@ -32,6 +33,7 @@ def add(front: RouteTable) -> None:
     _add_pool_writes(front)
     _add_pool_states(front)
     _add_workers(front)
+    _add_machines(front)
     _add_plans(front)
 
 
@@ -165,14 +167,6 @@ def _add_workers(front: RouteTable) -> None:
         """The conditions of a live worker, what was done about them, and what comes next."""
         return await reads.worker_health(who, request.path_params["worker"])
 
-    async def console(request: Request, who: Principal) -> PlainTextResponse:
-        """The end of the console output of a worker's machine."""
-        return PlainTextResponse(await reads.console(who, request.path_params["worker"]))
-
-    async def operations(request: Request, who: Principal) -> Page:
-        """What the provider did with a worker's machine, newest first, as far as it remembers."""
-        return await reads.operations(who, request.path_params["worker"])
-
     def act(verb: str):  # type: ignore[no-untyped-def]
         def run(write: Write) -> Result:
             name, dry = write.request.path_params["worker"], write.dry_run
@@ -188,11 +182,31 @@ def _add_workers(front: RouteTable) -> None:
     front.read("/workers/{worker}", get_worker, WorkerView)
     front.read("/workers/{worker}/why", why, Explanation)
     front.read("/workers/{worker}/health", health, WorkerHealthView)
-    front.read("/workers/{worker}/console", console, "text/plain", (Action.SEE, Kind.CONSOLE))
-    front.read("/workers/{worker}/operations", operations, Page, (Action.SEE, Kind.CONSOLE))
     for verb in WORKER_VERBS:
         path = "/workers/{worker}/" + verb
         front.write("POST", path, act(verb), WorkerAction, Result, CHANGE_FLEET, query=DRY_RUN)
+
+
+def _add_machines(front: RouteTable) -> None:
+    """What a person reads of a worker's machine."""
+    reads = front.reads
+
+    async def console(request: Request, who: Principal) -> PlainTextResponse:
+        """The end of the console output of a worker's machine."""
+        return PlainTextResponse(await reads.console(who, request.path_params["worker"]))
+
+    async def logs(request: Request, who: Principal) -> PlainTextResponse:
+        """What one service of a worker's machine wrote: agent, start-script or console, or one of its system, such as kubelet."""
+        service = request.query_params.get("service") or AGENT
+        return PlainTextResponse(await reads.worker_logs(who, request.path_params["worker"], service))
+
+    async def operations(request: Request, who: Principal) -> Page:
+        """What the provider did with a worker's machine, newest first, as far as it remembers."""
+        return await reads.operations(who, request.path_params["worker"])
+
+    front.read("/workers/{worker}/console", console, "text/plain", (Action.SEE, Kind.CONSOLE))
+    front.read("/workers/{worker}/logs", logs, "text/plain", (Action.SEE, Kind.CONSOLE), query=("service",))
+    front.read("/workers/{worker}/operations", operations, Page, (Action.SEE, Kind.CONSOLE))
 
 
 def _add_plans(front: RouteTable) -> None:

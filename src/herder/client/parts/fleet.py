@@ -91,6 +91,10 @@ class Workers:
     def console(self, worker: str) -> str:
         return self._http.get_text(f"/workers/{segment(worker)}/console")
 
+    def logs(self, worker: str, service: str = "agent") -> str:
+        """`service`: agent, start-script, console, or one of its system, such as kubelet."""
+        return self._http.get_text(f"/workers/{segment(worker)}/logs", {"service": service})
+
     def operations(self, worker: str) -> Iterator[OperationView]:
         """What the provider did with its machine, newest first."""
         return whole(self._http, f"/workers/{segment(worker)}/operations", OperationView)

@@ -9,7 +9,8 @@ from typing import Generic, TypeVar
 
 from herder.model.fleet.driver import Machine
 from herder.model.fleet.driver_capabilities import Network, OfferedShape, Price, Quota
-from herder.model.ids import WorkerName
+from herder.model.fleet.offer import OfferName
+from herder.model.ids import PoolName, WorkerName
 
 _T = TypeVar("_T")
 
@@ -88,6 +89,10 @@ class DriverNotes:
     networks: Reported[Network] = field(default_factory=Reported)
     offers: Reported[OfferedShape] = field(default_factory=Reported)
     prices: Reported[Price] = field(default_factory=Reported)
+    prices_looked_at: tuple[object, ...] = ()
+    """The prices and pools that were compared last."""
+    wrong_prices: dict[tuple[PoolName, OfferName], tuple[int, int]] = field(default_factory=dict)
+    """What was told of templates: the price of the provider, and that of herder.yaml."""
 
     @property
     def undecided(self) -> bool:

@@ -175,6 +175,14 @@ class Reads(BatchReads, ScheduleReads, PipelineReads, CredentialReads, SharingRe
         except DriverError as error:
             raise NotKnown(sentence(f"Worker {name} has no console: {error}")) from None
 
+    async def worker_logs(self, who: Principal, name: str, service: str) -> str:
+        check(who, Action.SEE, Thing(kind=Kind.CONSOLE, name=name))
+        view = await fleet.worker_view(self._core, who, name)
+        try:
+            return await consoles.logs(self._core, view.driver, WorkerName(name), service)
+        except DriverError as error:
+            raise NotKnown(sentence(f"Worker {name} has no log of {service}: {error}")) from None
+
     async def operations(self, who: Principal, name: str) -> Page:
         check(who, Action.SEE, Thing(kind=Kind.CONSOLE, name=name))
         view = await fleet.worker_view(self._core, who, name)

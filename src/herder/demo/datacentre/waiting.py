@@ -1,89 +1,23 @@
-"""How scenes wait: for what the server, the Kubernetes API and the datacentre say, each wait with its own limit. Used by `scenes`."""
+"""The waits of this story: beside all others, a ttl that ends soon is extended. Used by `scenes`."""
 
 from collections.abc import Callable
-from typing import TypeVar
 
-from herder.cli.shell.exit_codes import CommandError
 from herder.client import HerderClient
-from herder.client.http import clock
 from herder.demo.datacentre.cluster import Site
-from herder.demo.datacentre.telling import Teller
-from herder.wire.api.resources import EventView, WorkerAction, WorkerView
+from herder.demo.telling import Teller
+from herder.demo.waiting import Waiting as StoryWaiting
+from herder.wire.api.resources import EventView, WorkerAction
 
-_T = TypeVar("_T")
-LOOK_S = 0.25
-#: Of one thing that a scene waits for. On two free cores the longest takes 15 s.
-WAIT_MAX_S = 60.0
 EXTENSION_S = 5.0
 
 
-class Waiting:
+class Waiting(StoryWaiting):
     def __init__(self, client: HerderClient, site: Site, tell: Teller, alive: Callable[[], bool]) -> None:
-        self.client, self.site, self.tell, self._alive = client, site, tell, alive
-        self._seen = 0
-        self._events: list[EventView] = []
+        super().__init__(client, tell, alive)
+        self.site = site
 
-    def until(self, what: str, test: Callable[[], _T | None], most_s: float = WAIT_MAX_S) -> _T:
-        """What `test` answers, as soon as it is true. Raises CommandError that names the scene and `what`."""
-        deadline_s = clock.monotonic_s() + most_s
-        while True:
-            self._look()
-            found = test()
-            if found:
-                return found
-            if clock.monotonic_s() > deadline_s:
-                latest = f" The latest event: {self._events[-1].text}" if self._events else ""
-                raise CommandError(
-                    f"Scene {self.tell.number} ({self.tell.scene}) did not happen within {most_s:g} s: {what}.{latest}",
-                    hint="The machine may be too busy. Run the demo again.",
-                )
-            clock.sleep_s(LOOK_S)
-
-    def _look(self) -> None:
-        """New events. A ttl that ends soon is extended at once, whatever is waited for: later may be too late."""
-        if not self._alive():
-            raise CommandError("The server ended before the story had ended.")
-        for event in self.client.events.list(after=self._seen):
-            self._seen = event.sequence
-            self._events.append(event)
-            if event.kind == "worker.expires_soon" and not self._of("worker.extended", event.object):
-                action = WorkerAction(extend_s=EXTENSION_S)
-                self.client.workers.act(event.object.partition("/")[2], "extend", action)
-
-    def _of(self, kind: str, subject: str, words: str = "") -> EventView | None:
-        for event in self._events:
-            if (event.kind, event.object) == (kind, subject) and words in event.text:
-                return event
-        return None
-
-    def event(self, kind: str, worker: str, words: str = "") -> EventView:
-        """The first event of this kind, whose text has these words."""
-        what = f"worker {worker} has no event {kind}"
-        return self.until(what, lambda: self._of(kind, f"worker/{worker}", words))
-
-    def told(self, kind: str, worker: str, words: str = "") -> None:
-        event = self.event(kind, worker, words)
-        self.tell.fact(event.text, event.at)
-
-    # --- workers
-
-    def workers(self, pool: str, count: int = 1) -> list[WorkerView]:
-        """As soon as there are so many."""
-
-        def found() -> list[WorkerView] | None:
-            rows = sorted(
-                self.client.workers.list(pool=pool), key=lambda each: (each.requested_at, each.name)
-            )
-            return rows if len(rows) >= count else None
-
-        return self.until(f"pool {pool} does not have {count} workers", found)
-
-    def ready(self, pool: str, count: int) -> list[WorkerView]:
-        def found() -> list[WorkerView] | None:
-            rows = sorted(
-                self.client.workers.list(pool=pool, state="ready"),
-                key=lambda each: (each.requested_at, each.name),
-            )
-            return rows if len(rows) >= count else None
-
-        return self.until(f"pool {pool} does not have {count} ready workers", found)
+    def happened(self, event: EventView) -> None:
+        """A ttl that ends soon is extended at once: later may be too late."""
+        if event.kind == "worker.expires_soon" and not self.found("worker.extended", event.object):
+            action = WorkerAction(extend_s=EXTENSION_S)
+            self.client.workers.act(event.object.partition("/")[2], "extend", action)

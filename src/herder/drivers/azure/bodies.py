@@ -1,24 +1,20 @@
 """What is asked of Azure for one worker: an address, a network card, a VM with its disk. Pure."""
 
-import base64
 import shlex
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from herder.drivers.azure.api import COMPUTE
 from herder.drivers.azure.options import Wanted
 from herder.drivers.azure.resources import tags_of
-from herder.drivers.azure.settings import METADATA_URL, AzureSettings, Place
-from herder.model.fleet.driver import InvalidRequest, StartData
+from herder.drivers.azure.settings import AzureSettings, Place
+from herder.model.fleet.driver import StartData
 from herder.model.fleet.worker import WorkerSpec
-from herder.remote.clouds.cloud_config import at_each_boot
+from herder.remote.azure.vms import NOTICE_URL, call_as_identity, custom_data, marketplace_image
 from herder.remote.clouds.facts import facts_of, machine_name
-from herder.remote.clouds.start_script import SetUp, start_script
+from herder.remote.clouds.start_script import SetUp
 
 Json = dict[str, Any]
-NOTICE_URL = f"{METADATA_URL}/metadata/scheduledevents?api-version=2020-07-01"
-CUSTOM_DATA_BYTES_MAX = 65_535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,32 +136,18 @@ class Bodies:
         group = f"/subscriptions/{self.settings.subscription}/resourceGroups/{self.settings.resource_group}"
         vm = f"{group}/providers/Microsoft.Compute/virtualMachines/{self.names.vm}"
         arm = self.settings.arm_url.rstrip("/")
-        query = urlencode({"api-version": "2018-02-01", "resource": arm, "mi_res_id": self.wanted.identity})
-        token = shlex.quote(f"{METADATA_URL}/metadata/identity/oauth2/token?{query}")
         address = shlex.quote(f"{arm}{vm}?api-version={COMPUTE}&forceDeletion=true")
-        return (
-            f'token=$(curl -sf -H Metadata:true {token} | sed -n \'s/.*"access_token":"\\([^"]*\\)".*/\\1/p\')\n'
-            f'printf \'header = "Authorization: Bearer %s"\\n\' "$token" | curl -sf -K - -X DELETE {address}\n'
-        )
+        return call_as_identity(arm, f"-X DELETE {address}", self.wanted.identity)
 
     def _custom_data(self) -> str:
-        if self.start.boot is not None:
-            text = self.start.boot.user_data
-        else:
-            set_up = SetUp(
-                agent_command=self.settings.agent_command,
-                engine=self.settings.container_engine,
-                images=self.settings.image_names,
-                notice_url=NOTICE_URL if self.spec.spot else "",
-                removal=self._removal() if self.settings.deletes_itself else "",
-            )
-            text = at_each_boot(start_script(self.spec.name, self.installation, self.start, set_up))
-        data = text.encode()
-        if len(data) > CUSTOM_DATA_BYTES_MAX:
-            raise InvalidRequest(
-                f"Worker {self.spec.name} boots with {len(data):,} bytes of data; Azure takes {CUSTOM_DATA_BYTES_MAX:,}. Make its user data, or pull_images, shorter."
-            )
-        return base64.b64encode(data).decode()
+        set_up = SetUp(
+            agent_command=self.settings.agent_command,
+            engine=self.settings.container_engine,
+            images=self.settings.image_names,
+            notice_url=NOTICE_URL if self.spec.spot else "",
+            removal=self._removal() if self.settings.deletes_itself else "",
+        )
+        return custom_data(self.spec, self.installation, self.start, set_up)
 
 
 def image_of(image: str) -> Json:
@@ -175,4 +157,4 @@ def image_of(image: str) -> Json:
         return {"sharedGalleryImageId": image}
     if image.startswith("/"):
         return {"id": image}
-    return dict(zip(("publisher", "offer", "sku", "version"), image.split(":"), strict=True))
+    return marketplace_image(image)

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 
 from herder.drivers.azure.api import ADDRESSES, CARDS, Api, Json, Kind
 from herder.drivers.azure.bodies import Bodies, names_of
-from herder.drivers.azure.errors import VmExists, operation_error
 from herder.drivers.azure.leftovers import Leftovers
 from herder.drivers.azure.market import Market
 from herder.drivers.azure.operations import LOG_DAYS, operations_in
@@ -44,6 +43,7 @@ from herder.model.fleet.driver_capabilities import (
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
 from herder.model.values.phrases import clause
+from herder.remote.azure.errors import VmExists, operation_error
 from herder.remote.clouds.facts import check_worker, machine_name
 from herder.remote.clouds.pace import Pause
 

@@ -78,7 +78,7 @@ class Market:
             row for row in (self._sizes.known or {}).get(location, ()) if row.get("name") == asked.vm_size
         ]
         if not rows:
-            return Need()
+            return Need(shape=asked.vm_size)
         cores = int(_capability(rows[0], "vCPUs") or 0)
         family = str(rows[0].get("family", ""))
         names = (SPOT_CORES,) if spec.spot else (CORES, family)
@@ -86,9 +86,11 @@ class Market:
         # The list of sizes writes some families in other letters than the one of quotas.
         there = {_name(row).lower(): _name(row) for row in (self._usages.known or {}).get(location, ())}
         if not cores or not all(name.lower() in there for name in amounts):
-            return Need()
+            return Need(shape=asked.vm_size)
         return Need(
-            quotas={there[name.lower()]: amount for name, amount in amounts.items()}, zones=(location,)
+            quotas={there[name.lower()]: amount for name, amount in amounts.items()},
+            zones=(location,),
+            shape=asked.vm_size,
         )
 
     def _sold(self) -> list[tuple[str, Json]]:

@@ -9,11 +9,11 @@ import httpx
 import msgspec
 
 from herder.drivers.azure.api import Api
-from herder.drivers.azure.credentials import AzureCredentials
 from herder.drivers.azure.driver import AzureDriver
-from herder.drivers.azure.errors import PROVIDER, explain
 from herder.drivers.azure.settings import AzureSettings
 from herder.model.fleet.driver import DriverContext
+from herder.remote.azure.credentials import AzureCredentials
+from herder.remote.azure.errors import PROVIDER, explain
 from herder.remote.clouds.client import CloudClient, Credentials
 from herder.remote.clouds.pace import Pace, Pause
 

@@ -12,10 +12,11 @@ from herder.model.fleet.worker import WorkerSpec
 from herder.model.values.money import parse_usd
 from herder.model.values.phrases import sentences
 from herder.model.values.resources import parse_mib
+from herder.remote.azure.vms import VM_SIZE
 
 #: By option: what a value may be, and what to write.
 KNOWN: dict[str, tuple[str, str]] = {
-    "vm_size": (r"[A-Z][A-Za-z]*_[A-Za-z0-9-]+(_[A-Za-z0-9]+)*", "Write a size, such as Standard_D8s_v5."),
+    "vm_size": (VM_SIZE, "Write a size, such as Standard_D8s_v5."),
     "image": (IMAGE, "Write PUBLISHER:OFFER:SKU:VERSION, or the id of an image."),
     "disk": (r".+", "Write a size such as 100Gi."),
     "disk_type": (r"[A-Z][A-Za-z0-9]+_[A-Z]+", "Write a type of disk, such as Premium_LRS."),

@@ -7,7 +7,9 @@ import msgspec
 
 from herder.model.fleet.driver import Machine, MachineEnd, Phase, Unavailable
 from herder.model.ids import WorkerName
+from herder.remote.azure.errors import PROVIDER
 from herder.remote.clouds.facts import Facts, machine_name
+from herder.remote.clouds.records import read_as
 
 #: Before the name of each tag of a fact.
 TAG = "herder-"
@@ -118,19 +120,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(found: Any, kind: type[_T]) -> _T:
-    try:
-        return msgspec.convert(_present(found), kind)
-    except msgspec.ValidationError as error:
-        raise Unavailable(
-            f"Azure describes a resource in a form that Herder does not know: {error}."
-        ) from None
-
-
-def _present(found: Any) -> Any:
-    """Some of Azure's services write what is not there as null."""
-    if isinstance(found, dict):
-        return {name: _present(value) for name, value in found.items() if value is not None}
-    return [_present(each) for each in found] if isinstance(found, list) else found
+    return read_as(kind, found, PROVIDER)
 
 
 # --- whose it is

@@ -5,16 +5,14 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from herder.model.values.money import parse_usd
+from herder.remote.azure.vms import ADMIN_USER, ARM_URL, LOGIN_URL, MARKETPLACE_IMAGE, METADATA_URL
 
-ARM_URL = "https://management.azure.com"
-LOGIN_URL = "https://login.microsoftonline.com"
 PRICES_URL = "https://prices.azure.com"
-METADATA_URL = "http://169.254.169.254"
 _SUBSCRIPTION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _GROUP = re.compile(r"[-\w._()]{0,89}[-\w_()]")
 _ZONE = re.compile(r"([a-z][a-z0-9]+)(?:-([1-9]))?")
 SUBNET = r"[-\w.{}]{1,80}/[-\w.{}]{1,80}|/subscriptions/[-\w./{}]{1,400}"
-IMAGE = r"[^\s:]+:[^\s:]+:[^\s:]+:[^\s:]+|/(subscriptions|CommunityGalleries|SharedGalleries)/[-\w./]{1,400}"
+IMAGE = MARKETPLACE_IMAGE + r"|/(subscriptions|CommunityGalleries|SharedGalleries)/[-\w./]{1,400}"
 IDENTITY = r"/subscriptions/[-\w./]{1,400}/userAssignedIdentities/[-\w]{1,128}"
 POLICIES = ("Delete", "Deallocate")
 ZONES_MAX = 40
@@ -115,7 +113,7 @@ class AzureSettings:
             ("security_group", r"/subscriptions/[-\w./{}]{1,400}", "the id of a network security group"),
             ("identity", IDENTITY, "the id of a user-assigned managed identity"),
             ("disk_type", r"[A-Z][A-Za-z0-9]+_[A-Z]+", "StandardSSD_LRS"),
-            ("admin_user", r"[a-z_][-a-z0-9_]{0,31}", "herder"),
+            ("admin_user", ADMIN_USER, "herder"),
             ("eviction_policy", "|".join(POLICIES), "Delete or Deallocate"),
             ("ssh_public_key", r"(ssh-|ecdsa-)[^\r\n]{20,8000}", "ssh-ed25519 AAAA…"),
         ):

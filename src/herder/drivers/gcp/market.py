@@ -1,6 +1,7 @@
 """What Google sells in the zones of the driver, for how much, and how much of it the project may have: each as data with its age. Called by `driver`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from herder.drivers.gcp.api import Api, Json
 from herder.drivers.gcp.catalogue import SERVICE, Catalogue
@@ -82,7 +83,8 @@ class Market:
         rows = [row for row in types.get(zone, ()) if row.get("name") == asked.machine_type]
         quotas = regions.get(region_of(zone), {}).get("quotas", ())
         limits = {str(each.get("metric", "")): float(each["limit"]) for each in quotas if "limit" in each}
-        return need_of(asked, rows[0], limits, region_of(zone), spot=spec.spot) if rows else Need()
+        need = need_of(asked, rows[0], limits, region_of(zone), spot=spec.spot) if rows else Need()
+        return need if asked.accelerators or asked.local_ssds else replace(need, shape=asked.machine_type)
 
     def _read_types(self) -> dict[str, list[Json]]:
         return {zone: self._api.machine_types(zone) for zone in self._settings.zone_names}

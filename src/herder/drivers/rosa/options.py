@@ -71,8 +71,8 @@ def wanted(installation: str, spec: WorkerSpec) -> MachinePool:
         autoscaling=Autoscaling(min_replicas=int(low), max_replicas=int(high)) if high else None,
         zones=(zone,) if zone else (),
         subnets=tuple(filter(None, [options.get("subnet", "")])),
-        labels=(*_pairs(options.get("labels", "")), *labels_of(installation, spec.pool)),
-        taints=tuple(map(_taint, _words(options.get("taints", "")))),
+        labels=_labels(installation, spec, options),
+        taints=_taints(spec, options),
         spot=Spot(max_price=options.get("spot_max_price", "").replace("on-demand", ""))
         if spec.spot
         else None,
@@ -85,6 +85,18 @@ def wanted(installation: str, spec: WorkerSpec) -> MachinePool:
 def labels_of(installation: str, pool: str) -> tuple[tuple[str, str], ...]:
     """By which a machine pool and its nodes are known to be ours."""
     return ((INSTALLATION_LABEL, installation), (POOL_LABEL, pool))
+
+
+def _labels(installation: str, spec: WorkerSpec, options: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Nodes have those of the pool from their first moment, also those that OpenShift's autoscaler adds."""
+    own = dict(_pairs(options.get("labels", "")))
+    return tuple({**dict(spec.labels), **own, **dict(labels_of(installation, spec.pool))}.items())
+
+
+def _taints(spec: WorkerSpec, options: Mapping[str, str]) -> tuple[PoolTaint, ...]:
+    pools = (PoolTaint(key=each.key, value=each.value, effect=each.effect.value) for each in spec.taints)
+    found = (*pools, *map(_taint, _words(options.get("taints", ""))))
+    return tuple({(each.key, each.effect): each for each in found}.values())
 
 
 def pool_name(installation: str, pool: str) -> str:

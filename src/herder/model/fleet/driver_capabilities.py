@@ -72,6 +72,8 @@ class Need:
     """Empty: as the provider's template has it."""
     vlan: int = 0
     """0: none."""
+    shape: str = ""
+    """Which of the driver's offers it is, where that is all of it that costs by the hour; empty: unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

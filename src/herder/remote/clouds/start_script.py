@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from herder.model.fleet.driver import StartData
+from herder.model.fleet.machine_logs import BEGINS, ENDS, STARTS
 from herder.wire.worker import startup
 
 STATE_FOLDER = "/var/lib/herder"
@@ -57,6 +58,9 @@ def start_script(worker: str, installation: str, start: StartData, set_up: SetUp
         mount=_mount(set_up),
         variables=_exports(values),
         agent=set_up.agent_command,
+        begins=BEGINS,
+        starts=STARTS,
+        ends=ENDS,
     )
 
 
@@ -67,7 +71,7 @@ set -u
 umask 077
 
 say() {{
-    echo "herder: $*"
+    echo "{begins}$*"
 }}
 
 {network}set_up() {{
@@ -86,9 +90,9 @@ if [ ! -e {state}/set-up ]; then
     : >{state}/set-up
 fi
 {mount}{variables}
-say "the agent starts"
+say "{starts}"
 {agent}
-off "the agent has ended with status $?"
+off "{ends} with status $?"
 """
 
 

@@ -92,6 +92,10 @@ class Serving:
         self.lock = self._server.lock
         """To be held by whoever changes the fake meanwhile."""
 
+    def now_ms(self) -> int:
+        """The time of the fake."""
+        return self._server.now_ms()
+
     def start(self) -> None:
         self._thread.start()
 

@@ -13,7 +13,7 @@ from herder.testing.fakes.faults import Rule
 from herder.testing.fakes.messages import Answer, Request
 from herder.testing.fakes.timeline import Timeline
 from herder.testing.ocm import refusals
-from herder.testing.ocm.description import error_misfits, method_of
+from herder.testing.ocm.description import API
 from herder.testing.ocm.refusals import ApiError
 from herder.testing.ocm.settings import CLIENT, OFFLINE_TOKEN, SECRET, OcmTimes
 from herder.testing.ocm.state import Json, Pool, State
@@ -44,7 +44,7 @@ class PlayedOcm:
             return self._login(request)
         try:
             self._check_caller(request)
-            found = method_of(request.method, request.path)
+            found = API.method_of(request.method, request.path)
             if found is None:
                 raise ApiError(404, f"No method of the API: {request.method} {request.path}")
             method, names = found
@@ -56,7 +56,7 @@ class PlayedOcm:
             answer = _METHODS[method.name](self, names, query, body)
         except ApiError as error:
             answer = error.answer()
-            wrong = error_misfits(answer.body)
+            wrong = API.error_misfits(answer.body)
         else:
             wrong = method.answer_misfits(answer.status, answer.body)
         assert not wrong, f"the fake's answer to {request.method} {request.path}: {wrong[0]}"

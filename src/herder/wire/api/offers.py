@@ -17,7 +17,9 @@ class ListedOffer(msgspec.Struct, kw_only=True):
     price_per_hour_usd: str | None
     """Of a template as herder.yaml has it, of a shape as the provider reports it. None: not known."""
     price_as_of: str | None
-    """When the provider reported it."""
+    """When the provider reported its price."""
+    provider_price_per_hour_usd: str | None = None
+    """As the provider reports it, also of a template. None: not known, or the server is of an older version."""
     workers_left: int | None
     """How many more workers the provider's quotas, and the limit of the pool in the zone, allow. None: not known."""
     quota_as_of: str | None

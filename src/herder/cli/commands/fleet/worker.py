@@ -77,6 +77,11 @@ def build() -> typer.Typer:
         "remove",
         example="herder worker remove burst-7-1 --yes\nherder worker remove --pool burst --dry-run",
     )(remove)
+    command(
+        app,
+        "logs",
+        example="herder worker logs burst-7-1\nherder worker logs burst-7-1 --service start-script",
+    )(logs)
     command(app, "console", example="herder worker console burst-7-1")(console)
     command(app, "operations", example="herder worker operations burst-7-1")(operations)
     return app
@@ -284,6 +289,28 @@ def console(ctx: typer.Context, worker: WorkerArgument) -> None:
         say.printer.line(text)
     else:
         say.say("The machine has written no output.")
+
+
+def logs(
+    ctx: typer.Context,
+    worker: WorkerArgument,
+    service: Annotated[
+        str,
+        typer.Option(
+            "--service",
+            metavar="SERVICE",
+            help="agent, start-script or console; with a bootstrap also one of its system, such as kubelet.",
+        ),
+    ] = "agent",
+) -> None:
+    """Print what a service of a worker's machine wrote: its agent, its start script, or one of its system."""
+    say = session(ctx)
+    with suggesting(say, "worker", worker):
+        text = say.client.workers.logs(worker, service)
+    if text:
+        say.printer.line(text)
+    else:
+        say.say(f"The service {service} has written nothing to the console of the machine.")
 
 
 def operations(ctx: typer.Context, worker: WorkerArgument) -> None:

@@ -20,6 +20,7 @@ OFFERS = View(
             drop=1,
         ),
         money("PRICE/H", "price_per_hour_usd"),
+        money("PROVIDER/H", "provider_price_per_hour_usd", wide=True),
         field("LEFT", "workers_left", right=True),
         since("AGE", "quota_as_of"),
         since("PRICE AGE", "price_as_of", wide=True),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from herder.control.drivers.calling import check_known, driver_names
 from herder.control.kernel.core import Core
 from herder.control.kernel.driver_notes import DriverNotes
+from herder.control.pools.provider_prices import ByOffer, charged_for, prices_of
 from herder.control.pools.quotas_left import Capacity, capacity_of, needs_of
 from herder.decide.scaling.offers.worker_specs import worker_spec
 from herder.model.fleet.offer import Offer, OfferName, offers_of
@@ -24,11 +25,12 @@ def listed_offers(core: Core, driver: str | None, *, shapes: bool) -> list[Liste
     drivers = driver_names(core) if driver is None else [driver]
     now_ms = core.clock.now_ms()
     known = {name: capacity_of(core, name, now_ms) for name in drivers}
+    prices = {name: prices_of(core, name) for name in drivers}
     exist: Counter[tuple[PoolName, OfferName]] = Counter(
         (worker.spec.pool, worker.spec.offer) for worker in core.state.workers.values()
     )
     found = [
-        _of_template(core, pool, offer, known[pool.driver], exist[pool.name, offer.id])
+        _of_template(core, pool, offer, known[pool.driver], prices[pool.driver], exist[pool.name, offer.id])
         for _, whole in sorted(core.state.pools.items())
         for pool in whole.by_driver
         if pool.driver in known
@@ -38,8 +40,11 @@ def listed_offers(core: Core, driver: str | None, *, shapes: bool) -> list[Liste
     return found + ([each for name in drivers for each in _sold(core, name)] if shapes else [])
 
 
-def _of_template(core: Core, pool: PoolSpec, offer: Offer, known: Capacity, exist: int) -> ListedOffer:
+def _of_template(
+    core: Core, pool: PoolSpec, offer: Offer, known: Capacity, prices: ByOffer, exist: int
+) -> ListedOffer:
     left, why = _left(core, pool, offer, known)
+    charged = charged_for(core, prices, pool, offer)
     if offer.most is not None:  # the limit of the pool in this zone
         own = max(0, offer.most - exist)
         left, why = (own if left is None else min(left, own)), ""
@@ -53,7 +58,8 @@ def _of_template(core: Core, pool: PoolSpec, offer: Offer, known: Capacity, exis
         memory_mib=offer.allocatable.memory_mib,
         gpu=offer.allocatable.gpu,
         price_per_hour_usd=usd_text(offer.price_pico_per_hour),
-        price_as_of=None,
+        provider_price_per_hour_usd=None if charged is None else usd_text(charged.pico_per_hour),
+        price_as_of=None if charged is None else iso_or_none(charged.as_of_ms),
         workers_left=left,
         quota_as_of=None if known.why else iso(known.as_of_ms),
         reason=sentence(why) if why else "",
@@ -70,11 +76,10 @@ def _left(core: Core, pool: PoolSpec, offer: Offer, known: Capacity) -> tuple[in
 def _sold(core: Core, driver: str) -> Iterator[ListedOffer]:
     """Each shape of a provider in each of its zones."""
     notes = core.driver_notes.get(driver) or DriverNotes()
-    prices = {(each.shape, each.zone, each.spot): each for each in notes.prices.values}
+    prices = prices_of(core, driver)
     for shape in notes.offers.values:
         for zone in shape.zones or ("",):
             price = prices.get((shape.name, zone, shape.spot))
-            at_ms = None if price is None else price.as_of_ms or notes.prices.at_ms
             yield ListedOffer(
                 driver=driver,
                 pool="",
@@ -85,7 +90,8 @@ def _sold(core: Core, driver: str) -> Iterator[ListedOffer]:
                 memory_mib=shape.resources.memory_mib,
                 gpu=shape.resources.gpu,
                 price_per_hour_usd=None if price is None else usd_text(price.pico_per_hour),
-                price_as_of=iso_or_none(at_ms),
+                provider_price_per_hour_usd=None if price is None else usd_text(price.pico_per_hour),
+                price_as_of=None if price is None else iso_or_none(price.as_of_ms),
                 workers_left=None,
                 quota_as_of=None,
                 reason="",

@@ -42,6 +42,7 @@ _TEMPLATE_DEFAULTS: tuple[tuple[str, Any], ...] = (
     ("max_spot_price_pico_per_hour", None),
 )
 _WORD = re.compile(r"[a-z_]+")
+_OPTIONS = "driver_options"
 _POOL_FIELD = {field.key: field for field in POOL_FIELDS}
 _TEMPLATE_FIELD = {field.key: field for field in TEMPLATE_FIELDS}
 
@@ -177,7 +178,7 @@ def _grouped(spec: PoolSpec, values: Mapping[str, Any]) -> PoolSpec:
 
 
 def _with_preset(found: Reading, table: Table) -> dict[str, Value]:
-    """The pool's own settings over those of its preset."""
+    """The pool's own settings over those of its preset; driver_options each by itself."""
     own = {entry.name: entry.value for entry in validation.known_only(found, table, POOL_KEYS)}
     preset = own.pop("preset", None)
     own.pop("name", None)
@@ -190,7 +191,12 @@ def _with_preset(found: Reading, table: Table) -> dict[str, Value]:
         return own
     base = from_plain(PRESETS[name], f"preset {name}", table.key)
     assert isinstance(base, Table)
-    return {**{entry.name: entry.value for entry in base.entries}, **own}
+    settings = {**{entry.name: entry.value for entry in base.entries}, **own}
+    options = [each for each in (base.get(_OPTIONS), own.get(_OPTIONS)) if isinstance(each, Table)]
+    if len(options) > 1:
+        merged = {entry.name: entry for table in options for entry in table.entries}
+        settings[_OPTIONS] = replace(options[-1], entries=tuple(merged.values()))
+    return settings
 
 
 def _templates(found: Reading, value: Value, catalogue: Mapping[str, Template]) -> tuple[Template, ...]:

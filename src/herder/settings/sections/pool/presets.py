@@ -92,6 +92,40 @@ PRESETS: dict[str, dict[str, Any]] = {
         "taints": [{"key": "nvidia.com/gpu", "value": "true", "effect": "NoSchedule"}],
         "default_eligible": False,
     },
+    "rosa_additional": {
+        "description": "A machine pool of a ROSA cluster, for workloads of one kind.",
+        "driver": "rosa",
+        "driver_options": {"machine_pool": "additional", "instance_type": "m5.xlarge"},
+        "templates": [{"name": "m5-xlarge", "cpu": "3500m", "memory": "13Gi", "price_per_hour": "0.192"}],
+        "min_workers": 1,
+        "max_workers": 5,
+    },
+    "rosa_gpu_spot": {
+        "description": "A machine pool of a ROSA cluster with spot GPUs, which is empty while no pod needs one.",
+        "driver": "rosa",
+        "driver_options": {
+            "machine_pool": "gpu-spot",
+            "instance_type": "g4dn.xlarge",
+            "spot_max_price": "on-demand",
+        },
+        "templates": [
+            {
+                "name": "g4dn-xlarge",
+                "cpu": "3500m",
+                "memory": "13Gi",
+                "gpu": 1,
+                "price_per_hour": "0.526",
+                "spot": "yes",
+            }
+        ],
+        "min_workers": 0,
+        "max_workers": 3,
+        "labels": {"node-type": "gpu"},
+        "taints": [
+            {"key": "nvidia.com/gpu", "value": "true", "effect": "NoSchedule"},
+            {"key": "spot", "value": "true", "effect": "PreferNoSchedule"},
+        ],
+    },
 }
 
 #: Internal rate card: what a core and a GiB cost for an hour, in pico-USD. Gives local workers an honest price.

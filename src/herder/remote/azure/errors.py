@@ -69,6 +69,10 @@ _TERMS = frozenset(
 )
 _ACTION = re.compile(r"perform action '([^']+)' over scope '([^']+)'")
 _LINKED = re.compile(r"perform action\(?s?\)? '([^']+)' on the linked scope\(?s?\)? '([^']+)'")
+_CODE = re.compile(r'"code"\s*:\s*"(\w+)"')
+_MESSAGE = re.compile(r'"message"\s*:\s*"([^"]*)"')
+#: Codes that are no words of other texts.
+_WORD = re.compile(rf"\b({'|'.join(f'{_KINDS[QuotaExceeded]} {_KINDS[OutOfCapacity]}'.split())})\b")
 _NAMESPACE = re.compile(r"namespace '([\w.]+)'")
 
 
@@ -93,6 +97,16 @@ def said_of(error: Mapping[str, Any], status: int = 0) -> Said:
     # A conflict is hardly ever a name that is taken: it is a state that passes. Of what else is not found nothing follows for a VM.
     kinds: dict[int, type[DriverError]] = {409: Unavailable, 404: InvalidRequest}
     return Said(words=words or code, kind=kinds.get(status))
+
+
+def said_in(text: str) -> Said | None:
+    """Of an error that another service passes on in a text of its own. None: the text has none that is known."""
+    plain = text.replace('\\"', '"')
+    code, message = _CODE.search(plain) or _WORD.search(plain), _MESSAGE.search(plain)
+    if code is None:
+        return None
+    said = said_of({"code": code[1], "message": message[1] if message is not None else text})
+    return said if said.kind is not None else None
 
 
 def _flat(error: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[str, str]]:

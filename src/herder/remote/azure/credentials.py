@@ -68,11 +68,7 @@ class AzureCredentials:
     ) -> None:
         self._file, self._environ, self._clock, self._run = file, environ, clock, run
         self._resource, self._login_url, self._metadata_url = resource, login_url, metadata_url
-        # The metadata server is reached by no proxy, which would see the token.
-        direct = {f"all://{urlsplit(metadata_url).hostname}": None}
-        self._http = httpx.Client(
-            transport=transport, mounts=direct, timeout=TIMEOUT_S, follow_redirects=False
-        )
+        self._transport = transport
         self._lock = threading.Lock()
         self._token, self._until_ms = "", 0.0
         self._of_file_once = self._of_machine_once = False
@@ -94,9 +90,6 @@ class AzureCredentials:
                 self._token = token
                 self._until_ms = self._clock.now_ms() + max(0.0, left_s - SPARE_S) * 1000
             return self._token
-
-    def close(self) -> None:
-        self._http.close()
 
     # --- sources, in their order
 
@@ -143,7 +136,7 @@ class AzureCredentials:
             form["client_assertion"] = _text(Path(principal.token_file)).strip()
         url = f"{self._login_url}/{principal.tenant}/oauth2/v2.0/token"
         try:
-            answer = self._http.post(url, data=form)
+            answer = self._ask("POST", url, data=form)
         except (httpx.HTTPError, OSError) as error:
             raise Unavailable(
                 f"Azure gives no token: {short(error) or 'no answer'}. Check the network."
@@ -164,12 +157,21 @@ class AzureCredentials:
             query["client_id"] = client
         url = f"{self._metadata_url}/metadata/identity/oauth2/token"
         try:
-            answer = self._http.get(url, params=query, headers={"Metadata": "true"}, timeout=2.0)
+            answer = self._ask("GET", url, params=query, headers={"Metadata": "true"}, timeout=2.0)
         except (httpx.HTTPError, OSError):
             return None  # this machine is none of Azure's
         if answer.status_code in (410, 429, 500, 503):
             raise Unavailable("The managed identity of this machine gives no token now. It is asked again.")
         return _token_in(answer)
+
+    def _ask(self, method: str, url: str, **request: Any) -> httpx.Response:
+        """Tokens live for an hour: no connection is kept for the next one."""
+        # The metadata server is reached by no proxy, which would see the token.
+        direct = {f"all://{urlsplit(self._metadata_url).hostname}": None}
+        with httpx.Client(
+            transport=self._transport, mounts=direct, timeout=TIMEOUT_S, follow_redirects=False
+        ) as client:
+            return client.request(method, url, **request)
 
     def _of_az(self) -> tuple[str, float]:
         """`az` reads, renews and writes its own cache, whose form is its own affair."""

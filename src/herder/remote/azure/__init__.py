@@ -1,0 +1,1 @@
+"""What the drivers share whose workers are VMs of Azure, whoever creates them: who the server is to Azure, what Azure refuses, what a VM boots with."""

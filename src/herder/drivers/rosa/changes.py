@@ -23,7 +23,7 @@ _REPLACED = (
     "Herder does not delete a machine pool. Delete it, and the next worker creates it again; or set another machine_pool, and the workers move to a "
     "new one."
 )
-_RELEASED = "Its workers are replaced by those of the other machine pool. It stays without nodes; delete it when it is empty."
+_RELEASED = "Its workers are replaced. It stays without nodes; delete it when it is empty."
 _UPDATED = "The machine pool is changed when its next worker is created."
 _SIZED_BY = (
     "Who sizes an existing machine pool, Herder or the autoscaler of OpenShift, stays as it is until a person turns autoscaling on or off "

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from herder.testing.fakes.messages import Answer, Request
 from herder.testing.fakes.serving import Serving
@@ -118,6 +119,8 @@ def test_pods_make_a_machine_pool_larger_and_their_worker_is_removed(
     )
     at.start()
     assert "failed" not in at.run("driver", "check", "rosa")
+    found = YAML(typ="safe").load(at.run("driver", "import", "rosa"))["pools"]
+    assert found["workers-0"]["driver_options"]["machine_pool"] == "workers-0"
     spec = {
         "containers": [
             {"name": "c", "image": "web", "resources": {"requests": {"cpu": "2", "memory": "4Gi"}}}

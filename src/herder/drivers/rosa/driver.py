@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 
 from herder.drivers.rosa.cluster import NEEDED, ClusterSide
+from herder.drivers.rosa.importing import adoptable, smallest
 from herder.drivers.rosa.ledger import Entry, Ledger, Settled
 from herder.drivers.rosa.options import wanted
 from herder.drivers.rosa.pools import RECENT_MS, Look, MachinePools, by_hand
@@ -31,7 +32,7 @@ from herder.model.fleet.driver import (
     StartData,
     Unavailable,
 )
-from herder.model.fleet.driver_capabilities import Check
+from herder.model.fleet.driver_capabilities import AdoptablePool, Check
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import PoolName, WorkerName
 from herder.remote.kubernetes.calls import Right
@@ -152,6 +153,23 @@ class RosaDriver:
     def checks(self) -> Sequence[Check]:
         rights = [_try(f"right {right}", partial(self._has, right)) for right in NEEDED]
         return (_try("OpenShift Cluster Manager", self._ready), *rights)
+
+    def importable(self) -> Sequence[AdoptablePool]:
+        cluster = self._found_cluster()
+        sizes = smallest(self._side.sizes())
+        used = {each.machine_pool: each.pool for each in self._side.ledgers(self._installation) if each.ours}
+        return [
+            adoptable(
+                pool,
+                cluster,
+                installation=self._installation,
+                driver=self.name,
+                kubernetes=self._settings.cluster,
+                used_by=used.get(name, ""),
+                node=sizes.get(pool.instance_type),
+            )
+            for name, pool in sorted(self._pools.all(cluster).items())
+        ]
 
     def close(self) -> None:
         for each in (self._ocm, self._side, self._login):

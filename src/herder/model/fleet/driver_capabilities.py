@@ -6,7 +6,7 @@ one asks `isinstance(driver, Console)` first. Methods are synchronous and raise 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from herder.model.fleet.creation import Step, steps_reported
 from herder.model.fleet.driver import Machine
@@ -110,6 +110,22 @@ class Check:
     remedy: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptablePool:
+    """A group of machines that exists at the provider, as the pool that would adopt it. Sentences are for the person who does that."""
+
+    name: str
+    settings: Mapping[str, Any]
+    """Of the pool, in the words of herder.yaml."""
+    used_by: str = ""
+    """The pool of this installation that has it already."""
+    refused: str = ""
+    """Why it cannot be adopted; empty: it can."""
+    needs: tuple[str, ...] = ()
+    """What its owner has to do before."""
+    notes: tuple[str, ...] = ()
+
+
 @runtime_checkable
 class Console(Protocol):
     def console(self, worker: WorkerName) -> str:
@@ -191,8 +207,8 @@ class Checks(Protocol):
 
 @runtime_checkable
 class Imports(Protocol):
-    def importable(self) -> Sequence[Machine]:
-        """Machines without our tag that a person may want to take over."""
+    def importable(self) -> Sequence[AdoptablePool]:
+        """What exists at the provider, as pools that would adopt it. Changes nothing."""
 
 
 @runtime_checkable

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
+from herder.drivers.rosa.changes import planned
 from herder.drivers.rosa.cluster import NEEDED, ClusterSide
 from herder.drivers.rosa.importing import adoptable, smallest
 from herder.drivers.rosa.ledger import Entry, Ledger, Settled
@@ -32,7 +33,8 @@ from herder.model.fleet.driver import (
     StartData,
     Unavailable,
 )
-from herder.model.fleet.driver_capabilities import AdoptablePool, Check
+from herder.model.fleet.driver_capabilities import AdoptablePool, Check, PlannedChange
+from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import PoolName, WorkerName
 from herder.remote.kubernetes.calls import Right
@@ -90,6 +92,7 @@ class RosaDriver:
             )
             size = _sized(pool, ledger, found)
             rules.check(size, cluster, new=found is None)
+            found = self._pools.described(cluster, ledger, found, pool)
             if known is None or ledger.pending or found is None:
                 added = spec.name if known is None else ""
                 found = self._pools.carried_out(cluster, ledger, version, found, size, added=added)
@@ -153,6 +156,9 @@ class RosaDriver:
     def checks(self) -> Sequence[Check]:
         rights = [_try(f"right {right}", partial(self._has, right)) for right in NEEDED]
         return (_try("OpenShift Cluster Manager", self._ready), *rights)
+
+    def planned(self, before: PoolSpec | None, after: PoolSpec) -> Sequence[PlannedChange]:
+        return planned(self._installation, self.name, self._cluster, before, after)
 
     def importable(self) -> Sequence[AdoptablePool]:
         cluster = self._found_cluster()

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 from herder.drivers.aws.errors import WouldPass
 from herder.drivers.aws.instances import flat
 from herder.drivers.aws.xml import Json, rows
-from herder.model.fleet.driver import Unavailable
+from herder.model.fleet.driver import OutcomeUnknown, Unavailable
 from herder.remote.clouds.client import CloudClient
 from herder.remote.clouds.pages import Page, all_pages
 
@@ -25,8 +25,8 @@ class Api:
     def run(self, asked: Mapping[str, Any], what: str, secrets: Sequence[str]) -> Json:
         """The instance."""
         made = rows(self._change("RunInstances", asked, what, secrets), "instancesSet")
-        if not made:
-            raise Unavailable(f"The answer of AWS to {what} names no instance.")
+        if not made or not made[0].get("instanceId"):
+            raise OutcomeUnknown(f"The answer of AWS to {what} names no instance. Herder looks for it.")
         return made[0]
 
     def may_run(self, image: str, instance_type: str) -> None:
@@ -47,13 +47,18 @@ class Api:
 
     def instance(self, ident: str) -> Json | None:
         """Raises NotFound, also of one that is too new."""
-        found = self._instances({"InstanceId": [ident]}, f"reading instance {ident}")
+        what = f"reading instance {ident}"
+        found = self._instances({"InstanceId": [ident]}, what)
+        if any(each.get("instanceId") != ident for each in found):
+            raise Unavailable(f"The answer of AWS to {what} is about another one. It proves nothing.")
         return found[0] if found else None
 
     def instances(self, token: str, what: str) -> list[Json]:
         """Those whose client token begins with `token`; among them those that have ended within the last hour."""
         filters = [{"Name": "client-token", "Value": [f"{token}*"]}]
-        return self._instances({"Filter": filters, "MaxResults": _PAGE_ROWS}, what)
+        found = self._instances({"Filter": filters, "MaxResults": _PAGE_ROWS}, what)
+        # They will be terminated: whoever answers without a look at the filter must not decide which.
+        return [each for each in found if str(each.get("clientToken", "")).startswith(token)]
 
     def running(self) -> list[Json]:
         """All instances of the account in the region that start or run, whoever has made them."""
@@ -73,7 +78,8 @@ class Api:
         filters = [{"Name": f"tag:{name}", "Value": [value]} for name, value in tags.items()]
         filters.append({"Name": "status", "Value": ["available"]})
         asked = {"Filter": filters, "MaxResults": _PAGE_ROWS}
-        return self._listed("DescribeVolumes", asked, "volumeSet", "looking for volumes without an instance")
+        found = self._listed("DescribeVolumes", asked, "volumeSet", "looking for volumes without an instance")
+        return [each for each in found if each.get("status") == "available"]
 
     def delete_volume(self, ident: str) -> None:
         self._change("DeleteVolume", {"VolumeId": ident}, f"deleting volume {ident}")
@@ -129,7 +135,8 @@ class Api:
     def _listed(self, action: str, asked: Mapping[str, Any], name: str, what: str) -> list[Json]:
         def page(token: str) -> Page:
             more = {"NextToken": token} if token else {}
-            return self._read(action, {**asked, **more}, what)
+            found = self._read(action, {**asked, **more}, what)
+            return found if name in found else self._object(None, what)
 
         pages = all_pages(page, lambda found: str(found.get("nextToken") or ""), what)
         return [row for found in pages for row in rows(found, name)]

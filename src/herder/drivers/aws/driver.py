@@ -124,6 +124,9 @@ class AwsDriver:
         check_worker(worker)
         verb, ident, began_ms = _read_operation(operation)
         instance = self._find(worker, ident)
+        if verb == "create" and instance is not None and instance.get("instanceId") != ident:
+            # The one that was made is not shown yet, but an earlier one that has ended is.
+            instance = None if phase_of(instance) is Phase.GONE else instance
         if instance is None:
             if verb == "create" and self._context.clock.now_ms() - began_ms < NEW_MS:
                 return Machine(
@@ -147,8 +150,15 @@ class AwsDriver:
             if left is not None:
                 return left
             raise NotFound(f"AWS has no instance for worker {worker}.")
-        self._api.terminate([str(each["instanceId"]) for each in there])
         newest = there[-1]
+        try:
+            self._api.terminate([str(each["instanceId"]) for each in there])
+        except (
+            NotFound
+        ) as error:  # what it shows and what it knows differ for a moment: nothing is proven gone
+            raise Unavailable(
+                f"AWS shows an instance of worker {worker}, but does not know it yet. Herder tries again."
+            ) from error
         return Machine(
             worker=worker,
             handle=str(newest["instanceId"]),

@@ -101,7 +101,8 @@ _PERMISSION = re.compile(r"is not authorized to perform: ([\w:*]+)(?: on resourc
 def explain(reply: Reply) -> Said:
     code, words = _error_in(reply.data)
     if not code:
-        return Said()
+        # AWS says what is not there by a code: this is of something between here and AWS.
+        return Said(kind=Unavailable if reply.status == 404 else None)
     kind = KINDS.get(code)
     if kind is Unauthorised and (permission := _PERMISSION.search(words)):
         on = f" on {permission.group(2)}" if permission.group(2) else ""

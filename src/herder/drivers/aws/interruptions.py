@@ -24,12 +24,13 @@ class Interruptions:
 
     def announced(self) -> Sequence[Interruption]:
         rows = self._api.interrupted()
-        workers = {ident: worker for worker, ident in self._known().items()} if rows else {}
+        known = self._known() if rows else {}
+        workers = {ident: worker for worker, ident in known.items()}
         found = []
         for row in rows:
             ident = str(row.get("instanceId", ""))
             worker = workers.get(ident) or self._worker(ident)
-            if worker is not None:
+            if worker is not None and known.get(worker, ident) == ident:
                 found.append(Interruption(worker=worker, left_s=max(0.0, NOTICE_S - self._age_s(row))))
         return found
 

@@ -37,9 +37,10 @@ def operations_of(
                 found[_id(event)] = _operation(event, body)
                 made |= set(_made(body))
         for ident in sorted(idents | made):
-            found |= {
-                _id(event): _operation(event, _body(event)) for event in events(ident) if _changes(event)
-            }
+            for event in events(ident):
+                if str(event.get("ReadOnly", "")).lower() != "true":
+                    found[_id(event)] = _operation(event, _body(event))
+                    made |= {ident} if event.get("EventName") == RUN else set()
     except DriverError as error:
         failed.append(ProviderOperation(kind=LOOKUP, state="failed", detail=str(error)))
     seen = [
@@ -60,15 +61,12 @@ def _of_instance(instance: Json, *, logged: bool) -> Iterator[ProviderOperation]
             kind=RUN, state=how, began_ms=began_ms, detail=f"Instance {ident} is {state}."
         )
     if code:
-        ended = _ENDED_AT.search(str(instance.get("reason", "")))
+        ends = "running" if state in ("shutting-down", "stopping") else "done"
+        at = _ENDED_AT.search(str(instance.get("reason", "")))
         yield ProviderOperation(
             kind=code,
-            state="failed"
-            if lost is not None
-            else "running"
-            if state in ("shutting-down", "stopping")
-            else "done",
-            began_ms=_ms(f"{ended[1]}+00:00") if ended else None,
+            state="failed" if lost is not None else ends,
+            began_ms=_ms(f"{at[1]}+00:00") if at else None,
             detail=words,
         )
 
@@ -80,13 +78,9 @@ def _operation(event: Json, body: Mapping[str, Any]) -> ProviderOperation:
         kind=str(event.get("EventName", "")),
         state="failed" if error else "done",
         began_ms=round(at * 1000) if isinstance(at, int | float) else None,
-        by=str(event.get("Username") or "") or _text(body, "userIdentity", "invokedBy"),
+        by=str(event.get("Username") or ""),
         detail=error,
     )
-
-
-def _changes(event: Json) -> bool:
-    return str(event.get("ReadOnly", "")).lower() != "true"
 
 
 def _made(body: Mapping[str, Any]) -> list[str]:

@@ -43,15 +43,14 @@ class Services:
                 {"Type": "TERM_MATCH", "Field": name, "Value": each} for name, each in wanted.items()
             ],
         }
-        pages = self._listed(self._prices, "AWSPriceListService.GetProducts", asked, what)
-        return [_product(text, what) for page in pages for text in page.get("PriceList") or ()]
+        rows = self._listed(self._prices, "AWSPriceListService.GetProducts", asked, "PriceList", what)
+        return [_product(text, what) for text in rows]
 
     def quotas(self) -> list[Json]:
         """Of EC2 in the region: those that AWS has set for the account."""
         asked = {"ServiceCode": "ec2", "MaxResults": _QUOTAS_PAGE}
         target = "ServiceQuotasV20190624.ListServiceQuotas"
-        pages = self._listed(self._quotas, target, asked, "reading the quotas of EC2")
-        return [row for page in pages for row in page.get("Quotas") or ()]
+        return self._listed(self._quotas, target, asked, "Quotas", "reading the quotas of EC2")
 
     def creations(self) -> Iterator[Json]:
         """The newest calls of RunInstances of anybody in the account, at most CREATIONS_MAX. Also those that were refused."""
@@ -67,8 +66,7 @@ class Services:
     def events(self, ident: str) -> list[Json]:
         """Of the last 90 days, about the instance."""
         asked = _lookup("ResourceName", ident)
-        pages = self._listed(self._trail, _EVENTS, asked, f"reading the log of instance {ident}")
-        return [row for page in pages for row in page.get("Events") or ()]
+        return self._listed(self._trail, _EVENTS, asked, "Events", f"reading the log of instance {ident}")
 
     def may_look_up(self) -> None:
         asked = {**_lookup("EventName", "RunInstances"), "MaxResults": 1}
@@ -78,12 +76,17 @@ class Services:
         for client in (self._prices, self._quotas, self._trail):
             client.close()
 
-    def _listed(self, client: CloudClient, target: str, asked: Mapping[str, Any], what: str) -> list[Page]:
-        return all_pages(
-            lambda token: self._page(client, target, asked, what, token),
-            lambda found: str(found.get("NextToken") or ""),
-            what,
-        )
+    def _listed(
+        self, client: CloudClient, target: str, asked: Mapping[str, Any], name: str, what: str
+    ) -> list[Any]:
+        """The rows of all pages."""
+
+        def page(token: str) -> Page:
+            found = self._page(client, target, asked, what, token)
+            return found if isinstance(found.get(name), list) else _object(None, what)
+
+        pages = all_pages(page, lambda found: str(found.get("NextToken") or ""), what)
+        return [row for found in pages for row in found[name]]
 
     def _page(
         self, client: CloudClient, target: str, asked: Mapping[str, Any], what: str, token: str = ""

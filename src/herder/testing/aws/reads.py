@@ -123,6 +123,8 @@ READS: Mapping[str, Callable[[Region, Form], Json]] = {
 
 
 def there(region: Region, ident: str) -> Instance:
+    if not ident.startswith("i-"):
+        raise ApiError("InvalidInstanceID.Malformed", f'Invalid id: "{ident}"')
     found = region.instances.get(ident)
     if found is None or not region.shown(found):
         raise ApiError("InvalidInstanceID.NotFound", f"The instance ID '{ident}' does not exist")

@@ -109,18 +109,16 @@ def _event(event: Event) -> Json:
         body["responseElements"] = {"instancesSet": {"items": items}} if items else None
     if event.error[0]:
         body |= {"errorCode": event.error[0], "errorMessage": event.error[1]}
-    if not event.by:
-        body["userIdentity"] = {"invokedBy": "ec2.amazonaws.com", "type": "AWSService"}
-    row = {
+    return {
         "EventId": f"00000000-0000-4000-8000-{event.number:012x}",
         "EventName": event.name,
         "EventSource": "ec2.amazonaws.com",
         "EventTime": event.at_ms / 1000,
         "ReadOnly": "false",
         "Resources": [{"ResourceType": "AWS::EC2::Instance", "ResourceName": each} for each in event.idents],
+        "Username": event.by,
         "CloudTrailEvent": json.dumps(body),
     }
-    return row | ({"Username": event.by} if event.by else {})
 
 
 def _quota(region: Region, code: str, name: str, value: int, unit: str) -> Json:

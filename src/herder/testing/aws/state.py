@@ -64,7 +64,6 @@ class Event:
     at_ms: int
     name: str
     by: str
-    """Empty: AWS itself."""
     idents: tuple[str, ...] = ()
     token: str = ""
     """Of a creation."""
@@ -121,7 +120,6 @@ class Region:
         instance = self.instances[ident]
         instance.interrupted_ms = self.now_ms
         self._later(NOTICE_MS, lambda: self.end(instance, code, text))
-        self.note("BidEvictedEvent", "", (ident,))
         self._tell("preempted", instance)
 
     def end(self, instance: Instance, code: str, text: str) -> None:

@@ -33,6 +33,7 @@ from herder.model.fleet.driver import (
     Machine,
     NotFound,
     Phase,
+    RateLimited,
     StartData,
     Unavailable,
 )
@@ -267,7 +268,7 @@ class GcpDriver:
             error = operation_error(found, what, operation.zone)
             if error is None or (not creates and isinstance(error, (NotFound, Unavailable))):
                 return None  # a deletion that failed inside Google is begun again
-            if creates and isinstance(error, (Unavailable, AlreadyExists)):
+            if creates and isinstance(error, (Unavailable, RateLimited, AlreadyExists)):
                 # Nothing is there: it is created again, under the same name.
                 raise NotFound(str(error)) from error
             raise error

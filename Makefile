@@ -79,13 +79,15 @@ storm: $(STAMP) ## kill, stop and cut off server and agents under load, on both 
 mutants: $(STAMP) ## take out each guard of the product by name and see which rule of the simulated world notices
 	@PYTHONHASHSEED=0 $(BIN)/python -m tests.mutants $(ONLY) $(if $(OUTPUT),--output $(OUTPUT)) $(if $(CPU),--cpu $(CPU))
 
-# DATACENTRES=20 makes fewer worlds of a datacentre. DAYS=10 CLUSTER_DAYS=2 CRASH_POINTS=1000 makes it shorter, FIRST_SEED=500 another one, PROCESSES=2 runs two worlds at a time. Takes hours, and goes on
+# DATACENTRES=20 makes fewer worlds of a datacentre, ROSA_WORLDS=2 fewer of a ROSA cluster, of two days each. DAYS=10 CLUSTER_DAYS=2 CRASH_POINTS=1000 makes it shorter, FIRST_SEED=500 another one, PROCESSES=2 runs two worlds at a time. Takes hours, and goes on
 # where it was stopped.
 soak: $(STAMP) ## a hundred days of a simulated fleet, twenty of a Kubernetes cluster, ten thousand deaths of the server, with all faults
 	@$(BIN)/python -m tests.soak $(if $(DAYS),--days $(DAYS)) $(if $(CLUSTER_DAYS),--cluster-days $(CLUSTER_DAYS)) $(if $(CRASH_POINTS),--crash-points $(CRASH_POINTS)) \
 		$(if $(FIRST_SEED),--first-seed $(FIRST_SEED)) --processes $(or $(PROCESSES),1)
 	@$(BIN)/python -m tests.datacentre.story 1 $(or $(DATACENTRES),200)
 	@$(BIN)/python -m tests.datacentre.story deaths
+	@$(BIN)/python -m tests.rosa.story 1 $(or $(ROSA_WORLDS),20)
+	@$(BIN)/python -m tests.rosa.story deaths
 
 check: check-lint check-format check-types check-imports check-tidy check-docs ## lint, format, types, import direction, tidiness, generated documents
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 from typing import Any
 
@@ -16,6 +14,7 @@ from herder.model.fleet.pool import PoolSpec
 from herder.remote.clouds.facts import Facts
 from herder.simulate.chaos.actors.server import INSTALLATION
 from herder.testing.azure import TOKEN, Azure, Vm
+from herder.testing.fakes.user_data import script_in
 from tests.clouds.simulated import CloudWorld, GivenToken, pool_of
 from tests.drivers.azure.lab import OPTIONS, SETTINGS
 
@@ -24,15 +23,6 @@ POOL = pool_of(DRIVER, OPTIONS, SETTINGS.zone_names)
 _CALL = re.compile(
     r"/(virtualMachines|networkInterfaces|publicIPAddresses|disks|operations|skus|usages|prices|resourceGroups)(/[^/]+)?(/restart)?$"
 )
-
-
-def start_script_in(custom_data: str) -> str:
-    """As cloud-init writes it where it runs at each boot."""
-    head, _, text = custom_data.partition("\n")
-    assert head == "#cloud-config"
-    (file,) = json.loads(text)["write_files"]
-    assert (file["path"], file["permissions"]) == ("/var/lib/cloud/scripts/per-boot/herder", "0700")
-    return base64.b64decode(file["content"]).decode()
 
 
 class AzureWorld(CloudWorld):
@@ -57,7 +47,7 @@ class AzureWorld(CloudWorld):
         return self._facts[vm.name]
 
     def script_of(self, vm: Vm) -> str:
-        return start_script_in(vm.custom_data)
+        return script_in(vm.custom_data)
 
     def cores_and_mib(self, vm: Vm) -> tuple[int, int]:
         return vm.size.cpus, int(vm.size.memory_gib * 1024)

@@ -14,8 +14,8 @@ from herder.settings.sections.server import DriverSettings
 from herder.testing.azure import GROUP, SUBSCRIPTION, Azure, Vm
 from herder.testing.azure.settings import IMAGE
 from herder.testing.fakes import serving
+from herder.testing.fakes.user_data import script_in
 from tests.api.conftest import Server
-from tests.azure.simulated import start_script_in
 from tests.clouds.vms_in_containers import Vms, run_a_job
 from tests.drivers.azure.lab import OPTIONS, SETTINGS
 from tests.support.container_engine import lacking, podman
@@ -38,7 +38,7 @@ def azure() -> Azure:
 @pytest.fixture
 def vms(azure: Azure, tmp_path: Path) -> Iterator[Vms]:
     with podman() as engine:
-        found = Vms(engine, tmp_path, lambda vm: start_script_in(vm.custom_data), _switch_off)
+        found = Vms(engine, tmp_path, lambda vm: script_in(vm.custom_data), _switch_off)
         azure.state.hooks.append(found.happened)
         yield found
         for thread in found.threads:

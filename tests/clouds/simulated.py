@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +26,7 @@ from herder.simulate.chaos.faults.kinds import Fault
 from herder.simulate.chaos.hosts.loop import HOST
 from herder.simulate.chaos.small_fleet import SMALL
 from herder.testing.fakes import InProcessTransport
+from herder.testing.fakes.user_data import variables_in
 from herder.wire.worker import startup
 
 #: From the start of a VM until its agent runs.
@@ -73,8 +73,9 @@ class CloudWorld(World):
         self, cloud: Any, seed: int, *, pools: tuple[PoolSpec, ...], call_faults: float = 0.0, **more: Any
     ) -> None:
         self.cloud: Any = cloud
+        self.state: Any = getattr(cloud, "state", cloud)
         self.call_faults = call_faults
-        cloud.state.hooks.append(self._happened)
+        self.state.hooks.append(self._happened)
         self._timer: asyncio.TimerHandle | None = None
         super().__init__(seed, pools=pools, **more)
 
@@ -110,6 +111,9 @@ class CloudWorld(World):
         """`POST instances`, `GET operation`: the call without the names in it."""
         raise NotImplementedError
 
+    def call_of(self, request: httpx.Request) -> str:
+        return self.label(request.method, request.url.path)
+
     # --- what the cloud does by itself
 
     def _drivers(self) -> dict[str, Driver]:
@@ -142,7 +146,7 @@ class CloudWorld(World):
     def _boot(self, vm: Any) -> None:
         if vm not in self.vms() or not self.is_on(vm):
             return
-        variables = variables_of(self.script_of(vm)) | {startup.WORK_FOLDER: str(UNCUT)}
+        variables = variables_in(self.script_of(vm)) | {startup.WORK_FOLDER: str(UNCUT)}
         variables.pop(startup.NOTICE_URL, None)  # there is no metadata server in this world
         cores, mib = self.cores_and_mib(vm)
         size = Resources(cores * 1000, mib, DISK_MIB)
@@ -172,7 +176,7 @@ class _Wire(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         world = self._world
-        what = f"{world.DRIVER} {world.label(request.method, request.url.path)}"
+        what = f"{world.DRIVER} {world.call_of(request)}"
         self._effect(f"before {what}")
         fault = world.dice.fault(world.DRIVER, what, world.call_faults, CALL_FAULTS)
         if fault is Fault.REFUSED:
@@ -193,9 +197,3 @@ class _Wire(httpx.BaseTransport):
         )
         if server is None or not server.effects.at(what):
             raise ServerDied(what)
-
-
-def variables_of(script: str) -> Mapping[str, str]:
-    """What the start script tells the agent."""
-    lines = [shlex.split(line) for line in script.splitlines() if line.startswith("export ")]
-    return dict(words[1].split("=", 1) for words in lines)

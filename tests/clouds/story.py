@@ -43,7 +43,7 @@ class Mishaps:
 
     def __init__(self, world: CloudWorld) -> None:
         self.world, self.draw = world, world.dice.of(f"{world.DRIVER} mishaps")
-        self.state = world.cloud.state
+        self.state = world.state
 
     async def run(self) -> None:
         while True:

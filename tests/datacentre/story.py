@@ -10,7 +10,9 @@ import logging
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any, Protocol
 
 from herder.memberships.kubernetes import MEMBERSHIP
 from herder.model.fleet.cluster import POOL_LABEL
@@ -29,7 +31,9 @@ from herder.model.fleet.worker import WorkerState
 from herder.model.ids import PoolName
 from herder.model.values.money import PicoUsd
 from herder.model.values.resources import Resources
+from herder.simulate.chaos.faults.dice import Dice
 from herder.simulate.chaos.faults.kinds import CALM, Trouble
+from herder.simulate.chaos.hosts.loop import VirtualLoop
 from herder.store.invariants import violations as stored_violations
 from tests.datacentre.mishaps import Mishaps
 from tests.datacentre.world import BOOTSTRAP, CLUSTER, DRIVER, DatacentreWorld
@@ -93,11 +97,21 @@ BURST = _pool("burst", PoolSize(max_workers=4), ttl_s=5_400.0, ttl_grace_s=60.0)
 POOLS = (PERMANENT, BURST)
 
 
+class _WorldOfPods(Protocol):
+    dice: Dice
+    loop: VirtualLoop
+
+    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]: ...
+
+    def pods(self) -> Mapping[str, Any]: ...
+
+
 class Apps:
     """Pods of people: each app gets the pods that it lacks. What they do while the API is away they do later."""
 
-    def __init__(self, world: DatacentreWorld) -> None:
+    def __init__(self, world: _WorldOfPods, pools: Sequence[PoolSpec] = POOLS) -> None:
         self._world, self._draw = world, world.dice.of("apps")
+        self._pools = [str(pool.name) for pool in pools]
         self._apps: dict[str, tuple[str, int, float]] = {}
         """By name: pool, replicas, and until when."""
         self._made = 0
@@ -121,7 +135,7 @@ class Apps:
         self._made += 1
         name, replicas = f"app{self._made}", self._draw.randint(1, 4)
         until_s = self._world.loop.time() + self._draw.uniform(900.0, 5_000.0)
-        pool = str(self._draw.choice(POOLS).name)
+        pool = self._draw.choice(self._pools)
         if self._draw.random() < 0.3:
             spec = {"minAvailable": max(1, replicas - 1), "selector": {"matchLabels": {"app": name}}}
             self._world.ask("POST", BUDGETS, {"metadata": {"name": name}, "spec": spec})

@@ -14,6 +14,8 @@ from herder.drivers.azure import options as azure_options
 from herder.drivers.azure.settings import AzureSettings
 from herder.drivers.gcp import options as gcp_options
 from herder.drivers.gcp.settings import GcpSettings
+from herder.drivers.terra import options as terra_options
+from herder.drivers.terra.settings import TerraSettings
 from herder.model.fleet.pool import SpotUse
 from herder.model.fleet.worker import WorkerState
 from herder.settings.load import load
@@ -105,8 +107,10 @@ def test_each_setting_of_a_cloud_exists() -> None:
     keys = {
         "driver gcp": {each.name for each in fields(GcpSettings)},
         "driver azure": {each.name for each in fields(AzureSettings)},
+        "driver terra": {each.name for each in fields(TerraSettings)},
         "options gcp": set(gcp_options.KNOWN),
         "options azure": set(azure_options.KNOWN),
+        "options terra": set(terra_options.KNOWN),
     }
     found = _table("| Hail, in a cloud | setting | of |")
     assert {row[2] for row in found} == set(keys)

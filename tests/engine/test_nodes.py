@@ -236,6 +236,26 @@ def test_a_later_node_of_the_same_name_is_not_ours_before_it_is_marked() -> None
     assert world.state.clusters["prod"].twins == {worker.spec.name: (NAME, "x")}
 
 
+def test_a_node_that_was_given_to_another_worker_is_that_one_s_alone() -> None:
+    """A provider has removed the node of `second`; the one that stayed is renamed."""
+    world, first = joined()
+    assert first.node is not None
+    uid = first.node.uid
+    made = replace(world.spec(2), membership=NODES, cluster="prod")
+    action = CreateWorker(spec=made, expires_at_ms=None, reason=REASON)
+    second = life.claim(world.state, world.changes, action, world.now_ms)
+    life.provisioning(world.state, second, "hash", world.now_ms)
+    life.provisioned(world.state, world.changes, second, "m-2", world.now_ms)
+    see(world, node(NAME, uid=uid, worker=second.spec.name))
+    assert first.node.seen is None
+    assert nodes.to_do(world.state, first) is None
+    assert second.node is not None
+    assert second.node.uid == uid
+    asked = nodes.to_do(world.state, second)
+    assert asked is not None
+    assert asked.mark
+
+
 def _pass(world: World, worker: WorkerLife, left: int, *blocked: Blocked) -> None:
     assert worker.node is not None
     found = Emptying(left=left, blocked=blocked)

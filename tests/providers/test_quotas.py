@@ -9,19 +9,20 @@ import pytest
 from herder.control.kernel.bounds.errors import NotKnown
 from herder.control.loops.quotas import look
 from herder.control.pools.capacity import capacity, network
-from herder.control.pools.pool_actions import store_pool
+from herder.control.pools.pool_actions import keep_stored, store_pool
 from herder.control.pools.quotas_left import STALE_MS
 from herder.control.reads.fleet.offers import listed_offers
 from herder.drivers.pretend import PretendDriver, PretendSettings
 from herder.model.fleet.driver import DriverContext, InvalidRequest, RateLimited, Unavailable
 from herder.model.fleet.driver_capabilities import Need, Network, OfferedShape, Price, Quota
+from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import PoolName, WorkerName
 from herder.model.stored.changes import Changes
 from herder.model.values.money import PicoUsd, parse_usd
 from herder.model.values.resources import Resources
 from herder.model.values.times import iso
-from herder.settings import pool_from_plain
+from herder.settings import SettingsError, pool_from_plain, pool_to_plain
 from herder.wire.api.resources import SafetyCheck
 from tests.providers.conftest import MakeFleet
 from tests.providers.fleet import Fleet
@@ -41,7 +42,7 @@ class Selling(PretendDriver):
         self.fails: Exception | None = None
         self.says: Any = None
         self.needs: Need | Exception = Need(quotas={"memory": 1000}, network="blue")
-        self.charges = PicoUsd(7)
+        self.charges, self.spot = PicoUsd(7), False
         self.calls = 0
 
     def quotas(self) -> Sequence[Quota]:
@@ -61,7 +62,7 @@ class Selling(PretendDriver):
         return [OfferedShape(name="m1", resources=Resources(1000, 1000), zones=("a",))]
 
     def prices(self) -> Sequence[Price]:
-        return [Price(shape="m1", zone="a", spot=False, pico_per_hour=self.charges)]
+        return [Price(shape="m1", zone="a", spot=self.spot, pico_per_hour=self.charges)]
 
     def need(self, spec: WorkerSpec) -> Need:
         if isinstance(self.needs, Exception):
@@ -322,7 +323,7 @@ async def test_a_template_whose_price_is_not_that_of_its_provider_is_told_once(f
     (event,) = fleet.events("offer.price_differs")
     assert event == (
         "Template t in zone a of pool p costs $0.1200 per hour in herder.yaml, but driver cloud reports $0.1500. "
-        "Plans and costs follow herder.yaml. Correct the price of the template."
+        "Plans and costs follow herder.yaml. Correct the price of the template, or write `prices: provider`."
     )
     driver.charges = parse_usd("0.16")
     await look(fleet.core, "cloud")
@@ -330,3 +331,84 @@ async def test_a_template_whose_price_is_not_that_of_its_provider_is_told_once(f
     driver.needs = Need(quotas={"memory": 1000})
     await look(fleet.core, "cloud")
     assert listed_offers(fleet.core, "cloud", shapes=False)[0].provider_price_per_hour_usd is None
+
+
+ADAPTING = {
+    "name": "t",
+    "cpu": 1,
+    "memory": "1Gi",
+    "price_per_hour": "0.12",
+    "zones": ["a", "b"],
+    "spot": "prefer",
+    "prices": "provider",
+}
+
+
+async def _adapting(fleet: Fleet, **changed: Any) -> PoolSpec:
+    spec = pool_from_plain({"name": "p", "driver": "cloud", "templates": [{**ADAPTING, **changed}]})
+    changes = Changes()
+    store_pool(fleet.core, changes, keep_stored(fleet.core, spec), fleet.clock.now_ms())
+    await fleet.core.commit(changes)
+    return fleet.core.state.pools[PoolName("p")]
+
+
+def _prices(fleet: Fleet) -> dict[str, str]:
+    rows = listed_offers(fleet.core, "cloud", shapes=False)
+    return {f"{each.zone}{' spot' if each.spot else ''}": str(each.price_per_hour_usd) for each in rows}
+
+
+async def test_a_template_may_have_the_prices_of_its_provider(fleet: Fleet) -> None:
+    driver = selling(fleet)
+    driver.needs, driver.charges = Need(quotas={"memory": 1000}, shape="m1"), parse_usd("0.15")
+    await _adapting(fleet)
+    assert _prices(fleet) == {"a": "0.12", "a spot": "0.036", "b": "0.12", "b spot": "0.036"}
+    await look(fleet.core, "cloud")
+    # The price of spot, which is not reported, follows that of its zone.
+    assert _prices(fleet) == {"a": "0.15", "a spot": "0.045", "b": "0.12", "b spot": "0.036"}
+    rows = listed_offers(fleet.core, "cloud", shapes=False)
+    assert {(each.zone, each.spot): each.price_reason for each in rows} == {
+        ("a", False): "",
+        **{
+            (
+                zone,
+                spot,
+            ): f"Driver cloud reports no price of t in zone {zone}{' (spot)' * spot}: the last known one counts, or that of herder.yaml."
+            for zone, spot in (("a", True), ("b", False), ("b", True))
+        },
+    }
+    assert fleet.events("offer.") == [
+        "Prices of 1 template of pool p are now those that driver cloud reports: t."
+    ]
+    await look(fleet.core, "cloud")
+    assert len(fleet.events("offer.")) == 1, "nothing has changed"
+    kept = await _adapting(fleet)
+    assert kept.templates[0].zones[0].price_pico_per_hour == parse_usd("0.15"), (
+        "a file that says nothing of it"
+    )
+    stored = pool_from_plain(pool_to_plain(kept))
+    assert stored.templates == kept.templates, "a restart keeps it"
+    driver.charges = parse_usd("0.01")
+    await look(fleet.core, "cloud")
+    assert _prices(fleet)["a"] == "0.01"
+    other = await _adapting(fleet, driver_options={"machine_type": "m9"})
+    assert other.templates[0].zones[0].price_pico_per_hour is None, "what was reported is of another machine"
+    assert (await _adapting(fleet, prices="file")).templates[0].zones[0].price_pico_per_hour is None
+
+
+async def test_spot_that_has_become_too_dear_is_not_bought_and_may_come_back(fleet: Fleet) -> None:
+    driver = selling(fleet)
+    driver.needs, driver.charges, driver.spot = Need(shape="m1"), parse_usd("0.15"), True
+    await _adapting(fleet, zones=["a"], spot="yes", max_spot_price="0.1")
+    assert _prices(fleet) == {"a spot": "0.036"}
+    await look(fleet.core, "cloud")
+    assert _prices(fleet) == {}
+    pool = fleet.core.state.pools[PoolName("p")]
+    assert pool_from_plain(pool_to_plain(pool)).templates == pool.templates, "a restart reads it"
+    driver.charges = parse_usd("0.05")
+    await look(fleet.core, "cloud")
+    assert _prices(fleet) == {"a spot": "0.05"}
+
+
+def test_prices_of_a_provider_need_zones() -> None:
+    with pytest.raises(SettingsError, match=r"no zones, and prices are those of zones\. Name the zones"):
+        pool_from_plain({"name": "p", "driver": "cloud", "templates": [{**ADAPTING, "zones": []}]})

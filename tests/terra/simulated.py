@@ -15,14 +15,14 @@ from herder.model.fleet.pool import PoolSpec
 from herder.remote.clouds.facts import Facts
 from herder.remote.clouds.records import read_as
 from herder.simulate.chaos.actors.server import INSTALLATION
+from herder.testing.fakes.user_data import script_in
 from herder.testing.terra import REGION, TOKEN, WORKSPACE, Terra, Vm
-from tests.azure.simulated import start_script_in
 from tests.clouds.simulated import CloudWorld, GivenToken, pool_of
 from tests.drivers.terra.lab import OPTIONS, SETTINGS
 
 DRIVER = "terra"
 POOL = pool_of(DRIVER, OPTIONS, (REGION,))
-_CALL = re.compile(r"/(resources|vm|create-result|jobs)(/[^/]+)?$")
+_CALL = re.compile(r"/(resources|vm|create-result|delete-result|jobs)(/[^/]+)?$")
 
 
 class TerraWorld(CloudWorld):
@@ -48,7 +48,7 @@ class TerraWorld(CloudWorld):
         return self._facts[vm.id]
 
     def script_of(self, vm: Vm) -> str:
-        return start_script_in(vm.custom_data)
+        return script_in(vm.custom_data)
 
     def cores_and_mib(self, vm: Vm) -> tuple[int, int]:
         assert vm.size is not None

@@ -11,10 +11,10 @@ import pytest
 
 from herder.settings.sections.server import DriverSettings
 from herder.testing.fakes import serving
+from herder.testing.fakes.user_data import script_in
 from herder.testing.terra import TOKEN, WORKSPACE, Terra, Vm
 from herder.testing.terra.settings import IMAGE
 from tests.api.conftest import Server
-from tests.azure.simulated import start_script_in
 from tests.clouds.vms_in_containers import Vms, run_a_job
 from tests.drivers.terra.lab import OPTIONS
 from tests.support.container_engine import lacking, podman
@@ -37,7 +37,7 @@ def terra() -> Terra:
 @pytest.fixture
 def vms(terra: Terra, tmp_path: Path) -> Iterator[Vms]:
     with podman() as engine:
-        found = Vms(engine, tmp_path, lambda vm: start_script_in(vm.custom_data), _switch_off)
+        found = Vms(engine, tmp_path, lambda vm: script_in(vm.custom_data), _switch_off)
         terra.state.hooks.append(found.happened)
         yield found
         for thread in found.threads:

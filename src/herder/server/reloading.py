@@ -10,7 +10,7 @@ from collections.abc import Callable
 from herder.control.kernel.bounds.errors import Refused
 from herder.control.kernel.core import Core
 from herder.control.pools import sharing
-from herder.control.pools.pool_actions import change_pools, check_pools, keep_frozen
+from herder.control.pools.pool_actions import change_pools, check_pools, keep_stored
 from herder.engine.memory.events import record_event
 from herder.model.permissions import Role
 from herder.model.stored.changes import Changes
@@ -46,7 +46,7 @@ def put_in_force(core: Core, changes: Changes, options: ServerOptions) -> str:
     """Raises Refused or SettingsError before anything is changed."""
     now = core.clock.now_ms()
     shared = sharing.wanted(core, options.sharing)
-    pools = [keep_frozen(core, pool) for pool in options.pools or ()]
+    pools = [keep_stored(core, pool) for pool in options.pools or ()]
     check_pools(core, pools)
     _check_resources(core, options)
     _check_administrators(core, options)

@@ -34,7 +34,7 @@ from herder.control.loops import (
     sweep,
 )
 from herder.control.pools import sharing
-from herder.control.pools.pool_actions import change_pools, check_pools, keep_frozen
+from herder.control.pools.pool_actions import change_pools, check_pools, keep_stored
 from herder.control.recovery.supervision import supervise
 from herder.control.workers.joining import JoinedMachines
 from herder.drivers.registry import BadSettings, UnknownDriver, open_driver
@@ -295,7 +295,7 @@ def _take_files(core: Core, options: ServerOptions, opened: Opened, changes: Cha
     given = (
         options.pools if options.pools is not None or not opened.never_had_pools else options.default_pools
     )
-    pools = [keep_frozen(core, pool) for pool in given or ()]
+    pools = [keep_stored(core, pool) for pool in given or ()]
     check_pools(core, pools)
     sharing.change(core, changes, shared, now, actor=FILES)
     change_pools(core, changes, pools, now, actor=FILES)

@@ -47,6 +47,7 @@ from herder.settings.syntax import validation
 from herder.settings.syntax.amounts import SECTION, read_declared
 from herder.settings.syntax.files import STDIN, Unreadable, read_text
 from herder.settings.syntax.problems import Place, Problem, SettingsError
+from herder.settings.syntax.unfilled import with_unfilled
 from herder.settings.syntax.validation import Reading
 from herder.settings.syntax.values import Entry, Listing, Table, Value, join, to_plain
 from herder.settings.syntax.yaml_text import read_yaml
@@ -132,6 +133,7 @@ def load_texts(texts: Iterable[tuple[str, str]]) -> Settings:
     """The settings of (file name, text) pairs. Raises SettingsError with every fault of every file."""
     found = Reading()
     files: list[str] = []
+    read: list[Value] = []
     sections: dict[str, list[Value]] = {key: [] for key in TOP_KEYS}
     for file, content in texts:
         files.append(file)
@@ -140,13 +142,15 @@ def load_texts(texts: Iterable[tuple[str, str]]) -> Settings:
         except SettingsError as error:
             found.problems.extend(error.problems)
             continue
+        read += documents
         for document in documents:
             for entry in validation.known_only(found, validation.table(found, document), TOP_KEYS):
                 sections[entry.name].append(entry.value)
     settings = _assemble(found, sections, files)
-    if found.problems:
-        found.problems.extend(_out_of_bounds(found, settings))
-        raise SettingsError(sorted(found.problems, key=lambda each: _order(files, each)))
+    problems = with_unfilled(found.problems, read)
+    if problems:
+        problems = with_unfilled([*found.problems, *_out_of_bounds(found, settings)], read)
+        raise SettingsError(sorted(problems, key=lambda each: _order(files, each)))
     return settings
 
 

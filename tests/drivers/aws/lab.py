@@ -9,8 +9,8 @@ import httpx
 
 from herder.drivers.aws import AwsDriver, AwsSettings
 from herder.drivers.aws.opening import opened
-from herder.drivers.aws.signing import Keys, sign
-from herder.model.fleet.driver import DriverContext, Machine, Phase
+from herder.drivers.aws.signing import Keys
+from herder.model.fleet.driver import DriverClock, DriverContext, Machine, Phase
 from herder.model.fleet.worker import WorkerSpec
 from herder.testing.aws import ACCESS_KEY, SECRET, Aws
 from herder.testing.aws.cloud import IMAGE
@@ -24,11 +24,11 @@ OPTIONS = (("instance_type", "m7i.large"),)
 
 
 class GivenKeys:
-    def __init__(self, clock: Clock, access_key: str = ACCESS_KEY) -> None:
-        self._clock, self._keys = clock, Keys(access_key=access_key, secret=SECRET)
+    def __init__(self, _clock: DriverClock, access_key: str = ACCESS_KEY) -> None:
+        self._keys = Keys(access_key=access_key, secret=SECRET)
 
-    def sign(self, request: httpx.Request) -> None:
-        sign(request, self._keys, "eu-west-1", "ec2", self._clock.now_ms())
+    def keys(self) -> Keys:
+        return self._keys
 
     def refused(self) -> bool:
         return False

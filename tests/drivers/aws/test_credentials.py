@@ -38,9 +38,7 @@ class Metadata:
 def found(
     environ: dict[str, str], profile: str = "", transport: httpx.BaseTransport | None = None
 ) -> AwsCredentials:
-    return AwsCredentials(
-        profile, "eu-west-1", environ, Clock(), transport or httpx.MockTransport(refuse_all)
-    )
+    return AwsCredentials(profile, environ, Clock(), transport or httpx.MockTransport(refuse_all))
 
 
 def test_the_environment_comes_first(tmp_path: Path) -> None:
@@ -71,7 +69,7 @@ def test_a_profile_of_the_shared_files(tmp_path: Path) -> None:
 def test_the_role_of_the_machine_is_renewed_before_its_end(tmp_path: Path) -> None:
     clock = Clock(1_795_000_000_000)  # 2026-11-18T11:06:40Z
     metadata = Metadata(clock)
-    made = AwsCredentials("", "eu-west-1", {"HOME": str(tmp_path)}, clock, httpx.MockTransport(metadata))
+    made = AwsCredentials("", {"HOME": str(tmp_path)}, clock, httpx.MockTransport(metadata))
     assert (made.keys().access_key, made.keys().token) == ("ASIA1", "t")
     clock.ms += 50 * 60_000
     assert made.keys().access_key == "ASIA2"

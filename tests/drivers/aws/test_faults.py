@@ -20,6 +20,7 @@ from herder.model.fleet.driver import (
     RateLimited,
     Unauthorised,
 )
+from herder.model.fleet.driver_capabilities import Interruption
 from herder.model.ids import WorkerName
 from herder.testing.aws import Aws
 from herder.testing.fakes import Rule
@@ -110,15 +111,6 @@ def test_spot_has_its_own_quota_and_capacity(lab: Lab, driver: AwsDriver) -> Non
     assert lab.running(driver).running
 
 
-def test_a_lost_answer_and_a_second_try_make_one_instance(lab: Lab, driver: AwsDriver) -> None:
-    lab.aws.listing_lag_ms = 30_000
-    lab.aws.faults.add(Rule(path=RUN, lose_answer=True))
-    with pytest.raises(OutcomeUnknown):
-        driver.create(spec(), start())
-    again = lab.driver().create(spec(), start())
-    assert [again.handle] == list(lab.aws.instances)
-
-
 def test_a_new_instance_that_is_not_shown_yet_is_being_created(lab: Lab, driver: AwsDriver) -> None:
     lab.aws.listing_lag_ms = 20_000
     made = driver.create(spec(), start())
@@ -158,6 +150,21 @@ def test_a_spot_interruption_is_told(lab: Lab, driver: AwsDriver) -> None:
     assert not driver.list().machines
 
 
+def test_an_interruption_is_announced_with_what_is_left(lab: Lab, driver: AwsDriver) -> None:
+    made = lab.running(driver, spot=True)
+    lab.running(driver, name="burst-1-1", spot=True)
+    assert not driver.interruptions()
+    lab.aws.interrupt(made.handle)
+    lab.jump(20)
+    assert driver.interruptions() == [Interruption(worker=WORKER, left_s=100.0)]
+    assert lab.driver().interruptions() == [Interruption(worker=WORKER, left_s=100.0)], "it asks whose it is"
+    assert not lab.driver(installation="theirs").interruptions()
+    lab.aws.instances[made.handle].tags.clear()
+    assert [each.worker for each in driver.interruptions()] == [WORKER]
+    lab.jump(101)
+    assert not driver.interruptions()
+
+
 def test_a_worker_that_has_ended_is_created_anew(lab: Lab, driver: AwsDriver) -> None:
     """Also with the same request: AWS would answer the same client token with the instance that has ended."""
     first = lab.running(driver)
@@ -180,15 +187,6 @@ def test_an_instance_that_was_deleted_by_hand_is_gone(lab: Lab, driver: AwsDrive
     del lab.aws.instances[made.handle]
     with pytest.raises(NotFound):
         driver.get(WORKER)
-
-
-def test_lists_come_in_pages_and_a_token_that_expires_starts_anew(lab: Lab, driver: AwsDriver) -> None:
-    lab.aws.page_rows = 2
-    names = [f"burst-1-{number}" for number in range(5)]
-    for name in names:
-        driver.create(spec(name), start())
-    lab.aws.faults.add(Rule(path="DescribeInstances", status=400, code="InvalidNextToken", text="Expired."))
-    assert [each.worker for each in driver.list()] == names
 
 
 @pytest.mark.parametrize(
@@ -220,6 +218,7 @@ def test_every_call_that_is_made_is_in_the_policy(lab: Lab, driver: AwsDriver) -
     from herder.drivers.aws.rights import NEEDED
 
     lab.running(driver)
+    next(iter(lab.aws.volumes.values())).stays = True
     (
         driver.console(WORKER),
         driver.reboot(WORKER),
@@ -227,6 +226,10 @@ def test_every_call_that_is_made_is_in_the_policy(lab: Lab, driver: AwsDriver) -
         driver.list(),
         driver.offers(),
         driver.prices(),
-        driver.delete(WORKER),
+        driver.interruptions(),
+        lab.settled(driver, driver.delete(WORKER)),
     )
-    assert {f"ec2:{action}" for action in lab.aws.asked} | {"ec2:CreateTags"} == set(NEEDED)
+    driver.delete(WORKER)  # the disk that has stayed
+    driver.quotas()
+    called = {each if ":" in each else f"ec2:{each}" for each in lab.aws.asked}
+    assert called | {"ec2:CreateTags"} == set(NEEDED)

@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from herder.drivers.aws import AwsDriver
+from herder.drivers.aws import AwsDriver, AwsSettings
 from herder.drivers.aws import instances as module
+from herder.drivers.aws.services import Services
 from herder.drivers.aws.signing import Keys, sign
 from herder.drivers.aws.xml import decoded
 from herder.model.fleet.driver import InvalidRequest
@@ -39,6 +40,66 @@ def test_the_signature_is_that_of_botocore(
     monkeypatch.setattr(auth, "get_current_datetime", lambda: now.replace(tzinfo=None))
     auth.SigV4Auth(Credentials(ACCESS_KEY, SECRET, token or None), "ec2", "eu-west-1").add_auth(theirs)
     assert request.headers["Authorization"] == theirs.headers["Authorization"]
+
+
+def test_a_request_to_a_service_that_speaks_json_is_signed_with_its_target(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    auth: Any = pytest.importorskip("botocore.auth")
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    url, headers = "https://api.pricing.us-east-1.amazonaws.com/", {
+        "Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "AWSPriceListService.GetProducts",
+    }  # fmt: skip
+    request = httpx.Request("POST", url, content=b'{"ServiceCode": "AmazonEC2"}', headers=headers)
+    sign(request, Keys(access_key=ACCESS_KEY, secret=SECRET), "us-east-1", "pricing", NOW_MS)
+    theirs = AWSRequest(method="POST", url=url, data=request.content, headers=headers)
+    now = datetime.fromtimestamp(NOW_MS / 1000, UTC)
+    monkeypatch.setattr(auth, "get_current_datetime", lambda: now.replace(tzinfo=None))
+    auth.SigV4Auth(Credentials(ACCESS_KEY, SECRET), "pricing", "us-east-1").add_auth(theirs)
+    assert request.headers["Authorization"] == theirs.headers["Authorization"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "places"),
+    [
+        (
+            {"region": "eu-west-1"},
+            ("ec2.eu-west-1.amazonaws.com", "api.pricing.us-east-1.amazonaws.com us-east-1", "servicequotas.eu-west-1.amazonaws.com"),
+        ),
+        (
+            {"region": "cn-north-1"},
+            ("ec2.cn-north-1.amazonaws.com.cn", "api.pricing.cn-northwest-1.amazonaws.com.cn cn-northwest-1", "servicequotas.cn-north-1.amazonaws.com.cn"),
+        ),
+        (
+            {"region": "eu-west-1", "ec2_url": "https://vpce-1.ec2.eu-west-1.vpce.amazonaws.com"},
+            ("vpce-1.ec2.eu-west-1.vpce.amazonaws.com", "api.pricing.us-east-1.amazonaws.com us-east-1", "servicequotas.eu-west-1.amazonaws.com"),
+        ),
+        (
+            {"region": "eu-west-1", "ec2_url": "https://aws.test", "quotas_url": "https://quotas.test"},
+            ("aws.test", "aws.test us-east-1", "quotas.test"),
+        ),
+    ],
+)  # fmt: skip
+def test_each_service_is_called_where_it_is(changed: dict[str, str], places: tuple[str, str, str]) -> None:
+    found = AwsSettings(**changed)
+    prices = f"{found.pricing.url} {found.pricing.region}"
+    assert (found.ec2.url, prices, found.quotas.url) == tuple(f"https://{each}" for each in places)
+
+
+def test_a_misspelled_filter_of_the_price_list_is_refused(
+    lab: Lab, driver: AwsDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("botocore")
+    listed = Services._listed
+
+    def wrong(self: Services, client: Any, target: str, asked: Any, what: str) -> Any:
+        return listed(self, client, target, {**asked, "Filter": []}, what)
+
+    monkeypatch.setattr(Services, "_listed", wrong)
+    with pytest.raises(InvalidRequest, match=r'Unknown parameter in input: "Filter"'):
+        driver._services.products("eu-west-1")
 
 
 def test_a_misspelled_parameter_is_refused(

@@ -22,7 +22,7 @@ from herder.testing.azure import GROUP as RESOURCE_GROUP
 from herder.testing.azure import SUBSCRIPTION, Size, small_subscription
 from herder.testing.azure.settings import GALLERY_IMAGE, IMAGE_ID, retail
 from herder.testing.fakes import Rule
-from tests.azure.simulated import start_script_in
+from herder.testing.fakes.user_data import script_in
 from tests.drivers.azure.lab import OPTIONS, SETTINGS, SIZE, ZONE, Lab, spec, start
 from tests.support.pools import pool_spec
 
@@ -32,7 +32,7 @@ SECURITY_GROUP = f"{RESOURCES}/Microsoft.Network/networkSecurityGroups/closed"
 
 
 def script_of(lab: Lab) -> str:
-    return start_script_in(lab.vm.custom_data)
+    return script_in(lab.vm.custom_data)
 
 
 def test_a_spot_vm_and_its_parts(lab: Lab) -> None:

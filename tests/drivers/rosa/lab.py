@@ -22,6 +22,7 @@ from herder.testing.fakes import InProcessTransport
 from herder.testing.kubernetes import Cluster, Rule
 from herder.testing.kubernetes.api.answers import Answer, Request
 from herder.testing.ocm import CLIENT, HCP, SECRET, PlayedOcm, Pool
+from herder.testing.ocm.nodes import NodesOfPools
 
 NAMESPACE = "herder"
 OPTIONS = (("instance_type", "m5.xlarge"),)
@@ -61,7 +62,7 @@ class Lab:
         self.clock, self.rosa_cluster = Clock(), rosa_cluster
         self.ocm = PlayedOcm(now_ms=self.clock.ms)
         self.cluster = Cluster(now_ms=self.clock.ms)
-        self.ocm.state.hooks.append(self._node_changed)
+        NodesOfPools(self.ocm, self.cluster, self.clock.now_ms)
         self.drivers: list[RosaDriver] = []
         self.ask("POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
 
@@ -88,17 +89,6 @@ class Lab:
         )
         self.drivers.append(made)
         return made
-
-    def _node_changed(self, what: str, pool: Pool, node: str) -> None:
-        if what == "node":
-            self.cluster.kubelets.boot(
-                node, self.clock.ms, labels=dict(pool.body.get("labels", {})), ready_after_ms=0
-            )
-        elif what == "draining":
-            self.ask("PATCH", f"/api/v1/nodes/{node}", {"spec": {"unschedulable": True}})
-        else:
-            self.cluster.kubelets.remove(node)
-            self.ask("DELETE", f"/api/v1/nodes/{node}")
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         status, found = self.cluster.ask(method, path, self.clock.ms, body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -27,6 +28,8 @@ from tests.drivers.terra.lab import OPTIONS, Lab, spec, start
 
 WORKER = WorkerName("burst-1-0")
 POST: dict[str, Any] = {"method": "POST", "path": "/azure/vm$"}
+
+DETAILS = json.dumps({"error": {"code": "Failed", "message": "m", "details": [{"code": "QuotaExceeded", "message": 'The quota of "cores" is used up.'}]}})  # fmt: skip
 
 Break = Callable[[Terra], Any]
 #: What is broken, what `create` and what follows then raise, and what a person reads.
@@ -70,6 +73,16 @@ FAULTS: dict[str, tuple[Break, type[DriverError], str]] = {
         lambda terra: terra.faults.add(Rule(operation="create", text="Long running operation failed: AllocationFailed.")),
         OutOfCapacity,
         "AllocationFailed",
+    ),
+    "a quota in the details of an error": (
+        lambda terra: terra.faults.add(Rule(operation="create", status=400, text=f'Status code 400, "{DETAILS}": Deployment failed')),
+        QuotaExceeded,
+        'The quota of "cores" is used up. Ask for a higher quota of the workspace',
+    ),
+    "an error of Azure that is cut": (
+        lambda terra: terra.faults.add(Rule(operation="create", status=409, text=f'Status code 409, "{DETAILS[:40]}')),
+        NotFound,
+        "Status code 409",
     ),
     "429 with Retry-After": (
         lambda terra: terra.faults.add(Rule(**POST, status=429, text="Too many requests", headers={"Retry-After": "120"})),
@@ -134,6 +147,7 @@ def test_a_creation_that_fails(lab: Lab, driver: TerraDriver, fault: str, keeps_
         lab.running(driver)
     assert type(caught.value) is kind
     assert "hush-hush" not in str(caught.value)
+    assert caught.value.leaves_parts is bool(lab.terra.state.vms)
     lab.jump(120)
     assert lab.terra.state.vms == {}
 
@@ -193,14 +207,6 @@ def test_reads_are_tried_again(lab: Lab, driver: TerraDriver) -> None:
     lab.running(driver)
     lab.terra.faults.add(Rule(method="GET", path="/azure/vm/", status=503, times=2))
     assert driver.get(WORKER).phase is Phase.RUNNING
-
-
-def test_an_answer_that_proves_nothing(lab: Lab, driver: TerraDriver) -> None:
-    lab.running(driver)
-    for body, words in (([], "not one of Terra. Check the setting url"), ({"metadata": 7}, "in a form that Herder does not know")):  # fmt: skip
-        lab.terra.faults.add(Rule(method="GET", path="/azure/vm/", status=200, body=body))
-        with pytest.raises(Unavailable, match=words):
-            driver.get(WORKER)
 
 
 def test_a_list_in_pages(lab: Lab, driver: TerraDriver) -> None:

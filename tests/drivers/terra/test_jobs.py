@@ -9,6 +9,8 @@ import pytest
 from herder.drivers.terra import TerraDriver
 from herder.drivers.terra.resources import creation_id, resource_id
 from herder.model.fleet.driver import (
+    DriverError,
+    InvalidRequest,
     NotFound,
     OutcomeUnknown,
     OutOfCapacity,
@@ -29,11 +31,23 @@ def test_an_answer_after_the_act_is_open_and_looked_up(lab: Lab, driver: TerraDr
     lab.terra.faults.add(Rule(**POST, status=503, text="Server busy", acts=True))
     with pytest.raises(OutcomeUnknown, match="may have happened"):
         driver.create(spec(), start())
-    assert driver.get(WORKER).phase is Phase.CREATING
-    assert driver.create(spec(), start()).phase is Phase.CREATING
+    seen = driver.get(WORKER)
+    assert (seen.phase, seen.operation) == (Phase.CREATING, f"create {creation_id(RESOURCE, 0)}")
+    assert driver.create(spec(), start()) == seen
     lab.jump(60)
-    assert driver.get(WORKER).phase is Phase.RUNNING
+    assert driver.get(WORKER, seen.operation).phase is Phase.RUNNING
     assert len(lab.terra.state.vms) == len(lab.terra.state.jobs) == 1
+
+
+def test_why_a_creation_failed_is_known_also_when_its_answer_was_lost(lab: Lab, driver: TerraDriver) -> None:
+    lab.terra.state.sold_out.add((REGION, False))
+    lab.terra.faults.add(Rule(**POST, lose_answer=True))
+    with pytest.raises(OutcomeUnknown):
+        driver.create(spec(), start())
+    seen = lab.driver().get(WORKER)
+    lab.jump(60)
+    with pytest.raises(OutOfCapacity):
+        lab.driver().get(WORKER, seen.operation)
 
 
 @pytest.mark.parametrize("state", ["RUNNING", "SUCCEEDED"])
@@ -127,8 +141,9 @@ def test_a_vm_that_is_broken_makes_room_for_the_next(lab: Lab, driver: TerraDriv
     (shown,) = driver.list()
     assert (shown.phase, "It has not started." in shown.detail) == (Phase.FAILED, True)
     for _ in range(2):
-        with pytest.raises(Unavailable, match="earlier VM of worker burst-1-0 is being removed"):
+        with pytest.raises(Unavailable, match="earlier VM of worker burst-1-0 is being removed") as caught:
             driver.create(spec(), start())
+        assert caught.value.leaves_parts
     lab.jump(60)
     assert lab.running(driver).phase is Phase.RUNNING
 
@@ -162,9 +177,22 @@ def test_a_job_that_never_ends_is_said_and_removed_when_it_ends(lab: Lab, driver
     assert lab.terra.state.vms == {}
 
 
-def test_a_deletion_that_fails_is_begun_again(lab: Lab, driver: TerraDriver) -> None:
+@pytest.mark.parametrize(
+    ("code", "text", "kind"),
+    [
+        ("InternalOperationError", "An internal error.", Unavailable),
+        ("ScopeLocked", "The following scopes are locked.", InvalidRequest),
+        ("ResourceNotFound", "The network card was not found.", Unavailable),
+    ],
+)
+def test_a_deletion_that_fails_says_why_and_is_begun_again(
+    lab: Lab, driver: TerraDriver, code: str, text: str, kind: type[DriverError]
+) -> None:
     lab.running(driver)
-    lab.terra.faults.add(Rule(operation="delete", code="InternalOperationError", text="An internal error."))
+    lab.terra.faults.add(Rule(operation="delete", code=code, text=text))
+    with pytest.raises(kind, match=f"Terra failed at deleting VM herder-burst-1-0-.*: {text}") as caught:
+        lab.settled(driver, driver.delete(WORKER))
+    assert type(caught.value) is kind
     with pytest.raises(NotFound):
         lab.settled(driver, driver.delete(WORKER))
     assert lab.terra.state.vms == {}

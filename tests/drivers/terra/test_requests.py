@@ -20,8 +20,8 @@ from herder.model.fleet.driver import DriverContext, InvalidRequest, NotFound, P
 from herder.model.fleet.driver_capabilities import capabilities
 from herder.remote.clouds.start_script import STATE_FOLDER
 from herder.testing.fakes import Rule, serving
+from herder.testing.fakes.user_data import script_in
 from herder.testing.terra import REGION, TOKEN, WORKSPACE, Terra
-from tests.azure.simulated import start_script_in
 from tests.drivers.terra.lab import OPTIONS, SETTINGS, SIZE, URL, Lab, spec, start
 from tests.support.pools import pool_spec
 
@@ -29,7 +29,7 @@ WORKER = spec().name
 
 
 def script_of(lab: Lab) -> str:
-    return start_script_in(lab.vm.custom_data)
+    return script_in(lab.vm.custom_data)
 
 
 def test_a_spot_vm_and_its_marks(lab: Lab, driver: TerraDriver) -> None:

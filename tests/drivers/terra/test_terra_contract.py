@@ -15,6 +15,7 @@ from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
 from herder.testing.driver_contract import DriverContract
 from herder.testing.fakes import Rule
+from herder.testing.terra import TerraTimes
 from tests.drivers.terra.lab import OPTIONS, Lab
 
 PATHS = {"create": "/azure/vm$", "delete": "/azure/vm/[-0-9a-f]+$"}
@@ -23,7 +24,7 @@ PATHS = {"create": "/azure/vm$", "delete": "/azure/vm/[-0-9a-f]+$"}
 class TestTerraDriver(DriverContract):
     @pytest.fixture
     def driver(self) -> Iterator[Driver]:
-        self.lab = Lab()
+        self.lab = Lab(times=TerraTimes(create_ms=3_000, delete_ms=2_000))
         yield self.lab.driver()
         self.lab.close()
 
@@ -31,7 +32,8 @@ class TestTerraDriver(DriverContract):
         return replace(super().spec(name), driver_options=OPTIONS)
 
     def pass_time(self, driver: Driver) -> None:
-        self.lab.jump(5)
+        """Of several threads at once together less than the deadline of one call."""
+        self.lab.jump(0.5)
 
     def reopen(self, driver: Driver) -> Driver:
         return self.lab.driver()

@@ -1,10 +1,20 @@
 """A node is emptied pod by pod, never against a budget, and what keeps it from being empty is named."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from herder.ports.cluster import Blocked, BlockedBy, ClusterForbidden, ClusterUnavailable, Emptying
+from herder.model.fleet.cluster import WORKER_LABEL
+from herder.model.ids import WorkerName
+from herder.ports.cluster import (
+    Blocked,
+    BlockedBy,
+    ClusterForbidden,
+    ClusterUnavailable,
+    Emptying,
+    NodeGone,
+)
 from herder.testing.kubernetes.faults import Rule
 from tests.memberships.kubernetes.lab import Lab
 from tests.memberships.kubernetes.objects_made import MIRROR, owned_by
@@ -223,3 +233,19 @@ async def test_a_removal_without_the_right_is_an_error_that_names_it(lab: Lab, r
     lab.without("", resource, "delete")
     with pytest.raises(ClusterForbidden, match=f"does not allow Herder to delete {resource}"):
         await lab.cluster.remove(node)
+
+
+@pytest.mark.parametrize("now", ["b", None])
+async def test_a_node_that_was_given_to_another_worker_is_not_removed(lab: Lab, now: str | None) -> None:
+    """The picture that says otherwise is old."""
+    lab.node()
+    lab.ask("PATCH", "/api/v1/nodes/w1", {"metadata": {"labels": {WORKER_LABEL: "a"}}})
+    node = replace(lab.seen_of("w1"), worker=WorkerName("a"))
+    web(lab, 1)
+    lab.ask("PATCH", "/api/v1/nodes/w1", {"metadata": {"labels": {WORKER_LABEL: now}}})
+    await lab.cluster.remove(node)
+    if now is not None:
+        with pytest.raises(NodeGone, match="no longer that of worker a, but of worker b"):
+            await lab.cluster.cordon(node, True)
+    assert len(lab.pods()) == 1
+    assert not lab.ask("GET", "/api/v1/nodes/w1")["spec"].get("unschedulable")

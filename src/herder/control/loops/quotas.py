@@ -1,7 +1,7 @@
 """The quotas loop: asks each driver that reports it what its provider has left, sells and charges. One task for each driver.
 
 It decides nothing: what was reported is noted with its time, for the checklist of a dry run and for whoever looks. A call that fails leaves what was
-reported before, with its age and the reason. A template whose price is another one than that of its provider is told in an event.
+reported before, with its age and the reason. Templates with `prices: provider` get what is reported; of the others, one that costs something else is told in an event.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Any
 from herder.control.drivers import calling
 from herder.control.kernel.core import Core
 from herder.control.kernel.driver_notes import Reported
-from herder.control.pools.provider_prices import tell_wrong_prices
+from herder.control.pools.provider_prices import compare_prices
 from herder.control.recovery.supervision import supervise
 from herder.model.fleet.driver import DriverError, RateLimited
 from herder.model.fleet.driver_capabilities import (
@@ -79,5 +79,5 @@ async def look(core: Core, name: str) -> float | None:
             reported = replace(before, problem=clause(error))
             wait_s = max(wait_s or 0.0, error.retry_after_s if isinstance(error, RateLimited) else 0.0)
         setattr(notes, method, reported)
-    await tell_wrong_prices(core, name, core.clock.now_ms())
+    await compare_prices(core, name, core.clock.now_ms())
     return wait_s

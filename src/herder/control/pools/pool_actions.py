@@ -15,6 +15,7 @@ from herder.control.planning.plans import apply_plan, record_plan
 from herder.control.pools import safety, sharing
 from herder.control.pools.growth import check_growth
 from herder.control.pools.pool_checks import has_bootstrap, has_cluster, has_driver, keep_membership
+from herder.control.pools.provider_changes import provider_changes
 from herder.decide.scaling.offers.backoff import cheapest_first, offer_limits
 from herder.decide.scaling.offers.worker_specs import worker_spec
 from herder.decide.scaling.snapshot import snapshot_of
@@ -23,7 +24,7 @@ from herder.engine.workers.offers import forget_changed
 from herder.engine.workers.worker import drain
 from herder.model.fleet.lifetime import TTL_SHORTEST_S, lifetime_ms
 from herder.model.fleet.offer import Offer, OfferName, offers_of
-from herder.model.fleet.pool import PoolSpec, Template
+from herder.model.fleet.pool import PoolSpec, PriceSource, Template, with_prices_of
 from herder.model.ids import PlanNumber, PoolName
 from herder.model.permissions import Action, Kind, Principal, Thing
 from herder.model.planning.plan import CreateWorker, Plan, PoolReport, Reason, ReasonKind
@@ -61,11 +62,11 @@ def apply(
         check_settings(plain, path)
     shared = sharing.wanted(core, request.sharing)
     sharing_changes = sharing.differences(core.sharing, shared)
-    wanted = [keep_frozen(core, _parse(core, plain, index)) for index, plain in enumerate(request.pools)]
+    wanted = [keep_stored(core, _parse(core, plain, index)) for index, plain in enumerate(request.pools)]
     for pool in wanted:
         _check_bounds(pool)
     check_pools(core, wanted)
-    answers = [_difference(core.state.pools.get(pool.name), pool) for pool in wanted]
+    answers = [_answer(core, pool) for pool in wanted]
     after = {**core.state.pools, **{pool.name: pool for pool in wanted}}
     if not dry_run:
         sharing.change(core, changes, shared, now_ms, actor=who.actor)
@@ -112,10 +113,16 @@ def change_pools(core: Core, changes: Changes, wanted: Sequence[PoolSpec], now_m
     return changed
 
 
-def keep_frozen(core: Core, pool: PoolSpec) -> PoolSpec:
-    """A pool that was frozen by hand stays so until it is unfrozen by hand; a file that says nothing of it does not thaw it."""
+def keep_stored(core: Core, pool: PoolSpec) -> PoolSpec:
+    """What a file does not say: a pool that was frozen by hand stays so until it is unfrozen by hand, and prices that a provider has reported hold."""
     known = core.state.pools.get(pool.name)
-    return dataclasses.replace(pool, frozen=True) if known is not None and known.frozen else pool
+    if known is None:
+        return pool
+    same = (known.driver, known.driver_options) == (pool.driver, pool.driver_options)
+    reported = [each for each in known.templates if same and each.prices is PriceSource.PROVIDER]
+    priced = {each.name: each for each in reported}
+    templates = tuple(with_prices_of(each, priced.get(each.name)) for each in pool.templates)
+    return dataclasses.replace(pool, frozen=pool.frozen or known.frozen, templates=templates)
 
 
 def _parse(core: Core, plain: dict[str, Any], index: int) -> PoolSpec:
@@ -132,6 +139,15 @@ def _difference(old: PoolSpec | None, new: PoolSpec) -> ApplyChange:
     before, after = pool_to_plain(old), pool_to_plain(new)
     fields = {key: (before.get(key), after[key]) for key in after if before.get(key) != after[key]}
     return ApplyChange(pool=new.name, change="updated" if fields else "unchanged", fields=fields)
+
+
+def _answer(core: Core, pool: PoolSpec) -> ApplyChange:
+    """With what it means at the provider."""
+    old = core.state.pools.get(pool.name)
+    found = _difference(old, pool)
+    if found.change != "unchanged":
+        found.provider = list(provider_changes(core, old, pool))
+    return found
 
 
 def fleet_prices(pools: Iterable[PoolSpec]) -> tuple[str, str]:

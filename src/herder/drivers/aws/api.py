@@ -38,8 +38,9 @@ class Api:
         with suppress(WouldPass):
             self._change("RunInstances", asked, "trying to create an instance")
 
-    def terminate(self, ident: str) -> None:
-        self._change("TerminateInstances", {"InstanceId": [ident]}, f"terminating instance {ident}")
+    def terminate(self, idents: Sequence[str]) -> None:
+        what = f"terminating instance {', '.join(idents)}"
+        self._change("TerminateInstances", {"InstanceId": list(idents)}, what)
 
     def reboot(self, ident: str) -> None:
         self._change("RebootInstances", {"InstanceId": [ident]}, f"rebooting instance {ident}")
@@ -49,10 +50,33 @@ class Api:
         found = self._instances({"InstanceId": [ident]}, f"reading instance {ident}")
         return found[0] if found else None
 
-    def instances(self, tags: Mapping[str, str], what: str) -> list[Json]:
-        """Those with all of `tags`; among them those that have ended within the last hour."""
-        filters = [{"Name": f"tag:{name}", "Value": [value]} for name, value in tags.items()]
+    def instances(self, token: str, what: str) -> list[Json]:
+        """Those whose client token begins with `token`; among them those that have ended within the last hour."""
+        filters = [{"Name": "client-token", "Value": [f"{token}*"]}]
         return self._instances({"Filter": filters, "MaxResults": _PAGE_ROWS}, what)
+
+    def running(self) -> list[Json]:
+        """All instances of the account in the region that start or run, whoever has made them."""
+        filters = [{"Name": "instance-state-name", "Value": ["pending", "running"]}]
+        asked = {"Filter": filters, "MaxResults": _PAGE_ROWS}
+        return self._instances(asked, "counting the instances of the region")
+
+    def interrupted(self) -> list[Json]:
+        """The requests for spot instances of the account that AWS is about to end."""
+        filters = [{"Name": "status-code", "Value": ["marked-for-termination"]}]
+        asked = {"Filter": filters, "MaxResults": _PAGE_ROWS}
+        what = "looking for spot instances that end"
+        return self._listed("DescribeSpotInstanceRequests", asked, "spotInstanceRequestSet", what)
+
+    def free_volumes(self, tags: Mapping[str, str]) -> list[Json]:
+        """Those with all of `tags` that no instance has."""
+        filters = [{"Name": f"tag:{name}", "Value": [value]} for name, value in tags.items()]
+        filters.append({"Name": "status", "Value": ["available"]})
+        asked = {"Filter": filters, "MaxResults": _PAGE_ROWS}
+        return self._listed("DescribeVolumes", asked, "volumeSet", "looking for volumes without an instance")
+
+    def delete_volume(self, ident: str) -> None:
+        self._change("DeleteVolume", {"VolumeId": ident}, f"deleting volume {ident}")
 
     def console(self, ident: str) -> str:
         found = self._read("GetConsoleOutput", {"InstanceId": ident}, f"reading the console of {ident}")

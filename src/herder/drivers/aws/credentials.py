@@ -5,6 +5,7 @@ import threading
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 import msgspec
@@ -28,24 +29,43 @@ class _OfRole(msgspec.Struct, frozen=True):
     Expiration: str
 
 
+class KeySource(Protocol):
+    """May be used by several threads at once."""
+
+    def keys(self) -> Keys:
+        """May call the provider for them; raises DriverErrors."""
+
+    def refused(self) -> bool:
+        """The provider did not accept them. Whether another try may have others."""
+
+
+class ForService:
+    """Signs requests to one service in one region."""
+
+    def __init__(self, source: KeySource, region: str, service: str, clock: DriverClock) -> None:
+        self._source, self._region, self._service, self._clock = source, region, service, clock
+
+    def sign(self, request: httpx.Request) -> None:
+        sign(request, self._source.keys(), self._region, self._service, self._clock.now_ms())
+
+    def refused(self) -> bool:
+        return self._source.refused()
+
+
 class AwsCredentials:
     """`transport`: for tests; None: the network."""
 
     def __init__(
         self,
         profile: str,
-        region: str,
         environ: Mapping[str, str],
         clock: DriverClock,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._profile, self._region, self._environ, self._clock = profile, region, environ, clock
+        self._profile, self._environ, self._clock = profile, environ, clock
         self._http = httpx.Client(base_url=METADATA_URL, transport=transport, timeout=TIMEOUT_S)
         self._lock = threading.Lock()
         self._known: Keys | None = None
-
-    def sign(self, request: httpx.Request) -> None:
-        sign(request, self.keys(), self._region, "ec2", self._clock.now_ms())
 
     def refused(self) -> bool:
         """They are looked for again: a key may have been replaced."""

@@ -1,25 +1,29 @@
 """The driver for AWS: a worker is an EC2 instance.
 
-Called by the loops, from any thread. An instance is found by its tags, or by its id, which the operation has: lists are late by some seconds. In memory it has the
-ids of workers, which save calls. Nothing has to be kept: a repeated creation has the client token of the first.
+Called by the loops, from any thread. An instance is found by its client token, which follows from the worker and which nobody can change, or by its id, which the
+operation has: lists are late by some seconds. Tags say what it was made as. In memory it has the ids of workers, which save calls; nothing has to be kept.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 
 from herder.drivers.aws.api import Api
-from herder.drivers.aws.errors import end_error
+from herder.drivers.aws.errors import TokenUsed, end_error
 from herder.drivers.aws.instances import (
-    INSTALLATION_TAG,
-    WORKER_TAG,
     facts_in,
     machine_of,
+    number_of,
     parameters_of,
     phase_of,
+    token_in,
+    token_of,
 )
+from herder.drivers.aws.interruptions import Interruptions
+from herder.drivers.aws.leftovers import Leftovers
 from herder.drivers.aws.market import Market, moment_of
+from herder.drivers.aws.operations import operations_of
 from herder.drivers.aws.options import wanted
 from herder.drivers.aws.rights import checks_of
+from herder.drivers.aws.services import Services
 from herder.drivers.aws.settings import AwsSettings
 from herder.drivers.aws.xml import Json, part
 from herder.model.fleet.driver import (
@@ -33,13 +37,24 @@ from herder.model.fleet.driver import (
     StartData,
     Unavailable,
 )
-from herder.model.fleet.driver_capabilities import Check, OfferedShape, Price
+from herder.model.fleet.driver_capabilities import (
+    Check,
+    Interruption,
+    Need,
+    OfferedShape,
+    Price,
+    ProviderOperation,
+    Quota,
+)
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
 from herder.remote.clouds.facts import check_worker, machine_name
 
 #: So long after its creation an instance that EC2 does not know is merely new.
 NEW_MS = 120_000
+#: So many instances of a worker that have ended, and that AWS no longer shows, are passed over at a creation.
+TOKENS_MAX = 20
+_LISTING = "listing the instances"
 
 
 class AwsDriver:
@@ -48,13 +63,22 @@ class AwsDriver:
         "delete": 60.0,
         "get": 45.0,
         "list": 60.0,
-        "checks": 60.0,
+        "checks": 120.0,
+        "operations": 60.0,
+        "prices": 120.0,
+        "quotas": 60.0,
     }
 
-    def __init__(self, settings: AwsSettings, context: DriverContext, api: Api) -> None:
+    def __init__(self, settings: AwsSettings, context: DriverContext, api: Api, services: Services) -> None:
         self._settings, self._context, self._api = settings, context, api
-        self._market = Market(api, settings.price_refresh_s, context.clock)
+        self._services = services
+        self._market = Market(api, services, settings, context.clock)
+        self._leftovers = Leftovers(api, context.installation, context.clock)
+        self._installation = context.installation
         self._ids: dict[WorkerName, str] = {}
+        self._interruptions = Interruptions(api, context, lambda: dict(self._ids))
+        self._unseen_ms: dict[WorkerName, int] = {}
+        """Since when AWS knows an instance of a worker by its token, and shows none."""
 
     @property
     def name(self) -> str:
@@ -68,25 +92,33 @@ class AwsDriver:
             raise InvalidRequest(
                 f"Pool {spec.pool} wants zone {spec.zone}, which is not in region {self._settings.region} of driver {self.name}."
             )
-        installation = self._context.installation
-        asked = parameters_of(spec, start, wanted(spec, self._settings), self._settings, installation)
-        there, ended = self._with_tags(spec.name)
-        if there is not None:
-            return self._seen(spec.name, there, self._operation("create", there))
-        asked["ClientToken"] = _client_token(installation, spec.name, ended)
-        what = f"creating instance {machine_name(installation, spec.name)}"
+        asked = parameters_of(spec, start, wanted(spec, self._settings), self._settings, self._installation)
+        what = f"creating instance {machine_name(self._installation, spec.name)}"
         secrets = (start.activation_token, str(asked["UserData"]))
-        try:
-            made = self._api.run(asked, what, secrets)
-        except AlreadyExists as error:
-            there, _ = self._with_tags(spec.name)
-            if there is None:
-                raise Unavailable(
-                    f"An earlier instance of worker {spec.name} is not in the lists of AWS yet. Herder looks again."
-                ) from error
-            return self._seen(spec.name, there, self._operation("create", there))
-        self._ids[spec.name] = str(made.get("instanceId", ""))
-        return self._seen(spec.name, made, self._operation("create", made))
+        found = self._all(spec.name)
+        there = _newest(found)
+        if there is not None:
+            return self._existing(spec.name, there)
+        first = max(map(number_of, found), default=-1) + 1
+        for number in range(first, first + TOKENS_MAX):
+            asked["ClientToken"] = f"{token_of(self._installation, spec.name)}{number}"
+            try:
+                made = self._api.run(asked, what, secrets)
+            except TokenUsed:
+                continue
+            except AlreadyExists as error:
+                made_before = self._made_before(spec.name, error)
+                if made_before is None:
+                    continue
+                return made_before
+            if phase_of(made) in (Phase.STOPPING, Phase.GONE):
+                continue
+            self._ids[spec.name] = str(made.get("instanceId", ""))
+            self._unseen_ms.pop(spec.name, None)
+            return self._seen(spec.name, made, self._operation("create", made))
+        raise Unavailable(
+            f"AWS remembers {TOKENS_MAX} instances of worker {spec.name} that have ended. It forgets them after a day."
+        )
 
     def get(self, worker: WorkerName, operation: str = "") -> Machine:
         check_worker(worker)
@@ -98,6 +130,7 @@ class AwsDriver:
                     worker=worker, handle=ident, phase=Phase.CREATING, operation=operation,
                     detail="AWS does not show it yet.",
                 )  # fmt: skip
+            self._ids.pop(worker, None)
             raise NotFound(f"AWS has no instance for worker {worker}.")
         if verb == "create" and phase_of(instance) is Phase.GONE:
             reason = part(instance, "stateReason")
@@ -108,27 +141,32 @@ class AwsDriver:
 
     def delete(self, worker: WorkerName) -> Machine:
         check_worker(worker)
-        instance = self._find(worker)
-        if instance is None or phase_of(instance) is Phase.GONE:
+        there = [each for each in self._all(worker) if phase_of(each) is not Phase.GONE]
+        if not there:
+            left = self._leftovers.remove(worker)
+            if left is not None:
+                return left
             raise NotFound(f"AWS has no instance for worker {worker}.")
-        self._api.terminate(str(instance["instanceId"]))
-        again = self._find(worker, str(instance["instanceId"])) or instance
-        seen = self._seen(worker, again, self._operation("delete", again))
-        if seen.phase in (Phase.STOPPING, Phase.GONE):
-            return seen
+        self._api.terminate([str(each["instanceId"]) for each in there])
+        newest = there[-1]
         return Machine(
-            worker=worker, handle=seen.handle, phase=Phase.STOPPING, tags=seen.tags,
-            operation=self._operation("delete", instance),
-        )  # fmt: skip
+            worker=worker,
+            handle=str(newest["instanceId"]),
+            phase=Phase.STOPPING,
+            operation=self._operation("delete", newest),
+            detail="terminating",
+        )
 
     def list(self) -> Listing:
-        installation, complete = self._context.installation, True
+        known = {token_of(self._installation, worker): worker for worker in dict(self._ids)}
         machines: dict[WorkerName, Machine] = {}
-        for instance in self._api.instances({INSTALLATION_TAG: installation}, "listing the instances"):
-            facts = facts_in(instance, installation)
-            if facts is None:
+        complete = True
+        rows = self._api.instances(token_of(self._installation), _LISTING)
+        for instance in sorted(rows, key=number_of):
+            facts = facts_in(instance, self._installation)
+            worker = known.get(token_in(instance)) or (WorkerName(facts.worker) if facts else None)
+            if worker is None:
                 continue
-            worker = WorkerName(facts.worker)
             try:
                 machine = machine_of(worker, instance, facts)
             except Unavailable:  # a state that is not known: it is there, and nobody can say how
@@ -136,6 +174,9 @@ class AwsDriver:
                 continue
             if machine.phase is not Phase.GONE:
                 machines[worker] = machine
+                self._ids[worker] = machine.handle
+        if complete:
+            machines |= {left.worker: left for left in self._leftovers.found(machines)}
         return Listing(machines=tuple(machines[name] for name in sorted(machines)), complete=complete)
 
     def health(self) -> None:
@@ -154,17 +195,33 @@ class AwsDriver:
             self._api.reboot(str(instance["instanceId"]))
         return self._seen(worker, instance, "")
 
+    def operations(self, worker: WorkerName) -> Sequence[ProviderOperation]:
+        """CloudTrail's log is some minutes late."""
+        check_worker(worker)
+        token = token_of(self._installation, worker)
+        return operations_of(self._all(worker), token, self._services.creations, self._services.events)
+
+    def interruptions(self) -> Sequence[Interruption]:
+        return self._interruptions.announced()
+
     def offers(self) -> Sequence[OfferedShape]:
         return self._market.offers()
 
     def prices(self) -> Sequence[Price]:
         return self._market.prices()
 
+    def quotas(self) -> Sequence[Quota]:
+        return self._market.quotas()
+
+    def need(self, spec: WorkerSpec) -> Need:
+        return self._market.need(spec)
+
     def checks(self) -> Sequence[Check]:
-        return checks_of(self._api, self._settings, moment_of(self._context.clock.now_ms()))
+        return checks_of(self._api, self._services, self._settings, moment_of(self._context.clock.now_ms()))
 
     def close(self) -> None:
         self._api.close()
+        self._services.close()
 
     # --- inside
 
@@ -175,51 +232,70 @@ class AwsDriver:
             raise NotFound(f"AWS has no instance for worker {worker}.")
         return instance
 
+    def _existing(self, worker: WorkerName, there: Json) -> Machine:
+        if phase_of(there) is Phase.STOPPING:
+            raise Unavailable(
+                f"An earlier instance of worker {worker} is ending. The worker is created after that."
+            )
+        return self._seen(worker, there, self._operation("create", there))
+
+    def _made_before(self, worker: WorkerName, error: AlreadyExists) -> Machine | None:
+        """An instance was made with the same token and other parameters, such as an earlier activation token. None: it has ended, and AWS has forgotten all but the token."""
+        there = _newest(self._all(worker))
+        if there is not None:
+            self._unseen_ms.pop(worker, None)
+            return self._existing(worker, there)
+        now_ms = self._context.clock.now_ms()
+        if now_ms - self._unseen_ms.setdefault(worker, now_ms) >= NEW_MS:
+            return None
+        raise Unavailable(
+            f"An earlier instance of worker {worker} is not in the lists of AWS yet. Herder looks again."
+        ) from error
+
     def _find(self, worker: WorkerName, ident: str = "") -> Json | None:
-        """By its id where that is known: lists by tag are late."""
+        """By its id where that is known: lists are late. Else the one that there is, or the last that has ended."""
         known = ident or self._ids.get(worker, "")
         if known:
-            try:
-                instance = self._api.instance(known)
-            except NotFound:
-                instance = None
+            instance = self._with_id(known)
             if instance is not None and (ident or phase_of(instance) is not Phase.GONE):
                 return instance
         # Another server may have made a newer one.
-        there, ended = self._with_tags(worker)
-        return there or ended
+        found = self._all(worker)
+        return _newest(found) or (found[-1] if found else None)
 
-    def _with_tags(self, worker: WorkerName) -> tuple[Json | None, Json | None]:
-        """The instance of the worker that there is, and the newest of those that have ended."""
-        tags = {INSTALLATION_TAG: self._context.installation, WORKER_TAG: worker}
-        found = self._api.instances(tags, f"looking for the instance of worker {worker}")
-        if known := self._ids.get(worker):
-            try:
-                late = self._api.instance(known)
-            except NotFound:
-                late = None
+    def _all(self, worker: WorkerName) -> Sequence[Json]:
+        """Every instance of the worker that AWS shows, the newest last."""
+        what = f"looking for the instance of worker {worker}"
+        found = self._api.instances(token_of(self._installation, worker), what)
+        known = self._ids.get(worker, "")
+        if known and known not in {each.get("instanceId") for each in found}:
+            late = self._with_id(known)
             found += [late] if late is not None else []
-        found.sort(key=lambda each: str(each.get("launchTime", "")))
-        gone = [each for each in found if phase_of(each) is Phase.GONE]
-        there = [each for each in found if phase_of(each) is not Phase.GONE]
-        if there:
-            self._ids[worker] = str(there[-1]["instanceId"])
-        return (there[-1] if there else None), (gone[-1] if gone else None)
+        found.sort(key=number_of)
+        if (there := _newest(found)) is not None:
+            self._ids[worker] = str(there["instanceId"])
+        return found
+
+    def _with_id(self, ident: str) -> Json | None:
+        try:
+            return self._api.instance(ident)
+        except NotFound:
+            return None
 
     def _operation(self, verb: str, instance: Json) -> str:
         return f"{verb}/{instance['instanceId']}/{self._context.clock.now_ms()}"
 
     def _seen(self, worker: WorkerName, instance: Json, operation: str) -> Machine:
-        machine = machine_of(worker, instance, facts_in(instance, self._context.installation), operation)
+        machine = machine_of(worker, instance, facts_in(instance, self._installation), operation)
         if machine.phase is Phase.GONE:
             self._ids.pop(worker, None)
         return machine
 
 
-def _client_token(installation: str, worker: WorkerName, ended: Json | None) -> str:
-    """The same for each try; another one once an instance of the worker has ended, since AWS would answer with that one."""
-    after = str(ended["instanceId"]) if ended is not None else ""
-    return hashlib.sha256(f"{installation}/{worker}/{after}".encode()).hexdigest()
+def _newest(found: Sequence[Json]) -> Json | None:
+    """Of those that have not ended."""
+    there = [each for each in found if phase_of(each) is not Phase.GONE]
+    return there[-1] if there else None
 
 
 def _read_operation(text: str) -> tuple[str, str, int]:

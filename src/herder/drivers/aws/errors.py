@@ -23,6 +23,10 @@ class WouldPass(InvalidRequest):
     """The answer to a dry run that had every permission."""
 
 
+class TokenUsed(AlreadyExists):
+    """The instance that was made with the client token has ended."""
+
+
 KINDS: dict[str, type[DriverError]] = {
     **dict.fromkeys(
         (
@@ -44,7 +48,9 @@ KINDS: dict[str, type[DriverError]] = {
         ),
         QuotaExceeded,
     ),
-    **dict.fromkeys(("RequestLimitExceeded", "Throttling", "ThrottlingException"), RateLimited),
+    **dict.fromkeys(
+        ("RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException"), RateLimited
+    ),
     **dict.fromkeys(
         (
             "AuthFailure",
@@ -57,17 +63,34 @@ KINDS: dict[str, type[DriverError]] = {
             "RequestExpired",
             "ExpiredToken",
             "MissingAuthenticationToken",
+            "AccessDeniedException",
+            "ExpiredTokenException",
+            "InvalidSignatureException",
+            "MissingAuthenticationTokenException",
+            "UnrecognizedClientException",
         ),
         Unauthorised,
     ),
     "DryRunOperation": WouldPass,
     "IdempotentParameterMismatch": AlreadyExists,
+    "IdempotentInstanceTerminated": TokenUsed,
     "InvalidInstanceID.NotFound": NotFound,
-    "InvalidNextToken": PagesExpired,
+    "InvalidVolume.NotFound": NotFound,
+    "VolumeInUse": Unavailable,
+    **dict.fromkeys(
+        (
+            "InvalidNextToken",
+            "InvalidNextTokenException",
+            "ExpiredNextTokenException",
+            "InvalidPaginationTokenException",
+        ),
+        PagesExpired,
+    ),
     "IncorrectInstanceState": Unavailable,
 }
 _REMEDIES = {
     "RequestExpired": "Correct the clock of this machine",
+    "ExpiredTokenException": "Renew the temporary credentials of the driver",
     "ExpiredToken": "Renew the temporary credentials of the driver",
     "OptInRequired": "Accept the terms of the image, or subscribe to it, in the AWS Marketplace",
     "InsufficientFreeAddressesInSubnet": "Use a larger subnet",
@@ -76,17 +99,27 @@ _PERMISSION = re.compile(r"is not authorized to perform: ([\w:*]+)(?: on resourc
 
 
 def explain(reply: Reply) -> Said:
-    if not isinstance(reply.data, dict):
+    code, words = _error_in(reply.data)
+    if not code:
         return Said()
-    first = part(part(reply.data, "Errors"), "Error")
-    code, words = str(first.get("Code", "")), str(first.get("Message", ""))
     kind = KINDS.get(code)
-    if code == "UnauthorizedOperation" and (permission := _PERMISSION.search(words)):
+    if kind is Unauthorised and (permission := _PERMISSION.search(words)):
         on = f" on {permission.group(2)}" if permission.group(2) else ""
         words = f"the account lacks the permission {permission.group(1)}{on}"
         return Said(words=words, kind=Unauthorised, remedy="Add it to the policy of the account")
     remedy = _REMEDIES.get(code, "Check the credentials of the driver" if kind is Unauthorised else "")
     return Said(words=f"{code}: {words}", kind=kind, remedy=remedy)
+
+
+def _error_in(data: object) -> tuple[str, str]:
+    """Code and words: EC2 says them in XML, other services in JSON. Empty: it is no error of AWS."""
+    if not isinstance(data, dict):
+        return "", ""
+    if "__type" in data:
+        words = data.get("message") or data.get("Message") or ""
+        return str(data["__type"]).rpartition("#")[2], str(words)
+    first = part(part(data, "Errors"), "Error")
+    return str(first.get("Code", "")), str(first.get("Message", ""))
 
 
 def end_error(code: str, words: str) -> DriverError | None:

@@ -1,6 +1,7 @@
 """An EC2 instance: what is asked for, and what the API says of it. Pure."""
 
 import base64
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -38,19 +39,44 @@ def phase_of(instance: Json) -> Phase:
     return _PHASES[state]
 
 
-def facts_in(instance: Json, installation: str) -> Facts | None:
-    """None: it is none of ours, or somebody has removed what says so."""
-    tags = {str(each.get("key", "")): str(each.get("value", "")) for each in rows(instance, "tagSet")}
-    if tags.get(INSTALLATION_TAG) != installation or not tags.get(WORKER_TAG):
+def facts_in(row: Json, installation: str) -> Facts | None:
+    """Of an instance or a volume. None: it is none of ours, or somebody has changed what says so."""
+    tags = {str(each.get("key", "")): str(each.get("value", "")) for each in rows(row, "tagSet")}
+    worker, token = tags.get(WORKER_TAG, ""), token_in(row)
+    if tags.get(INSTALLATION_TAG) != installation or not worker:
+        return None
+    if token and token != token_of(installation, worker):
         return None
     return Facts(
-        worker=tags[WORKER_TAG],
+        worker=worker,
         installation=installation,
         pool=tags.get(POOL_TAG, ""),
         template=tags.get(TEMPLATE_TAG, ""),
         zone=tags.get(ZONE_TAG, ""),
         spot=tags.get(SPOT_TAG) == "true",
     )
+
+
+# --- client tokens: whose an instance is, which nobody can change
+
+
+def token_of(installation: str, worker: str = "") -> str:
+    """What the client tokens of the worker's instances begin with; without a worker: those of all instances. A number follows, one for each instance."""
+    start = f"herder-{hashlib.sha256(installation.encode()).hexdigest()[:16]}-"
+    own = hashlib.sha256(f"{installation}/{worker}".encode()).hexdigest()[:32]
+    return f"{start}{own}-" if worker else start
+
+
+def token_in(instance: Json) -> str:
+    """Without its number."""
+    start, hyphen, _ = str(instance.get("clientToken", "")).rpartition("-")
+    return start + hyphen
+
+
+def number_of(instance: Json) -> int:
+    """In its client token. -1: it has none of ours."""
+    text = str(instance.get("clientToken", "")).rpartition("-")[2]
+    return int(text) if text.isdecimal() else -1
 
 
 def machine_of(worker: WorkerName, instance: Json, facts: Facts | None, operation: str = "") -> Machine:

@@ -1,30 +1,39 @@
-"""What AWS sells in the region, and what spot instances cost there now: each as data with its age. Called by `driver`.
+"""What AWS sells in the region, for how much, and how much of it the account may have: each as data with its age. Called by `driver`."""
 
-On-demand prices are not known here: EC2 does not say them.
-"""
-
+import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 
 from herder.drivers.aws.api import Api
+from herder.drivers.aws.options import wanted
+from herder.drivers.aws.price_list import on_demand, pico_of
+from herder.drivers.aws.services import Services
+from herder.drivers.aws.settings import AwsSettings
+from herder.drivers.aws.vcpu_quotas import quota_for, used_of, vcpu_quotas
 from herder.drivers.aws.xml import Json, part, rows
-from herder.model.fleet.driver import DriverClock
-from herder.model.fleet.driver_capabilities import OfferedShape, Price
+from herder.model.fleet.driver import DriverClock, DriverError
+from herder.model.fleet.driver_capabilities import Need, OfferedShape, Price, Quota
+from herder.model.fleet.worker import WorkerSpec
 from herder.model.values.money import PicoUsd
+from herder.model.values.phrases import clause
 from herder.model.values.resources import Resources
 from herder.remote.clouds.dated import Refreshed
 
-#: Types of instances change rarely.
+_LOG = logging.getLogger(__name__)
+#: Types of instances and limits change rarely.
 TYPES_REFRESH_S = 6 * 3600.0
-_PICO = 10**12
+LIMITS_REFRESH_S = 3600.0
 
 
 class Market:
-    def __init__(self, api: Api, price_refresh_s: float, clock: DriverClock) -> None:
-        self._api, self._clock = api, clock
+    def __init__(self, api: Api, services: Services, settings: AwsSettings, clock: DriverClock) -> None:
+        self._api, self._services, self._settings, self._clock = api, services, settings, clock
         self._types = Refreshed(self._read_types, TYPES_REFRESH_S, clock)
-        self._spot = Refreshed(self._read_spot, price_refresh_s, clock)
+        self._spot = Refreshed(self._read_spot, settings.price_refresh_s, clock)
+        self._on_demand = Refreshed(self._read_on_demand, settings.price_refresh_s, clock)
+        self._limits = Refreshed(lambda: vcpu_quotas(services.quotas()), LIMITS_REFRESH_S, clock)
+        self._instances = Refreshed(api.running, settings.quota_refresh_s, clock)
+        self._told: set[str] = set()
 
     def offers(self) -> Sequence[OfferedShape]:
         """Each type of instance in the zones that have it, in the markets that have it."""
@@ -41,12 +50,68 @@ class Market:
         ]
 
     def prices(self) -> Sequence[Price]:
-        """Of spot alone; AWS changes them a few times a day, and says when."""
+        """Of spot, and where the settings say so on demand. Where one of them cannot be read, the other is there; what is in neither is not among them, since nobody
+        knows what it costs."""
+        reads = [self._spot_prices, *([self._on_demand_prices] if self._settings.prices else [])]
+        found, errors = list[Price](), list[DriverError]()
+        for read in reads:
+            try:
+                found += read()
+            except DriverError as error:
+                errors.append(error)
+        if len(errors) == len(reads):
+            raise errors[0]
+        texts = {clause(error) for error in errors}
+        for text in sorted(texts - self._told):
+            _LOG.warning("Some prices are not known: %s.", text)
+        self._told = texts
+        return found
+
+    def quotas(self) -> Sequence[Quota]:
+        """Virtual CPUs of each group of families, on demand and as spot, in AWS's own names."""
+        limits, instances = self._limits.get(), self._instances.get()
+        used = used_of(limits.value, instances.value)
+        as_of_ms = min(limits.as_of_ms, instances.as_of_ms)
+        return [
+            Quota(
+                name=each.name,
+                zone=self._settings.region,
+                limit=each.limit,
+                used=used[each.name],
+                as_of_ms=as_of_ms,
+            )
+            for each in limits.value
+            if each.name in used
+        ]
+
+    def need(self, spec: WorkerSpec) -> Need:
+        """From what was read before, and only where it is sure. Raises InvalidRequest."""
+        kind = wanted(spec, self._settings)["instance_type"]
+        quota = quota_for(self._limits.known or (), kind, spot=spec.spot)
+        types, _ = self._types.known or ({}, {})
+        cpus = resources_of(types[kind]).cpu_milli // 1000 if kind in types else 0
+        if quota is None or not cpus:
+            return Need(shape=kind)
+        return Need(quotas={quota.name: cpus}, zones=(self._settings.region,), shape=kind)
+
+    def _spot_prices(self) -> list[Price]:
+        """AWS changes them a few times a day, and says when."""
         spot = self._spot.get()
         return [
             Price(shape=kind, zone=zone, spot=True, pico_per_hour=pico, as_of_ms=spot.as_of_ms)
             for (kind, zone), (_, pico) in sorted(spot.value.items())
         ]
+
+    def _on_demand_prices(self) -> list[Price]:
+        prices, (_, zones) = self._on_demand.get(), self._types.get().value
+        return [
+            Price(shape=kind, zone=zone, spot=False, pico_per_hour=pico, as_of_ms=prices.as_of_ms)
+            for kind, pico in sorted(prices.value.items())
+            for zone in zones.get(kind, ())
+        ]
+
+    def _read_on_demand(self) -> dict[str, PicoUsd]:
+        return on_demand(self._services.products(self._settings.region))
 
     def _read_types(self) -> tuple[dict[str, Json], dict[str, list[str]]]:
         types = {str(row.get("instanceType", "")): row for row in self._api.instance_types()}
@@ -60,7 +125,7 @@ class Market:
         newest: dict[tuple[str, str], tuple[str, PicoUsd]] = {}
         for row in self._api.spot_prices(moment_of(self._clock.now_ms())):
             key = (str(row.get("instanceType", "")), str(row.get("availabilityZone", "")))
-            pico, moment = _pico(str(row.get("spotPrice", ""))), str(row.get("timestamp", ""))
+            pico, moment = pico_of(row.get("spotPrice", "")), str(row.get("timestamp", ""))
             if pico is not None and moment >= newest.get(key, ("", pico))[0]:
                 newest[key] = (moment, pico)
         return newest
@@ -81,12 +146,3 @@ def _markets(row: Json) -> list[str]:
     found = row.get("supportedUsageClasses")
     known = [str(each) for each in found] if isinstance(found, list) else []
     return [each for each in ("on-demand", "spot") if each in known]
-
-
-def _pico(dollars: str) -> PicoUsd | None:
-    """None: it is not a price, and never 0."""
-    try:
-        pico = int(Decimal(dollars) * _PICO)
-    except (InvalidOperation, ValueError, OverflowError):
-        return None
-    return PicoUsd(pico) if pico > 0 else None

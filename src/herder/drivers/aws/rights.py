@@ -4,34 +4,46 @@ import json
 from collections.abc import Callable, Sequence
 
 from herder.drivers.aws.api import Api
+from herder.drivers.aws.services import Services
 from herder.drivers.aws.settings import AwsSettings
 from herder.model.fleet.driver import DriverError
 from herder.model.fleet.driver_capabilities import Check
 
 NEEDED = (
+    "cloudtrail:LookupEvents",
     "ec2:CreateTags",
+    "ec2:DeleteVolume",
     "ec2:DescribeAvailabilityZones",
     "ec2:DescribeImages",
     "ec2:DescribeInstanceTypeOfferings",
     "ec2:DescribeInstanceTypes",
     "ec2:DescribeInstances",
+    "ec2:DescribeSpotInstanceRequests",
     "ec2:DescribeSpotPriceHistory",
+    "ec2:DescribeVolumes",
     "ec2:GetConsoleOutput",
     "ec2:RebootInstances",
     "ec2:RunInstances",
     "ec2:TerminateInstances",
+    "pricing:GetProducts",
+    "servicequotas:ListServiceQuotas",
 )
 #: Of the dry run, which makes nothing: a type that nearly every region has, for x86 images.
 TYPE = "m7i.large"
 
 
-def checks_of(api: Api, settings: AwsSettings, now: str) -> Sequence[Check]:
+def checks_of(api: Api, services: Services, settings: AwsSettings, now: str) -> Sequence[Check]:
     """`now`: as AWS writes times."""
     found = [
         _try("zones (ec2:DescribeAvailabilityZones)", api.zones),
         _try(
             "instances (ec2:DescribeInstances)",
-            lambda: api.instances({"herder-check": "1"}, "listing the instances"),
+            lambda: api.instances("herder-check-", "listing the instances"),
+        ),
+        _try("interruptions (ec2:DescribeSpotInstanceRequests)", api.interrupted),
+        _try(
+            "volumes (ec2:DescribeVolumes)",
+            lambda: api.free_volumes({"herder-check": "1"}),
         ),
     ]
     found += [
@@ -39,6 +51,10 @@ def checks_of(api: Api, settings: AwsSettings, now: str) -> Sequence[Check]:
         _try("types of zones (ec2:DescribeInstanceTypeOfferings)", api.offerings),
         _try("spot prices (ec2:DescribeSpotPriceHistory)", lambda: api.spot_prices(now)),
     ]
+    if settings.prices:
+        found.append(_try("prices (pricing:GetProducts)", lambda: services.products(settings.region)))
+    found.append(_try("quotas (servicequotas:ListServiceQuotas)", services.quotas))
+    found.append(_try("the log of the account (cloudtrail:LookupEvents)", services.may_look_up))
     if settings.image:
         found.append(_try(f"image {settings.image} (ec2:DescribeImages)", lambda: api.image(settings.image)))
         may_run = _try(

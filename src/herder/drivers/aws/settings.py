@@ -2,12 +2,23 @@
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 _IMAGE = re.compile(r"ami-[0-9a-f]{8,17}")
 _SUBNET = re.compile(r"([a-z0-9-]+=)?subnet-[0-9a-f]{8,17}")
 _GROUP = re.compile(r"sg-[0-9a-f]{8,17}")
+
+
+_AWS = (".amazonaws.com", ".amazonaws.com.cn")
+
+
+class Service(NamedTuple):
+    name: str
+    """As requests to it are signed."""
+    region: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +48,18 @@ class AwsSettings:
     """Images of containers that an instance pulls before it takes work: `docker.io/library/debian:12, …`."""
     calls_per_s: float = 5.0
     """Calls of the API by this driver; AWS refills an account's budget of changes slowly."""
+    prices: bool = True
+    """Whether prices on demand are read from AWS's price list. Those of spot are always read."""
     price_refresh_s: float = 3_600.0
-    """How old spot prices may become."""
+    """How old prices may become."""
+    quota_refresh_s: float = 60.0
+    """How old the count of instances may become. Limits are read each hour."""
     ec2_url: str = ""
     """Empty: that of the region."""
+    pricing_url: str = ""
+    """Empty, as those below: AWS's own, or `ec2_url` where that is not one of AWS."""
+    quotas_url: str = ""
+    cloudtrail_url: str = ""
 
     def __post_init__(self) -> None:
         if not _REGION.fullmatch(self.region):
@@ -66,14 +85,44 @@ class AwsSettings:
             raise ValueError("calls_per_s must be from 0.1 to 1,000")
         if not 60 <= self.price_refresh_s <= 30 * 86_400:
             raise ValueError("price_refresh_s must be from 60 to 2,592,000")
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"ec2_url {self.ec2_url!r} is not an address")
+        if not 1 <= self.quota_refresh_s <= 86_400:
+            raise ValueError("quota_refresh_s must be from 1 to 86,400")
+        for setting in ("ec2_url", "pricing_url", "quotas_url", "cloudtrail_url"):
+            value = getattr(self, setting)
+            parts = urlsplit(value)
+            if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+                raise ValueError(f"{setting} {value!r} is not an address")
+
+    # --- where each service is, and how requests to it are signed
 
     @property
-    def url(self) -> str:
-        china = ".cn" if self.region.startswith("cn-") else ""
-        return self.ec2_url or f"https://ec2.{self.region}.amazonaws.com{china}"
+    def ec2(self) -> Service:
+        return Service("ec2", self.region, self.ec2_url or self._usual("ec2", self.region))
+
+    @property
+    def pricing(self) -> Service:
+        """Of all regions; AWS has it in few."""
+        region = "cn-northwest-1" if self._china else "us-east-1"
+        return Service("pricing", region, self._url(self.pricing_url, "api.pricing", region))
+
+    @property
+    def quotas(self) -> Service:
+        return Service("servicequotas", self.region, self._url(self.quotas_url, "servicequotas", self.region))
+
+    @property
+    def trail(self) -> Service:
+        return Service("cloudtrail", self.region, self._url(self.cloudtrail_url, "cloudtrail", self.region))
+
+    @property
+    def _china(self) -> bool:
+        return self.region.startswith("cn-")
+
+    def _url(self, own: str, host: str, region: str) -> str:
+        elsewhere = self.ec2_url and not (urlsplit(self.ec2_url).hostname or "").endswith(_AWS)
+        return own or (self.ec2_url if elsewhere else self._usual(host, region))
+
+    def _usual(self, host: str, region: str) -> str:
+        return f"https://{host}.{region}.amazonaws.com{'.cn' if self._china else ''}"
 
     @property
     def groups(self) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ def sign(request: httpx.Request, keys: Keys, region: str, service: str, now_ms: 
     request.headers["X-Amz-Date"] = moment
     if keys.token:
         request.headers["X-Amz-Security-Token"] = keys.token
-    names = ("content-type", "host", "x-amz-date", "x-amz-security-token")
+    names = ("content-type", "host", "x-amz-date", "x-amz-security-token", "x-amz-target")
     signed = {name: request.headers[name].strip() for name in names if name in request.headers}
     scope = f"{moment[:8]}/{region}/{service}/aws4_request"
     text = "\n".join((_ALGORITHM, moment, scope, _digest(_canonical(request, signed).encode())))

@@ -4,7 +4,6 @@ Creating a worker makes the machine pool one node larger, deleting one makes it 
 keeps to PodDisruptionBudgets. Names and nodes are brought together by `ledger`, at each look. The driver keeps nothing itself but a lock.
 """
 
-import logging
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -12,12 +11,15 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
+from herder.drivers.rosa.changes import planned
 from herder.drivers.rosa.cluster import NEEDED, ClusterSide
-from herder.drivers.rosa.ledger import Entry, Ledger, Settled, settle
-from herder.drivers.rosa.options import labels_of, wanted
+from herder.drivers.rosa.importing import adoptable, smallest
+from herder.drivers.rosa.ledger import Entry, Ledger, Settled
+from herder.drivers.rosa.options import wanted
+from herder.drivers.rosa.pools import RECENT_MS, Look, MachinePools, by_hand
 from herder.drivers.rosa.settings import RosaSettings
+from herder.model.fleet.cluster import POOL_LABEL
 from herder.model.fleet.driver import (
-    AlreadyExists,
     DriverContext,
     DriverError,
     InvalidRequest,
@@ -25,14 +27,14 @@ from herder.model.fleet.driver import (
     Machine,
     MachineTags,
     NotFound,
-    OutOfCapacity,
+    OutcomeUnknown,
     Phase,
-    QuotaExceeded,
+    RateLimited,
     StartData,
-    Unauthorised,
     Unavailable,
 )
-from herder.model.fleet.driver_capabilities import Check
+from herder.model.fleet.driver_capabilities import AdoptablePool, Check, PlannedChange
+from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import PoolName, WorkerName
 from herder.remote.kubernetes.calls import Right
@@ -41,9 +43,6 @@ from herder.remote.ocm.api import Ocm
 from herder.remote.ocm.pools import Cluster, MachinePool
 from herder.remote.ocm.sso import RedHatLogin
 
-_LOG = logging.getLogger(__name__)
-#: How old what OCM said of a machine pool may be for `get`.
-RECENT_MS = 5_000
 #: A value of a label, as Kubernetes has it.
 _LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
@@ -58,10 +57,12 @@ class RosaDriver:
         self._settings, self._context = settings, context
         self._ocm, self._side, self._login = ocm, side, login
         self._installation = context.installation
+        self._pools = MachinePools(ocm, side, context.installation, context.clock)
         #: One server changes a count at a time; another server is noticed by the version of the ConfigMap.
         self._lock = threading.Lock()
         self._cluster: Cluster | None = None
-        self._read: dict[str, tuple[int, MachinePool | None]] = {}
+        self._looks: dict[str, Look] = {}
+        """By machine pool, those of `get`."""
 
     @property
     def name(self) -> str:
@@ -73,71 +74,77 @@ class RosaDriver:
         self._check(spec.name)
         pool, cluster = wanted(self._installation, spec), self._found_cluster()
         with self._lock:
-            ledger, version = self._ledger_of(pool, spec)
-            found = self._pool(cluster, pool.name)
-            if found is None and ledger.asked is None:
-                ledger.workers, ledger.count, ledger.by_hand = (
-                    {},
-                    0,
-                    0,
-                )  # it was deleted, and its nodes with it
-            elif found is not None:
-                self._check_ours(found, spec.pool)
-                self._notice(ledger, found)
+            self._looks.clear()
+            ledger, version = self._pools.ledger_of(pool.name, spec.pool)
+            was_ours, there = ledger.ours, self._pools.now(cluster, pool.name)
+            found = self._pools.compared(cluster, ledger, there)
+            if there is not None:
+                _check_fits(pool, there, self._pools.lacking(ledger, there) if found is None else ())
+            if found is None:
+                ledger.autoscaling, ledger.making = pool.autoscaling is not None, pool
+            if not ledger.pending and (found is None or not was_ours):
+                _end_all(ledger)
             known = ledger.workers.get(spec.name)
             if known is not None and known.leaving:
                 raise Unavailable(f"Worker {spec.name} is still being removed. Herder tries again.")
             ledger.workers.setdefault(
                 spec.name, Entry(template=spec.template, zone=spec.zone, spot=spec.spot)
             )
-            size = replace(pool, replicas=None if ledger.autoscaling else ledger.target)
+            size = _sized(pool, ledger, found)
             rules.check(size, cluster, new=found is None)
-            if known is None or ledger.asked is not None or found is None:
-                found = self._carried_out(ledger, version, found, size, added=spec.name)
-            return self._machine(spec.name, ledger, self._settle(ledger, found), found)
+            found = self._pools.described(cluster, ledger, found, pool)
+            if known is None or ledger.pending or found is None:
+                added = spec.name if known is None else ""
+                found = self._pools.carried_out(cluster, ledger, version, found, size, added=added)
+            return self._machine(spec.name, ledger, self._settled(ledger, found), found)
 
     def get(self, worker: WorkerName, operation: str = "") -> Machine:
         self._check(worker)
         cluster = self._found_cluster()
         with self._lock:
+            seen = self._recently_seen(worker)
+            if seen is not None:
+                return seen
             ledger = self._holding(worker)
-            found = _compared(ledger, self._recent(cluster, ledger.machine_pool))
-            return self._machine(worker, ledger, self._settle(ledger, found), found)
+            found = self._pools.recent(cluster, ledger.machine_pool)
+            if ledger.pending:
+                ledger, found = self._completed(cluster, ledger.machine_pool, worker)
+            look = self._pools.look(cluster, ledger, found, forget=True)
+            self._looks[ledger.machine_pool] = look
+            return self._machine(worker, ledger, look.settled, look.found)
 
     def delete(self, worker: WorkerName) -> Machine:
         self._check(worker)
         cluster = self._found_cluster()
         with self._lock:
-            name = self._holding(worker).machine_pool
-            ledger, version = self._side.ledger(_map(name))
-            found = self._pool(cluster, name)
-            if found is not None:
-                self._notice(ledger, found)
+            self._looks.clear()
+            ledger, version = self._pools.ledger(self._holding(worker).machine_pool)
+            found = self._pools.compared(cluster, ledger, self._pools.now(cluster, ledger.machine_pool))
             entry = ledger.workers.get(worker)
             if entry is None:
                 raise NotFound(f"The node of worker {worker} has ended.")
             if not entry.leaving and ledger.by_hand < 0 and not self._has_node(ledger, worker):
                 ledger.by_hand += 1  # one of those whose node a person removed
-            if not entry.leaving or ledger.asked is not None:
+            if not entry.leaving or ledger.pending:
                 entry.leaving = True
-                replicas = None if found is None else found.replicas if ledger.autoscaling else ledger.target
-                size = None if found is None else replace(found, replicas=replicas)
-                found = self._carried_out(ledger, version, found, size)
-            settled = self._settle(ledger, found)
+                size = None if found is None else _sized(found, ledger, found)
+                found = self._pools.carried_out(cluster, ledger, version, found, size)
+            settled = self._settled(ledger, found)
             if worker in settled.ended:
                 return Machine(worker=worker, handle=self._handle(ledger, worker), phase=Phase.GONE)
             return self._machine(worker, ledger, settled, found)
 
     def list(self) -> Listing:
         machines = []
+        cluster = self._found_cluster()
         with self._lock:
-            pools = {pool.name: pool for pool in self._ocm.pools(self._found_cluster())}
+            self._looks.clear()
+            there = self._pools.all(cluster)
             for ledger in self._side.ledgers(self._installation):
-                found = _compared(ledger, pools.get(ledger.machine_pool))
-                settled = self._settle(ledger, found)
+                look = self._pools.look(cluster, ledger, there.get(ledger.machine_pool))
                 for name in ledger.workers:
                     with suppress(NotFound):
-                        machines.append(self._machine(name, ledger, settled, found))
+                        machines.append(self._machine(name, ledger, look.settled, look.found))
         return Listing(machines=tuple(sorted(machines, key=lambda each: each.worker)))
 
     def health(self) -> None:
@@ -149,6 +156,26 @@ class RosaDriver:
     def checks(self) -> Sequence[Check]:
         rights = [_try(f"right {right}", partial(self._has, right)) for right in NEEDED]
         return (_try("OpenShift Cluster Manager", self._ready), *rights)
+
+    def planned(self, before: PoolSpec | None, after: PoolSpec) -> Sequence[PlannedChange]:
+        return planned(self._installation, self.name, self._cluster, before, after)
+
+    def importable(self) -> Sequence[AdoptablePool]:
+        cluster = self._found_cluster()
+        sizes = smallest(self._side.sizes())
+        used = {each.machine_pool: each.pool for each in self._side.ledgers(self._installation) if each.ours}
+        return [
+            adoptable(
+                pool,
+                cluster,
+                installation=self._installation,
+                driver=self.name,
+                kubernetes=self._settings.cluster,
+                used_by=used.get(name, ""),
+                node=sizes.get(pool.instance_type),
+            )
+            for name, pool in sorted(self._pools.all(cluster).items())
+        ]
 
     def close(self) -> None:
         for each in (self._ocm, self._side, self._login):
@@ -167,111 +194,43 @@ class RosaDriver:
             self._cluster = self._ocm.cluster(self._settings.rosa_cluster)
         return self._cluster
 
-    def _pool(self, cluster: Cluster, name: str) -> MachinePool | None:
+    def _recently_seen(self, worker: WorkerName) -> Machine | None:
+        """That it is still being created or removed need not be asked anew for each of many workers."""
+        since_ms = self._context.clock.monotonic_ms() - RECENT_MS
+        for look in self._looks.values():
+            if look.at_ms <= since_ms or worker not in look.ledger.workers or look.ledger.pending:
+                continue
+            if (
+                worker not in look.settled.ended
+                and worker not in look.settled.nodes
+                and look.found is not None
+            ):
+                return self._machine(worker, look.ledger, look.settled, look.found)
+        return None
+
+    def _completed(
+        self, cluster: Cluster, name: str, worker: WorkerName
+    ) -> tuple[Ledger, MachinePool | None]:
+        """A change that was interrupted is carried out where it is this worker's."""
+        ledger, version = self._pools.ledger(name)
+        found = self._pools.compared(cluster, ledger, self._pools.now(cluster, name))
+        entry = ledger.workers.get(worker)
+        if entry is not None and ledger.pending and (entry.leaving or worker in ledger.not_asked):
+            pool = found or ledger.making
+            needless = found is None and not ledger.staying
+            size = None if pool is None or needless else _sized(pool, ledger, found)
+            found = self._pools.carried_out(cluster, ledger, version, found, size)
+        return ledger, found
+
+    def _settled(self, ledger: Ledger, found: MachinePool | None) -> Settled:
+        """After a change: what goes wrong here says nothing of it."""
         try:
-            return self._noted(name, self._ocm.pool(cluster, name))
-        except NotFound:
-            return self._noted(name, None)
-
-    def _recent(self, cluster: Cluster, name: str) -> MachinePool | None:
-        """Not read again for each of many workers that are being created."""
-        at_ms, found = self._read.get(name, (None, None))
-        if at_ms is None or self._context.clock.monotonic_ms() - at_ms >= RECENT_MS:
-            return self._pool(cluster, name)
-        return found
-
-    def _noted(self, name: str, found: MachinePool | None) -> MachinePool | None:
-        self._read[name] = (self._context.clock.monotonic_ms(), found)
-        return found
+            return self._pools.settle(ledger, found)
+        except (RateLimited, Unavailable) as error:
+            raise OutcomeUnknown(str(error)) from error
 
     def _has_node(self, ledger: Ledger, worker: str) -> bool:
         return any(node.worker == worker for node in self._side.nodes(self._installation, ledger.pool))
-
-    def _ledger_of(self, pool: MachinePool, spec: WorkerSpec) -> tuple[Ledger, str]:
-        """With its version, empty where it is new."""
-        try:
-            ledger, version = self._side.ledger(_map(pool.name))
-        except NotFound:
-            made = Ledger(installation=self._installation, pool=spec.pool, machine_pool=pool.name)
-            ledger, version = made, ""
-        if (ledger.installation, ledger.pool) != (self._installation, spec.pool):
-            raise InvalidRequest(
-                f"Machine pool {pool.name} belongs to pool {ledger.pool} of installation {ledger.installation}. Set another machine_pool in driver_options."
-            )
-        ledger.autoscaling = pool.autoscaling is not None
-        return ledger, version
-
-    def _check_ours(self, found: MachinePool, pool: str) -> None:
-        labels = dict(found.labels)
-        lacking = [
-            (key, value) for key, value in labels_of(self._installation, pool) if labels.get(key) != value
-        ]
-        if lacking:
-            key, value = lacking[0]
-            raise InvalidRequest(
-                f"Machine pool {found.name} exists and was not made for pool {pool}. Add the label {key}={value} to hand it over, or set another machine_pool."
-            )
-
-    def _notice(self, ledger: Ledger, found: MachinePool) -> None:
-        """A count that a person has changed is kept, and told."""
-        if found.replicas is not None and not ledger.autoscaling and ledger.seen(found.replicas):
-            _LOG.warning(
-                "Machine pool %s has %d replicas, which Herder did not set. %s",
-                found.name,
-                found.replicas,
-                _by_hand(ledger),
-            )
-
-    def _carried_out(
-        self,
-        ledger: Ledger,
-        version: str,
-        found: MachinePool | None,
-        size: MachinePool | None,
-        added: str = "",
-    ) -> MachinePool | None:
-        """Names first, then the count: what is between them is known after a restart. `added`: the name that is forgotten when OCM refuses."""
-        ledger.asked = None if ledger.autoscaling else ledger.target
-        version = self._side.write(_map(ledger.machine_pool), ledger, version)
-        try:
-            found = found if size is None else self._noted(size.name, self._resized(found, size))
-        except (InvalidRequest, OutOfCapacity, QuotaExceeded, Unauthorised):
-            if added:
-                ledger.workers.pop(added)
-                ledger.asked = None
-                self._side.write(_map(ledger.machine_pool), ledger, version)
-            raise
-        ledger.asked, ledger.count = None, (found.replicas or 0) if found is not None else 0
-        self._side.write(_map(ledger.machine_pool), ledger, version)
-        return found
-
-    def _resized(self, found: MachinePool | None, size: MachinePool) -> MachinePool:
-        cluster = self._found_cluster()
-        if found is None:
-            try:
-                made = self._ocm.create(cluster, size)
-            except AlreadyExists:
-                return self._ocm.pool(cluster, size.name)  # of a call whose answer was lost
-        elif size.replicas == found.replicas or size.autoscaling is not None:
-            return found
-        else:
-            made = self._ocm.change(cluster, found, replace(found, replicas=size.replicas), "replicas")
-        for warning in made.warnings:
-            _LOG.warning("OpenShift Cluster Manager on machine pool %s: %s", size.name, warning)
-        return made.pool
-
-    def _settle(self, ledger: Ledger, found: MachinePool | None) -> Settled:
-        """Names and nodes are brought together; workers that ended are forgotten."""
-        nodes = self._side.nodes(self._installation, ledger.pool)
-        settled = settle(ledger, nodes, (found.replicas or 0) if found is not None else 0)
-        for move in settled.moves:
-            self._side.name_node(move)
-        if settled.ended:
-            current, version = self._side.ledger(_map(ledger.machine_pool))
-            for name in settled.ended:
-                current.workers.pop(name, None)
-            self._side.write(_map(ledger.machine_pool), current, version)
-        return settled
 
     def _holding(self, worker: str) -> Ledger:
         for ledger in self._side.ledgers(self._installation):
@@ -283,19 +242,21 @@ class RosaDriver:
         return f"{self._found_cluster().id}/{ledger.machine_pool}/{worker}"
 
     def _machine(self, worker: str, ledger: Ledger, settled: Settled, found: MachinePool | None) -> Machine:
+        entry, node = ledger.workers[worker], settled.nodes.get(worker)
+        if found is None and node is None and not ledger.pending:
+            raise NotFound(f"Machine pool {ledger.machine_pool} of worker {worker} was deleted.")
         if worker in settled.ended:
             raise NotFound(f"The node of worker {worker} has ended.")
-        entry, node = ledger.workers[worker], settled.nodes.get(worker)
-        if found is None and node is None and ledger.asked is None:
-            raise NotFound(f"Machine pool {ledger.machine_pool} of worker {worker} was deleted.")
-        phase = Phase.STOPPING if entry.leaving else Phase.RUNNING if node is not None else Phase.CREATING
+        # A removal that OCM has not been asked for is asked for again.
+        leaving = entry.leaving and not ledger.pending
+        phase = Phase.STOPPING if leaving else Phase.RUNNING if node is not None else Phase.CREATING
         detail = f"Node {node.name}." if node is not None else _lacks(ledger, settled, found)
         return Machine(
             worker=WorkerName(worker),
             handle=self._handle(ledger, worker),
             phase=phase,
             operation="" if phase is Phase.RUNNING else f"resize-{ledger.machine_pool}",
-            detail=" ".join(filter(None, [detail, _by_hand(ledger)])),
+            detail=" ".join(filter(None, [detail, by_hand(ledger)])),
             tags=MachineTags(
                 pool=PoolName(ledger.pool), template=entry.template, zone=entry.zone, spot=entry.spot
             ),
@@ -324,16 +285,40 @@ def _try(name: str, act: Callable[[], None]) -> Check:
     return Check(name=name, passed=True)
 
 
-def _map(machine_pool: str) -> str:
-    """The name of its ConfigMap."""
-    return f"herder-rosa-{machine_pool}"
+def _sized(pool: MachinePool, ledger: Ledger, found: MachinePool | None) -> MachinePool:
+    """A person may have turned autoscaling on or off: what is so stays."""
+    if not ledger.autoscaling:
+        return replace(pool, replicas=ledger.target, autoscaling=None)
+    return pool if found is None else replace(pool, replicas=None, autoscaling=found.autoscaling)
 
 
-def _compared(ledger: Ledger, found: MachinePool | None) -> MachinePool | None:
-    """What a person has changed is in `ledger` afterwards, and is written with the next change."""
-    if found is not None and found.replicas is not None and not ledger.autoscaling:
-        ledger.seen(found.replicas)
-    return found
+def _end_all(ledger: Ledger) -> None:
+    """A machine pool that was deleted is made anew: the nodes of before have ended, or are ending."""
+    for entry in ledger.workers.values():
+        entry.leaving = True
+
+
+def _check_fits(pool: MachinePool, found: MachinePool, lacking: Sequence[tuple[str, str]]) -> None:
+    """Raises InvalidRequest when a machine pool exists that `pool` cannot be. `lacking`: labels of one that is not ours."""
+    if lacking:
+        key, value = lacking[0]
+        raise InvalidRequest(
+            f"Machine pool {found.name} exists and was not made for pool {dict(pool.labels)[POOL_LABEL]}. Add the label {key}={value} to hand it "
+            "over, or set another machine_pool."
+        )
+    for what, has, wants in (
+        ("instance type", found.instance_type, pool.instance_type),
+        ("market", _market(found), _market(pool)),
+    ):
+        if has != wants:
+            raise InvalidRequest(
+                f"Machine pool {found.name} has {what} {has}, and its pool wants {wants}. Delete the machine pool to have it created again, or set "
+                "another machine_pool."
+            )
+
+
+def _market(pool: MachinePool) -> str:
+    return "on-demand" if pool.spot is None else "spot"
 
 
 def _lacks(ledger: Ledger, settled: Settled, found: MachinePool | None) -> str:
@@ -342,10 +327,3 @@ def _lacks(ledger: Ledger, settled: Settled, found: MachinePool | None) -> str:
     wants = len(ledger.staying)
     said = f" OpenShift Cluster Manager reports: {found.message}." if found.message else ""
     return f"Machine pool {found.name} has {len(settled.nodes)} of {wants} nodes.{said}"
-
-
-def _by_hand(ledger: Ledger) -> str:
-    if not ledger.by_hand:
-        return ""
-    than = "more" if ledger.by_hand > 0 else "fewer"
-    return f"A person has set {abs(ledger.by_hand)} {than} replicas than workers."

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from herder.remote.ocm.pools import MachinePool
+
 
 class Entry(msgspec.Struct, kw_only=True):
     """A worker."""
@@ -34,24 +36,50 @@ class Ledger(msgspec.Struct, kw_only=True):
     """What OCM was last known to have from us."""
     asked: int | None = None
     """What OCM is being asked for; None: nothing is under way."""
+    making: MachinePool | None = None
+    """What OCM is being asked to create."""
     by_hand: int = 0
     """How many nodes more, or fewer, than workers a person has set."""
+    settings: str = ""
+    """A digest of the settings that its labels, taints, price and limits are from; empty: from a person who handed it over."""
+    ours: bool = True
+    """It was made by Herder, or handed over with its labels, and has not been missing since."""
 
     @property
     def staying(self) -> list[str]:
         return [name for name, entry in self.workers.items() if not entry.leaving]
 
-    def seen(self, replicas: int) -> bool:
-        """OCM has this count. Whether a person has changed it."""
-        if self.asked is not None and replicas != self.count:
-            self.count, self.asked = self.asked, None
-        self.by_hand += replicas - self.count
-        changed, self.count = replicas != self.count, replicas
-        return changed
-
     @property
     def target(self) -> int:
         return max(0, len(self.staying) + self.by_hand)
+
+    @property
+    def pending(self) -> bool:
+        """A change of the count was begun, and OCM has not got it."""
+        return self.asked is not None and self.asked != self.count
+
+    @property
+    def not_asked(self) -> list[str]:
+        """Workers for which OCM has not been asked for a node yet: the last ones."""
+        return self.staying[max(0, self.count - self.by_hand) :] if self.pending else []
+
+    def sized(self, replicas: int | None) -> None:
+        """OCM has this count; None: its autoscaler decides. What differs from what we have asked for is a person's."""
+        self.making = None
+        if replicas is None:
+            self.autoscaling, self.asked = True, None
+            return
+        if self.autoscaling:  # until now nobody counted
+            self.autoscaling, self.count = False, replicas
+            self.by_hand = replicas - len(self.staying)
+        if self.asked is not None and (replicas != self.count or not self.pending):
+            self.count, self.asked = self.asked, None
+        self.by_hand += replicas - self.count
+        self.count = replicas
+
+    def deleted(self) -> None:
+        """By a person; its nodes end with it."""
+        self.ours, self.asked, self.making, self.count, self.by_hand = False, None, None, 0, 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +110,8 @@ class Settled:
     """By worker, after the moves."""
 
 
-def settle(ledger: Ledger, nodes: Sequence[Node], replicas: int) -> Settled:
-    """`replicas`: how many nodes OCM is to have."""
+def settle(ledger: Ledger, nodes: Sequence[Node], replicas: int, *, gone: bool = False) -> Settled:
+    """`replicas`: how many nodes OCM is to have. `gone`: there is no such machine pool, and no node of it will come."""
     found = Settled()
     present = sorted((node for node in nodes if not node.going), key=lambda node: (node.created, node.name))
     free = []
@@ -95,6 +123,9 @@ def settle(ledger: Ledger, nodes: Sequence[Node], replicas: int) -> Settled:
     shrunk = ledger.autoscaling or len(nodes) <= replicas
     _end_leaving(ledger, found, free, {node.worker for node in nodes if node.going}, shrunk=shrunk)
     waiting = [name for name in ledger.staying if name not in found.nodes]
+    if gone:
+        found.ended += waiting
+        return found
     for node, name in zip(free, waiting, strict=False):
         found.nodes[name] = node
         found.moves.append(Move(node, name))

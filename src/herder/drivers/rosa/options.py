@@ -32,7 +32,7 @@ KNOWN: dict[str, tuple[str, str]] = {
     "tags": (_PAIRS, "Write tags of AWS, such as cost=7."),
 }
 #: Ours: a pool may not set them.
-_OURS = (WORKER_LABEL, INSTALLATION_LABEL, POOL_LABEL)
+OURS = (WORKER_LABEL, INSTALLATION_LABEL, POOL_LABEL)
 #: The longest name that HCP clusters take.
 _NAME_MAX, _HASH = 15, 6
 
@@ -51,7 +51,7 @@ def _faults(options: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
             yield name, f"{name} {value[:80]!r} of driver_options cannot be used.", KNOWN[name][1]
     if "instance_type" not in options:
         yield "instance_type", "driver_options lacks instance_type.", KNOWN["instance_type"][1]
-    taken = [key for key, _ in _pairs(options.get("labels", "")) if key in _OURS]
+    taken = [key for key, _ in _pairs(options.get("labels", "")) if key in OURS]
     if taken:
         yield "labels", f"Label {taken[0]} is set by Herder itself.", "Remove it from driver_options."
 

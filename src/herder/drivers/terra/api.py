@@ -5,13 +5,15 @@ from typing import Any
 
 from herder.drivers.terra.errors import PROVIDER
 from herder.drivers.terra.resources import Job, Vm
-from herder.model.fleet.driver import Unavailable
+from herder.model.fleet.driver import OutcomeUnknown, Unavailable
 from herder.remote.clouds.client import CloudClient
 from herder.remote.clouds.pages import PAGES_MAX, Page, all_pages
 from herder.remote.clouds.records import read_as
 
 Json = dict[str, Any]
 ROWS = 100
+_LISTING = "listing the VMs"
+_STATES = frozenset({"RUNNING", "SUCCEEDED", "FAILED"})
 #: Readings of a list that changes meanwhile.
 _READINGS = 3
 
@@ -29,15 +31,27 @@ class Api:
 
     def create_vm(self, name: str, body: Json, secrets: Sequence[str]) -> Job:
         """Raises AlreadyExists where the job is known: then this may have been done before."""
-        found = self._client.call("POST", self._vms, f"creating VM {name}", body=body, secrets=secrets).data
-        return read_as(Job, found, PROVIDER)
+        what = f"creating VM {name}"
+        found = self._client.call("POST", self._vms, what, body=body, secrets=secrets).data
+        try:
+            return _job(found, what)
+        except Unavailable as error:
+            raise OutcomeUnknown(str(error)) from error
 
     def creation(self, job: str) -> Job:
-        found = self._get(f"{self._vms}/create-result/{job}", f"reading job {job}")
-        return read_as(Job, found, PROVIDER)
+        what = f"reading job {job}"
+        return _job(self._get(f"{self._vms}/create-result/{job}", what), what)
+
+    def deletion(self, job: str) -> Job:
+        what = f"reading job {job}"
+        return _job(self._get(f"{self._vms}/delete-result/{job}", what), what)
 
     def vm(self, resource: str, name: str) -> Vm:
-        return read_as(Vm, self._get(f"{self._vms}/{resource}", f"reading VM {name}"), PROVIDER)
+        what = f"reading VM {name}"
+        found = _vm(self._get(f"{self._vms}/{resource}", what), what)
+        if found.id != resource:
+            raise _not_terra(what)
+        return found
 
     def delete_vm(self, resource: str, job: str, name: str) -> None:
         """Raises AlreadyExists while another job has the VM."""
@@ -60,8 +74,8 @@ class Api:
         offset, last = 0, ""
         query: dict[str, str | int] = {"resource": "AZURE_VM", "stewardship": "CONTROLLED", "limit": ROWS}
         for _ in range(PAGES_MAX):
-            found = self._get(f"{self._place}/resources", "listing the VMs", **query, offset=offset)
-            page = [read_as(Vm, row, PROVIDER) for row in _rows(found, "resources")]
+            found = self._get(f"{self._place}/resources", _LISTING, **query, offset=offset)
+            page = [_vm(row, _LISTING) for row in _rows(found, "resources", _LISTING)]
             if last and (not page or page[0].id != last):
                 return rows, False
             rows |= {vm.id: vm for vm in page}
@@ -79,7 +93,7 @@ class Api:
             return self._get(path, what, name=name, jobState="ALL", limit=ROWS, **more)
 
         pages = all_pages(page, lambda found: str(found.get("pageToken") or ""), what)
-        return [row for found in pages for row in _rows(found, "results")]
+        return [row for found in pages for row in _rows(found, "results", what)]
 
     def close(self) -> None:
         self._client.close()
@@ -87,12 +101,36 @@ class Api:
     # --- one call
 
     def _get(self, path: str, what: str, **query: str | int) -> Json:
-        found = self._client.call("GET", path, what, query=query).data
-        if isinstance(found, dict):
-            return found
-        raise Unavailable(f"The answer to {what} is not one of {PROVIDER}. Check the setting url.")
+        return _object(self._client.call("GET", path, what, query=query).data, what)
 
 
-def _rows(found: Json, name: str) -> list[Json]:
+def _object(found: Any, what: str) -> Json:
+    if isinstance(found, dict):
+        return found
+    raise _not_terra(what)
+
+
+def _rows(found: Json, name: str, what: str) -> list[Json]:
+    """Of a page, which has them also where it has none: what is missing is not empty."""
     rows = found.get(name)
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    if not isinstance(rows, list):
+        raise _not_terra(what)
+    return [_object(row, what) for row in rows]
+
+
+def _job(found: Any, what: str) -> Job:
+    job = read_as(Job, found, PROVIDER)
+    if job.jobReport.status not in _STATES:
+        raise _not_terra(what)
+    return job
+
+
+def _vm(found: Json, what: str) -> Vm:
+    vm = read_as(Vm, found, PROVIDER)
+    if not vm.id:
+        raise _not_terra(what)
+    return vm
+
+
+def _not_terra(what: str) -> Unavailable:
+    return Unavailable(f"The answer to {what} is not one of {PROVIDER}. Check the setting url.")

@@ -5,7 +5,7 @@ of the VM say what it was made as. In memory it has the workers that it has seen
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from herder.drivers.terra.api import Api
 from herder.drivers.terra.bodies import Body
@@ -13,6 +13,9 @@ from herder.drivers.terra.errors import job_error
 from herder.drivers.terra.operations import operations_in
 from herder.drivers.terra.options import wanted
 from herder.drivers.terra.resources import (
+    CREATE,
+    DELETE,
+    ErrorReport,
     Job,
     Vm,
     creation_id,
@@ -42,7 +45,6 @@ from herder.model.values.phrases import clause
 from herder.remote.clouds.facts import check_worker, machine_name
 
 _LOG = logging.getLogger(__name__)
-DELETE, CREATE = "delete", "create "
 #: Jobs that may have been used for earlier creations of one worker.
 TURNS_MAX = 50
 
@@ -84,7 +86,7 @@ class TerraDriver:
                     found = self._find(spec.name)
                     continue
             if job.failed:
-                raise self._failure(spec.name, job, None)
+                raise self._failure(spec.name, job, self._find(spec.name))
             self._known.add(spec.name)
             return self._creating(spec.name, ident)
         raise Unavailable(
@@ -94,36 +96,26 @@ class TerraDriver:
     def get(self, worker: WorkerName, operation: str = "") -> Machine:
         check_worker(worker)
         vm = self._find(worker)
-        if operation == DELETE and vm is not None and phase_of(vm) is not Phase.STOPPING:
-            return self.delete(worker)  # it has failed inside Terra, or could not begin
+        if operation.startswith(DELETE) and vm is not None and phase_of(vm) is not Phase.STOPPING:
+            self._raise_undeleted(vm, operation.removeprefix(DELETE))
+            return self._removed(worker, vm)
         if operation.startswith(CREATE) and (vm is None or phase_of(vm) is Phase.FAILED):
             ident = operation.removeprefix(CREATE)
-            job = self._job(ident)
+            job = self._job(self._api.creation, ident)
             if job is not None and job.running:
                 return self._creating(worker, ident)
             if vm is not None or (job is not None and job.failed):
                 raise self._failure(worker, job, vm)
         if vm is None:
             raise self._missing(worker)
-        return self._seen(worker, vm, operation)
+        return self._seen(worker, vm)
 
     def delete(self, worker: WorkerName) -> Machine:
         check_worker(worker)
         vm = self._find(worker)
         if vm is None:
             raise self._missing(worker)
-        detail = "Deleting"
-        if phase_of(vm) is Phase.CREATING:
-            detail = "It is being created. Terra deletes it when that has ended."
-        elif phase_of(vm) is not Phase.STOPPING:
-            self._delete(vm)
-        return Machine(
-            worker=worker,
-            handle=vm.metadata.name,
-            phase=Phase.STOPPING,
-            operation=DELETE,
-            detail=detail,
-        )
+        return self._removed(worker, vm)
 
     def list(self) -> Listing:
         known = {self._resource(worker): worker for worker in set(self._known)}
@@ -173,22 +165,29 @@ class TerraDriver:
         if phase is Phase.FAILED:
             self._delete(vm)
         if phase in (Phase.FAILED, Phase.STOPPING):
-            raise Unavailable(
+            error = Unavailable(
                 f"An earlier VM of worker {worker} is being removed. The worker is created after that."
             )
-        return self._seen(worker, vm, "")
+            error.leaves_parts = True
+            raise error
+        return self._seen(worker, vm)
 
     def _earlier(self, ident: str, error: AlreadyExists) -> Job:
         """Another conflict is not of this job: then there is none."""
-        job = self._job(ident)
+        try:
+            job = self._job(self._api.creation, ident)
+        except DriverError as unread:
+            unread.leaves_parts = True
+            raise
         if job is None:
             raise Unavailable(str(error)) from error
         return job
 
-    def _job(self, ident: str) -> Job | None:
+    @staticmethod
+    def _job(ask: Callable[[str], Job], ident: str) -> Job | None:
         """None: Terra has forgotten it."""
         try:
-            return self._api.creation(ident)
+            return ask(ident)
         except NotFound:
             return None
 
@@ -203,21 +202,46 @@ class TerraDriver:
                 self._delete(vm)
             except DriverError as error:  # it would hide why
                 _LOG.warning("VM %s stays, for the next sweep: %s.", vm.metadata.name, clause(error))
-        if report is None:
-            return NotFound(f"Terra failed at {what}: it does not say why.")
-        failure = job_error(report, what)
+        failure = job_error(report or ErrorReport(), what)
         if isinstance(failure, (Unavailable, AlreadyExists)):
-            return NotFound(str(failure))  # it is created again, by another job
+            failure = NotFound(str(failure))  # it is created again, by another job
+        failure.leaves_parts = vm is not None
         return failure
 
     # --- removing
 
-    def _delete(self, vm: Vm) -> None:
+    def _removed(self, worker: WorkerName, vm: Vm) -> Machine:
+        phase, job, detail = phase_of(vm), "", "Deleting"
+        if phase is Phase.CREATING:
+            detail = "It is being created. Terra deletes it when that has ended."
+        elif phase is not Phase.STOPPING:
+            job = self._delete(vm)
+        return Machine(
+            worker=worker,
+            handle=vm.metadata.name,
+            phase=Phase.STOPPING,
+            operation=f"{DELETE}{job}",
+            detail=detail,
+        )
+
+    def _delete(self, vm: Vm) -> str:
+        """The id of the job; empty: somebody was faster, and the next look says how far it is."""
         ident = deletion_id(vm.id, self._context.clock.now_ms())
         try:
             self._api.delete_vm(vm.id, ident, vm.metadata.name)
         except (AlreadyExists, NotFound):
-            return  # somebody was faster: the next look says how far it is
+            return ""
+        return ident
+
+    def _raise_undeleted(self, vm: Vm, ident: str) -> None:
+        """Whoever removes the worker tells a person why, and begins again."""
+        job = self._job(self._api.deletion, ident) if ident else None
+        if job is None or not job.failed:
+            return
+        error = job_error(job.errorReport or ErrorReport(), f"deleting VM {vm.metadata.name}")
+        if isinstance(error, NotFound):
+            raise Unavailable(str(error))  # of a part of it: the VM is there
+        raise error
 
     # --- finding
 
@@ -237,5 +261,5 @@ class TerraDriver:
     def _missing(self, worker: WorkerName) -> NotFound:
         return NotFound(f"Terra has no VM for worker {worker}.")
 
-    def _seen(self, worker: WorkerName, vm: Vm, operation: str) -> Machine:
-        return machine_of(worker, vm, facts_in(vm, self._api.workspace, self._installation), operation)
+    def _seen(self, worker: WorkerName, vm: Vm) -> Machine:
+        return machine_of(worker, vm, facts_in(vm, self._api.workspace, self._installation))

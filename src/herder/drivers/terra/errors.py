@@ -9,7 +9,7 @@ from dataclasses import replace
 import msgspec
 
 from herder.drivers.terra.resources import ErrorReport
-from herder.model.fleet.driver import DriverError, InvalidRequest, Unauthorised, Unavailable
+from herder.model.fleet.driver import DriverError, InvalidRequest, QuotaExceeded, Unauthorised, Unavailable
 from herder.model.values.phrases import sentences
 from herder.remote.azure.errors import said_in
 from herder.remote.clouds.errors import Reply, Said, of_kind, short
@@ -20,6 +20,8 @@ _ROLE = "Give the account the role WRITER in the workspace"
 _ACTION = re.compile(r"not authorized to perform action (\w+) on (\S+) ([-\w]+)")
 _NO_WORKSPACE = re.compile(r"Workspace (\S+ not found|not found: \S+)")
 _STATUS: dict[int, type[DriverError]] = {400: InvalidRequest, 401: Unauthorised, 403: Unauthorised}
+_QUOTA = "Ask for a higher quota of the workspace's Azure subscription, or lower max_workers"
+_PLACE = "Check the setting url"
 _REMEDIES = {401: "Check the credentials of the driver", 403: _ROLE}
 
 
@@ -27,8 +29,11 @@ def explain(reply: Reply) -> Said:
     try:
         report = msgspec.convert(present(reply.data), ErrorReport)
     except msgspec.ValidationError:
-        return Said(remedy=_REMEDIES.get(reply.status, ""))
+        report = ErrorReport()
     said = _said(report)
+    if reply.status == 404 and report.statusCode != 404:
+        # Of somebody between: never a machine that is missing.
+        return replace(said, kind=Unavailable, remedy=_PLACE)
     if reply.status == 404 and _NO_WORKSPACE.search(report.message):
         # Nothing can be seen there: never a machine that is missing.
         return replace(said, kind=Unauthorised, remedy="Correct the setting workspace")
@@ -40,7 +45,8 @@ def job_error(report: ErrorReport, what: str) -> DriverError:
     said = said_in(_words(report)) or _said(report)
     kind = said.kind or _STATUS.get(report.statusCode, Unavailable)
     words = short(said.words) or "it does not say why"
-    return of_kind(kind, sentences(f"{PROVIDER} failed at {what}: {words}", said.remedy))
+    remedy = _QUOTA if issubclass(kind, QuotaExceeded) else said.remedy
+    return of_kind(kind, sentences(f"{PROVIDER} failed at {what}: {words}", remedy))
 
 
 def _said(report: ErrorReport) -> Said:

@@ -10,6 +10,8 @@ from herder.remote.clouds.facts import Facts
 
 #: Before the key of each property of a fact.
 MARK = "herder-"
+#: Operations of Herder, before the id of the job.
+CREATE, DELETE = "create ", "delete "
 #: Of our ids in general; it means nothing.
 _SPACE = UUID("1c3b5c0e-6e4a-5d8f-9b53-52b1d9a4f6c7")
 _PHASES = {
@@ -60,6 +62,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     state: str = ""
     properties: tuple[Property, ...] = ()
     errorReport: ErrorReport | None = None  # noqa: N815
+    jobId: str = ""  # noqa: N815
     createdBy: str = ""  # noqa: N815
 
 
@@ -125,14 +128,15 @@ def phase_of(vm: Vm) -> Phase:
     return found
 
 
-def machine_of(worker: WorkerName, vm: Vm, facts: Facts | None, operation: str = "") -> Machine:
+def machine_of(worker: WorkerName, vm: Vm, facts: Facts | None) -> Machine:
     phase, failure = phase_of(vm), vm.metadata.errorReport
+    verb = {Phase.CREATING: CREATE, Phase.STOPPING: DELETE}.get(phase)
     words = (vm.metadata.state, failure.message if failure is not None else "")
     return Machine(
         worker=worker,
         handle=vm.metadata.name,
         phase=phase,
-        operation=operation if phase in (Phase.CREATING, Phase.STOPPING) else "",
+        operation=f"{verb}{vm.metadata.jobId}" if verb is not None else "",
         detail=", ".join(filter(None, words)),
         tags=facts.tags if facts is not None else None,
     )

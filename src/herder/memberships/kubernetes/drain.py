@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from herder.memberships.kubernetes.node_calls import current
+from herder.memberships.kubernetes.node_calls import Current, current, worker_of
 from herder.memberships.kubernetes.objects import Pod, PodPage
 from herder.model.fleet.node import NodeSeen
 from herder.model.values.phrases import clause, counted, sentence, sentences
@@ -74,21 +74,22 @@ async def empty(
 
 
 async def remove(connection: Connection, node: NodeSeen) -> None:
-    """Pods that are stuck on it, by force, then the Node object. A node that is already gone is no error, one that has taken its name is
-    left alone."""
+    """Pods that are stuck on it, by force, then the Node object. A node that is already gone is no error; one that has taken its name, or that
+    is no longer its worker's, is left alone."""
     pods = await pods_on(connection, node)
-    there = True
+    found: Current | None = None
     try:
-        await current(connection, node)
+        found = await current(connection, node)
+        if node.worker is not None and not worker_of(found):
+            return
     except NodeGone:
-        there = False
         if await _name_taken(connection, node):
             return
     for pod in pods:
         if not pod.ended:
             await _delete_by_force(connection, pod)
-    if there:
-        await _delete_node(connection, node)
+    if found is not None:
+        await _delete_node(connection, found)
 
 
 async def pods_on(connection: Connection, node: NodeSeen) -> list[Pod]:
@@ -204,10 +205,12 @@ async def _delete_by_force(connection: Connection, pod: Pod) -> None:
             raise
 
 
-async def _delete_node(connection: Connection, node: NodeSeen) -> None:
-    call = Call(verb="delete", resource=NODES, name=node.name)
+async def _delete_node(connection: Connection, node: Current) -> None:
+    """As it was seen just now: one that has changed since may be another worker's."""
+    call = Call(verb="delete", resource=NODES, name=node.metadata.name)
+    as_seen = {"uid": node.metadata.uid, "resourceVersion": node.metadata.resource_version}
     try:
-        await connection.call(call, body={**_OPTIONS, "preconditions": {"uid": node.uid}})
+        await connection.call(call, body={**_OPTIONS, "preconditions": as_seen})
     except ApiError as error:
         if not (error.absent or error.conflict):
             raise

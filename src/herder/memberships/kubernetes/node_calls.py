@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from herder.memberships.kubernetes.objects import Object
+from herder.model.fleet.cluster import WORKER_LABEL
 from herder.model.fleet.node import NodeSeen
 from herder.model.fleet.pool import Taint
 from herder.ports.cluster import ClusterUnavailable, NodeGone
@@ -43,7 +44,7 @@ def gone(node: NodeSeen) -> NodeGone:
 
 
 async def current(connection: Connection, node: NodeSeen) -> Current:
-    """Raises NodeGone when there is none of that name and uid."""
+    """Raises NodeGone when there is none of that name and uid, and when it was given to another worker."""
     call = Call(verb="get", resource=NODES, name=node.name)
     try:
         body = await connection.call(call)
@@ -57,7 +58,15 @@ async def current(connection: Connection, node: NodeSeen) -> Current:
         raise unreadable(connection.cluster, call, str(error)) from None
     if found.metadata.uid != node.uid:
         raise gone(node)
+    now = worker_of(found)
+    if now and node.worker is not None and now != node.worker:
+        raise NodeGone(f"Node {node.name} is no longer that of worker {node.worker}, but of worker {now}.")
     return found
+
+
+def worker_of(found: Current) -> str:
+    """As its label says; empty: it has none."""
+    return (found.metadata.labels or {}).get(WORKER_LABEL, "")
 
 
 async def cordon(connection: Connection, node: NodeSeen, cordoned: bool) -> None:

@@ -66,6 +66,14 @@ class Zone:
     """The quota there: most workers of the template at a time, spot and on-demand each."""
 
 
+class PriceSource(StrEnum):
+    """Where the prices of a template come from."""
+
+    FILE = "file"
+    PROVIDER = "provider"
+    """The zones have what its driver reports; the price of the template holds where nothing was reported."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
     """Shape and price of a worker to be. `allocatable` is what jobs may use of it. See `offer.offers_of` for what is sold."""
@@ -87,10 +95,31 @@ class Template:
     """None: `offer.SPOT_PERCENT` of the price."""
     max_spot_price_pico_per_hour: PicoUsd | None = None
     """Dearer spot is not bought."""
+    prices: PriceSource = PriceSource.FILE
     gpu_model: str = ""
     gpu_parts: int = 1
     """Equal parts that each device is split into (time slicing, MIG). Above 1, `allocatable.gpu` counts parts, and only jobs
     that ask for a share of a GPU run there."""
+
+
+def with_prices_of(template: Template, before: Template | None) -> Template:
+    """With the prices that a provider has reported for `before`, where the template is still the same to it."""
+    if before is None or template.prices is not PriceSource.PROVIDER:
+        return template
+    if (before.driver, before.driver_options) != (template.driver, template.driver_options):
+        return template
+    known = {zone.name: zone for zone in before.zones}
+    zones = tuple(
+        replace(
+            zone,
+            price_pico_per_hour=known[zone.name].price_pico_per_hour,
+            spot_price_pico_per_hour=known[zone.name].spot_price_pico_per_hour,
+        )
+        if zone.name in known
+        else zone
+        for zone in template.zones
+    )
+    return replace(template, zones=zones)
 
 
 class CpuLimit(StrEnum):

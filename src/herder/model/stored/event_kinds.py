@@ -46,6 +46,7 @@ EVENT_KINDS = frozenset(
         "leader.changed",
         "loop.failed",
         "offer.invalid",
+        "offer.price_changed",
         "offer.price_differs",
         "plan.refused",
         "pipeline.deleted",

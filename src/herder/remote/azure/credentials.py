@@ -69,6 +69,8 @@ class AzureCredentials:
         self._file, self._environ, self._clock, self._run = file, environ, clock, run
         self._resource, self._login_url, self._metadata_url = resource, login_url, metadata_url
         self._transport = transport
+        # The metadata server is reached by no proxy, which would see the token.
+        self._direct: dict[str, None] = {f"all://{urlsplit(metadata_url).hostname}": None}
         self._lock = threading.Lock()
         self._token, self._until_ms = "", 0.0
         self._of_file_once = self._of_machine_once = False
@@ -166,10 +168,8 @@ class AzureCredentials:
 
     def _ask(self, method: str, url: str, **request: Any) -> httpx.Response:
         """Tokens live for an hour: no connection is kept for the next one."""
-        # The metadata server is reached by no proxy, which would see the token.
-        direct = {f"all://{urlsplit(self._metadata_url).hostname}": None}
         with httpx.Client(
-            transport=self._transport, mounts=direct, timeout=TIMEOUT_S, follow_redirects=False
+            transport=self._transport, mounts=self._direct, timeout=TIMEOUT_S, follow_redirects=False
         ) as client:
             return client.request(method, url, **request)
 

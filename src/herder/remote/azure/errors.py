@@ -3,6 +3,7 @@
 The code decides, except where one code is used for several things and only the words tell them apart.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -69,8 +70,7 @@ _TERMS = frozenset(
 )
 _ACTION = re.compile(r"perform action '([^']+)' over scope '([^']+)'")
 _LINKED = re.compile(r"perform action\(?s?\)? '([^']+)' on the linked scope\(?s?\)? '([^']+)'")
-_CODE = re.compile(r'"code"\s*:\s*"(\w+)"')
-_MESSAGE = re.compile(r'"message"\s*:\s*"([^"]*)"')
+_ERROR = re.compile(r'\{\s*"error"')
 #: Codes that are no words of other texts.
 _WORD = re.compile(rf"\b({'|'.join(f'{_KINDS[QuotaExceeded]} {_KINDS[OutOfCapacity]}'.split())})\b")
 _NAMESPACE = re.compile(r"namespace '([\w.]+)'")
@@ -101,12 +101,22 @@ def said_of(error: Mapping[str, Any], status: int = 0) -> Said:
 
 def said_in(text: str) -> Said | None:
     """Of an error that another service passes on in a text of its own. None: the text has none that is known."""
-    plain = text.replace('\\"', '"')
-    code, message = _CODE.search(plain) or _WORD.search(plain), _MESSAGE.search(plain)
-    if code is None:
-        return None
-    said = said_of({"code": code[1], "message": message[1] if message is not None else text})
+    error = next(_errors_in(text), None)
+    word = _WORD.search(text)
+    if error is None and word is not None:
+        error = {"code": word[0], "message": text}
+    said = said_of(error) if error is not None else Said()
     return said if said.kind is not None else None
+
+
+def _errors_in(text: str) -> Iterator[Mapping[str, Any]]:
+    for place in _ERROR.finditer(text):
+        try:
+            found, _ = json.JSONDecoder().raw_decode(text, place.start())
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(found["error"], dict):
+            yield found["error"]
 
 
 def _flat(error: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[str, str]]:

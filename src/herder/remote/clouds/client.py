@@ -153,7 +153,7 @@ class CloudClient:
         if self._client.is_closed:
             raise Unavailable(f"The connection to {self.provider} at {self.url} was closed.")
         content = msgspec.json.encode(body) if body is not None else None
-        headers = {**(more or {}), **({"Content-Type": "application/json"} if body is not None else {})}
+        headers = {**({"Content-Type": "application/json"} if body is not None else {}), **(more or {})}
         timeout = httpx.Timeout(max(0.1, left_s), connect=max(0.1, min(CONNECT_S, left_s)))
         request = self._client.build_request(
             method,

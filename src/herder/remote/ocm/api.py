@@ -83,7 +83,13 @@ class Ocm:
     # --- pools
 
     def pools(self, cluster: Cluster) -> list[MachinePool]:
-        rows = self._rows(self._pools(cluster), f"listing the machine pools of cluster {cluster.name}")
+        """Raises InvalidRequest when there is no such cluster any more, or this account may not see it."""
+        try:
+            rows = self._rows(self._pools(cluster), f"listing the machine pools of cluster {cluster.name}")
+        except NotFound:
+            raise InvalidRequest(
+                f"{PROVIDER} shows no cluster {cluster.name or cluster.id}. Check that it exists, and which account asks."
+            ) from None
         return [spelling.pool_of(row, hosted=cluster.hosted) for row in rows]
 
     def pool(self, cluster: Cluster, name: str) -> MachinePool:

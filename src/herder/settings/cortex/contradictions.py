@@ -5,7 +5,7 @@ from typing import Any
 
 from herder.model.values.phrases import counted
 from herder.settings.cortex.pools import span
-from herder.settings.cortex.reading import Node
+from herder.settings.imports.reading import Node
 
 HOURS_OF_A_MONTH = 730
 Told = tuple[str, str]

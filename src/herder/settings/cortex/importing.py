@@ -4,21 +4,17 @@ Called by `herder config import-cortex`, which prints or writes the result. What
 would refuse is never answered. Pure but for `load_texts`, which reads no file.
 """
 
-import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterator, Mapping
 from typing import Any
-
-from ruamel.yaml import YAML
 
 from herder.settings.cortex import lifecycle, pools, providers
 from herder.settings.cortex.contradictions import contradictions
 from herder.settings.cortex.pools import NO
-from herder.settings.cortex.reading import Node, Path, Source, unread
-from herder.settings.load import load_texts
+from herder.settings.imports import result
+from herder.settings.imports.reading import Node, Source, unread
+from herder.settings.imports.result import Finding, Imported, Kind, check_readable, grouped
 from herder.settings.syntax.files import Unreadable
 from herder.settings.syntax.json_text import read_json
 from herder.settings.syntax.problems import Place, Problem, SettingsError
@@ -26,32 +22,6 @@ from herder.settings.syntax.problems import Place, Problem, SettingsError
 KUBECONFIG = "/etc/herder/{cluster}.kubeconfig"
 #: The top of the other two files of Cortex.
 OTHER_FILES = ("budget", "cost_", "alert", "scaled", "keda", "mcp_")
-
-
-#: Names that a path shows; of more it shows `*`.
-NAMES_MAX = 5
-
-
-class Kind(StrEnum):
-    """In the order in which they are told."""
-
-    TO_DO = "to do"
-    CONTRADICTION = "contradiction"
-    PLANNED = "planned"
-    NOT_TAKEN = "not taken over"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    kind: Kind
-    path: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Imported:
-    plain: dict[str, Any]
-    findings: tuple[Finding, ...]
 
 
 _PLANNED = (
@@ -99,8 +69,8 @@ def imported(text: str, file: str, environment: Mapping[str, str] | None = None)
     told += [each for each in _left(root) if each.path not in said_of]
     if root.source.problems:
         raise SettingsError(root.source.problems)
-    _readable(plain, file)
-    return Imported(plain=plain, findings=_grouped(told))
+    check_readable(plain, file)
+    return Imported(plain=plain, findings=grouped(told))
 
 
 _CLUSTER = "Write where the kubeconfig of the cluster is; the path in the file is an example."
@@ -171,34 +141,6 @@ def _has_spot(found: dict[str, Any]) -> bool:
     return any(isinstance(each, dict) for pool in found.values() for each in pool.get("templates", ()))
 
 
-def _grouped(told: list[Finding]) -> tuple[Finding, ...]:
-    """Of one reason one line: first of what one object has, then of objects that have the same."""
-    rows = [(each.kind, each.text, tuple(each.path.split("."))) for each in told]
-    rows = _merged(rows, lambda path: (len(path), *path[:-1]))
-    rows = _merged(rows, lambda path: (len(path), path[0], path[-1]))
-    order = list(Kind)
-    found = [Finding(kind=kind, path=".".join(path), text=text) for kind, text, path in rows]
-    return tuple(sorted(found, key=lambda each: order.index(each.kind)))
-
-
-_Row = tuple[Kind, str, Path]
-
-
-def _merged(rows: list[_Row], same: Callable[[Path], tuple[object, ...]]) -> list[_Row]:
-    groups: dict[tuple[object, ...], list[_Row]] = {}
-    for row in rows:
-        groups.setdefault((row[0], row[1], same(row[2])), []).append(row)
-    return [
-        (group[0][0], group[0][1], tuple(map(_part, zip(*(path for _, _, path in group), strict=True))))
-        for group in groups.values()
-    ]
-
-
-def _part(parts: tuple[str, ...]) -> str:
-    names = list(dict.fromkeys(parts))
-    return names[0] if len(names) == 1 else f"{{{','.join(names)}}}" if len(names) <= NAMES_MAX else "*"
-
-
 def _left(root: Node) -> Iterator[Finding]:
     for path in unread(root):
         dotted = ".".join(path)
@@ -215,27 +157,6 @@ def _left(root: Node) -> Iterator[Finding]:
 _UNKNOWN = "Herder has no setting for it."
 
 
-def _readable(plain: dict[str, Any], file: str) -> None:
-    """Raises SettingsError with what Herder's own reader says, by the keys of herder.yaml."""
-    try:
-        load_texts([("herder.yaml", json.dumps(plain))])
-    except SettingsError as error:
-        raise SettingsError(
-            [
-                Problem(place=Place(file=file), key=each.key, message=each.message, remedy=each.remedy)
-                for each in error.problems
-            ]
-        ) from None
-
-
 def written(found: Imported, file: str) -> str:
     """herder.yaml with the findings as comments."""
-    text = io.StringIO()
-    writer = YAML(typ="safe", pure=True)
-    writer.default_flow_style = False
-    writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    writer.width = 100_000
-    writer.dump(found.plain, text)
-    head = [f"Written from {file} by herder config import-cortex."]
-    head += [f"{each.kind}: {each.path}: {each.text}" for each in found.findings]
-    return "".join(f"# {' '.join(line.split())}\n" for line in head) + text.getvalue()
+    return result.written(found, file, "import-cortex")

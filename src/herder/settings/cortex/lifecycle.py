@@ -3,7 +3,7 @@
 from typing import Any
 
 from herder.settings.cortex.pools import MINUTE_S, given, span
-from herder.settings.cortex.reading import Node
+from herder.settings.imports.reading import Node
 
 #: A step of Cortex, and the step of Herder that its time counts for.
 STEPS = {

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from herder.settings.cortex.reading import Node
+from herder.settings.imports.reading import Node
 from herder.settings.syntax.durations import format_duration
 
 DRIVER, BOOT_DISK_GIB = "proxmox", 1024

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from herder.settings.cortex.pools import DRIVER, given
-from herder.settings.cortex.reading import Node
+from herder.settings.imports.reading import Node
 
 BOOTSTRAP = "talos"
 BASE_CONFIG = "/etc/herder/worker.yaml"

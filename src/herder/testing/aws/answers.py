@@ -19,6 +19,14 @@ class ApiError(Exception):
         return _answer(self.status, text)
 
 
+class ServiceError(ApiError):
+    """Of a service that speaks JSON."""
+
+    def answer(self) -> Answer:
+        body = {"__type": f"com.amazonaws#{self.code}", "message": self.message}
+        return Answer(status=self.status, body=body, content_type="application/x-amz-json-1.1")
+
+
 def answered(action: str, body: dict[str, Any]) -> Answer:
     inner = _text({"requestId": "0-1", **body})
     return _answer(200, f'<{action}Response xmlns="{_SPACE}">{inner}</{action}Response>')

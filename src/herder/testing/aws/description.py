@@ -1,4 +1,4 @@
-"""botocore's model of EC2: what in a request, or in an answer, it does not have."""
+"""botocore's models of EC2 and of the other services: what in a request, or in an answer, it does not have."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -10,12 +10,24 @@ VERSION = "2016-11-15"
 
 
 @cache
-def _model() -> Any:
+def _model(service: str = "ec2") -> Any:
     """None: botocore is not installed."""
     if find_spec("botocore") is None:
         return None
-    described = import_module("botocore.loaders").Loader().load_service_model("ec2", "service-2", VERSION)
-    return import_module("botocore.model").ServiceModel(described, "ec2")
+    version = VERSION if service == "ec2" else None
+    described = import_module("botocore.loaders").Loader().load_service_model(service, "service-2", version)
+    return import_module("botocore.model").ServiceModel(described, service)
+
+
+def json_misfit(service: str, action: str, value: Any, *, asked: bool) -> str:
+    """Of what is asked or answered in JSON: the first that botocore's model does not have; empty: there is none."""
+    model = _model(service)
+    if model is None:
+        return ""
+    operation = model.operation_model(action)
+    shape = operation.input_shape if asked else operation.output_shape
+    wrong = import_module("botocore.validate").ParamValidator().validate(value, shape)
+    return str(wrong.generate_report()) if wrong.has_errors() else next(_enums(shape, value, action), "")
 
 
 def request_misfit(action: str, form: Mapping[str, str]) -> str:
@@ -71,6 +83,18 @@ def _unfit(shape: Any, parts: list[str], value: str) -> str:
         return f"{value!r:.40} is neither true nor false"
     enum = getattr(shape, "enum", ())
     return f"{value!r:.40} is not a known value" if enum and value not in enum else ""
+
+
+def _enums(shape: Any, value: Any, at: str) -> Iterator[str]:
+    """Values that are none of those that the model lists."""
+    if shape.type_name == "list":
+        for each in value:
+            yield from _enums(shape.member, each, f"{at}[]")
+    elif shape.type_name == "structure":
+        for name, each in value.items():
+            yield from _enums(shape.members[name], each, f"{at}.{name}")
+    elif getattr(shape, "enum", ()) and value not in shape.enum:
+        yield f"{at} {value!r:.40} is not a known value"
 
 
 def _strange(shape: Any, value: Any, at: str) -> Iterator[str]:

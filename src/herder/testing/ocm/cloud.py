@@ -150,6 +150,8 @@ class PlayedOcm:
                 after.pop(other, None)
         refusals.check(after, cluster)
         pool.body = after
+        if "labels" in body:
+            self.state.label(pool, body["labels"])
         self.state.settle(pool)
         return Answer(status=200, body=self._read(pool))
 

@@ -31,6 +31,11 @@ class Pool:
         return str(self.body["id"])
 
     @property
+    def instance_type(self) -> str:
+        where = self.body["aws_node_pool"] if self.hosted else self.body
+        return str(where["instance_type"])
+
+    @property
     def wanted(self) -> int:
         auto = self.body.get("autoscaling")
         if auto is None:
@@ -63,7 +68,7 @@ class State:
     removes: Callable[[list[str]], str] = lambda nodes: nodes[0]
     """Which node a smaller pool loses: the provider's choice, and nobody else's."""
     hooks: list[Callable[[str, Pool, str], None]] = field(default_factory=list)
-    """Called with `node`, `draining` or `gone`, the pool and the node."""
+    """Called with `node`, `labels`, `draining` or `gone`, the pool and the node."""
     _number: int = 0
 
     def __post_init__(self) -> None:
@@ -91,6 +96,12 @@ class State:
         for _ in range(max(0, have - pool.wanted)):
             self._begin_removal(pool)
 
+    def label(self, pool: Pool, labels: dict[str, str]) -> None:
+        """In the place of those that it had."""
+        pool.body["labels"] = labels
+        for node in pool.nodes:
+            self._tell("labels", pool, node)
+
     def remove(self, pool: Pool) -> None:
         """The pool is deleted: its nodes are drained and end."""
         self.pools.pop((pool.cluster, pool.name), None)
@@ -111,12 +122,8 @@ class State:
         for _ in range(pool.starting):
             self._started(pool)
 
-    def _type(self, pool: Pool) -> str:
-        where = pool.body["aws_node_pool"] if pool.hosted else pool.body
-        return str(where["instance_type"])
-
     def _started(self, pool: Pool) -> None:
-        if pool.deleted or not pool.starting or self._type(pool) in self.sold_out:
+        if pool.deleted or not pool.starting or pool.instance_type in self.sold_out:
             return
         pool.starting -= 1
         pool.nodes.append(self.next_node(pool.cluster))

@@ -117,9 +117,7 @@ class Terra:
 
     def _creation(self, names: Names, _query: Names, _body: Any) -> Answer:
         self._check_workspace(names)
-        job = self.state.jobs.get(names["jobId"])
-        if job is None:
-            raise ApiError(404, "Job not found")
+        job = self._found_job(names)
         return Answer(status=202 if job.status == "RUNNING" else 200, body=self._created(job))
 
     def _created(self, job: Job) -> Json:
@@ -138,6 +136,11 @@ class Terra:
         vm = self._found(names)
         self._check_action("delete", f"controlled-user-private-workspace-resource {vm.id}")
         job = vms.delete(self.state, vm, body["jobControl"]["id"])
+        return Answer(status=202 if job.status == "RUNNING" else 200, body=_of_job(job))
+
+    def _deletion(self, names: Names, _query: Names, _body: Any) -> Answer:
+        self._check_workspace(names)
+        job = self._found_job(names)
         return Answer(status=202 if job.status == "RUNNING" else 200, body=_of_job(job))
 
     def _list(self, names: Names, query: Names, _body: Any) -> Answer:
@@ -166,6 +169,12 @@ class Terra:
         return Answer(status=200, body=found)
 
     # --- what is there
+
+    def _found_job(self, names: Names) -> Job:
+        job = self.state.jobs.get(names["jobId"])
+        if job is None:
+            raise ApiError(404, "Job not found")
+        return job
 
     def _found(self, names: Names) -> Vm:
         vm = self.state.vms.get(names["resourceId"])
@@ -236,6 +245,7 @@ _METHODS: dict[str, _Do] = {
     "get /v1/{workspaceId}/resources": Terra._list,
     f"post {_VMS}": Terra._create,
     f"get {_VMS}/create-result/{{jobId}}": Terra._creation,
+    f"get {_VMS}/delete-result/{{jobId}}": Terra._deletion,
     f"get {_VMS}/{{resourceId}}": Terra._get,
     f"post {_VMS}/{{resourceId}}": Terra._delete,
     "get /alpha1/{workspaceId}/jobs": Terra._jobs,

@@ -24,5 +24,7 @@ class ListedOffer(msgspec.Struct, kw_only=True):
     """How many more workers the provider's quotas, and the limit of the pool in the zone, allow. None: not known."""
     quota_as_of: str | None
     """When the provider reported its quotas."""
+    price_reason: str = ""
+    """Why the price is the written one, although the template is to have that of its provider; empty: it is not."""
     reason: str
     """Why it is not known how many workers are left; empty: it is, or it is no template."""

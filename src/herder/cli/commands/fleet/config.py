@@ -12,10 +12,11 @@ from herder.cli.shell.commands import command, noun
 from herder.cli.shell.exit_codes import Code
 from herder.cli.shell.machine import this_machine
 from herder.cli.shell.options import usage
-from herder.cli.shell.session import session
+from herder.cli.shell.session import Session, session
 
 if TYPE_CHECKING:
     from herder.settings import BootstrapFaults, DriverFaults
+    from herder.settings.imports.result import Imported
 
 _FILES = Annotated[
     list[str] | None,
@@ -29,7 +30,12 @@ _FILES = Annotated[
     ),
 ]
 _DEFAULT = ["herder.yaml"]
-_IMPORT = "herder config import-cortex worker-pools.json\nherder config import-cortex worker-pools.json --write imported.yaml"
+_CORTEX = "herder config import-cortex worker-pools.json\nherder config import-cortex worker-pools.json --write imported.yaml"
+_ROSA = "herder config import-rosa machine-pools.tf\nherder config import-rosa machine-pools.tf --write imported.yaml"
+_Write = Annotated[
+    str | None,
+    typer.Option("--write", metavar="PATH", help="File to write; it must not exist. Default: stdout."),
+]
 
 
 def build(
@@ -40,7 +46,8 @@ def build(
     command(app, "show", example="herder config show -f herder.yaml --expanded")(show)
     command(app, "lint", example="herder config lint -f herder.yaml")(_check(driver_faults, bootstrap_faults))
     command(app, "schema", example="herder config schema > herder.schema.json")(schema)
-    command(app, "import-cortex", example=_IMPORT)(import_cortex)
+    command(app, "import-cortex", example=_CORTEX)(import_cortex)
+    command(app, "import-rosa", example=_ROSA)(import_rosa)
     command(app, "view", example="herder config view --origin")(view)
     return app
 
@@ -109,10 +116,7 @@ def schema(ctx: typer.Context) -> None:
 def import_cortex(
     ctx: typer.Context,
     file: Annotated[str, typer.Argument(metavar="FILE", help="The worker-pools.json of Cortex; - is stdin.")],
-    write: Annotated[
-        str | None,
-        typer.Option("--write", metavar="PATH", help="File to write; it must not exist. Default: stdout."),
-    ] = None,
+    write: _Write = None,
 ) -> None:
     """Write a herder.yaml from the worker-pools.json of Cortex.
 
@@ -121,21 +125,56 @@ def import_cortex(
 
     Says on stderr, and as comments in the file, what contradicts itself, what is to be done by hand and what was not taken over.
     """
-    from herder.cli.views.imports import FINDINGS
     from herder.settings.cortex.importing import imported, written
-    from herder.settings.syntax.files import Unreadable, read_text
 
     say = session(ctx)
+    found = imported(_text_of(file), file, os.environ)
+    _answer(say, found, written(found, file), write)
+
+
+def import_rosa(
+    ctx: typer.Context,
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="The file of Terraform with the block of the ROSA module, or its .tfvars; - is stdin.",
+        ),
+    ],
+    write: _Write = None,
+) -> None:
+    """Write a herder.yaml from machine pools of the ROSA module.
+
+    Reads the variables additional_pool_… and gpu_spot_…, and the list machine_pools. A value that only Terraform knows, such as module.x.y, is written
+    as <fill in: module.x.y>; the file has errors until you replace it. Needs the package herder[rosa].
+
+    Says on stderr, and as comments in the file, what is to be done by hand and what was not taken over.
+    """
+    from herder.settings.rosa.importing import imported, written
+
+    say = session(ctx)
+    found = imported(_text_of(file), file)
+    _answer(say, found, written(found, file), write)
+
+
+def _text_of(file: str) -> str:
+    from herder.settings.syntax.files import Unreadable, read_text
+
     try:
-        found = imported(read_text(file), file, os.environ)
+        return read_text(file)
     except Unreadable as error:
         raise usage(error.within(file), hint="") from None
     except OSError as error:
         raise usage(f"File {file} cannot be read: {error.strerror}.", hint="Check its path.") from None
+
+
+def _answer(say: Session, found: "Imported", text: str, write: str | None) -> None:
+    from herder.cli.views.imports import FINDINGS
+
     if write is None:
-        say.printer.line(written(found, file).rstrip())
+        say.printer.line(text.rstrip())
     else:
-        _write_new(write, written(found, file))
+        _write_new(write, text)
     if not say.quiet:
         say.err.write("\n".join(say.printer.lines(FINDINGS, found.findings)) + "\n")
     if write is not None:

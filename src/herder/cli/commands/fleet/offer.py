@@ -39,5 +39,6 @@ def show_all(
     say.printer.items(OFFERS, found)
     if not found:
         say.say(OFFERS.empty)
-    for reason in dict.fromkeys(each.reason for each in found if each.reason):
+    reasons = (text for each in found for text in (each.price_reason, each.reason) if text)
+    for reason in dict.fromkeys(reasons):
         say.say(reason)

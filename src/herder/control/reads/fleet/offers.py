@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from herder.control.drivers.calling import check_known, driver_names
 from herder.control.kernel.core import Core
 from herder.control.kernel.driver_notes import DriverNotes
-from herder.control.pools.provider_prices import ByOffer, charged_for, prices_of
+from herder.control.pools.provider_prices import ByOffer, charged_for, prices_of, unreported
 from herder.control.pools.quotas_left import Capacity, capacity_of, needs_of
 from herder.decide.scaling.offers.worker_specs import worker_spec
 from herder.model.fleet.offer import Offer, OfferName, offers_of
@@ -60,6 +60,7 @@ def _of_template(
         price_per_hour_usd=usd_text(offer.price_pico_per_hour),
         provider_price_per_hour_usd=None if charged is None else usd_text(charged.pico_per_hour),
         price_as_of=None if charged is None else iso_or_none(charged.as_of_ms),
+        price_reason=unreported(pool, offer) if charged is None else "",
         workers_left=left,
         quota_as_of=None if known.why else iso(known.as_of_ms),
         reason=sentence(why) if why else "",

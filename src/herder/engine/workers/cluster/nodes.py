@@ -6,7 +6,7 @@ cluster, and nothing is ever done to a node of another uid.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from herder.engine.memory.state import EngineState, WorkerLife
@@ -66,7 +66,7 @@ def look(
     claims, by_uid = ({}, {}) if why_not else _claims(state, life)
 
     def node_of(worker: WorkerLife) -> NodeSeen | None:
-        return _node_of(worker, claims.get(worker.spec.name, ()), by_uid)
+        return _node_of(state.workers, worker, claims.get(worker.spec.name, ()), by_uid)
 
     believe(state, changes, life, why_not or of_another(state, seen.cluster, node_of), now_ms)
     if life.stale:
@@ -219,11 +219,16 @@ def _claims(
 
 
 def _node_of(
-    worker: WorkerLife, claims: list[NodeSeen] | tuple[NodeSeen, ...], by_uid: Mapping[str, NodeSeen]
+    workers: Collection[WorkerName],
+    worker: WorkerLife,
+    claims: list[NodeSeen] | tuple[NodeSeen, ...],
+    by_uid: Mapping[str, NodeSeen],
 ) -> NodeSeen | None:
-    """The node that it is known to be, as long as that exists; else the oldest that says so."""
+    """The node that it is known to be, as long as that exists and was not given to another worker; else the oldest that says so."""
     if worker.node is not None and worker.node.uid in by_uid:
-        return by_uid[worker.node.uid]
+        found = by_uid[worker.node.uid]
+        if found.worker in (None, worker.spec.name) or found.worker not in workers:
+            return found
     return min(claims, key=lambda each: (each.worker is None, each.created_at_ms, each.uid), default=None)
 
 

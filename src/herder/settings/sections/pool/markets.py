@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from herder.model.fleet.pool import SpotUse, Zone
+from herder.model.fleet.pool import PriceSource, SpotUse, Zone
 from herder.model.values.money import PicoUsd, usd_text
 from herder.settings.sections.pool.schedules import read_optional_count
 from herder.settings.syntax import validation
@@ -75,3 +75,7 @@ def read_spot(found: Reading, value: Value) -> SpotUse:
     if isinstance(value, Scalar) and value.text in ("true", "false"):
         return SpotUse.YES if value.text == "true" else SpotUse.NO
     return validation.choice(found, value, SpotUse, SpotUse.NO)
+
+
+def read_prices(found: Reading, value: Value) -> PriceSource:
+    return validation.choice(found, value, PriceSource, PriceSource.FILE)

@@ -12,7 +12,7 @@ from typing import Any
 from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.membership import LivesBy
 from herder.model.fleet.offer import offers_of
-from herder.model.fleet.pool import PoolSpec, SpotUse, Template
+from herder.model.fleet.pool import PoolSpec, PriceSource, SpotUse, Template
 from herder.model.ids import PoolName
 from herder.model.values.resources import PLAIN, ZERO, Dimensions, Resources
 from herder.settings.sections.pool.contradictions import contradictions
@@ -40,6 +40,7 @@ _TEMPLATE_DEFAULTS: tuple[tuple[str, Any], ...] = (
     ("spot", SpotUse.NO),
     ("spot_price_pico_per_hour", None),
     ("max_spot_price_pico_per_hour", None),
+    ("prices", PriceSource.FILE),
 )
 _WORD = re.compile(r"[a-z_]+")
 _OPTIONS = "driver_options"
@@ -116,7 +117,15 @@ def read_template(found: Reading, name: str, table: Table, base: Template | None
         for attribute, default in _TEMPLATE_DEFAULTS
     }
     template = Template(name=name, allocatable=shape, **rest)
-    if len(found.problems) == before and not offers_of(template):
+    reported = template.prices is PriceSource.PROVIDER
+    if len(found.problems) == before and reported and not template.zones:
+        found.wrong(
+            table,
+            f"Template {name!r} has the prices of its provider, but no zones, and prices are those of zones.",
+            "Name the zones, or remove prices.",
+        )
+    # What the provider asks today may be less tomorrow.
+    if len(found.problems) == before and not reported and not offers_of(template):
         found.wrong(
             table,
             f"All spot offers of template {name!r} cost more than its max_spot_price, so no worker can be created.",

@@ -1,6 +1,6 @@
 """The settings of a template, each described once. Reader, writer, schema and documents use `TEMPLATE_FIELDS`."""
 
-from herder.model.fleet.pool import SpotUse
+from herder.model.fleet.pool import PriceSource, SpotUse
 from herder.model.values.money import usd_text
 from herder.model.values.resources import plain_cpu, plain_mib
 from herder.settings.sections.fields import (
@@ -129,6 +129,15 @@ TEMPLATE_FIELDS: tuple[Field, ...] = (
         "max_spot_price",
         "max_spot_price_pico_per_hour",
         "Spot workers above this price are not created. null: no limit.",
+    ),
+    Field(
+        key="prices",
+        attribute="prices",
+        read=markets.read_prices,
+        write=str,
+        schema={"enum": [each.value for each in PriceSource]},
+        doc="file (the default): the prices are those that are written. provider: each zone has the price that the driver reports, and price_per_hour and "
+        "spot_price_per_hour hold until it has reported one; needs zones. Workers keep the price that they were created at.",
     ),
 )
 

@@ -17,7 +17,7 @@ from herder.control.kernel.jobs.usage_ledger import read_ledger
 from herder.control.kernel.secret_tokens import hash_token
 from herder.control.kernel.settings import CoreSettings
 from herder.control.pools import sharing
-from herder.control.pools.pool_actions import keep_frozen, store_pool
+from herder.control.pools.pool_actions import keep_stored, store_pool
 from herder.control.recovery.recover import recover
 from herder.control.recovery.supervision import supervise
 from herder.model.fleet.driver import Driver
@@ -144,7 +144,7 @@ class Server:
         if wanted != core.sharing:
             sharing.put_in_force(core, changes, wanted)
         for each in pools:
-            pool = keep_frozen(core, each)
+            pool = keep_stored(core, each)
             if core.state.pools.get(pool.name) != pool:
                 store_pool(core, changes, pool, now_ms)
         driver_actions.note_missing(core, changes, now_ms)

@@ -1,6 +1,6 @@
-"""The values of a foreign JSON file, each with its path: what was read is remembered, so that the rest can be told. Pure.
+"""The values of a foreign file, each with its path: what was read is remembered, so that the rest can be told. Pure.
 
-Called by the readers of this package. A value of the wrong kind is a problem with its path; it is never guessed.
+Called by the imports (`cortex`, `rosa`). A value of the wrong kind is a problem with its path; it is never guessed.
 """
 
 from collections.abc import Iterator

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from herder.drivers.gcp import GcpDriver
-from herder.model.fleet.driver import NotFound, Phase
+from herder.drivers.gcp.errors import NoSuchZone
+from herder.model.fleet.driver import NotFound, Phase, Unavailable
 from herder.testing.fakes import Rule
 from tests.drivers.gcp.lab import ZONE, Lab
 from tests.drivers.gcp.test_faults import WORKER
@@ -61,6 +62,19 @@ def test_a_zone_that_google_does_not_have_keeps_nothing_from_its_end(lab: Lab) -
     with pytest.raises(NotFound):
         lab.settled(later, later.delete(WORKER))
     assert lab.gcp.state.vms == {}
+
+
+def test_a_zone_that_is_down_or_does_not_exist_makes_no_driver_unusable(lab: Lab) -> None:
+    """Without health nothing is swept, in no zone."""
+    driver = lab.driver(zones=f"europe-north9-a, {ZONE}, us-central1-a")
+    driver.health()
+    down = {"name": ZONE, "status": "DOWN"}
+    lab.gcp.faults.add(Rule(path=f"/zones/{ZONE}$", status=200, body=down, times=-1))
+    driver.health()
+    with pytest.raises(Unavailable, match=f"Zone {ZONE} of Google Cloud is down"):
+        lab.driver(zones=ZONE).health()
+    with pytest.raises(NoSuchZone):
+        lab.driver(zones=f"europe-north9-a, {ZONE}").health()
 
 
 def test_a_vm_that_goes_while_its_deletion_is_asked_for_leaves_nothing(

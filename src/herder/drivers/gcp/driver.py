@@ -33,6 +33,7 @@ from herder.model.fleet.driver import (
     Machine,
     NotFound,
     Phase,
+    RateLimited,
     StartData,
     Unavailable,
 )
@@ -153,9 +154,16 @@ class GcpDriver:
         return Listing(machines=tuple(machines[name] for name in sorted(machines)), complete=complete)
 
     def health(self) -> None:
-        zone = self._settings.zone_names[0]
-        if self._api.zone(zone).get("status") == "DOWN":
-            raise Unavailable(f"Zone {zone} of Google Cloud is down.")
+        """One zone is enough: the others are known by what is asked of them."""
+        problems: list[DriverError] = []
+        for zone in self._settings.zone_names:
+            try:
+                if self._api.zone(zone).get("status") != "DOWN":
+                    return
+                problems.append(Unavailable(f"Zone {zone} of Google Cloud is down."))
+            except NoSuchZone as error:
+                problems.append(error)
+        raise problems[0]
 
     # --- capabilities
 
@@ -267,7 +275,7 @@ class GcpDriver:
             error = operation_error(found, what, operation.zone)
             if error is None or (not creates and isinstance(error, (NotFound, Unavailable))):
                 return None  # a deletion that failed inside Google is begun again
-            if creates and isinstance(error, (Unavailable, AlreadyExists)):
+            if creates and isinstance(error, (Unavailable, RateLimited, AlreadyExists)):
                 # Nothing is there: it is created again, under the same name.
                 raise NotFound(str(error)) from error
             raise error

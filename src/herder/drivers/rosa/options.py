@@ -39,7 +39,16 @@ _NAME_MAX, _HASH = 15, 6
 
 def pool_faults(pool: PoolSpec) -> list[tuple[str, str, str]]:
     """What is wrong with the driver_options of a pool: option, message and remedy. Called by `herder config lint` and before a server starts."""
-    return list(_faults(dict(pool.driver_options)))
+    found = list(_faults(dict(pool.driver_options)))
+    if len({tuple(sorted(template.labels)) for template in pool.templates}) > 1:
+        found.append(
+            (
+                "labels",
+                "The templates have different labels, but all nodes of one machine pool have the same.",
+                "Write the labels on the pool, or make a pool for each template.",
+            )
+        )
+    return found
 
 
 def _faults(options: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:

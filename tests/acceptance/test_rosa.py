@@ -138,6 +138,16 @@ def test_pods_make_a_machine_pool_larger_and_their_worker_is_removed(
     assert made is not None
     assert (made.body["replicas"], made.body["labels"]["workload-type"]) == (1, "batch")
 
+    changed = (
+        at.config.read_text().replace("m5.xlarge", "m5.2xlarge").replace("workload-type: batch}", "team: a}")
+    )
+    (tmp_path / "changed.yaml").write_text(changed)
+    plan = at.run("apply", "-f", str(tmp_path / "changed.yaml"), "--dry-run")
+    assert "-/+ machine pool batch must be replaced" in plan
+    assert '"m5.xlarge" -> "m5.2xlarge" # forces replacement' in plan
+    assert "+ labels.team" in plan
+    assert "\x1b" not in plan
+
     at.run("worker", "remove", worker, "--yes")
     at.until(lambda: rosa.pool() is made and not made.nodes, 60, "the node to be removed")
     at.until(lambda: worker not in at.run("worker", "list"), 60, "the worker to be gone")

@@ -22,6 +22,8 @@ def test_the_story_happens_and_leaves_nothing(start: Start, tmp_path: Path) -> N
     for part in (
         "$ herder driver check google 29 checks, none failed.",
         "azure westeurope-1 spot $0.0230/h 500 left",
+        "google europe-west4-a on demand $0.1050/h 500 left",
+        "aws eu-west-1a spot $0.0410/h 500 left",
         "adding 6 × azure-2",
         "could not be created. No capacity: Azure failed at creating VM",
         "6 jobs run on spot workers of google in europe-west4-a and europe-west4-b, for $0.0350/h each.",

@@ -178,7 +178,9 @@ def test_a_worker_needs_the_cores_of_its_type_and_has_its_price(lab: Lab, driver
     calls = len(lab.aws.asked)
     assert driver.need(spec()) == Need(quotas={STANDARD: 2}, zones=("eu-west-1",), shape="m7i.large")
     large = (("instance_type", "m7i.2xlarge"),)
-    assert driver.need(spec(spot=True, driver_options=large)) == Need(quotas={SPOT: 8}, zones=("eu-west-1",))
+    assert driver.need(spec(spot=True, driver_options=large)) == Need(
+        quotas={SPOT: 8}, zones=("eu-west-1",), shape="m7i.2xlarge"
+    )
     unknown = (("instance_type", "q9.large"),)
     assert driver.need(spec(driver_options=unknown)) == Need(shape="q9.large")
     assert len(lab.aws.asked) == calls

@@ -21,8 +21,8 @@ from herder.model.stored.changes import Changes
 from herder.model.values.money import format_usd
 from herder.model.values.phrases import counted, listed
 
-#: So much of a price may differ without being told: people round.
-TOLERANCE_PERCENT = 1
+#: So much of a price may differ without being told: people round, and prices of spot move, at some providers several times a day.
+TOLERANCE_PERCENT, SPOT_TOLERANCE_PERCENT = 1, 25
 PLACES = 4
 #: Templates that an event names.
 NAMED_MOST = 5
@@ -148,9 +148,10 @@ def _wrong(core: Core, driver: str, prices: ByOffer) -> Iterator[tuple[PoolSpec,
                     continue
                 for offer in offers_of(template):
                     found = charged_for(core, prices, pool, offer)
-                    if found is not None and _differs(offer.price_pico_per_hour, found.pico_per_hour):
+                    if found is not None and _differs(offer, found.pico_per_hour):
                         yield pool, offer, found
 
 
-def _differs(written: int, real: int) -> bool:
-    return abs(written - real) * 100 > real * TOLERANCE_PERCENT
+def _differs(offer: Offer, real: int) -> bool:
+    tolerance = SPOT_TOLERANCE_PERCENT if offer.spot else TOLERANCE_PERCENT
+    return abs(offer.price_pico_per_hour - real) * 100 > real * tolerance

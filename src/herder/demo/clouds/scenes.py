@@ -96,9 +96,9 @@ def offers_are_listed(at: At) -> None:
     def known() -> list[ListedOffer] | None:
         rows = [each for each in at.client.offers.list() if each.pool == POOL]
         drivers = {each.driver for each in rows if each.workers_left is not None}
-        return rows if {"google", "azure"} <= drivers else None
+        return rows if len(drivers) == len(at.clouds.all) else None
 
-    rows = at.until("the quotas of Google and Azure are not known", known)
+    rows = at.until("the workers left by quotas are not known of each cloud", known)
     lines = ["$ herder offer list"]
     for each in sorted(rows, key=lambda row: parse_usd(row.price_per_hour_usd or "0")):
         market = "spot" if each.spot else "on demand"

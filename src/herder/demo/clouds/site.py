@@ -124,7 +124,13 @@ def played_clouds() -> Iterator[Clouds]:
         def opened(fake: gcp.Gcp | azure.Azure | aws.Aws) -> Serving:
             return stack.enter_context(serving(fake, SCALE, start_ms=now_ms))
 
-        google, microsoft, amazon = gcp.Gcp(now_ms=now_ms), azure.Azure(now_ms=now_ms), aws.Aws(now_ms=now_ms)
+        project = gcp.small_project()
+        project.quotas["N2_CPUS"] = 1_000.0
+        google, microsoft, amazon = (
+            gcp.Gcp(project, now_ms=now_ms),
+            azure.Azure(now_ms=now_ms),
+            aws.Aws(now_ms=now_ms),
+        )
         yield Clouds(
             Google(google, opened(google)),
             Microsoft(microsoft, opened(microsoft)),

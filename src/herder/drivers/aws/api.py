@@ -61,6 +61,13 @@ class Api:
         asked = {"Filter": filters, "MaxResults": _PAGE_ROWS}
         return self._instances(asked, "counting the instances of the region")
 
+    def interrupted(self) -> list[Json]:
+        """The requests for spot instances of the account that AWS is about to end."""
+        filters = [{"Name": "status-code", "Value": ["marked-for-termination"]}]
+        asked = {"Filter": filters, "MaxResults": _PAGE_ROWS}
+        what = "looking for spot instances that end"
+        return self._listed("DescribeSpotInstanceRequests", asked, "spotInstanceRequestSet", what)
+
     def free_volumes(self, tags: Mapping[str, str]) -> list[Json]:
         """Those with all of `tags` that no instance has."""
         filters = [{"Name": f"tag:{name}", "Value": [value]} for name, value in tags.items()]

@@ -17,8 +17,10 @@ from herder.drivers.aws.instances import (
     token_in,
     token_of,
 )
+from herder.drivers.aws.interruptions import Interruptions
 from herder.drivers.aws.leftovers import Leftovers
 from herder.drivers.aws.market import Market, moment_of
+from herder.drivers.aws.operations import operations_of
 from herder.drivers.aws.options import wanted
 from herder.drivers.aws.rights import checks_of
 from herder.drivers.aws.services import Services
@@ -35,7 +37,15 @@ from herder.model.fleet.driver import (
     StartData,
     Unavailable,
 )
-from herder.model.fleet.driver_capabilities import Check, Need, OfferedShape, Price, Quota
+from herder.model.fleet.driver_capabilities import (
+    Check,
+    Interruption,
+    Need,
+    OfferedShape,
+    Price,
+    ProviderOperation,
+    Quota,
+)
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
 from herder.remote.clouds.facts import check_worker, machine_name
@@ -54,6 +64,7 @@ class AwsDriver:
         "get": 45.0,
         "list": 60.0,
         "checks": 120.0,
+        "operations": 60.0,
         "prices": 120.0,
         "quotas": 60.0,
     }
@@ -65,6 +76,7 @@ class AwsDriver:
         self._leftovers = Leftovers(api, context.installation, context.clock)
         self._installation = context.installation
         self._ids: dict[WorkerName, str] = {}
+        self._interruptions = Interruptions(api, context, lambda: dict(self._ids))
         self._unseen_ms: dict[WorkerName, int] = {}
         """Since when AWS knows an instance of a worker by its token, and shows none."""
 
@@ -182,6 +194,15 @@ class AwsDriver:
         if phase_of(instance) is Phase.RUNNING:
             self._api.reboot(str(instance["instanceId"]))
         return self._seen(worker, instance, "")
+
+    def operations(self, worker: WorkerName) -> Sequence[ProviderOperation]:
+        """CloudTrail's log is some minutes late."""
+        check_worker(worker)
+        token = token_of(self._installation, worker)
+        return operations_of(self._all(worker), token, self._services.creations, self._services.events)
+
+    def interruptions(self) -> Sequence[Interruption]:
+        return self._interruptions.announced()
 
     def offers(self) -> Sequence[OfferedShape]:
         return self._market.offers()

@@ -87,14 +87,12 @@ class Market:
     def need(self, spec: WorkerSpec) -> Need:
         """From what was read before, and only where it is sure. Raises InvalidRequest."""
         kind = wanted(spec, self._settings)["instance_type"]
-        # The price of a spot instance moves several times a day: one that is written down cannot follow it.
-        shape = "" if spec.spot else kind
         quota = quota_for(self._limits.known or (), kind, spot=spec.spot)
         types, _ = self._types.known or ({}, {})
         cpus = resources_of(types[kind]).cpu_milli // 1000 if kind in types else 0
         if quota is None or not cpus:
-            return Need(shape=shape)
-        return Need(quotas={quota.name: cpus}, zones=(self._settings.region,), shape=shape)
+            return Need(shape=kind)
+        return Need(quotas={quota.name: cpus}, zones=(self._settings.region,), shape=kind)
 
     def _spot_prices(self) -> list[Price]:
         """AWS changes them a few times a day, and says when."""

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
+from herder.drivers.rosa.changes import planned
 from herder.drivers.rosa.cluster import NEEDED, ClusterSide
 from herder.drivers.rosa.importing import adoptable, smallest
 from herder.drivers.rosa.in_turn import InTurn
@@ -35,7 +36,8 @@ from herder.model.fleet.driver import (
     StartData,
     Unavailable,
 )
-from herder.model.fleet.driver_capabilities import AdoptablePool, Check
+from herder.model.fleet.driver_capabilities import AdoptablePool, Check, PlannedChange
+from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import PoolName, WorkerName
 from herder.remote.kubernetes.calls import Right
@@ -142,6 +144,9 @@ class RosaDriver:
         rights = [_try(f"right {right}", partial(self._has, right)) for right in NEEDED]
         return (_try("OpenShift Cluster Manager", self._ready), *rights)
 
+    def planned(self, before: PoolSpec | None, after: PoolSpec) -> Sequence[PlannedChange]:
+        return planned(self._installation, self.name, self._cluster, before, after)
+
     def importable(self) -> Sequence[AdoptablePool]:
         cluster = self._found_cluster()
         sizes = smallest(self._side.sizes())
@@ -205,6 +210,7 @@ class RosaDriver:
         added = _entered(ledger, [each.spec for each in batch])
         size = _sized(pool, ledger, found)
         rules.check(size, cluster, new=found is None)
+        found = self._pools.described(cluster, ledger, found, pool)
         if added or ledger.pending or found is None:
             found = self._pools.carried_out(cluster, ledger, version, found, size, added=added)
         look = self._looks[pool.name] = self._pools.seen(ledger, found, self._settled(ledger, found))

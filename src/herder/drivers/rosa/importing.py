@@ -8,11 +8,9 @@ from herder.drivers.rosa.options import KNOWN, OURS, labels_of
 from herder.model.fleet.driver_capabilities import AdoptablePool
 from herder.model.values.phrases import agree, counted
 from herder.model.values.resources import Resources
+from herder.model.values.unfilled import unfilled
 from herder.remote.ocm import rules
 from herder.remote.ocm.pools import Cluster, MachinePool
-
-#: What a person has to write, as `herder config import-rosa` names it.
-UNFILLED = "<fill in: {}>"
 
 
 def adoptable(
@@ -56,13 +54,13 @@ def adoptable(
 def _template(pool: MachinePool, node: Resources | None) -> dict[str, Any]:
     name = pool.instance_type.replace(".", "-")
     sizes: dict[str, Any] = {
-        "cpu": UNFILLED.format(f"CPU that a {pool.instance_type} has for pods"),
-        "memory": UNFILLED.format(f"memory that a {pool.instance_type} has for pods"),
+        "cpu": unfilled(f"CPU that a {pool.instance_type} has for pods"),
+        "memory": unfilled(f"memory that a {pool.instance_type} has for pods"),
     }
     if node is not None:
         sizes = {"cpu": f"{node.cpu_milli}m", "memory": f"{node.memory_mib}Mi"}
         sizes |= {"gpu": node.gpu} if node.gpu else {}
-    price = UNFILLED.format(f"dollars an hour of a {pool.instance_type}")
+    price = unfilled(f"dollars an hour of a {pool.instance_type}")
     return {"name": name, **sizes, "price_per_hour": price, **({"spot": True} if pool.spot else {})}
 
 

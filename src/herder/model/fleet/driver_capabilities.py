@@ -6,10 +6,12 @@ one asks `isinstance(driver, Console)` first. Methods are synchronous and raise 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
 from herder.model.fleet.creation import Step, steps_reported
 from herder.model.fleet.driver import Machine
+from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.repair import Rung
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
@@ -110,6 +112,38 @@ class Check:
     remedy: str = ""
 
 
+class ProviderAction(StrEnum):
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"
+    """It cannot change while it exists."""
+    RELEASE = "release"
+    """The pool no longer uses it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedField:
+    """None: it is not set."""
+
+    name: str
+    before: str | None = None
+    after: str | None = None
+    replaces: bool = False
+    """It cannot change while the object exists."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedChange:
+    """What new settings of a pool mean for something that the provider has."""
+
+    object: str
+    """Its kind and name: `machine pool batch`."""
+    action: ProviderAction
+    fields: tuple[PlannedField, ...] = ()
+    note: str = ""
+    """What a person should know, in sentences."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdoptablePool:
     """A group of machines that exists at the provider, as the pool that would adopt it. Sentences are for the person who does that."""
@@ -166,6 +200,14 @@ class Needs(Protocol):
     def need(self, spec: WorkerSpec) -> Need:
         """From settings and `spec` alone: it calls nobody and never waits, since it is asked while a person waits. Raises
         InvalidRequest."""
+
+
+@runtime_checkable
+class Plans(Protocol):
+    """It keeps something for a whole pool, which settings of the pool change."""
+
+    def planned(self, before: PoolSpec | None, after: PoolSpec) -> Sequence[PlannedChange]:
+        """What putting `after` in force would do. From settings alone, as `Needs.need`. Raises InvalidRequest."""
 
 
 @runtime_checkable
@@ -255,6 +297,7 @@ _CAPABILITIES: tuple[type, ...] = (
     Networks,
     Offers,
     Operations,
+    Plans,
     Prices,
     Quotas,
     Reboots,

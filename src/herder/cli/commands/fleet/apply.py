@@ -116,6 +116,6 @@ def _show(say: Session, answer: "ApplyAnswer") -> None:
             say.printer.line(change.pool)
     else:
         for line in apply_lines(answer):
-            say.printer.prose(line)
+            say.printer.prose(line, signed=True)
         if answer.dry_run:
             say.say("Dry run: nothing was changed.")

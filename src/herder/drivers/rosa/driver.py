@@ -353,7 +353,7 @@ def _check_fits(pool: MachinePool, found: MachinePool, lacking: Sequence[tuple[s
         ("instance type", found.instance_type, pool.instance_type),
         ("market", _market(found), _market(pool)),
     ):
-        if has != wants:
+        if has and has != wants:
             raise InvalidRequest(
                 f"Machine pool {found.name} has {what} {has}, and its pool wants {wants}. Delete the machine pool to have it created again, or set "
                 "another machine_pool."

@@ -5,7 +5,7 @@ Called by `driver`, under its lock.
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -167,9 +167,9 @@ class MachinePools:
         version: str,
         found: MachinePool | None,
         size: MachinePool | None,
-        added: str = "",
+        added: Sequence[str] = (),
     ) -> MachinePool | None:
-        """Names first, then the count. `size`: what OCM is to have; None: nothing is asked of it. `added`: the name that is forgotten when OCM
+        """Names first, then the count. `size`: what OCM is to have; None: nothing is asked of it. `added`: names that are forgotten when OCM
         refuses. Raises OutcomeUnknown when it ends in between."""
         ledger.asked = None if ledger.autoscaling and found is not None else ledger.target
         version = self._side.write(map_of(ledger.machine_pool), ledger, version)
@@ -184,7 +184,8 @@ class MachinePools:
                 ledger.ours, ledger.making = found is not None, None
             elif added:
                 ledger.asked = ledger.making = None
-                del ledger.workers[added]
+                for name in added:
+                    del ledger.workers[name]
             self._side.write(map_of(ledger.machine_pool), ledger, version)
         except DriverError as error:
             raise OutcomeUnknown(str(error)) from error
@@ -230,6 +231,9 @@ class MachinePools:
         was_ours = ledger.ours
         found = self.compared(cluster, ledger, found)
         settled = self.settle(ledger, found, forget=forget, lost=was_ours and not ledger.ours)
+        return self.seen(ledger, found, settled)
+
+    def seen(self, ledger: Ledger, found: MachinePool | None, settled: Settled) -> Look:
         return Look(self._clock.monotonic_ms(), ledger, found, settled)
 
 

@@ -409,6 +409,36 @@ async def test_spot_that_has_become_too_dear_is_not_bought_and_may_come_back(fle
     assert _prices(fleet) == {"a spot": "0.05"}
 
 
+async def test_a_price_of_spot_that_flaps_is_told_once(fleet: Fleet) -> None:
+    driver = selling(fleet)
+    driver.needs, driver.spot = Need(shape="m1"), True
+    await _adapting(fleet, prices="file")
+    for dollars in ("0.05", "0.051", "0.05", "0.036", "0.05", "0.06"):
+        driver.charges = parse_usd(dollars)
+        await look(fleet.core, "cloud")
+    assert len(fleet.events("offer.price_differs")) == 1
+    driver.charges = parse_usd("0.09")
+    await look(fleet.core, "cloud")
+    assert len(fleet.events("offer.price_differs")) == 2, "much more than what was told"
+
+
+@pytest.mark.parametrize("wrong", [-(10**10), 0, 0.15, 10**30, None, True, "0.15"])
+async def test_what_is_no_price_is_unknown(fleet: Fleet, wrong: Any) -> None:
+    """A pool with it could not be read at the next start, or would cost nothing."""
+    driver = selling(fleet)
+    driver.needs, driver.charges = Need(shape="m1"), parse_usd("0.15")
+    await _adapting(fleet)
+    await look(fleet.core, "cloud")
+    driver.charges = wrong
+    await look(fleet.core, "cloud")
+    assert _prices(fleet)["a"] == "0.15", "the last that was known"
+    rows = listed_offers(fleet.core, "cloud", shapes=True)
+    assert {each.provider_price_per_hour_usd for each in rows} == {None}
+    await _adapting(fleet, prices="file")
+    await look(fleet.core, "cloud")
+    assert fleet.events("offer.price_differs") == []
+
+
 def test_prices_of_a_provider_need_zones() -> None:
     with pytest.raises(SettingsError, match=r"no zones, and prices are those of zones\. Name the zones"):
         pool_from_plain({"name": "p", "driver": "cloud", "templates": [{**ADAPTING, "zones": []}]})

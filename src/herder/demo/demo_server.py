@@ -128,12 +128,12 @@ def begin(
     of herder.yaml, and the other files that it needs in the folder. `variables`: more of its environment. Raises CommandError when the folder cannot be used."""
     folder = _own_folder(data_dir) if data_dir else Path(tempfile.mkdtemp(prefix="herder-demo-"))
     try:
-        settings = folder / "demo.yaml"
+        settings = own(folder / "demo.yaml")
         settings.write_text(write(folder), encoding="utf-8")
         environment = {name: value for name, value in os.environ.items() if not name.startswith("HERDER_")}
         environment |= variables or {}
         command = [sys.executable, "-m", "herder.app", verb, "--data-dir", str(folder), "--port", str(port)]
-        with (folder / LOG).open("wb") as log:
+        with own(folder / LOG).open("wb") as log:
             # A session of its own: Ctrl-C reaches the demo alone, which then stops the server in order.
             process = subprocess.Popen(
                 [*command, "--config", str(settings)],
@@ -173,6 +173,13 @@ def wait_for_address(world: World) -> HerderClient:
         clock.sleep_s(LOOK_S)
     admin = (world.folder / "admin.token").read_text(encoding="utf-8").strip()
     return HerderClient(world.url, admin)
+
+
+def own(path: Path) -> Path:
+    """A file that only its user reads, also in a folder that others may read."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    return path
 
 
 def _own_folder(data_dir: Path) -> Path:

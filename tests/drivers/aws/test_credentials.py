@@ -8,7 +8,10 @@ import httpx
 import pytest
 
 from herder.drivers.aws.credentials import AwsCredentials
-from herder.model.fleet.driver import Unauthorised, Unavailable
+from herder.drivers.aws.opening import opened
+from herder.model.fleet.driver import DriverContext, Unauthorised, Unavailable
+from herder.testing.fakes import InProcessTransport
+from tests.drivers.aws.lab import SETTINGS, GivenKeys, Lab
 from tests.drivers.gcp.lab import Clock, refuse_all
 
 ROLE = "/latest/meta-data/iam/security-credentials/"
@@ -73,6 +76,50 @@ def test_the_role_of_the_machine_is_renewed_before_its_end(tmp_path: Path) -> No
     assert (made.keys().access_key, made.keys().token) == ("ASIA1", "t")
     clock.ms += 50 * 60_000
     assert made.keys().access_key == "ASIA2"
+
+
+def test_keys_that_still_hold_are_used_while_the_metadata_service_is_away(tmp_path: Path) -> None:
+    """Without a refusal, for which the driver would be frozen."""
+    clock = Clock(1_795_000_000_000)  # 2026-11-18T11:06:40Z
+    metadata, away = Metadata(clock), False
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return refuse_all(request) if away else metadata(request)
+
+    made = AwsCredentials("", {"HOME": str(tmp_path)}, clock, httpx.MockTransport(answer))
+    assert made.keys().access_key == "ASIA1"
+    away = True
+    clock.ms += 50 * 60_000
+    assert made.keys().access_key == "ASIA1", "they hold for three minutes"
+    clock.ms += 4 * 60_000
+    with pytest.raises(Unavailable, match="metadata service of AWS is away"):
+        made.keys()
+    away = False
+    assert made.keys().access_key == "ASIA2"
+
+
+def test_keys_of_the_machine_are_asked_for_through_no_proxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would read them, or give those of its own machine, in whose account instances would then cost."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    made = AwsCredentials("", {"HOME": str(tmp_path)}, Clock())
+    try:
+        assert not made._http._mounts
+    finally:
+        made.close()
+
+
+def test_keys_that_no_request_can_carry_are_said_to_be_wrong() -> None:
+    lab, access_key = Lab(), "AKIÄ"
+    context = DriverContext(name="aws", installation="lab", clock=lab.clock)
+    transport = InProcessTransport(lab.aws, lab.clock.now_ms)
+    driver = opened(SETTINGS, context, GivenKeys(lab.clock, access_key), transport=transport)
+    with pytest.raises(Unauthorised, match="characters that no request can carry") as caught:
+        driver.health()
+    assert access_key not in str(caught.value)
+    driver.close()
 
 
 def test_no_credentials_at_all(tmp_path: Path) -> None:

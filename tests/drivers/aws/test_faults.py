@@ -19,6 +19,7 @@ from herder.model.fleet.driver import (
     QuotaExceeded,
     RateLimited,
     Unauthorised,
+    Unavailable,
 )
 from herder.model.fleet.driver_capabilities import Interruption
 from herder.model.ids import WorkerName
@@ -118,6 +119,16 @@ def test_a_new_instance_that_is_not_shown_yet_is_being_created(lab: Lab, driver:
     assert other.get(WORKER, made.operation).phase is Phase.CREATING
     lab.jump(25)
     assert other.get(WORKER, made.operation).running
+
+
+def test_an_instance_that_is_shown_and_cannot_be_ended_yet_is_not_gone(lab: Lab, driver: AwsDriver) -> None:
+    """The parts of AWS hear of a new instance at different times."""
+    machine = driver.create(spec(), start())
+    lab.aws.faults.add(Rule(path="TerminateInstances", status=400, code="InvalidInstanceID.NotFound"))
+    with pytest.raises(Unavailable, match=r"InvalidInstanceID\.NotFound"):
+        driver.delete(WORKER)
+    assert lab.settled(driver, driver.get(WORKER, machine.operation)).phase is Phase.RUNNING
+    assert lab.aws.instances
 
 
 def test_an_instance_that_never_shows_up_is_not_found(lab: Lab, driver: AwsDriver) -> None:

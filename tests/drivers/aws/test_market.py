@@ -47,6 +47,11 @@ def test_what_is_no_price_is_not_known(lab: Lab, driver: AwsDriver, price: str) 
     assert [each.zone for each in spot_prices(driver)] == ["eu-west-1b"]
 
 
+def test_prices_of_china_which_are_in_yuan_are_not_known(lab: Lab) -> None:
+    assert lab.driver(region="cn-north-1", prices=False).prices() == []
+    assert not lab.aws.asked
+
+
 def test_prices_that_were_never_read_are_an_error(lab: Lab, driver: AwsDriver) -> None:
     lab.aws.missing.add("ec2:DescribeSpotPriceHistory")
     lab.aws.missing.add("pricing:GetProducts")

@@ -18,12 +18,14 @@ from herder.model.fleet.offer import Offer, offers_of
 from herder.model.fleet.pool import PoolSpec, PriceSource, SpotUse, Template, Zone
 from herder.model.ids import PlanNumber
 from herder.model.stored.changes import Changes
-from herder.model.values.money import format_usd
+from herder.model.values.money import PICO_PER_USD, format_usd
 from herder.model.values.phrases import counted, listed
 
 #: So much of a price may differ without being told: people round, and prices of spot move, at some providers several times a day.
 TOLERANCE_PERCENT, SPOT_TOLERANCE_PERCENT = 1, 25
 PLACES = 4
+#: Hundreds of times what the dearest machine of any provider costs.
+PRICE_MOST = 100_000 * PICO_PER_USD
 #: Templates that an event names.
 NAMED_MOST = 5
 
@@ -35,8 +37,14 @@ ByOffer = Mapping[tuple[str, str, bool], Price]
 def prices_of(core: Core, driver: str) -> ByOffer:
     """With the time at which the provider said each, at the latest when it was asked."""
     reported = (core.driver_notes.get(driver) or DriverNotes()).prices
-    dated = (replace(each, as_of_ms=each.as_of_ms or reported.at_ms) for each in reported.values)
+    possible = (each for each in reported.values if _is_price(each.pico_per_hour))
+    dated = (replace(each, as_of_ms=each.as_of_ms or reported.at_ms) for each in possible)
     return {(each.shape, each.zone, each.spot): each for each in dated}
+
+
+def _is_price(pico_per_hour: object) -> bool:
+    """Nobody gives machines away: what is no amount is unknown, and the price that was known stays."""
+    return type(pico_per_hour) is int and 0 < pico_per_hour <= PRICE_MOST
 
 
 def charged_for(core: Core, prices: ByOffer, pool: PoolSpec, offer: Offer) -> Price | None:
@@ -120,14 +128,15 @@ def _with_zones(template: Template, zones: tuple[Zone, ...] | None) -> Template:
 def _tell_wrong(
     core: Core, changes: Changes, notes: DriverNotes, driver: str, prices: ByOffer, now_ms: int
 ) -> int:
-    """How many events there are."""
-    told, before = 0, notes.wrong_prices
-    notes.wrong_prices = {}
+    """How many events there are. A price that comes and goes, or moves a little, is told once."""
+    told = 0
+    notes.wrong_prices = {key: each for key, each in notes.wrong_prices.items() if key[0] in core.state.pools}
     for pool, offer, price in _wrong(core, driver, prices):
         key, found = (pool.name, offer.id), (price.pico_per_hour, offer.price_pico_per_hour)
-        notes.wrong_prices[key] = found
-        if before.get(key) == found:
+        real_before, written_before = notes.wrong_prices.get(key, (0, 0))
+        if written_before == found[1] and not _differs(offer, real_before, found[0]):
             continue
+        notes.wrong_prices[key] = found
         real, written = (format_usd(each, PLACES) for each in found)
         text = (
             f"Template {offer.id} of pool {pool.name} costs {written} per hour in herder.yaml, but driver {driver} reports {real}. "
@@ -148,10 +157,10 @@ def _wrong(core: Core, driver: str, prices: ByOffer) -> Iterator[tuple[PoolSpec,
                     continue
                 for offer in offers_of(template):
                     found = charged_for(core, prices, pool, offer)
-                    if found is not None and _differs(offer, found.pico_per_hour):
+                    if found is not None and _differs(offer, offer.price_pico_per_hour, found.pico_per_hour):
                         yield pool, offer, found
 
 
-def _differs(offer: Offer, real: int) -> bool:
+def _differs(offer: Offer, known: int, real: int) -> bool:
     tolerance = SPOT_TOLERANCE_PERCENT if offer.spot else TOLERANCE_PERCENT
-    return abs(offer.price_pico_per_hour - real) * 100 > real * tolerance
+    return abs(known - real) * 100 > real * tolerance

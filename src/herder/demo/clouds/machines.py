@@ -5,6 +5,7 @@ would set up this computer. The address at which a cloud would announce the end 
 """
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -21,6 +22,9 @@ from herder.wire.worker import startup
 LOOK_S = 0.1
 STOP_MAX_S = 10.0
 _NOTICE = "notice"
+_OF_COMPUTER = re.compile(
+    r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TMPDIR|LD_LIBRARY_PATH|VIRTUAL_ENV|PYTHON\w*"
+)
 
 
 class Machines:
@@ -75,19 +79,10 @@ class Machines:
     def _start(self, key: tuple[str, str], script: str) -> "subprocess.Popen[bytes]":
         place = self._place(key)
         place.mkdir(parents=True, mode=0o700)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("HERDER_")}
-        environment |= variables_in(script)
-        environment.pop(startup.NOTICE_URL, None)
-        environment |= {
-            startup.WORK_FOLDER: str(place / "work"),
-            startup.NOTICE_FILE: str(place / _NOTICE),
-            startup.NOTICE_S: f"{NOTICE_S:g}",
-            startup.CGROUPS: "off",
-        }
         with (place / "console.log").open("wb") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "herder.agent"],
-                env=environment,
+                env=_environment(script, place),
                 cwd=place,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -105,3 +100,16 @@ class Machines:
     def _place(self, key: tuple[str, str]) -> Path:
         driver, machine = key
         return self._folder / driver / machine
+
+
+def _environment(script: str, place: Path) -> dict[str, str]:
+    """What the script sets, and what this computer needs to run a program: a machine has no credentials and no proxy of a person."""
+    found = {name: value for name, value in os.environ.items() if _OF_COMPUTER.fullmatch(name)}
+    found |= variables_in(script)
+    found.pop(startup.NOTICE_URL, None)
+    return found | {
+        startup.WORK_FOLDER: str(place / "work"),
+        startup.NOTICE_FILE: str(place / _NOTICE),
+        startup.NOTICE_S: f"{NOTICE_S:g}",
+        startup.CGROUPS: "off",
+    }

@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from herder.client.http import clock
+from herder.control.kernel.secret_tokens import new_token
 from herder.demo.clouds.providers import SCALE, Amazon, Google, Microsoft, PlayedCloud
+from herder.demo.demo_server import own
 from herder.testing import aws, azure, gcp
 from herder.testing.aws.cloud import IMAGE as AWS_IMAGE
 from herder.testing.azure.settings import IMAGE as AZURE_IMAGE
@@ -122,7 +124,9 @@ def played_clouds() -> Iterator[Clouds]:
     with ExitStack() as stack:
 
         def opened(fake: gcp.Gcp | azure.Azure | aws.Aws) -> Serving:
-            return stack.enter_context(serving(fake, SCALE, start_ms=now_ms))
+            # Who may create machines here may run programs as the user of the demo.
+            secret = new_token()
+            return stack.enter_context(serving(fake, SCALE, start_ms=now_ms, secret=secret))
 
         project = gcp.small_project()
         project.quotas["N2_CPUS"] = 1_000.0
@@ -162,9 +166,10 @@ def settings_text(folder: Path, clouds: Clouds) -> str:
     )
 
 
-def credentials() -> dict[str, str]:
-    """Of AWS, in the environment of the server."""
-    return {"AWS_ACCESS_KEY_ID": aws.ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": aws.SECRET, "AWS_SESSION_TOKEN": ""}
+def variables() -> dict[str, str]:
+    """Of the server's environment: credentials of AWS; and no proxy is asked for what is on this machine."""
+    keys = {"AWS_ACCESS_KEY_ID": aws.ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": aws.SECRET, "AWS_SESSION_TOKEN": ""}
+    return {**keys, "NO_PROXY": "*", "no_proxy": "*"}
 
 
 def _service_account(url: str) -> dict[str, str]:
@@ -182,5 +187,5 @@ def _service_account(url: str) -> dict[str, str]:
 
 
 def _write_secret(path: Path, content: dict[str, str]) -> None:
-    path.touch(mode=0o600)
+    own(path)
     path.write_text(json.dumps(content), encoding="utf-8")

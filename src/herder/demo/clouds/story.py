@@ -12,7 +12,7 @@ from rich.console import Console
 from herder.demo.clouds import scenes
 from herder.demo.clouds.machines import Machines
 from herder.demo.clouds.scenes import At
-from herder.demo.clouds.site import Clouds, credentials, played_clouds, settings_text
+from herder.demo.clouds.site import Clouds, played_clouds, settings_text, variables
 from herder.demo.demo_server import begin, wait_for_address
 from herder.demo.tables import summary
 from herder.demo.telling import Teller
@@ -30,7 +30,7 @@ def play(
     """`stack` stops everything; `started`: from then on an interrupt may come. Raises CommandError when a scene did not happen."""
     clouds = stack.enter_context(played_clouds())
     # Not `up`: its workers are machines of the clouds, which end with this process.
-    world = begin(data_dir, port, "server", lambda folder: settings_text(folder, clouds), credentials())
+    world = begin(data_dir, port, "server", lambda folder: settings_text(folder, clouds), variables())
     stack.callback(world.stop)
     machines = stack.enter_context(Machines(clouds.all, world.folder / "machines"))
     started()
@@ -60,4 +60,4 @@ def _introduce(tell: Teller, clouds: Clouds) -> None:
     tell.line("Their times are a tenth of the real ones; nothing else is changed.")
     tell.line()
     for cloud in clouds.all:
-        tell.line(f"{cloud.title:<14} {cloud.url}")
+        tell.line(f"{cloud.title:<14} {cloud.server.address}")

@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from herder.drivers.aws.errors import WouldPass
-from herder.drivers.aws.instances import flat
-from herder.drivers.aws.xml import Json, rows
+from herder.drivers.aws.instances import flat, phase_of
+from herder.drivers.aws.xml import Json
 from herder.model.fleet.driver import OutcomeUnknown, Unavailable
 from herder.remote.clouds.client import CloudClient
 from herder.remote.clouds.pages import Page, all_pages
@@ -24,9 +24,14 @@ class Api:
 
     def run(self, asked: Mapping[str, Any], what: str, secrets: Sequence[str]) -> Json:
         """The instance."""
-        made = rows(self._change("RunInstances", asked, what, secrets), "instancesSet")
-        if not made or not made[0].get("instanceId"):
-            raise OutcomeUnknown(f"The answer of AWS to {what} names no instance. Herder looks for it.")
+        found = self._change("RunInstances", asked, what, secrets)
+        try:
+            made = _instances_in(found, what)
+            if not made:
+                raise Unavailable(f"The answer of AWS to {what} names no instance.")
+            phase_of(made[0])
+        except Unavailable as error:
+            raise _unknown(error) from error
         return made[0]
 
     def may_run(self, image: str, instance_type: str) -> None:
@@ -94,10 +99,12 @@ class Api:
             ) from None
 
     def zones(self) -> list[Json]:
-        return rows(self._read("DescribeAvailabilityZones", {}, "listing the zones"), "availabilityZoneInfo")
+        what = "listing the zones"
+        return _rows(self._read("DescribeAvailabilityZones", {}, what), "availabilityZoneInfo", what)
 
     def image(self, ident: str) -> list[Json]:
-        return rows(self._read("DescribeImages", {"ImageId": [ident]}, f"reading image {ident}"), "imagesSet")
+        what = f"reading image {ident}"
+        return _rows(self._read("DescribeImages", {"ImageId": [ident]}, what), "imagesSet", what)
 
     # --- what there is
 
@@ -129,27 +136,58 @@ class Api:
         return [
             instance
             for reservation in self._listed("DescribeInstances", asked, "reservationSet", what)
-            for instance in rows(reservation, "instancesSet")
+            for instance in _instances_in(reservation, what)
         ]
 
     def _listed(self, action: str, asked: Mapping[str, Any], name: str, what: str) -> list[Json]:
         def page(token: str) -> Page:
             more = {"NextToken": token} if token else {}
-            found = self._read(action, {**asked, **more}, what)
-            return found if name in found else self._object(None, what)
+            return self._read(action, {**asked, **more}, what)
 
         pages = all_pages(page, lambda found: str(found.get("nextToken") or ""), what)
-        return [row for found in pages for row in rows(found, name)]
+        return [row for found in pages for row in _rows(found, name, what)]
 
     def _read(self, action: str, asked: Mapping[str, Any], what: str) -> Json:
         query = urlencode({"Action": action, "Version": VERSION, **flat(asked)}, quote_via=quote, safe="-_.~")
-        return self._object(self._client.call("GET", f"/?{query}", what).data, what)
+        return _answer(self._client.call("GET", f"/?{query}", what).data, action, what)
 
     def _change(self, action: str, asked: Mapping[str, Any], what: str, secrets: Sequence[str] = ()) -> Json:
         form = {"Action": action, "Version": VERSION, **flat(asked)}
-        return self._object(self._client.call("POST", "/", what, form=form, secrets=secrets).data, what)
+        found = self._client.call("POST", "/", what, form=form, secrets=secrets).data
+        try:
+            return _answer(found, action, what)
+        except Unavailable as error:
+            raise _unknown(error) from error
 
-    def _object(self, found: Any, what: str) -> Json:
-        if isinstance(found, dict):
-            return found
-        raise Unavailable(f"The answer to {what} is not one of AWS. Check the address in the settings.")
+
+def _unknown(error: Unavailable) -> OutcomeUnknown:
+    return OutcomeUnknown(f"{error} It may have happened all the same.")
+
+
+def _answer(found: Any, action: str, what: str) -> Json:
+    """What is in the element of the action."""
+    inside = found.get(f"{action}Response") if isinstance(found, dict) else None
+    if isinstance(inside, dict):
+        return inside
+    raise _not_aws(what)
+
+
+def _rows(found: Json, name: str, what: str) -> list[Json]:
+    """Of a list that AWS writes also where it is empty: what is missing is not empty."""
+    value = found.get(name)
+    if value == "":
+        return []
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise _not_aws(what)
+    return value
+
+
+def _instances_in(reservation: Json, what: str) -> list[Json]:
+    found = _rows(reservation, "instancesSet", what)
+    if not all(each.get("instanceId") for each in found):
+        raise _not_aws(what)
+    return found
+
+
+def _not_aws(what: str) -> Unavailable:
+    return Unavailable(f"The answer to {what} is not one of AWS. Check the address in the settings.")

@@ -11,7 +11,7 @@ import httpx
 import msgspec
 
 from herder.drivers.aws.signing import Keys, sign
-from herder.model.fleet.driver import DriverClock, Unauthorised, Unavailable
+from herder.model.fleet.driver import DriverClock, DriverError, Unauthorised, Unavailable
 from herder.remote.clouds.errors import short
 
 METADATA_URL = "http://169.254.169.254"
@@ -63,9 +63,14 @@ class AwsCredentials:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._profile, self._environ, self._clock = profile, environ, clock
-        self._http = httpx.Client(base_url=METADATA_URL, transport=transport, timeout=TIMEOUT_S)
+        # Reached by no proxy, which would see the keys, or give those of its own machine.
+        self._http = httpx.Client(
+            base_url=METADATA_URL, transport=transport, timeout=TIMEOUT_S, trust_env=False
+        )
         self._lock = threading.Lock()
         self._known: Keys | None = None
+        self._of_role_once = False
+        """Whether keys came from the machine: then a service that is away comes back, and nobody has refused anything."""
 
     def refused(self) -> bool:
         """They are looked for again: a key may have been replaced."""
@@ -75,10 +80,15 @@ class AwsCredentials:
 
     def keys(self) -> Keys:
         with self._lock:
-            known = self._known
-            ends_ms = known.until_ms if known is not None else 0
-            if known is None or (ends_ms is not None and ends_ms - EARLY_MS <= self._clock.now_ms()):
+            known, now_ms = self._known, self._clock.now_ms()
+            if known is None:
                 known = self._known = self._found()
+            elif (ends_ms := known.until_ms) is not None and ends_ms - EARLY_MS <= now_ms:
+                try:
+                    known = self._known = self._found()
+                except DriverError:
+                    if ends_ms <= now_ms:
+                        raise
             return known
 
     def close(self) -> None:
@@ -132,10 +142,13 @@ class AwsCredentials:
             answer = self._http.get(_ROLE + role.raise_for_status().text.split("\n")[0], headers=headers)
             keys = msgspec.json.decode(answer.raise_for_status().content, type=_OfRole)
             until_ms = round(datetime.fromisoformat(keys.Expiration).timestamp() * 1000)
-        except httpx.ConnectError:
+        except httpx.ConnectError as error:
+            if self._of_role_once:
+                raise Unavailable(f"The metadata service of AWS is away: {short(error)}.") from None
             raise Unauthorised(_NOWHERE) from None
         except (httpx.HTTPError, msgspec.MsgspecError, ValueError) as error:
             raise Unavailable(f"The metadata service of AWS gives no credentials: {short(error)}.") from None
+        self._of_role_once = True
         return Keys(
             access_key=keys.AccessKeyId, secret=keys.SecretAccessKey, token=keys.Token, until_ms=until_ms
         )

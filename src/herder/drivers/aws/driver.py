@@ -48,6 +48,7 @@ from herder.model.fleet.driver_capabilities import (
 )
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
+from herder.model.values.phrases import clause
 from herder.remote.clouds.facts import check_worker, machine_name
 
 #: So long after its creation an instance that EC2 does not know is merely new.
@@ -157,7 +158,7 @@ class AwsDriver:
             NotFound
         ) as error:  # what it shows and what it knows differ for a moment: nothing is proven gone
             raise Unavailable(
-                f"AWS shows an instance of worker {worker}, but does not know it yet. Herder tries again."
+                f"AWS shows an instance of worker {worker}, but does not know it yet ({clause(error)}). Herder tries again."
             ) from error
         return Machine(
             worker=worker,

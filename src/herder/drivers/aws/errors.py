@@ -100,10 +100,12 @@ _PERMISSION = re.compile(r"is not authorized to perform: ([\w:*]+)(?: on resourc
 
 def explain(reply: Reply) -> Said:
     code, words = _error_in(reply.data)
-    if not code:
-        # AWS says what is not there by a code: this is of something between here and AWS.
-        return Said(kind=Unavailable if reply.status == 404 else None)
     kind = KINDS.get(code)
+    if kind is None and reply.status in (404, 409):
+        # AWS says with a code what it does not have: this is of something between here and there.
+        return Said(words=words, kind=Unavailable)
+    if not code:
+        return Said()
     if kind is Unauthorised and (permission := _PERMISSION.search(words)):
         on = f" on {permission.group(2)}" if permission.group(2) else ""
         words = f"the account lacks the permission {permission.group(1)}{on}"
@@ -119,7 +121,7 @@ def _error_in(data: object) -> tuple[str, str]:
     if "__type" in data:
         words = data.get("message") or data.get("Message") or ""
         return str(data["__type"]).rpartition("#")[2], str(words)
-    first = part(part(data, "Errors"), "Error")
+    first = part(part(part(data, "Response"), "Errors"), "Error")
     return str(first.get("Code", "")), str(first.get("Message", ""))
 
 

@@ -93,7 +93,9 @@ class Market:
         return Need(quotas={quota.name: cpus}, zones=(self._settings.region,), shape=kind)
 
     def _spot_prices(self) -> list[Price]:
-        """AWS changes them a few times a day, and says when."""
+        """AWS changes them a few times a day, and says when. It does not say that those of China are in yuan."""
+        if self._settings.china:
+            return []
         spot = self._spot.get()
         return [
             Price(shape=kind, zone=zone, spot=True, pico_per_hour=pico, as_of_ms=spot.as_of_ms)

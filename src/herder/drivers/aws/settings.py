@@ -102,7 +102,7 @@ class AwsSettings:
     @property
     def pricing(self) -> Service:
         """Of all regions; AWS has it in few."""
-        region = "cn-northwest-1" if self._china else "us-east-1"
+        region = "cn-northwest-1" if self.china else "us-east-1"
         return Service("pricing", region, self._url(self.pricing_url, "api.pricing", region))
 
     @property
@@ -114,7 +114,7 @@ class AwsSettings:
         return Service("cloudtrail", self.region, self._url(self.cloudtrail_url, "cloudtrail", self.region))
 
     @property
-    def _china(self) -> bool:
+    def china(self) -> bool:
         return self.region.startswith("cn-")
 
     def _url(self, own: str, host: str, region: str) -> str:
@@ -122,7 +122,7 @@ class AwsSettings:
         return own or (self.ec2_url if elsewhere else self._usual(host, region))
 
     def _usual(self, host: str, region: str) -> str:
-        return f"https://{host}.{region}.amazonaws.com{'.cn' if self._china else ''}"
+        return f"https://{host}.{region}.amazonaws.com{'.cn' if self.china else ''}"
 
     @property
     def groups(self) -> tuple[str, ...]:

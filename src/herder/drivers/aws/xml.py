@@ -1,4 +1,4 @@
-"""Answers of EC2's query API as data: an element is an object of its children, or its text; one of `item`s is a list. Pure."""
+"""Answers of EC2's query API as data: an object of the outermost element, by its name; an element is an object of its children, or its text; one of `item`s is a list. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,12 +9,17 @@ Json = dict[str, Any]
 
 def decoded(content: bytes) -> Any:
     """Raises ValueError: it is no XML, or declares a document type, which EC2 never does."""
-    if b"<!DOCTYPE" in content:
-        raise ValueError("an answer with a document type")
     try:
-        return _value(ElementTree.fromstring(content))
+        root = ElementTree.fromstring(content, ElementTree.XMLParser(target=_WithoutEntities()))
     except ElementTree.ParseError as error:
         raise ValueError(str(error)) from error
+    return {_name(root): _value(root)}
+
+
+class _WithoutEntities(ElementTree.TreeBuilder):
+    def doctype(self, _name: str, _public: str, _system: str) -> None:
+        """Called before an entity can be declared, whatever the encoding."""
+        raise ValueError("an answer with a document type")
 
 
 def _value(element: ElementTree.Element) -> Any:

@@ -165,8 +165,16 @@ class CloudClient:
             timeout=timeout,
         )
         if self._credentials is not None:
-            self._credentials.sign(request)
+            try:
+                self._credentials.sign(request)
+            except UnicodeEncodeError:
+                raise self._not_sendable() from None
         return request
+
+    def _not_sendable(self) -> Unauthorised:
+        return Unauthorised(
+            f"The credentials for {self.provider} have characters that no request can carry. Write them again, without line ends."
+        )
 
     def _once(self, called: Called, request: httpx.Request, until_ms: float) -> Reply:
         at = f"{self.provider} at {self.url}"
@@ -180,9 +188,7 @@ class CloudClient:
             text = f"{at} cannot be reached: {short(error) or 'no answer'}"
             raise _Unsent(sentences(text, "Check the address, the certificate and the network")) from None
         except httpx.LocalProtocolError:  # its words quote the header
-            raise Unauthorised(
-                f"The credentials for {self.provider} have characters that no request can carry. Write them again, without line ends."
-            ) from None
+            raise self._not_sendable() from None
         except (httpx.HTTPError, ssl.SSLError, OSError) as error:
             lost = OutcomeUnknown if called.writes else Unavailable
             words = short(error) or type(error).__name__

@@ -18,10 +18,11 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, fake: Fake, scale: float, start_ms: int, ask: Ask | None) -> None:
+    def __init__(self, fake: Fake, scale: float, start_ms: int, ask: Ask | None, secret: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.fake, self.scale, self.lock = fake, scale, threading.Lock()
         self.ask = ask or self._ask
+        self.place = f"/{secret}" if secret else ""
         self._began_s = time.monotonic()
         self._start_ms = start_ms
 
@@ -39,12 +40,16 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def _serve(self) -> None:
-        parts = urlsplit(self.path)
+        parts, place = urlsplit(self.path), self.server.place
+        if not parts.path.startswith(f"{place}/"):
+            self.close_connection = True
+            self.send_error(404)
+            return
         body = self.rfile.read(int(self.headers.get("content-length", "0")))
         headers = {name.lower(): value for name, value in self.headers.items()}
         asked = Request(
             method=self.command,
-            path=parts.path,
+            path=parts.path.removeprefix(place),
             query=parts.query,
             headers=headers,
             body=body,
@@ -73,7 +78,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class Serving:
-    """`ask`: who answers a request, where the fake belongs to another thread; None: the fake, on a time of its own."""
+    """`ask`: who answers a request, where the fake belongs to another thread; None: the fake, on a time of its own. `secret`: what the path of the
+    address begins with, so that other users of this machine, who can reach it, get nothing; empty: anybody is answered."""
 
     def __init__(
         self,
@@ -82,13 +88,16 @@ class Serving:
         tls: ssl.SSLContext | None = None,
         ask: Ask | None = None,
         start_ms: int | None = None,
+        secret: str = "",
     ) -> None:
         start_ms = time.time_ns() // 1_000_000 if start_ms is None else start_ms
-        self._server = _Server(fake, scale, start_ms, ask)
+        self._server = _Server(fake, scale, start_ms, ask, secret)
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="fake-api")
-        self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{self._server.server_port}"
+        self.address = f"{'http' if tls is None else 'https'}://127.0.0.1:{self._server.server_port}"
+        """For people."""
+        self.url = f"{self.address}{self._server.place}"
         self.lock = self._server.lock
         """To be held by whoever changes the fake meanwhile."""
 
@@ -107,11 +116,15 @@ class Serving:
 
 @contextmanager
 def serving(
-    fake: Fake, scale: float = 1.0, tls: ssl.SSLContext | None = None, start_ms: int | None = None
+    fake: Fake,
+    scale: float = 1.0,
+    tls: ssl.SSLContext | None = None,
+    start_ms: int | None = None,
+    secret: str = "",
 ) -> Iterator[Serving]:
     """A fake with an address, until the block ends. `scale`: its seconds in a second. `tls`: it speaks HTTPS. `start_ms`: its time now; None:
-    that of this machine."""
-    server = Serving(fake, scale, tls, start_ms=start_ms)
+    that of this machine. `secret`: see `Serving`."""
+    server = Serving(fake, scale, tls, start_ms=start_ms, secret=secret)
     server.start()
     try:
         yield server

@@ -31,16 +31,23 @@ def test_a_page_of_something_in_between_proves_nothing(lab: Lab, driver: AwsDriv
             one.delete(WORKER)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [PAGE, b"<RunInstancesResponse><instancesSet><item><a/></item></instancesSet></RunInstancesResponse>"],
-)
+_STRANGE = b"<a><requestId>1</requestId><instancesSet><item><b/></item></instancesSet></a>"
+
+
+@pytest.mark.parametrize("body", [PAGE, b"", _STRANGE])
 def test_a_creation_whose_answer_names_no_instance_may_have_happened(
     lab: Lab, driver: AwsDriver, body: bytes
 ) -> None:
     answer(lab, "RunInstances", body)
-    with pytest.raises(OutcomeUnknown, match="names no instance"):
+    with pytest.raises(OutcomeUnknown, match=r"names no instance|may have happened"):
         driver.create(spec(), start())
+
+
+def test_an_end_whose_answer_is_not_one_of_aws_may_have_happened(lab: Lab, driver: AwsDriver) -> None:
+    lab.running(driver)
+    answer(lab, "TerminateInstances", PAGE)
+    with pytest.raises(OutcomeUnknown, match="may have happened, is not one of AWS"):
+        driver.delete(WORKER)
 
 
 @pytest.mark.parametrize("body", [{}, [], {"Quotas": None, "PriceList": None}, None])

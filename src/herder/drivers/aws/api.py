@@ -147,7 +147,12 @@ class Api:
 
     def _change(self, action: str, asked: Mapping[str, Any], what: str, secrets: Sequence[str] = ()) -> Json:
         form = {"Action": action, "Version": VERSION, **flat(asked)}
-        return self._object(self._client.call("POST", "/", what, form=form, secrets=secrets).data, what)
+        found = self._client.call("POST", "/", what, form=form, secrets=secrets).data
+        if isinstance(found, dict) and "requestId" in found:
+            return found
+        raise OutcomeUnknown(
+            f"The answer to {what}, which may have happened, is not one of AWS. Herder looks."
+        )
 
     def _object(self, found: Any, what: str) -> Json:
         if isinstance(found, dict):

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from herder.cli.shell.exit_codes import CommandError
 from herder.demo.clouds.providers import NOTICE_S, PlayedCloud
 from herder.demo.demo_server import kill_left
 from herder.testing.fakes.user_data import variables_in
@@ -34,6 +35,7 @@ class Machines:
         self._clouds, self._folder = clouds, folder
         self._agents: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
         self._started: set[tuple[str, str]] = set()
+        self._failed: OSError | None = None
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="machines")
 
@@ -57,10 +59,18 @@ class Machines:
         if place.is_dir():
             (place / _NOTICE).touch()
 
+    def check(self) -> None:
+        """Raises CommandError when machines cannot be started any more."""
+        if self._failed is not None:
+            raise CommandError(f"The machines of the clouds cannot be run: {self._failed}.") from self._failed
+
     def _run(self) -> None:
-        while not self._ending.wait(LOOK_S):
-            for cloud in self._clouds:
-                self._look(cloud)
+        try:
+            while not self._ending.wait(LOOK_S):
+                for cloud in self._clouds:
+                    self._look(cloud)
+        except OSError as error:
+            self._failed = error
 
     def _look(self, cloud: PlayedCloud) -> None:
         wanted = cloud.running()

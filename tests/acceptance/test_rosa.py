@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from herder.testing.fakes.messages import Answer, Request
 from herder.testing.fakes.serving import Serving
@@ -118,6 +119,8 @@ def test_pods_make_a_machine_pool_larger_and_their_worker_is_removed(
     )
     at.start()
     assert "failed" not in at.run("driver", "check", "rosa")
+    found = YAML(typ="safe").load(at.run("driver", "import", "rosa"))["pools"]
+    assert found["workers-0"]["driver_options"]["machine_pool"] == "workers-0"
     spec = {
         "containers": [
             {"name": "c", "image": "web", "resources": {"requests": {"cpu": "2", "memory": "4Gi"}}}
@@ -134,6 +137,16 @@ def test_pods_make_a_machine_pool_larger_and_their_worker_is_removed(
     made = rosa.pool()
     assert made is not None
     assert (made.body["replicas"], made.body["labels"]["workload-type"]) == (1, "batch")
+
+    changed = (
+        at.config.read_text().replace("m5.xlarge", "m5.2xlarge").replace("workload-type: batch}", "team: a}")
+    )
+    (tmp_path / "changed.yaml").write_text(changed)
+    plan = at.run("apply", "-f", str(tmp_path / "changed.yaml"), "--dry-run")
+    assert "-/+ machine pool batch must be replaced" in plan
+    assert '"m5.xlarge" -> "m5.2xlarge" # forces replacement' in plan
+    assert "+ labels.team" in plan
+    assert "\x1b" not in plan
 
     at.run("worker", "remove", worker, "--yes")
     at.until(lambda: rosa.pool() is made and not made.nodes, 60, "the node to be removed")

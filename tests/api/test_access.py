@@ -93,6 +93,7 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("get", "/drivers"): ("viewer", ALL),
     ("get", "/drivers/{driver}"): ("viewer", ALL),
     ("get", "/drivers/{driver}/check"): ("operator", OPERATORS),
+    ("get", "/drivers/{driver}/import"): ("operator", OPERATORS),
     ("get", "/drivers/{driver}/sweep"): ("operator", OPERATORS),
     ("post", "/drivers/{driver}/sweep"): ("operator", OPERATORS),
     ("post", "/drivers/{driver}/freeze"): ("operator", OPERATORS),

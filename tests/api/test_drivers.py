@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from herder.drivers import registry
 from herder.drivers.pretend import PretendDriver, PretendSettings, PretendWorld
 from herder.model.fleet.driver import DriverContext, RateLimited, Unauthorised
-from herder.model.fleet.driver_capabilities import Check
+from herder.model.fleet.driver_capabilities import AdoptablePool, Check
 from herder.settings.sections.server import DriverSettings
 from tests.api.conftest import Refusal, Server
 
@@ -57,6 +58,35 @@ def server(tmp_path: Path) -> Iterator[Server]:
     made.start()
     yield made
     made.stop()
+
+
+def test_what_exists_at_a_provider_is_told_by_drivers_that_can(
+    server: Server, refused: Refusal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = refused(422, "GET", "/drivers/pretend/import", server.http)
+    assert said["detail"] == "Driver pretend cannot tell what pools could adopt."
+    assert said["hint"] == "Drivers of kind rosa can."
+    found = AdoptablePool(name="batch", settings={"driver": "brief"}, notes=("It is large.",))
+    taken = replace(found, name="std", needs=("Label it.",))
+    brief = server.running.core.drivers["brief"]
+    monkeypatch.setattr(brief, "importable", lambda: [found, taken], raising=False)
+    apply(server, pool("std", "pretend"))
+    answer = server.http.get("/drivers/brief/import").raise_for_status().json()
+    assert answer["driver"] == "brief"
+    assert answer["pools"][0] == {
+        "name": "batch",
+        "settings": {"driver": "brief"},
+        "used_by": "",
+        "refused": "",
+        "needs": [],
+        "notes": ["It is large."],
+    }
+    assert answer["pools"][1]["needs"] == [
+        "This server has a pool std: give this one another name, also in the label herder.dev/pool.",
+        "Label it.",
+    ]
+    hint = refused(422, "GET", "/drivers/pretend/import", server.http)["hint"]
+    assert hint == "1 driver can: brief."
 
 
 def test_drivers_are_listed_with_what_they_do(server: Server) -> None:

@@ -6,8 +6,10 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import select
 
 from herder.model.work.job import JobState
+from herder.store.rows.tables import attempts
 from tests.aws.simulated import ZONES, AwsWorld
 from tests.aws.story import SETTINGS, run
 from tests.simulation.fleet import check_rest, states_of
@@ -59,7 +61,9 @@ def test_an_interruption_is_replaced() -> None:
         aws.interrupt(first.id)
         world.look()
         await world.until(lambda: JobState.SUCCEEDED in states_of(world).values(), 1_800, "the job has ended")
-        assert first.reason[0] == "Server.SpotInstanceTermination"
+        with world.engine.connect() as connection:
+            causes = list(connection.execute(select(attempts.c.cause).order_by(attempts.c.attempt)).scalars())
+        assert causes == ["preempted", ""]
         await world.until(world.at_rest, 1_200, "nothing is left over")
 
     world.run(story)

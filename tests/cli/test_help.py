@@ -33,7 +33,7 @@ def test_the_commands_are_those_of_the_specification() -> None:
         "config show", "config lint", "config schema", "config view", "config import-cortex", "config import-rosa",
         "pool list", "pool get", "pool scale", "pool freeze", "pool unfreeze", "pool delete",
         "bootstrap list", "bootstrap check", "cluster list", "cluster show", "cluster check", "cluster manifests", "pool scheduling-info",
-        "driver list", "driver get", "driver check", "driver freeze", "driver unfreeze", "driver forget",
+        "driver list", "driver get", "driver check", "driver import", "driver freeze", "driver unfreeze", "driver forget",
         "offer list",
         "worker list", "worker get", "worker add", "worker cordon", "worker uncordon", "worker drain", "worker extend",
         "worker remove", "worker console", "worker logs", "worker operations", "worker health",

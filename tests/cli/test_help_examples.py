@@ -78,6 +78,8 @@ PARSED_ONLY = {
     "herder bootstrap check talos": "needs a bootstrap; tests/providers/test_bootstrap_loop.py asks the same",
     "herder cluster show prod": "needs a cluster; tests/acceptance/test_nodes.py runs it",
     "herder cluster check prod": "needs a cluster; tests/acceptance/test_nodes.py runs it",
+    "herder driver import rosa": "needs a ROSA cluster; tests/acceptance/test_rosa.py runs it",
+    "herder driver import rosa -o json": "needs a ROSA cluster; tests/drivers/rosa/test_importing.py has its text",
     "herder why pod shop/web-1": "needs a cluster; tests/acceptance/test_nodes.py runs it",
     "herder pool scheduling-info burst": "needs a cluster; tests/acceptance/test_nodes.py runs it",
     "herder demo": "takes half a minute; tests/demo runs it",

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from herder.cli.shell.exit_codes import CommandError
+from herder.demo.clouds.machines import Machines
 from tests.demo.conftest import Start, left_in
 
 pytestmark = pytest.mark.acceptance
@@ -81,3 +83,21 @@ def test_two_stories_at_once_are_refused(start: Start) -> None:
     said = demo.communicate(timeout=30)[0]
     assert demo.returncode == 2
     assert said.startswith("error: --datacentre excludes --clouds.\n")
+
+
+def test_machines_that_cannot_be_started_end_the_story(tmp_path: Path) -> None:
+    """Instead of waits for what cannot come."""
+
+    class Cloud:
+        driver = "cloud"
+
+        def running(self) -> dict[str, str]:
+            return {"vm-1": "export HERDER_SERVER=http://127.0.0.1:1"}
+
+    (tmp_path / "machines").write_text("a file where a folder has to be")
+    machines = Machines([Cloud()], tmp_path / "machines" / "below")  # type: ignore[list-item]
+    machines.check()
+    machines._thread.start()
+    machines._thread.join(10)
+    with pytest.raises(CommandError, match="The machines of the clouds cannot be run: "):
+        machines.check()

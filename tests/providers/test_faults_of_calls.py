@@ -140,6 +140,21 @@ async def test_after_an_open_outcome_it_is_looked_at_first(
     assert verbs[:2] == [verb, "get"]
 
 
+async def test_a_removal_that_does_not_end_is_told_and_begun_again(make_fleet: MakeFleet) -> None:
+    fleet = make_fleet(settings=PretendSettings(delete_s=5_000))
+    await fleet.want("w-1")
+    await fleet.until(lambda: fleet.states()["w-1"] == "joining")
+    await fleet.end("w-1")
+    await asyncio.sleep(1_790)
+    assert not fleet.events("worker.trouble")
+    await asyncio.sleep(2_000)
+    (told,) = fleet.events("worker.trouble")
+    assert "has not gone within 30 min of its removal" in told
+    await fleet.until(lambda: fleet.states()["w-1"] == "terminated", 2_000)
+    verbs = [called for _, called, worker in fleet.calls.made if worker == "w-1"]
+    assert verbs.count("delete") == 3
+
+
 async def test_a_name_that_is_taken_is_adopted_when_it_is_ours(make_fleet: MakeFleet) -> None:
     fleet = make_fleet()
     meet(fleet, "create", Order(fault=Fault.ANSWER_LOST))

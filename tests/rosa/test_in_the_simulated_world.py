@@ -48,7 +48,7 @@ def test_a_server_that_dies_there_leaves_nothing(what: str) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", seeds())
 def test_faults_and_deaths_leave_nothing_behind(seed: int) -> None:
-    world, told = run(seed, hours=float(os.environ.get("HERDER_ROSA_HOURS", "8")))
+    world, told = run(seed, hours=float(os.environ.get("HERDER_ROSA_HOURS", "5")))
     assert told.most_nodes > 4, "beyond those that ROSA made"
     assert world.stats["crashes"] > 0
     assert len(world.dice.counts) > 20, "so many kinds of faults"

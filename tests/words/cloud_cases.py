@@ -2,6 +2,7 @@
 
 import httpx
 
+from herder.drivers.gcp.errors import NoSuchZone, explain
 from herder.model.fleet.driver import NoClock
 from herder.remote.clouds.client import CloudClient, _Unsent
 from herder.remote.clouds.errors import Called, PagesExpired, Reply, Said, refused
@@ -34,7 +35,15 @@ def _page_expired() -> None:
     raise refused(called, Reply(status=400), Said(words="the page token has expired", kind=PagesExpired), 0)
 
 
+def _no_such_zone() -> None:
+    called = Called(provider="Google Cloud", what="reading VM a in europe-north9-a", writes=False)
+    text = "The resource 'projects/p/zones/europe-north9-a' was not found"
+    reply = Reply(status=404, data={"error": {"code": 404, "message": text}})
+    raise refused(called, reply, explain(reply), 0)
+
+
 CASES = (
+    Case(NoSuchZone, _no_such_zone, "Google Cloud refused reading VM a in europe-north9-a: The resource 'projects/p/zones/europe-north9-a' was not found. Correct the setting zones."),
     Case(_Unsent, _not_sent, "Google Cloud at https://compute.example cannot be reached: connection refused. Check the address, the certificate and the network."),
     Case(PagesExpired, _page_expired, "Google Cloud refused listing the VMs: the page token has expired."),
 )  # fmt: skip

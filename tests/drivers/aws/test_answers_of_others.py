@@ -1,79 +1,81 @@
-"""Answers that are not AWS's, or not whole: nothing is called gone because of them, and no list is called complete."""
+"""Answers that are not AWS's, or not about what was asked: they prove nothing, and nobody's instance is ended for them."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from herder.drivers.aws import AwsDriver
-from herder.drivers.aws.xml import decoded
-from herder.model.fleet.driver import DriverError, NotFound, OutcomeUnknown, Phase
+from herder.model.fleet.driver import NotFound, OutcomeUnknown, Unavailable
 from herder.model.ids import WorkerName
 from herder.testing.fakes import Rule
 from tests.drivers.aws.lab import Lab, spec, start
 
 WORKER = WorkerName("burst-1-0")
-PAGE = b"<html><head><title>Not Found</title></head><body><p>Nothing is here.</p></body></html>"
-Ask = Callable[[AwsDriver], Any]
-ASKS: dict[str, Ask] = {
-    "get": lambda driver: driver.get(WORKER),
-    "get of one that is being created": lambda driver: driver.get(WORKER, "create/i-0/0"),
-    "get of one that is being removed": lambda driver: driver.get(WORKER, "delete/i-0/0"),
-    "delete": lambda driver: driver.delete(WORKER),
-    "list": lambda driver: driver.list(),
-    "console": lambda driver: driver.console(WORKER),
-    "health": lambda driver: driver.health(),
-}
+PAGE = b"<html><head><title>Log in</title></head><body>Welcome to the network.</body></html>"
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        {"status": 404, "body": PAGE},
-        {"status": 404, "body": b"Not Found"},
-        {"status": 404, "body": {"message": "no route matches"}},
-        {"status": 404, "body": b"<Error><Code>NoSuchKey</Code><Message>None.</Message></Error>"},
-        {"status": 200, "body": PAGE},
-        {"status": 200, "body": b"<DescribeInstancesResponse><requestId>1</requestId></DescribeInstancesResponse>"},
-        {"status": 200, "body": b"<DescribeRegionsResponse><reservationSet/></DescribeRegionsResponse>"},
-        {"status": 200, "body": b"<DescribeInstancesResponse/>"},
-    ],
-)  # fmt: skip
-@pytest.mark.parametrize("ask", ASKS)
-@pytest.mark.parametrize("restarted", [False, True])
-def test_an_answer_of_something_else_is_no_missing_instance(
-    lab: Lab, driver: AwsDriver, ask: str, answer: dict[str, Any], restarted: bool
-) -> None:
+def answer(lab: Lab, path: str, body: object, status: int = 200) -> None:
+    lab.aws.faults.add(Rule(path=path, status=status, body=body, times=-1))
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_a_page_of_something_in_between_proves_nothing(lab: Lab, driver: AwsDriver, status: int) -> None:
     lab.running(driver)
-    asked = lab.driver() if restarted else driver
-    lab.aws.faults.add(Rule(times=-1, **answer))
-    with pytest.raises(DriverError) as caught:
-        ASKS[ask](asked)
-    assert not isinstance(caught.value, NotFound)
-    lab.aws.faults.clear()
-    assert asked.get(WORKER).phase is Phase.RUNNING
+    answer(lab, "DescribeInstances$", PAGE, status)
+    with pytest.raises(Unavailable):
+        driver.list()
+    for one in (driver, lab.driver()):
+        with pytest.raises(Unavailable):
+            one.get(WORKER)
+        with pytest.raises(Unavailable):
+            one.delete(WORKER)
 
 
-@pytest.mark.parametrize(
-    "inside",
-    ["<instancesSet/>", "", "<instancesSet><item/></instancesSet>",
-     "<instancesSet><item><instanceId>i-1</instanceId><instanceState><name>later</name></instanceState></item></instancesSet>"],
-)  # fmt: skip
-def test_a_created_instance_of_which_nothing_is_said_may_be_there(
-    lab: Lab, driver: AwsDriver, inside: str
+_STRANGE = b"<a><requestId>1</requestId><instancesSet><item><b/></item></instancesSet></a>"
+
+
+@pytest.mark.parametrize("body", [PAGE, b"", _STRANGE])
+def test_a_creation_whose_answer_names_no_instance_may_have_happened(
+    lab: Lab, driver: AwsDriver, body: bytes
 ) -> None:
-    body = f"<RunInstancesResponse>{inside}</RunInstancesResponse>".encode()
-    lab.aws.faults.add(Rule(path="RunInstances$", status=200, body=body, acts=True))
-    with pytest.raises(OutcomeUnknown):
+    answer(lab, "RunInstances", body)
+    with pytest.raises(OutcomeUnknown, match=r"names no instance|may have happened"):
         driver.create(spec(), start())
-    assert lab.running(driver).phase is Phase.RUNNING
-    assert len(lab.aws.instances) == 1
 
 
-def test_no_entities_are_expanded_in_any_encoding() -> None:
-    text = '<!DOCTYPE r [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><r>&b;</r>'
-    for encoding in ("utf-8", "utf-16", "iso-8859-1"):
-        with pytest.raises(ValueError, match="document type"):
-            decoded(f'<?xml version="1.0" encoding="{encoding}"?>{text}'.encode(encoding))
+def test_an_end_whose_answer_is_not_one_of_aws_may_have_happened(lab: Lab, driver: AwsDriver) -> None:
+    lab.running(driver)
+    answer(lab, "TerminateInstances", PAGE)
+    with pytest.raises(OutcomeUnknown, match=r"is not one of AWS\..* It may have happened"):
+        driver.delete(WORKER)
+
+
+@pytest.mark.parametrize("body", [{}, [], {"Quotas": None, "PriceList": None}, None])
+def test_a_service_that_answers_nothing_has_said_nothing(lab: Lab, driver: AwsDriver, body: object) -> None:
+    answer(lab, "ListServiceQuotas", body)
+    answer(lab, "GetProducts", body)
+    with pytest.raises(Unavailable, match="is not one of AWS"):
+        driver.quotas()
+    assert {each.spot for each in driver.prices()} == {True}
+
+
+def test_an_answer_about_another_instance_proves_nothing(lab: Lab, driver: AwsDriver) -> None:
+    made = lab.running(driver)
+    other = lab.running(driver, name="burst-1-1")
+    instances = lab.aws.instances
+    instances[made.handle], instances[other.handle] = instances[other.handle], instances[made.handle]
+    with pytest.raises(Unavailable, match="is about another one"):
+        driver.get(WORKER)
+
+
+def test_a_list_that_does_not_heed_the_filter_ends_nobody_elses_instance(
+    lab: Lab, driver: AwsDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = lab.running(lab.driver(installation="theirs"))
+    rows = driver._api.running()
+    monkeypatch.setattr(driver._api, "_instances", lambda *_asked: rows)
+    with pytest.raises(NotFound):
+        driver.delete(WORKER)
+    assert not driver.list().machines
+    assert lab.aws.instances[theirs.handle].state == "running"
+    assert driver.create(spec(), start()).handle != theirs.handle

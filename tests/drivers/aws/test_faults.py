@@ -21,6 +21,7 @@ from herder.model.fleet.driver import (
     Unauthorised,
     Unavailable,
 )
+from herder.model.fleet.driver_capabilities import Interruption
 from herder.model.ids import WorkerName
 from herder.testing.aws import Aws
 from herder.testing.aws.cloud import IMAGE
@@ -161,6 +162,21 @@ def test_a_spot_interruption_is_told(lab: Lab, driver: AwsDriver) -> None:
     assert not driver.list().machines
 
 
+def test_an_interruption_is_announced_with_what_is_left(lab: Lab, driver: AwsDriver) -> None:
+    made = lab.running(driver, spot=True)
+    lab.running(driver, name="burst-1-1", spot=True)
+    assert not driver.interruptions()
+    lab.aws.interrupt(made.handle)
+    lab.jump(20)
+    assert driver.interruptions() == [Interruption(worker=WORKER, left_s=100.0)]
+    assert lab.driver().interruptions() == [Interruption(worker=WORKER, left_s=100.0)], "it asks whose it is"
+    assert not lab.driver(installation="theirs").interruptions()
+    lab.aws.instances[made.handle].tags.clear()
+    assert [each.worker for each in driver.interruptions()] == [WORKER]
+    lab.jump(101)
+    assert not driver.interruptions()
+
+
 def test_a_worker_that_has_ended_is_created_anew(lab: Lab, driver: AwsDriver) -> None:
     """Also with the same request: AWS would answer the same client token with the instance that has ended."""
     first = lab.running(driver)
@@ -231,6 +247,7 @@ def test_every_call_that_is_made_is_in_the_policy(lab: Lab, driver: AwsDriver) -
         driver.list(),
         driver.offers(),
         driver.prices(),
+        driver.interruptions(),
         lab.settled(driver, driver.delete(WORKER)),
     )
     driver.delete(WORKER)  # the disk that has stayed

@@ -138,7 +138,6 @@ STANDARD, SPOT = "Running On-Demand Standard instances", "All Standard Spot Inst
 
 def test_quotas_count_what_starts_and_runs_on_demand_and_as_spot(lab: Lab, driver: AwsDriver) -> None:
     lab.aws.cpus_limit, lab.aws.spot_cpus_limit = 640, 32
-    read_ms = lab.clock.ms
     lab.running(driver)
     lab.running(driver, name="burst-1-1", spot=True)
     driver.create(spec("burst-1-2", spot=True), start())
@@ -148,8 +147,11 @@ def test_quotas_count_what_starts_and_runs_on_demand_and_as_spot(lab: Lab, drive
         SPOT: (4, 32, "eu-west-1"),
         "Running On-Demand G and VT instances": (0, 0, "eu-west-1"),
     }
-    assert found[STANDARD].as_of_ms is not None
-    assert found[STANDARD].as_of_ms >= read_ms
+    assert {each.as_of_ms for each in found.values()} == {lab.clock.ms}
+    lab.jump(59)
+    assert {each.as_of_ms for each in driver.quotas()} == {lab.clock.ms - 59_000}
+    lab.jump(2)
+    assert {each.as_of_ms for each in driver.quotas()} == {lab.clock.ms}, "limits and use are equally old"
 
 
 def test_quotas_count_instances_of_others_too(lab: Lab, driver: AwsDriver) -> None:

@@ -133,6 +133,27 @@ def test_two_instances_of_a_worker_are_removed_together(lab: Lab, driver: AwsDri
     assert live(lab) == []
 
 
+def test_an_earlier_instance_is_not_taken_for_one_that_is_not_shown_yet(lab: Lab, driver: AwsDriver) -> None:
+    lab.running(driver)
+    lab.settled(driver, driver.delete(WORKER))
+    lab.jump(60)
+    lab.aws.listing_lag_ms = 30_000
+    second = driver.create(spec(), start())
+    seen = lab.driver().get(WORKER, second.operation)
+    assert (seen.phase, seen.handle) == (Phase.CREATING, second.handle)
+    lab.jump(31)
+    assert lab.driver().get(WORKER, second.operation).running
+
+
+def test_an_instance_that_is_shown_and_not_known_is_not_gone(lab: Lab, driver: AwsDriver) -> None:
+    lab.running(driver)
+    code = "InvalidInstanceID.NotFound"
+    lab.aws.faults.add(Rule(path="TerminateInstances", status=400, code=code))
+    with pytest.raises(Unavailable, match="but does not know it yet"):
+        driver.delete(WORKER)
+    assert lab.settled(driver, driver.delete(WORKER)).phase is Phase.GONE
+
+
 def test_an_instance_without_tags_is_found_by_its_client_token(lab: Lab, driver: AwsDriver) -> None:
     made = lab.running(driver)
     lab.aws.instances[made.handle].tags = {"herder-installation": "lab", "herder-worker": "another"}

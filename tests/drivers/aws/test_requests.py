@@ -94,8 +94,8 @@ def test_a_misspelled_filter_of_the_price_list_is_refused(
     pytest.importorskip("botocore")
     listed = Services._listed
 
-    def wrong(self: Services, client: Any, target: str, asked: Any, what: str) -> Any:
-        return listed(self, client, target, {**asked, "Filter": []}, what)
+    def wrong(self: Services, client: Any, target: str, asked: Any, *more: str) -> Any:
+        return listed(self, client, target, {**asked, "Filter": []}, *more)
 
     monkeypatch.setattr(Services, "_listed", wrong)
     with pytest.raises(InvalidRequest, match=r'Unknown parameter in input: "Filter"'):

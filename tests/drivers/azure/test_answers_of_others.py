@@ -32,6 +32,7 @@ ASKS: dict[str, Ask] = {
         {"status": 404, "code": "InvalidResourceType", "text": "The resource type could not be found."},
         {"status": 200, "body": {}},
         {"status": 200, "body": {"error": {"code": "ResourceNotFound"}}},
+        {"status": 200, "body": {"id": "/x/other", "name": "other"}},
     ],
 )
 @pytest.mark.parametrize("ask", ASKS)

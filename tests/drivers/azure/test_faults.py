@@ -281,6 +281,17 @@ def _once_blind(driver: AzureDriver) -> Callable[[WorkerName], Any]:
     return find
 
 
+def test_a_creation_that_ended_because_of_the_rate_is_begun_again(lab: Lab, driver: AzureDriver) -> None:
+    """To ask again for an operation that has ended would wait for ever."""
+    lab.azure.faults.add(Rule(operation="create", code="OperationThrottled", text="Too many."))
+    begun = driver.create(spec(), start())
+    lab.jump(60)
+    with pytest.raises(NotFound, match="Too many"):
+        driver.get(WORKER, begun.operation)
+    lab.jump(60)
+    assert lab.running(driver).phase is Phase.RUNNING
+
+
 def test_reads_are_tried_again(lab: Lab, driver: AzureDriver) -> None:
     lab.running(driver)
     lab.azure.faults.add(Rule(method="GET", path="/virtualMachines/", status=503, times=2))

@@ -211,3 +211,18 @@ def test_a_vm_whose_name_begins_with_that_of_a_worker_is_another_one(lab: Lab, d
     with pytest.raises(NotFound):
         lab.settled(driver, removed)
     assert lab.left() == [f"disks {disk.name}"]
+
+
+def test_a_part_that_cannot_be_deleted_keeps_no_other_one(lab: Lab, driver: AzureDriver) -> None:
+    lab.running(driver)
+    strand(lab)
+    for part in lab.azure.state.parts.values():
+        part.user = ""
+    text = "The scope '/x' cannot perform delete operation because following scope(s) are locked."
+    lab.azure.faults.add(
+        Rule(method="DELETE", path="/networkInterfaces/", status=409, code="ScopeLocked", text=text, times=-1)
+    )
+    with pytest.raises(InvalidRequest, match="are locked"):
+        driver.delete(WORKER)
+    lab.jump(60)
+    assert [each.partition(" ")[0] for each in lab.left()] == ["networkInterfaces"]

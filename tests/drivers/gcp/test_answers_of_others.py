@@ -41,6 +41,7 @@ ASKS: dict[str, Ask] = {
         {"status": 404, "code": "notFound", "text": "Method not found."},
         {"status": 200, "body": {}},
         {"status": 200, "body": {"error": {"code": 404}}},
+        {"status": 200, "body": {"name": "other", "id": "7", "status": "RUNNING", "zone": ZONE}},
     ],
 )
 @pytest.mark.parametrize("ask", ASKS)
@@ -78,6 +79,16 @@ def test_a_list_that_warns_of_something_is_not_complete(lab: Lab, driver: GcpDri
     lab.gcp.faults.add(Rule(path="/aggregated/instances", status=200, body=page))
     assert not driver.list().complete
     assert driver.list().complete
+
+
+@pytest.mark.parametrize("scope", [{}, {"error": {"code": 503}}])
+def test_a_zone_of_which_nothing_is_said_makes_no_list_complete(
+    lab: Lab, driver: GcpDriver, scope: Any
+) -> None:
+    lab.running(driver)
+    page = {"kind": "compute#instanceAggregatedList", "items": {f"zones/{ZONE}": scope}}
+    lab.gcp.faults.add(Rule(path="/aggregated/instances", status=200, body=page))
+    assert not driver.list().complete
 
 
 @pytest.mark.parametrize("body", [{}, ERROR, [], {"kind": "compute#operation"}])

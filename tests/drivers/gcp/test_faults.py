@@ -164,6 +164,17 @@ def test_an_answer_after_the_act_is_open_and_looked_up(lab: Lab, driver: GcpDriv
     assert lab.gcp.asked.count("compute.instances.insert") == 2
 
 
+def test_a_creation_that_ended_because_of_the_rate_is_begun_again(lab: Lab, driver: GcpDriver) -> None:
+    """To ask again for an operation that has ended would wait for ever."""
+    lab.gcp.faults.add(Rule(operation="insert", code="RESOURCE_OPERATION_RATE_EXCEEDED", text="Too many."))
+    begun = driver.create(spec(), start())
+    lab.jump(60)
+    with pytest.raises(NotFound, match="Too many"):
+        driver.get(WORKER, begun.operation)
+    lab.jump(60)
+    assert lab.running(driver).phase is Phase.RUNNING
+
+
 def test_reads_are_tried_again(lab: Lab, driver: GcpDriver) -> None:
     lab.running(driver)
     lab.gcp.faults.add(Rule(path="/instances/", status=503, times=2))
@@ -236,6 +247,18 @@ def test_a_preemption_is_announced_and_known_as_one(lab: Lab, driver: GcpDriver,
     assert driver.interruptions() == []
     with pytest.raises(NotFound):
         driver.get(WORKER, begun.operation)
+
+
+@pytest.mark.parametrize("zones", [f"europe-north9-a, {ZONE}", f"europe-west4-b, {ZONE}, us-central1-a"])
+def test_a_zone_that_does_not_answer_hides_no_notice_of_another(lab: Lab, zones: str) -> None:
+    driver = lab.driver(zones=zones)
+    lab.running(driver, spot=True, zone=ZONE)
+    lab.gcp.faults.add(Rule(path="/zones/europe-west4-b/operations", status=503, times=-1))
+    with pytest.raises(DriverError):
+        driver.interruptions()
+    (place,) = lab.gcp.state.vms
+    lab.gcp.state.preempt(*place)
+    assert [each.worker for each in driver.interruptions()] == [WORKER]
 
 
 def test_a_preemption_of_others_is_not_ours(lab: Lab, driver: GcpDriver) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,10 @@ from herder.model.fleet.driver import (
     QuotaExceeded,
     Unauthorised,
 )
-from herder.model.fleet.pool import Taint, TaintEffect
-from herder.model.ids import WorkerName
+from herder.model.fleet.pool import PoolSpec, Taint, TaintEffect, Template
+from herder.model.ids import PoolName, WorkerName
+from herder.model.values.money import PicoUsd
+from herder.model.values.resources import Resources
 from herder.remote.ocm.pools import PoolTaint, Spot
 from herder.testing.fakes import Rule
 from herder.testing.ocm import CLASSIC, MULTI_AZ
@@ -206,12 +209,19 @@ def test_names_of_machine_pools_are_short_and_apart() -> None:
 
 
 def test_the_options_are_checked_before_a_server_starts() -> None:
-    import types
-
-    pool = types.SimpleNamespace(driver_options=(("disk", "1"),))
-    found = pool_faults(pool)  # type: ignore[arg-type]
+    found = pool_faults(PoolSpec(name=PoolName("p"), driver_options=(("disk", "1"),)))
     assert [option for option, _, _ in found] == ["disk", "instance_type"]
     assert set(FULL) | {"autoscaling", "availability_zone"} == set(KNOWN)
+
+
+def test_templates_of_one_machine_pool_have_the_same_labels() -> None:
+    options = (("instance_type", "m5.xlarge"),)
+    one = Template(name="a", allocatable=Resources(4000, 8192), price_pico_per_hour=PicoUsd(1))
+    other = replace(one, name="b", labels=(("team", "b"),))
+    pool = PoolSpec(name=PoolName("p"), driver_options=options, templates=(one, replace(one, name="b")))
+    assert pool_faults(pool) == []
+    ((option, message, _),) = pool_faults(replace(pool, templates=(one, other)))
+    assert (option, "different labels" in message) == ("labels", True)
 
 
 def test_the_check_of_the_driver(lab: Lab) -> None:

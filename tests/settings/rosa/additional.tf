@@ -9,12 +9,12 @@ module "machine_pools" {
   additional_pool_instance_type = "m5.2xlarge"
   additional_pool_min_replicas  = 2
   additional_pool_max_replicas  = 10
-  
+
   additional_pool_labels = {
     "workload-type" = "batch"
     "team"          = "data-engineering"
   }
-  
+
   additional_pool_taints = [
     {
       key    = "workload-type"

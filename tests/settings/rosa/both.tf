@@ -9,7 +9,7 @@ module "machine_pools" {
   additional_pool_instance_type = "c5.2xlarge"
   additional_pool_min_replicas  = 1
   additional_pool_max_replicas  = 20
-  
+
   # GPU spot pool
   create_gpu_spot_pool          = true
   gpu_spot_pool_instance_type   = "g4dn.xlarge"

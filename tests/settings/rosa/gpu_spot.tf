@@ -10,7 +10,7 @@ module "machine_pools" {
   gpu_spot_pool_min_replicas    = 0             # Scale to zero
   gpu_spot_pool_max_replicas    = 5
   gpu_spot_pool_disk_size       = 500           # For model storage
-  
+
   gpu_spot_pool_labels = {
     "ml-framework" = "pytorch"
   }

@@ -163,8 +163,8 @@ def test_an_expression_has_to_be_written_before_the_file_can_be_used() -> None:
         *(f"pools.batch-workers.templates[0].{each}" for each in ("cpu", "memory", "gpu", "price_per_hour")),
     ]
     text = str(caught.value)
-    assert "the import found module.rosa_cluster.cluster_id." in text
-    assert "the import found var.min." in text
+    assert "still to be written: module.rosa_cluster.cluster_id." in text
+    assert "still to be written: var.min." in text
     assert [each for problem in caught.value.problems for each in faults(problem.message)] == []
 
 
@@ -211,7 +211,7 @@ def test_an_item_of_the_list_that_is_an_expression_is_a_pool_to_be_written() -> 
             "The file has 2 modules with machine pools: a, b. Import each from a file of its own.",
         ),
         ("create_additional_pool = 7", "create_additional_pool: Expected true or false, and the file has 7."),
-        ("machine_pools = var.pools", "machine_pools: machine_pools is the expression var.pools. Write the list itself."),
+        ("machine_pools = var.pools", "machine_pools: machine_pools is the expression var.pools. Write the list itself, or name the .tfvars file that has it."),
         ("machine_pools = {}", "machine_pools: Expected a list"),
         ("machine_pools = [{ }]", "machine_pools.0.name: The machine pool has no name."),
         ('machine_pools = [{ name = "a", instance_type = "m5.large", replicas = 1.5 }]', "machine_pools.0.replicas: Expected a whole number"),
@@ -261,7 +261,7 @@ def test_the_command_writes_a_file_that_passes_the_check(
     assert run(whole_app(), ["config", "import-rosa", str(HERE / "both.tf"), "--write", str(target)]) == 0
     assert f"Check it with: herder config lint -f {target}" in capsys.readouterr().err
     assert run(whole_app(), ["config", "lint", "-f", str(target)]) == 1
-    assert "the import found module.rosa_cluster.cluster_id" in capsys.readouterr().out
+    assert "still to be written: module.rosa_cluster.cluster_id" in capsys.readouterr().out
     target.write_text(target.read_text().replace("<fill in: module.rosa_cluster.cluster_id>", "2abc"))
     assert run(whole_app(), ["config", "lint", "--strict", "-f", str(target)]) == 0, capsys.readouterr().out
     assert run(whole_app(), ["config", "import-rosa", str(HERE / "both.tf"), "--write", str(target)]) == 2

@@ -1,4 +1,4 @@
-"""Routes for drivers: state, checks, freeze, unfreeze, forget."""
+"""Routes for drivers: state, checks, what exists, freeze, unfreeze, forget."""
 
 from fastapi import Request
 
@@ -7,6 +7,7 @@ from herder.model.permissions import Action, Kind, Principal
 from herder.wire.api.drivers import (
     DriverAction,
     DriverChecks,
+    DriverImport,
     DriverView,
     SweepAnswer,
     SweepDecision,
@@ -30,6 +31,10 @@ def add(front: RouteTable) -> None:
         """Ask a driver whether all that it needs is there: credentials, rights, tools."""
         return await reads.check_driver(who, request.path_params["driver"])
 
+    async def importable(request: Request, who: Principal) -> DriverImport:
+        """What exists at the provider, as pools that would adopt it."""
+        return await reads.importable(who, request.path_params["driver"])
+
     def freeze(write: Write) -> Result:
         """Freeze a driver: no workers are created or removed with it."""
         name = write.request.path_params["driver"]
@@ -49,6 +54,7 @@ def add(front: RouteTable) -> None:
     front.read("/drivers", list_drivers, Page)
     front.read("/drivers/{driver}", get_driver, DriverView)
     front.read("/drivers/{driver}/check", check, DriverChecks, CHANGE_FLEET)
+    front.read("/drivers/{driver}/import", importable, DriverImport, CHANGE_FLEET)
     front.write("POST", "/drivers/{driver}/freeze", freeze, DriverAction, Result, CHANGE_FLEET)
     front.write("POST", "/drivers/{driver}/unfreeze", unfreeze, DriverAction, Result, CHANGE_FLEET)
     front.write(

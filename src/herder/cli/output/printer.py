@@ -19,6 +19,8 @@ from herder.cli.output.humanize import style_of, visible
 from herder.cli.output.rows import Column, View
 
 API_VERSION = "v1"
+_SIGN = re.compile(r"(?P<indent> *)(?P<sign>-/\+|[+~-])(?= )")
+_SIGN_STYLES = {"+": "32", "~": "33", "-": "31", "-/+": "31"}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -174,15 +176,23 @@ class Printer:
         room = max(WRAP_LEAST, shutil.get_terminal_size().columns - indent)
         return [part for line in lines for part in wrapped(line, room)]
 
-    def prose(self, text: str) -> None:
-        """Sentences: on a terminal broken between words, what goes on stands below its beginning."""
+    def prose(self, text: str, *, signed: bool = False) -> None:
+        """Sentences: on a terminal broken between words, what goes on stands below its beginning. `signed`: `+`, `~`, `-` and `-/+` before a
+        line have their colours."""
         for line in visible(text).split("\n"):
             rest = line.lstrip(" -")
             indent = line[: len(line) - len(rest)]
             first, *more = self._broken(rest, len(indent))
-            self._raw(indent + first)
+            self._raw(self._sign_coloured(indent + first) if signed else indent + first)
             for part in more:
                 self._raw(" " * len(indent) + part)
+
+    def _sign_coloured(self, line: str) -> str:
+        found = _SIGN.match(line) if self.pretty else None
+        if found is None:
+            return line
+        sign = found["sign"]
+        return f"{found['indent']}\x1b[{_SIGN_STYLES[sign]}m{sign}\x1b[0m{line[found.end() :]}"
 
     def _bold(self, text: str) -> str:
         return f"\x1b[1m{text}\x1b[0m" if self.pretty else text

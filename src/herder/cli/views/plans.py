@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from herder.cli.output.humanize import usd
+from herder.cli.views.provider_changes import provider_lines
 from herder.model.values.money import format_usd, usd_text
 from herder.model.values.phrases import counted, ended_with
 from herder.wire.api.resources import ApplyAnswer, Explanation, PlanView
@@ -116,6 +117,8 @@ def apply_lines(answer: ApplyAnswer) -> Iterator[str]:
         for field, (before, after) in change.fields.items():
             shown = _templates if field == "templates" else _short
             yield f"    {field}: {shown(before)} → {shown(after)}"
+        for each in change.provider:
+            yield from provider_lines(each)
     for path, (before, after) in answer.sharing.items():
         yield _of_sharing(path, before, after)
     low, high = usd(answer.price_per_hour_min_usd), usd(answer.price_per_hour_max_usd)

@@ -9,6 +9,7 @@ from herder.client.parts.pages import whole
 from herder.wire.api.drivers import (
     DriverAction,
     DriverChecks,
+    DriverImport,
     DriverView,
     SweepAnswer,
     SweepDecision,
@@ -29,6 +30,10 @@ class Drivers:
 
     def check(self, driver: str) -> DriverChecks:
         return self._http.get(f"{_path(driver)}/check", DriverChecks)
+
+    def importable(self, driver: str) -> DriverImport:
+        """What exists at the provider, as pools that would adopt it."""
+        return self._http.get(f"{_path(driver)}/import", DriverImport)
 
     def sweep(self, driver: str) -> SweepView:
         return self._http.get(f"{_path(driver)}/sweep", SweepView)

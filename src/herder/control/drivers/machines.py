@@ -51,6 +51,9 @@ LOOK_S = 0.5
 LOOK_LONGEST_S = 10.0
 #: The longest that a provider may tell us to wait: beyond it, it is asked again.
 RATE_LIMIT_LONGEST_S = 300.0
+#: A removal that has not ended after this time is begun again.
+REMOVAL_MS = 1_800_000
+_TAKES_LONG = "The machine of the worker has not gone within 30 min of its removal. It may still cost. Herder removes it again."
 #: These end a creation: trying it again would not help, the planner decides anew.
 FINAL = (InvalidRequest, OutOfCapacity, QuotaExceeded, Unauthorised, DriverFault)
 _REFUSED_AS = {
@@ -276,7 +279,7 @@ async def _broke(core: Core, worker: WorkerLife, text: str, cause: FailureCause)
 async def remove(core: Core, worker: WorkerLife, pauses: Pauses) -> None:
     """Until the driver says that it is gone: a worker that may still exist still counts and still costs."""
     name, driver = worker.spec.name, worker.spec.driver
-    look, told = worker.phase == Phase.STOPPING.value, False
+    look, told, asked_ms = worker.phase == Phase.STOPPING.value, False, core.clock.monotonic_ms()
     await asyncio.sleep(core.settings.stop_grace_s)  # the worker hears "stop" and leaves by itself, if it can
     await shut_down(core, worker)
     while worker.state is WorkerState.TERMINATING:
@@ -284,6 +287,7 @@ async def remove(core: Core, worker: WorkerLife, pauses: Pauses) -> None:
             if look:
                 machine = await calling.get(core, driver, name, worker.operation)
             else:
+                asked_ms = core.clock.monotonic_ms()
                 machine = await calling.delete(core, driver, name)
         except NotFound:
             break
@@ -292,10 +296,8 @@ async def remove(core: Core, worker: WorkerLife, pauses: Pauses) -> None:
         except DriverError as error:
             look = isinstance(error, OutcomeUnknown)
             if not told:
-                told = True
-                await _tell_trouble(
-                    core, worker, f"The worker cannot be removed yet: {clause(error)}. Herder tries again."
-                )
+                text = f"The worker cannot be removed yet: {clause(error)}. Herder tries again."
+                told = await _tell_trouble(core, worker, text)
             wait = await pauses.retry(error)
             log.warning(
                 "Worker %s cannot be removed yet: %s. Herder tries again in %.1f s.",
@@ -310,10 +312,10 @@ async def remove(core: Core, worker: WorkerLife, pauses: Pauses) -> None:
             core.workers_changed.set()  # it no longer holds a place among the creations
             await core.commit(Changes())
         look = machine.phase is Phase.STOPPING
-        if look:
-            await pauses.look()
-        else:
-            await pauses.retry(None)
+        await (pauses.look() if look else pauses.retry(None))
+        if core.clock.monotonic_ms() - asked_ms >= REMOVAL_MS:
+            look = False
+            told = told or await _tell_trouble(core, worker, _TAKES_LONG)
     await _gone(core, worker)
 
 
@@ -327,8 +329,10 @@ async def _gone(core: Core, worker: WorkerLife) -> None:
     await core.commit(changes)
 
 
-async def _tell_trouble(core: Core, worker: WorkerLife, text: str) -> None:
+async def _tell_trouble(core: Core, worker: WorkerLife, text: str) -> bool:
+    """True: it is told."""
     changes = Changes()
     subject = f"worker/{worker.spec.name}"
     record_event(core.state, changes, core.clock.now_ms(), "worker.trouble", subject, text)
     await core.commit(changes)
+    return True

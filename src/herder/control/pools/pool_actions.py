@@ -15,6 +15,7 @@ from herder.control.planning.plans import apply_plan, record_plan
 from herder.control.pools import safety, sharing
 from herder.control.pools.growth import check_growth
 from herder.control.pools.pool_checks import has_bootstrap, has_cluster, has_driver, keep_membership
+from herder.control.pools.provider_changes import provider_changes
 from herder.decide.scaling.offers.backoff import cheapest_first, offer_limits
 from herder.decide.scaling.offers.worker_specs import worker_spec
 from herder.decide.scaling.snapshot import snapshot_of
@@ -65,7 +66,7 @@ def apply(
     for pool in wanted:
         _check_bounds(pool)
     check_pools(core, wanted)
-    answers = [_difference(core.state.pools.get(pool.name), pool) for pool in wanted]
+    answers = [_answer(core, pool) for pool in wanted]
     after = {**core.state.pools, **{pool.name: pool for pool in wanted}}
     if not dry_run:
         sharing.change(core, changes, shared, now_ms, actor=who.actor)
@@ -138,6 +139,15 @@ def _difference(old: PoolSpec | None, new: PoolSpec) -> ApplyChange:
     before, after = pool_to_plain(old), pool_to_plain(new)
     fields = {key: (before.get(key), after[key]) for key in after if before.get(key) != after[key]}
     return ApplyChange(pool=new.name, change="updated" if fields else "unchanged", fields=fields)
+
+
+def _answer(core: Core, pool: PoolSpec) -> ApplyChange:
+    """With what it means at the provider."""
+    old = core.state.pools.get(pool.name)
+    found = _difference(old, pool)
+    if found.change != "unchanged":
+        found.provider = list(provider_changes(core, old, pool))
+    return found
 
 
 def fleet_prices(pools: Iterable[PoolSpec]) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from herder.control.reads.credentials import CredentialReads
 from herder.control.reads.explanations import explain, pods
 from herder.control.reads.fleet import clusters, drivers, sweeps
 from herder.control.reads.fleet import pools_and_workers as fleet
+from herder.control.reads.fleet.adoptable_pools import importable
 from herder.control.reads.fleet.bootstraps import bootstrap_page, check_bootstrap
 from herder.control.reads.fleet.driver_checks import check_driver
 from herder.control.reads.fleet.offers import listed_offers
@@ -48,7 +49,7 @@ from herder.store.invariants import violations as stored_violations
 from herder.store.rows.json_forms import plain_plan
 from herder.wire.api.bootstraps import BootstrapChecks
 from herder.wire.api.clusters import ClusterChecks, ClusterView, SchedulingInfo
-from herder.wire.api.drivers import DriverChecks, DriverView, SweepAnswer, SweepView
+from herder.wire.api.drivers import DriverChecks, DriverImport, DriverView, SweepAnswer, SweepView
 from herder.wire.api.health import WorkerHealthView
 from herder.wire.api.people import UserView, WhoAmI
 from herder.wire.api.resources import (
@@ -215,6 +216,10 @@ class Reads(BatchReads, ScheduleReads, PipelineReads, CredentialReads, SharingRe
     async def check_driver(self, who: Principal, name: str) -> DriverChecks:
         check(who, Action.CHANGE, FLEET)
         return await check_driver(self._core, name)
+
+    async def importable(self, who: Principal, name: str) -> DriverImport:
+        check(who, Action.CHANGE, FLEET)
+        return await importable(self._core, name)
 
     def clusters(self, who: Principal) -> Page:
         check(who, Action.SEE, FLEET)

@@ -35,6 +35,7 @@ class Machines:
         self._clouds, self._folder = clouds, folder
         self._agents: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
         self._started: set[tuple[str, str]] = set()
+        self._failed: OSError | None = None
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="machines")
 
@@ -63,10 +64,18 @@ class Machines:
         if place.is_dir():
             (place / _NOTICE).touch()
 
+    def check(self) -> None:
+        """Raises CommandError when machines cannot be started any more."""
+        if self._failed is not None:
+            raise CommandError(f"The machines of the clouds cannot be run: {self._failed}.") from self._failed
+
     def _run(self) -> None:
-        while not self._ending.wait(LOOK_S):
-            for cloud in self._clouds:
-                self._look(cloud)
+        try:
+            while not self._ending.wait(LOOK_S):
+                for cloud in self._clouds:
+                    self._look(cloud)
+        except OSError as error:
+            self._failed = error
 
     def _look(self, cloud: PlayedCloud) -> None:
         wanted = cloud.running()

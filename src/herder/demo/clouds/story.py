@@ -38,7 +38,12 @@ def play(
     _introduce(tell, clouds)
     client = stack.enter_context(wait_for_address(world))
     tell.line(f"Herder         {world.url}")
-    scenes.play(At(client, tell, lambda: world.running, clouds, machines, world.folder / "released"))
+
+    def alive() -> bool:
+        machines.check()
+        return world.running
+
+    scenes.play(At(client, tell, alive, clouds, machines, world.folder / "released"))
     summary(
         tell,
         client,

@@ -30,8 +30,8 @@ class Api:
             if not made:
                 raise Unavailable(f"The answer of AWS to {what} names no instance.")
             phase_of(made[0])
-        except Unavailable as error:  # it may be there all the same
-            raise OutcomeUnknown(str(error)) from error
+        except Unavailable as error:
+            raise _unknown(error) from error
         return made[0]
 
     def may_run(self, image: str, instance_type: str) -> None:
@@ -52,13 +52,18 @@ class Api:
 
     def instance(self, ident: str) -> Json | None:
         """Raises NotFound, also of one that is too new."""
-        found = self._instances({"InstanceId": [ident]}, f"reading instance {ident}")
+        what = f"reading instance {ident}"
+        found = self._instances({"InstanceId": [ident]}, what)
+        if any(each.get("instanceId") != ident for each in found):
+            raise Unavailable(f"The answer of AWS to {what} is about another one. It proves nothing.")
         return found[0] if found else None
 
     def instances(self, token: str, what: str) -> list[Json]:
         """Those whose client token begins with `token`; among them those that have ended within the last hour."""
         filters = [{"Name": "client-token", "Value": [f"{token}*"]}]
-        return self._instances({"Filter": filters, "MaxResults": _PAGE_ROWS}, what)
+        found = self._instances({"Filter": filters, "MaxResults": _PAGE_ROWS}, what)
+        # They will be terminated: whoever answers without a look at the filter must not decide which.
+        return [each for each in found if str(each.get("clientToken", "")).startswith(token)]
 
     def running(self) -> list[Json]:
         """All instances of the account in the region that start or run, whoever has made them."""
@@ -66,12 +71,20 @@ class Api:
         asked = {"Filter": filters, "MaxResults": _PAGE_ROWS}
         return self._instances(asked, "counting the instances of the region")
 
+    def interrupted(self) -> list[Json]:
+        """The requests for spot instances of the account that AWS is about to end."""
+        filters = [{"Name": "status-code", "Value": ["marked-for-termination"]}]
+        asked = {"Filter": filters, "MaxResults": _PAGE_ROWS}
+        what = "looking for spot instances that end"
+        return self._listed("DescribeSpotInstanceRequests", asked, "spotInstanceRequestSet", what)
+
     def free_volumes(self, tags: Mapping[str, str]) -> list[Json]:
         """Those with all of `tags` that no instance has."""
         filters = [{"Name": f"tag:{name}", "Value": [value]} for name, value in tags.items()]
         filters.append({"Name": "status", "Value": ["available"]})
         asked = {"Filter": filters, "MaxResults": _PAGE_ROWS}
-        return self._listed("DescribeVolumes", asked, "volumeSet", "looking for volumes without an instance")
+        found = self._listed("DescribeVolumes", asked, "volumeSet", "looking for volumes without an instance")
+        return [each for each in found if each.get("status") == "available"]
 
     def delete_volume(self, ident: str) -> None:
         self._change("DeleteVolume", {"VolumeId": ident}, f"deleting volume {ident}")
@@ -144,7 +157,11 @@ class Api:
         try:
             return _answer(found, action, what)
         except Unavailable as error:
-            raise OutcomeUnknown(str(error)) from error
+            raise _unknown(error) from error
+
+
+def _unknown(error: Unavailable) -> OutcomeUnknown:
+    return OutcomeUnknown(f"{error} It may have happened all the same.")
 
 
 def _answer(found: Any, action: str, what: str) -> Json:

@@ -17,8 +17,10 @@ from herder.drivers.aws.instances import (
     token_in,
     token_of,
 )
+from herder.drivers.aws.interruptions import Interruptions
 from herder.drivers.aws.leftovers import Leftovers
 from herder.drivers.aws.market import Market, moment_of
+from herder.drivers.aws.operations import operations_of
 from herder.drivers.aws.options import wanted
 from herder.drivers.aws.rights import checks_of
 from herder.drivers.aws.services import Services
@@ -35,9 +37,18 @@ from herder.model.fleet.driver import (
     StartData,
     Unavailable,
 )
-from herder.model.fleet.driver_capabilities import Check, Need, OfferedShape, Price, Quota
+from herder.model.fleet.driver_capabilities import (
+    Check,
+    Interruption,
+    Need,
+    OfferedShape,
+    Price,
+    ProviderOperation,
+    Quota,
+)
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
+from herder.model.values.phrases import clause
 from herder.remote.clouds.facts import check_worker, machine_name
 
 #: So long after its creation an instance that EC2 does not know is merely new.
@@ -54,6 +65,7 @@ class AwsDriver:
         "get": 45.0,
         "list": 60.0,
         "checks": 120.0,
+        "operations": 60.0,
         "prices": 120.0,
         "quotas": 60.0,
     }
@@ -65,6 +77,7 @@ class AwsDriver:
         self._leftovers = Leftovers(api, context.installation, context.clock)
         self._installation = context.installation
         self._ids: dict[WorkerName, str] = {}
+        self._interruptions = Interruptions(api, context, lambda: dict(self._ids))
         self._unseen_ms: dict[WorkerName, int] = {}
         """Since when AWS knows an instance of a worker by its token, and shows none."""
 
@@ -112,6 +125,9 @@ class AwsDriver:
         check_worker(worker)
         verb, ident, began_ms = _read_operation(operation)
         instance = self._find(worker, ident)
+        if verb == "create" and instance is not None and instance.get("instanceId") != ident:
+            # The one that was made is not shown yet, but an earlier one that has ended is.
+            instance = None if phase_of(instance) is Phase.GONE else instance
         if instance is None:
             if verb == "create" and self._context.clock.now_ms() - began_ms < NEW_MS:
                 return Machine(
@@ -135,11 +151,15 @@ class AwsDriver:
             if left is not None:
                 return left
             raise NotFound(f"AWS has no instance for worker {worker}.")
+        newest = there[-1]
         try:
             self._api.terminate([str(each["instanceId"]) for each in there])
-        except NotFound as error:  # a part of AWS shows it, so it is there, or was just now
-            raise Unavailable(str(error)) from error
-        newest = there[-1]
+        except (
+            NotFound
+        ) as error:  # what it shows and what it knows differ for a moment: nothing is proven gone
+            raise Unavailable(
+                f"AWS shows an instance of worker {worker}, but does not know it yet ({clause(error)}). Herder tries again."
+            ) from error
         return Machine(
             worker=worker,
             handle=str(newest["instanceId"]),
@@ -185,6 +205,15 @@ class AwsDriver:
         if phase_of(instance) is Phase.RUNNING:
             self._api.reboot(str(instance["instanceId"]))
         return self._seen(worker, instance, "")
+
+    def operations(self, worker: WorkerName) -> Sequence[ProviderOperation]:
+        """CloudTrail's log is some minutes late."""
+        check_worker(worker)
+        token = token_of(self._installation, worker)
+        return operations_of(self._all(worker), token, self._services.creations, self._services.events)
+
+    def interruptions(self) -> Sequence[Interruption]:
+        return self._interruptions.announced()
 
     def offers(self) -> Sequence[OfferedShape]:
         return self._market.offers()

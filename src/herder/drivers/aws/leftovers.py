@@ -96,6 +96,6 @@ def _left(worker: WorkerName, ident: str, phase: Phase) -> Machine:
         worker=worker,
         handle=ident,
         phase=phase,
-        operation=f"delete/{ident}/0" if phase is Phase.STOPPING else "",
+        operation="delete" if phase is Phase.STOPPING else "",
         detail="Its disk is left over; it has no instance.",
     )

@@ -9,7 +9,7 @@ from herder.drivers.aws.options import wanted
 from herder.drivers.aws.price_list import on_demand, pico_of
 from herder.drivers.aws.services import Services
 from herder.drivers.aws.settings import AwsSettings
-from herder.drivers.aws.vcpu_quotas import quota_for, used_of, vcpu_quotas
+from herder.drivers.aws.vcpu_quotas import VcpuQuota, quota_for, used_of, vcpu_quotas
 from herder.drivers.aws.xml import Json, part, rows
 from herder.model.fleet.driver import DriverClock, DriverError
 from herder.model.fleet.driver_capabilities import Need, OfferedShape, Price, Quota
@@ -20,9 +20,8 @@ from herder.model.values.resources import Resources
 from herder.remote.clouds.dated import Refreshed
 
 _LOG = logging.getLogger(__name__)
-#: Types of instances and limits change rarely.
+#: Types of instances change rarely.
 TYPES_REFRESH_S = 6 * 3600.0
-LIMITS_REFRESH_S = 3600.0
 
 
 class Market:
@@ -31,8 +30,7 @@ class Market:
         self._types = Refreshed(self._read_types, TYPES_REFRESH_S, clock)
         self._spot = Refreshed(self._read_spot, settings.price_refresh_s, clock)
         self._on_demand = Refreshed(self._read_on_demand, settings.price_refresh_s, clock)
-        self._limits = Refreshed(lambda: vcpu_quotas(services.quotas()), LIMITS_REFRESH_S, clock)
-        self._instances = Refreshed(api.running, settings.quota_refresh_s, clock)
+        self._quotas = Refreshed(self._read_quotas, settings.quota_refresh_s, clock)
         self._told: set[str] = set()
 
     def offers(self) -> Sequence[OfferedShape]:
@@ -69,25 +67,25 @@ class Market:
 
     def quotas(self) -> Sequence[Quota]:
         """Virtual CPUs of each group of families, on demand and as spot, in AWS's own names."""
-        limits, instances = self._limits.get(), self._instances.get()
-        used = used_of(limits.value, instances.value)
-        as_of_ms = min(limits.as_of_ms, instances.as_of_ms)
+        quotas = self._quotas.get()
+        limits, used = quotas.value
         return [
             Quota(
                 name=each.name,
                 zone=self._settings.region,
                 limit=each.limit,
                 used=used[each.name],
-                as_of_ms=as_of_ms,
+                as_of_ms=quotas.as_of_ms,
             )
-            for each in limits.value
+            for each in limits
             if each.name in used
         ]
 
     def need(self, spec: WorkerSpec) -> Need:
         """From what was read before, and only where it is sure. Raises InvalidRequest."""
         kind = wanted(spec, self._settings)["instance_type"]
-        quota = quota_for(self._limits.known or (), kind, spot=spec.spot)
+        limits, _ = self._quotas.known or ((), {})
+        quota = quota_for(limits, kind, spot=spec.spot)
         types, _ = self._types.known or ({}, {})
         cpus = resources_of(types[kind]).cpu_milli // 1000 if kind in types else 0
         if quota is None or not cpus:
@@ -114,6 +112,10 @@ class Market:
 
     def _read_on_demand(self) -> dict[str, PicoUsd]:
         return on_demand(self._services.products(self._settings.region))
+
+    def _read_quotas(self) -> tuple[Sequence[VcpuQuota], dict[str, int]]:
+        limits = vcpu_quotas(self._services.quotas())
+        return limits, used_of(limits, self._api.running())
 
     def _read_types(self) -> tuple[dict[str, Json], dict[str, list[str]]]:
         types = {str(row.get("instanceType", "")): row for row in self._api.instance_types()}

@@ -1,5 +1,6 @@
 """Opens the driver: credentials and the clients of AWS's services. Makes no call."""
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -19,6 +20,9 @@ from herder.model.fleet.driver import DriverContext
 from herder.remote.clouds.client import CloudClient
 from herder.remote.clouds.pace import Pace, Pause
 
+#: As many as AWS allows an account.
+TRAIL_CALLS_PER_S = 2.0
+
 
 def make(settings: AwsSettings, context: DriverContext) -> AwsDriver:
     return opened(settings, context, AwsCredentials(settings.profile, os.environ, context.clock))
@@ -34,7 +38,10 @@ def opened(
 ) -> AwsDriver:
     """`transport`, `pause`: for tests and the simulated world."""
 
-    def client(service: Service, decode: Callable[[bytes], Any] = msgspec.json.decode) -> CloudClient:
+    def client(
+        service: Service, decode: Callable[[bytes], Any] = msgspec.json.decode, calls_per_s: float = math.inf
+    ) -> CloudClient:
+        calls_per_s = min(calls_per_s, settings.calls_per_s)
         return CloudClient(
             PROVIDER,
             service.url,
@@ -42,10 +49,11 @@ def opened(
             explain,
             context.clock,
             transport=transport,
-            pace=Pace(settings.calls_per_s, max(1.0, settings.calls_per_s), context.clock),
+            pace=Pace(calls_per_s, max(1.0, calls_per_s), context.clock),
             decode=decode,
             pause=pause,
         )
 
-    services = Services(client(settings.pricing), client(settings.quotas), client(settings.trail))
+    trail = client(settings.trail, calls_per_s=TRAIL_CALLS_PER_S)
+    services = Services(client(settings.pricing), client(settings.quotas), trail)
     return AwsDriver(settings, context, Api(client(settings.ec2, decoded)), services)

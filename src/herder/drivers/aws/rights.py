@@ -10,6 +10,7 @@ from herder.model.fleet.driver import DriverError
 from herder.model.fleet.driver_capabilities import Check
 
 NEEDED = (
+    "cloudtrail:LookupEvents",
     "ec2:CreateTags",
     "ec2:DeleteVolume",
     "ec2:DescribeAvailabilityZones",
@@ -17,6 +18,7 @@ NEEDED = (
     "ec2:DescribeInstanceTypeOfferings",
     "ec2:DescribeInstanceTypes",
     "ec2:DescribeInstances",
+    "ec2:DescribeSpotInstanceRequests",
     "ec2:DescribeSpotPriceHistory",
     "ec2:DescribeVolumes",
     "ec2:GetConsoleOutput",
@@ -38,6 +40,7 @@ def checks_of(api: Api, services: Services, settings: AwsSettings, now: str) -> 
             "instances (ec2:DescribeInstances)",
             lambda: api.instances("herder-check-", "listing the instances"),
         ),
+        _try("interruptions (ec2:DescribeSpotInstanceRequests)", api.interrupted),
         _try(
             "volumes (ec2:DescribeVolumes)",
             lambda: api.free_volumes({"herder-check": "1"}),
@@ -51,6 +54,7 @@ def checks_of(api: Api, services: Services, settings: AwsSettings, now: str) -> 
     if settings.prices:
         found.append(_try("prices (pricing:GetProducts)", lambda: services.products(settings.region)))
     found.append(_try("quotas (servicequotas:ListServiceQuotas)", services.quotas))
+    found.append(_try("the log of the account (cloudtrail:LookupEvents)", services.may_look_up))
     if settings.image:
         found += _image(api, settings)
         may_run = _try(

@@ -53,7 +53,7 @@ class AwsSettings:
     price_refresh_s: float = 3_600.0
     """How old prices may become."""
     quota_refresh_s: float = 60.0
-    """How old the count of instances may become. Limits are read each hour."""
+    """How old limits, and the count of instances, may become."""
     ec2_url: str = ""
     """Empty: that of the region."""
     pricing_url: str = ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -13,6 +13,7 @@ from herder.remote.clouds.client import CloudClient
 from herder.remote.clouds.pages import Page, all_pages
 
 Json = dict[str, Any]
+_T = TypeVar("_T", Vm, Part)
 #: By resource provider and collection: the version of the API that is spoken.
 COMPUTE, DISKS, SKUS = "2024-07-01", "2024-03-02", "2021-07-01"
 NETWORK, RESOURCES, PERMISSIONS, LOG = "2024-01-01", "2024-07-01", "2022-04-01", "2015-04-01"
@@ -58,7 +59,7 @@ class Api:
 
     def vm(self, name: str) -> Vm:
         path, what = self._path(_VMS, name), f"reading VM {name}"
-        return read(self._get(path, what, COMPUTE, **{"$expand": "instanceView"}), Vm)
+        return _named(read(self._get(path, what, COMPUTE, **{"$expand": "instanceView"}), Vm), name, what)
 
     def delete_vm(self, name: str) -> None:
         """Without waiting for the system in it; the parts that go with it go too."""
@@ -106,11 +107,12 @@ class Api:
         what = f"creating {kind.words} {name}"
         query = {"api-version": kind.version}
         path = self._path(kind.path, name)
-        return read(self._arm.call("PUT", path, what, query=query, body=body, repeatable=True).data, Part)
+        reply = self._arm.call("PUT", path, what, query=query, body=body, repeatable=True)
+        return _named(read(reply.data, Part), name, what)
 
     def part(self, kind: Kind, name: str) -> Part:
         path, what = self._path(kind.path, name), f"reading {kind.words} {name}"
-        return read(self._get(path, what, kind.version), Part)
+        return _named(read(self._get(path, what, kind.version), Part), name, what)
 
     def delete_part(self, kind: Kind, name: str) -> None:
         path, what = self._path(kind.path, name), f"deleting {kind.words} {name}"
@@ -211,6 +213,13 @@ def _rows(found: Mapping[str, Any], name: str, what: str) -> list[Json]:
     if not isinstance(rows, list):
         raise _not_azure(what)
     return [_object(row, what) for row in rows]
+
+
+def _named(found: _T, name: str, what: str) -> _T:
+    """An answer about something else proves nothing."""
+    if found.name.lower() != name.lower():
+        raise _not_azure(what)
+    return found
 
 
 def _not_azure(what: str) -> Unavailable:

@@ -28,6 +28,7 @@ from herder.model.fleet.driver import (
     OutOfCapacity,
     Phase,
     QuotaExceeded,
+    RateLimited,
     StartData,
     Unauthorised,
     Unavailable,
@@ -275,7 +276,7 @@ class AzureDriver:
         if phase is not Phase.STOPPING:
             self._tidy(worker, self.delete)
         error = operation_error(failure, f"creating VM {machine_name(self._installation, worker)}")
-        if isinstance(error, (Unavailable, AlreadyExists)):
+        if isinstance(error, (Unavailable, RateLimited, AlreadyExists)):
             # It is created again, under the same name.
             raise NotFound(str(error)) from error
         raise error

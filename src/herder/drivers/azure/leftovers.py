@@ -41,9 +41,11 @@ class Leftovers:
         ]
 
     def remove(self, worker: WorkerName) -> Machine | None:
-        """Begins to delete what is left of `worker`, asked for by name; None: nothing is. One whose VM is just being deleted has to wait."""
+        """Begins to delete what is left of `worker`, asked for by name; None: nothing is. One whose VM is just being deleted has to wait. What
+        cannot be deleted keeps nothing else from it."""
         names = names_of(self._installation, worker)
-        left = None
+        left: Machine | None = None
+        failure: DriverError | None = None
         for kind in KINDS:
             try:
                 part = self._api.part(kind, _name(names, kind))
@@ -54,8 +56,13 @@ class Leftovers:
             if others or (facts is not None and facts.worker != worker):
                 continue
             left = left or _left(worker, kind, part, Phase.STOPPING)
-            if not part.user:
-                self._delete(kind, part)
+            try:
+                if not part.user:
+                    self._delete(kind, part)
+            except DriverError as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
         if left is None:
             self._since_ms.pop(worker, None)
         return left

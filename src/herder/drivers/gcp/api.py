@@ -31,9 +31,11 @@ class Api:
         return self._begun(self._compute.call("POST", path, what, body=body, secrets=secrets).data, what)
 
     def instance(self, zone: str, name: str) -> Instance:
-        return instance_of(
-            self._get(f"/zones/{zone}/instances/{quote(name)}", f"reading VM {name} in {zone}")
-        )
+        what = f"reading VM {name} in {zone}"
+        found = instance_of(self._get(f"/zones/{zone}/instances/{quote(name)}", what))
+        if found.name != name:
+            raise _not_google(what)
+        return found
 
     def delete(self, zone: str, name: str) -> Json:
         path, what = f"{self._path}/zones/{zone}/instances/{quote(name)}", f"deleting VM {name} in {zone}"
@@ -70,7 +72,7 @@ class Api:
     def operation(self, zone: str, name: str) -> Json:
         what = f"reading operation {name} in {zone}"
         found = self._get(f"/zones/{zone}/operations/{quote(name)}", what)
-        if not found.get("status"):
+        if found.get("name") != name or not found.get("status"):
             raise _not_google(what)
         return found
 
@@ -124,7 +126,10 @@ class Api:
         path, what = f"{self._path}:testIamPermissions", "reading the permissions of the account"
         body = {"permissions": list(permissions)}
         found = self._object(self._projects.call("POST", path, what, body=body, repeatable=True).data, what)
-        return [str(each) for each in found.get("permissions", [])]
+        allowed = found.get("permissions", [])
+        if not isinstance(allowed, list):
+            raise _not_google(what)
+        return [str(each) for each in allowed]
 
     def close(self) -> None:
         for client in (self._compute, self._billing, self._projects):
@@ -146,7 +151,8 @@ class Api:
             complete = complete and not page.get("unreachables") and _warning(page) in _NOTHING_THERE
             for scope in self._object(page.get("items", {}), what).values():
                 rows += self._rows(self._object(scope, what), kind, what)
-                complete = complete and _warning(scope) in _NOTHING_THERE
+                warned = _warning(scope)
+                complete = complete and (kind in scope or bool(warned)) and warned in _NOTHING_THERE
         return rows, complete
 
     def _pages(self, path: str, what: str, query: Mapping[str, str | int]) -> list[Page]:

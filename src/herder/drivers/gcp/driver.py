@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from herder.drivers.gcp.api import Api, Json
-from herder.drivers.gcp.errors import operation_error
+from herder.drivers.gcp.errors import NoSuchZone, operation_error
 from herder.drivers.gcp.instances import (
     FACTS_KEY,
     INSTALLATION_LABEL,
@@ -33,6 +33,7 @@ from herder.model.fleet.driver import (
     Machine,
     NotFound,
     Phase,
+    RateLimited,
     StartData,
     Unavailable,
 )
@@ -83,6 +84,8 @@ class GcpDriver:
         self._orphans = Orphans(api, context.installation, context.clock)
         self._preemptions = Preemptions(api, settings.zone_names, context)
         self._zones: dict[WorkerName, str] = {}
+        self._listed = False
+        """Whether all VMs were listed since the start: until then one may be in a zone that the settings had before."""
 
     @property
     def name(self) -> str:
@@ -118,7 +121,7 @@ class GcpDriver:
             if machine is not None:
                 return machine
             if under_way.verb == "delete":
-                return self.delete(worker)
+                return self._delete(worker, under_way.zone)
         instance = self._find(worker, under_way.zone if under_way is not None else "")
         if instance is None:
             raise NotFound(f"Google Cloud has no VM for worker {worker}.")
@@ -126,15 +129,7 @@ class GcpDriver:
 
     def delete(self, worker: WorkerName) -> Machine:
         check_worker(worker)
-        instance = self._find(worker)
-        if instance is None:
-            for zone in self._zones_of(worker):
-                left = self._orphans.remove(worker, zone)
-                if left is not None:
-                    return left
-            raise NotFound(f"Google Cloud has no VM for worker {worker}.")
-        begun = self._api.delete(instance.zone_name, instance.name)
-        return self._after(worker, Operation("delete", instance.zone_name, str(begun["name"])), begun)
+        return self._delete(worker)
 
     def list(self) -> Listing:
         label = label_value(self._installation)
@@ -153,14 +148,22 @@ class GcpDriver:
                 continue
             self._zones[worker] = instance.zone_name
         if complete:
+            self._listed = True
             self._zones = {worker: zone for worker, zone in dict(self._zones).items() if worker in machines}
             machines |= {left.worker: left for left in self._orphans.found(machines)}
         return Listing(machines=tuple(machines[name] for name in sorted(machines)), complete=complete)
 
     def health(self) -> None:
-        zone = self._settings.zone_names[0]
-        if self._api.zone(zone).get("status") == "DOWN":
-            raise Unavailable(f"Zone {zone} of Google Cloud is down.")
+        """One zone is enough: the others are known by what is asked of them."""
+        problems: list[DriverError] = []
+        for zone in self._settings.zone_names:
+            try:
+                if self._api.zone(zone).get("status") != "DOWN":
+                    return
+                problems.append(Unavailable(f"Zone {zone} of Google Cloud is down."))
+            except NoSuchZone as error:
+                problems.append(error)
+        raise problems[0]
 
     # --- capabilities
 
@@ -204,6 +207,23 @@ class GcpDriver:
         self._api.close()
 
     # --- inside
+
+    def _delete(self, worker: WorkerName, zone: str = "") -> Machine:
+        """`zone`: where a deletion was begun before."""
+        instance = self._find(worker, zone)
+        try:
+            if instance is not None:
+                begun = self._api.delete(instance.zone_name, instance.name)
+                done = Operation("delete", instance.zone_name, str(begun["name"]))
+                return self._after(worker, done, begun)
+        except NotFound:
+            pass  # it has gone meanwhile
+        zones = (*self._zones_of(worker, zone), *self._orphans.zones_of(worker))
+        for each in dict.fromkeys(zones):
+            left = self._orphans.remove(worker, each)
+            if left is not None:
+                return left
+        raise NotFound(f"Google Cloud has no VM for worker {worker}.")
 
     def _existing(self, worker: WorkerName, zone: str, error: AlreadyExists) -> Machine:
         """The name is taken: by an earlier call for this worker, or by a VM that is none of ours."""
@@ -255,7 +275,7 @@ class GcpDriver:
             error = operation_error(found, what, operation.zone)
             if error is None or (not creates and isinstance(error, (NotFound, Unavailable))):
                 return None  # a deletion that failed inside Google is begun again
-            if creates and isinstance(error, (Unavailable, AlreadyExists)):
+            if creates and isinstance(error, (Unavailable, RateLimited, AlreadyExists)):
                 # Nothing is there: it is created again, under the same name.
                 raise NotFound(str(error)) from error
             raise error
@@ -273,11 +293,18 @@ class GcpDriver:
 
     def _find(self, worker: WorkerName, zone: str = "") -> Instance | None:
         """Asked by name, zone by zone: a list may be late, and its absence proves nothing."""
+        found = self._in_zones(worker, self._zones_of(worker, zone))
+        if found is None and not self._listed:
+            self.list()
+            found = self._in_zones(worker, (self._zones.get(worker, ""),))
+        return found
+
+    def _in_zones(self, worker: WorkerName, zones: Sequence[str]) -> Instance | None:
         name = machine_name(self._installation, worker)
-        for each in self._zones_of(worker, zone):
+        for each in filter(None, zones):
             try:
                 instance = self._api.instance(each, name)
-            except NotFound:
+            except (NotFound, NoSuchZone):
                 continue
             if self._is_of(worker, instance):
                 self._zones[worker] = each

@@ -23,6 +23,12 @@ from herder.model.values.phrases import sentences
 from herder.remote.clouds.errors import PagesExpired, Reply, Said, of_kind, short
 
 PROVIDER = "Google Cloud"
+
+
+class NoSuchZone(InvalidRequest):
+    """Google has no such zone, and therefore nothing in it."""
+
+
 #: Reasons of answers and codes of operations, in small letters and without underscores.
 _KINDS: dict[str, type[DriverError]] = {
     "quotaexceeded": QuotaExceeded,
@@ -50,6 +56,7 @@ _KINDS: dict[str, type[DriverError]] = {
 }
 #: Whose absence says that a machine is not there. That of anything else is an error in the settings.
 _OURS = re.compile(r"/(instances|operations|disks)/[^/]+$")
+_ZONE = re.compile(r"/zones/[^/]+$")
 _NOT_FOUND = re.compile(r"[Tt]he (?:referenced )?resource '([^']+)' was not found")
 _NO_PROJECT = re.compile(
     r"[Ff]ailed to find project|[Pp]roject '?[^' ]+'? (was )?not found|[Uu]nknown project"
@@ -92,8 +99,10 @@ def _said(status: int, reasons: list[str], words: str) -> Said:
 
 def _not_found(words: str) -> Said:
     named = _NOT_FOUND.search(words)
-    ours = named is not None and _OURS.search(named.group(1))
-    return Said(words=words, kind=NotFound if ours else InvalidRequest)
+    what = named.group(1) if named is not None else ""
+    kind = NotFound if _OURS.search(what) else NoSuchZone if _ZONE.search(what) else InvalidRequest
+    remedy = "Correct the setting zones" if kind is NoSuchZone else ""
+    return Said(words=words, kind=kind, remedy=remedy)
 
 
 def operation_error(operation: Mapping[str, Any], what: str, zone: str) -> DriverError | None:

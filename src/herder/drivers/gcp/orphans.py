@@ -5,9 +5,10 @@ was without a VM for a while; the sweep then deletes what no worker row knows.
 """
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from herder.drivers.gcp.api import Api
+from herder.drivers.gcp.errors import NoSuchZone
 from herder.drivers.gcp.instances import INSTALLATION_LABEL, Disk
 from herder.model.fleet.driver import DriverClock, DriverError, Machine, NotFound, Phase
 from herder.model.ids import WorkerName
@@ -40,6 +41,11 @@ class Orphans:
             if now_ms - at_ms >= LEFT_MS
         ]
 
+    def zones_of(self, worker: WorkerName) -> Sequence[str]:
+        """Where a disk of it was found, also where the settings name no such zone."""
+        found = self._since_ms.get(worker)
+        return (found[1].zone_name,) if found is not None else ()
+
     def remove(self, worker: WorkerName, zone: str) -> Machine | None:
         """Begins to delete what is left there of `worker`; None: nothing is."""
         name = machine_name(self._installation, worker)
@@ -49,7 +55,7 @@ class Orphans:
             if disk.users or facts is None or facts.worker != worker:
                 return None
             begun = self._api.delete_disk(zone, name)
-        except NotFound:
+        except (NotFound, NoSuchZone):
             self._since_ms.pop(worker, None)
             return None
         return _left(worker, disk, Phase.STOPPING, f"delete/{zone}/{begun.get('name', '')}")
@@ -67,7 +73,9 @@ class Orphans:
         self._looked_ms, before, self._since_ms = now_ms, self._since_ms, {}
         for disk in disks:
             facts = facts_in(disk.description, self._installation)
-            if facts is not None and not disk.users:
+            # A disk that was copied carries the facts of its model.
+            named = facts is not None and machine_name(self._installation, facts.worker) == disk.name
+            if facts is not None and named and not disk.users:
                 worker = WorkerName(facts.worker)
                 since_ms = before[worker][0] if worker in before else now_ms
                 self._since_ms[worker] = (since_ms, disk)

@@ -4,11 +4,12 @@ Google gives a spot VM 30 s from the signal to its end, and records the signal a
 server; whoever is first counts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from herder.drivers.gcp.api import Api, Json
-from herder.model.fleet.driver import DriverContext, NotFound
+from herder.drivers.gcp.errors import NoSuchZone
+from herder.model.fleet.driver import DriverContext, NotFound, Unavailable
 from herder.model.fleet.driver_capabilities import Interruption
 from herder.model.ids import WorkerName
 
@@ -22,14 +23,23 @@ class Preemptions:
         self._api, self._zones, self._context = api, zones, context
 
     def announced(self) -> Sequence[Interruption]:
-        found = []
+        """Raises the DriverError of a zone that does not answer only where no other one announces anything: a notice cannot wait."""
+        found, failure = list[Interruption](), None
         for zone in self._zones:
-            for operation in self._api.preemptions(zone):
-                left_s = NOTICE_S - self._age_s(operation)
-                worker = self._worker(zone, operation) if left_s > -LATE_S else None
-                if worker is not None:
-                    found.append(Interruption(worker=worker, left_s=max(0.0, left_s)))
+            try:
+                found += self._announced(zone)
+            except (Unavailable, NoSuchZone) as error:
+                failure = error
+        if failure is not None and not found:
+            raise failure
         return found
+
+    def _announced(self, zone: str) -> Iterator[Interruption]:
+        for operation in self._api.preemptions(zone):
+            left_s = NOTICE_S - self._age_s(operation)
+            worker = self._worker(zone, operation) if left_s > -LATE_S else None
+            if worker is not None:
+                yield Interruption(worker=worker, left_s=max(0.0, left_s))
 
     def _age_s(self, operation: Json) -> float:
         """By the clock of this server: one that is wrong makes the notice shorter or longer, never negative."""

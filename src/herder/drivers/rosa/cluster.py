@@ -1,14 +1,18 @@
 """What the driver reads and writes in the cluster: nodes and their names, and a ConfigMap for each machine pool. Called from any thread."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
 
 from herder.drivers.rosa.ledger import Ledger, Move, Node
 from herder.memberships.kubernetes import objects
+from herder.memberships.kubernetes.demand.requests import NamesOfResources
+from herder.memberships.kubernetes.quantities import QuantityError
 from herder.model.fleet.cluster import INSTALLATION_LABEL, POOL_LABEL, WORKER_LABEL
 from herder.model.fleet.driver import AlreadyExists, NotFound, Unavailable
+from herder.model.values.resources import PLAIN, Resources
 from herder.ports.cluster import ClusterError
 from herder.remote.kubernetes.calls import ACCESS_REVIEWS, NODES, Call, Resource, Right
 from herder.remote.kubernetes.connection import MERGE_PATCH, PAGE_BYTES_MAX
@@ -19,6 +23,7 @@ from herder.remote.kubernetes.sync_connection import SyncConnection
 CONFIG_MAPS = Resource(plural="configmaps")
 MANAGED_BY, KEY = "app.kubernetes.io/managed-by", "ledger"
 PAGE, PAGES_MAX = 500, 200
+_TYPE_LABEL = "node.kubernetes.io/instance-type"
 NEEDED = tuple(
     Call(verb=verb, resource=resource).right
     for resource, verbs in ((NODES, ("list", "patch")), (CONFIG_MAPS, ("create", "get", "list", "update")))
@@ -96,6 +101,16 @@ class ClusterSide:
             )
             for each in self._all(_Nodes, NODES, query)
         ]
+
+    def sizes(self) -> list[tuple[str, Resources]]:
+        """Of each node of the cluster: its type of machine and what it has for pods. Nodes that do not say it are left out."""
+        table, found = NamesOfResources(PLAIN), []
+        for each in self._all(_Nodes, NODES, {}):
+            kind = (each.metadata.labels or {}).get(_TYPE_LABEL, "")
+            with suppress(QuantityError):
+                if kind and each.status.allocatable:
+                    found.append((kind, table.capacity(each.status.allocatable)))
+        return found
 
     def name_node(self, move: Move) -> None:
         """One that had another worker takes pods again. A node that is gone meanwhile is seen at the next look."""

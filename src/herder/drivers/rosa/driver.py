@@ -4,14 +4,17 @@ Creating a worker makes the machine pool one node larger, deleting one makes it 
 keeps to PodDisruptionBudgets. Names and nodes are brought together by `ledger`, at each look. The driver keeps nothing itself but a lock.
 """
 
+import logging
 import re
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
+from herder.drivers.rosa.changes import planned
 from herder.drivers.rosa.cluster import NEEDED, ClusterSide
+from herder.drivers.rosa.importing import adoptable, smallest
+from herder.drivers.rosa.in_turn import InTurn
 from herder.drivers.rosa.ledger import Entry, Ledger, Settled
 from herder.drivers.rosa.options import wanted
 from herder.drivers.rosa.pools import RECENT_MS, Look, MachinePools, by_hand
@@ -26,12 +29,15 @@ from herder.model.fleet.driver import (
     MachineTags,
     NotFound,
     OutcomeUnknown,
+    OutOfCapacity,
     Phase,
+    QuotaExceeded,
     RateLimited,
     StartData,
     Unavailable,
 )
-from herder.model.fleet.driver_capabilities import Check
+from herder.model.fleet.driver_capabilities import AdoptablePool, Check, PlannedChange
+from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import PoolName, WorkerName
 from herder.remote.kubernetes.calls import Right
@@ -40,8 +46,19 @@ from herder.remote.ocm.api import Ocm
 from herder.remote.ocm.pools import Cluster, MachinePool
 from herder.remote.ocm.sso import RedHatLogin
 
+_LOG = logging.getLogger(__name__)
 #: A value of a label, as Kubernetes has it.
 _LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+
+
+@dataclass(slots=True, eq=False)
+class _Asked:
+    """A creation that waits for its turn."""
+
+    spec: WorkerSpec
+    pool: MachinePool
+    look: Look | None = None
+    """What was seen after it was added; None: it was not."""
 
 
 class RosaDriver:
@@ -56,10 +73,12 @@ class RosaDriver:
         self._installation = context.installation
         self._pools = MachinePools(ocm, side, context.installation, context.clock)
         #: One server changes a count at a time; another server is noticed by the version of the ConfigMap.
-        self._lock = threading.Lock()
+        self._lock = InTurn()
         self._cluster: Cluster | None = None
         self._looks: dict[str, Look] = {}
-        """By machine pool, those of `get`."""
+        """By machine pool, the last one; empty after a change."""
+        self._asked: list[_Asked] = []
+        """Creations that wait for the lock."""
 
     @property
     def name(self) -> str:
@@ -69,45 +88,17 @@ class RosaDriver:
 
     def create(self, spec: WorkerSpec, start: StartData) -> Machine:
         self._check(spec.name)
-        pool, cluster = wanted(self._installation, spec), self._found_cluster()
+        mine, cluster = _Asked(spec, wanted(self._installation, spec)), self._found_cluster()
+        self._asked.append(mine)
         with self._lock:
-            self._looks.clear()
-            ledger, version = self._pools.ledger_of(pool.name, spec.pool)
-            was_ours, there = ledger.ours, self._pools.now(cluster, pool.name)
-            found = self._pools.compared(cluster, ledger, there)
-            if there is not None:
-                _check_fits(pool, there, self._pools.lacking(ledger, there) if found is None else ())
-            if found is None:
-                ledger.autoscaling, ledger.making = pool.autoscaling is not None, pool
-            if not ledger.pending and (found is None or not was_ours):
-                _end_all(ledger)
-            known = ledger.workers.get(spec.name)
-            if known is not None and known.leaving:
-                raise Unavailable(f"Worker {spec.name} is still being removed. Herder tries again.")
-            ledger.workers.setdefault(
-                spec.name, Entry(template=spec.template, zone=spec.zone, spot=spec.spot)
-            )
-            size = _sized(pool, ledger, found)
-            rules.check(size, cluster, new=found is None)
-            if known is None or ledger.pending or found is None:
-                added = spec.name if known is None else ""
-                found = self._pools.carried_out(cluster, ledger, version, found, size, added=added)
-            return self._machine(spec.name, ledger, self._settled(ledger, found), found)
+            look = mine.look or self._add_with_others(cluster, mine)
+        return self._machine(spec.name, look.ledger, look.settled, look.found)
 
     def get(self, worker: WorkerName, operation: str = "") -> Machine:
         self._check(worker)
         cluster = self._found_cluster()
         with self._lock:
-            seen = self._recently_seen(worker)
-            if seen is not None:
-                return seen
-            ledger = self._holding(worker)
-            found = self._pools.recent(cluster, ledger.machine_pool)
-            if ledger.pending:
-                ledger, found = self._completed(cluster, ledger.machine_pool, worker)
-            look = self._pools.look(cluster, ledger, found, forget=True)
-            self._looks[ledger.machine_pool] = look
-            return self._machine(worker, ledger, look.settled, look.found)
+            return self._recently_seen(worker) or self._looked(cluster, worker)
 
     def delete(self, worker: WorkerName) -> Machine:
         self._check(worker)
@@ -153,6 +144,26 @@ class RosaDriver:
         rights = [_try(f"right {right}", partial(self._has, right)) for right in NEEDED]
         return (_try("OpenShift Cluster Manager", self._ready), *rights)
 
+    def planned(self, before: PoolSpec | None, after: PoolSpec) -> Sequence[PlannedChange]:
+        return planned(self._installation, self.name, self._cluster, before, after)
+
+    def importable(self) -> Sequence[AdoptablePool]:
+        cluster = self._found_cluster()
+        sizes = smallest(self._side.sizes())
+        used = {each.machine_pool: each.pool for each in self._side.ledgers(self._installation) if each.ours}
+        return [
+            adoptable(
+                pool,
+                cluster,
+                installation=self._installation,
+                driver=self.name,
+                kubernetes=self._settings.cluster,
+                used_by=used.get(name, ""),
+                node=sizes.get(pool.instance_type),
+            )
+            for name, pool in sorted(self._pools.all(cluster).items())
+        ]
+
     def close(self) -> None:
         for each in (self._ocm, self._side, self._login):
             each.close()
@@ -169,6 +180,52 @@ class RosaDriver:
         if self._cluster is None:
             self._cluster = self._ocm.cluster(self._settings.rosa_cluster)
         return self._cluster
+
+    def _add_with_others(self, cluster: Cluster, mine: _Asked) -> Look:
+        """One change for all workers of the machine pool that wait for their turn: each one alone takes seconds."""
+        batch = [each for each in list(self._asked) if each.pool == mine.pool]
+        if mine not in batch:
+            return self._add(cluster, [mine])  # it was asked for with others, and that failed
+        for each in batch:
+            self._asked.remove(each)
+        if len(batch) > 1:
+            try:
+                return self._add(cluster, batch)
+            except (InvalidRequest, OutOfCapacity, QuotaExceeded, Unavailable) as error:
+                _LOG.info("%d workers of %s are asked for one by one: %s", len(batch), mine.pool.name, error)
+        return self._add(cluster, [mine])
+
+    def _add(self, cluster: Cluster, batch: Sequence[_Asked]) -> Look:
+        self._looks.clear()
+        pool = batch[0].pool
+        ledger, version = self._pools.ledger_of(pool.name, batch[0].spec.pool)
+        was_ours, there = ledger.ours, self._pools.now(cluster, pool.name)
+        found = self._pools.compared(cluster, ledger, there)
+        if there is not None:
+            _check_fits(pool, there, self._pools.lacking(ledger, there) if found is None else ())
+        if found is None:
+            ledger.autoscaling, ledger.making = pool.autoscaling is not None, pool
+        if not ledger.pending and (found is None or not was_ours):
+            _end_all(ledger)
+        added = _entered(ledger, [each.spec for each in batch])
+        size = _sized(pool, ledger, found)
+        rules.check(size, cluster, new=found is None)
+        found = self._pools.described(cluster, ledger, found, pool)
+        if added or ledger.pending or found is None:
+            found = self._pools.carried_out(cluster, ledger, version, found, size, added=added)
+        look = self._looks[pool.name] = self._pools.seen(ledger, found, self._settled(ledger, found))
+        for each in batch:
+            each.look = look
+        return look
+
+    def _looked(self, cluster: Cluster, worker: WorkerName) -> Machine:
+        ledger = self._holding(worker)
+        found = self._pools.recent(cluster, ledger.machine_pool)
+        if ledger.pending:
+            ledger, found = self._completed(cluster, ledger.machine_pool, worker)
+        look = self._pools.look(cluster, ledger, found, forget=True)
+        self._looks[ledger.machine_pool] = look
+        return self._machine(worker, ledger, look.settled, look.found)
 
     def _recently_seen(self, worker: WorkerName) -> Machine | None:
         """That it is still being created or removed need not be asked anew for each of many workers."""
@@ -268,6 +325,16 @@ def _sized(pool: MachinePool, ledger: Ledger, found: MachinePool | None) -> Mach
     return pool if found is None else replace(pool, replicas=None, autoscaling=found.autoscaling)
 
 
+def _entered(ledger: Ledger, specs: Sequence[WorkerSpec]) -> list[str]:
+    """The names that are new. Raises Unavailable."""
+    new = [str(spec.name) for spec in specs if spec.name not in ledger.workers]
+    for spec in specs:
+        entry = Entry(template=spec.template, zone=spec.zone, spot=spec.spot)
+        if ledger.workers.setdefault(spec.name, entry).leaving:
+            raise Unavailable(f"Worker {spec.name} is still being removed. Herder tries again.")
+    return new
+
+
 def _end_all(ledger: Ledger) -> None:
     """A machine pool that was deleted is made anew: the nodes of before have ended, or are ending."""
     for entry in ledger.workers.values():
@@ -286,7 +353,7 @@ def _check_fits(pool: MachinePool, found: MachinePool, lacking: Sequence[tuple[s
         ("instance type", found.instance_type, pool.instance_type),
         ("market", _market(found), _market(pool)),
     ):
-        if has != wants:
+        if has and has != wants:
             raise InvalidRequest(
                 f"Machine pool {found.name} has {what} {has}, and its pool wants {wants}. Delete the machine pool to have it created again, or set "
                 "another machine_pool."

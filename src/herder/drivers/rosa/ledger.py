@@ -40,6 +40,8 @@ class Ledger(msgspec.Struct, kw_only=True):
     """What OCM is being asked to create."""
     by_hand: int = 0
     """How many nodes more, or fewer, than workers a person has set."""
+    settings: str = ""
+    """A digest of the settings that its labels, taints, price and limits are from; empty: from a person who handed it over."""
     ours: bool = True
     """It was made by Herder, or handed over with its labels, and has not been missing since."""
 

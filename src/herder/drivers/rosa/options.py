@@ -32,14 +32,23 @@ KNOWN: dict[str, tuple[str, str]] = {
     "tags": (_PAIRS, "Write tags of AWS, such as cost=7."),
 }
 #: Ours: a pool may not set them.
-_OURS = (WORKER_LABEL, INSTALLATION_LABEL, POOL_LABEL)
+OURS = (WORKER_LABEL, INSTALLATION_LABEL, POOL_LABEL)
 #: The longest name that HCP clusters take.
 _NAME_MAX, _HASH = 15, 6
 
 
 def pool_faults(pool: PoolSpec) -> list[tuple[str, str, str]]:
     """What is wrong with the driver_options of a pool: option, message and remedy. Called by `herder config lint` and before a server starts."""
-    return list(_faults(dict(pool.driver_options)))
+    found = list(_faults(dict(pool.driver_options)))
+    if len({tuple(sorted(template.labels)) for template in pool.templates}) > 1:
+        found.append(
+            (
+                "labels",
+                "The templates have different labels, but all nodes of one machine pool have the same.",
+                "Write the labels on the pool, or make a pool for each template.",
+            )
+        )
+    return found
 
 
 def _faults(options: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
@@ -51,7 +60,7 @@ def _faults(options: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
             yield name, f"{name} {value[:80]!r} of driver_options cannot be used.", KNOWN[name][1]
     if "instance_type" not in options:
         yield "instance_type", "driver_options lacks instance_type.", KNOWN["instance_type"][1]
-    taken = [key for key, _ in _pairs(options.get("labels", "")) if key in _OURS]
+    taken = [key for key, _ in _pairs(options.get("labels", "")) if key in OURS]
     if taken:
         yield "labels", f"Label {taken[0]} is set by Herder itself.", "Remove it from driver_options."
 

@@ -3,8 +3,9 @@
 Called by `driver`, under its lock.
 """
 
+import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from herder.model.fleet.driver import (
     QuotaExceeded,
     Unauthorised,
 )
-from herder.remote.ocm.api import Ocm
+from herder.remote.ocm.api import Ocm, Written
 from herder.remote.ocm.pools import Cluster, MachinePool
 
 _LOG = logging.getLogger(__name__)
@@ -126,6 +127,39 @@ class MachinePools:
 
     # --- changes
 
+    def described(
+        self, cluster: Cluster, ledger: Ledger, found: MachinePool | None, pool: MachinePool
+    ) -> MachinePool | None:
+        """Labels, taints, the price of spot and the limits of autoscaling become those of `pool` when the settings have changed; until then what a
+        person has written stays. The ledger is written by the caller: a change that is repeated changes nothing."""
+        before, ledger.settings = ledger.settings, _settings_of(pool)
+        if found is None or before in ("", ledger.settings):
+            return found
+        both = found.autoscaling is not None and pool.autoscaling is not None
+        wanted = replace(
+            found,
+            labels=pool.labels,
+            taints=pool.taints,
+            spot=pool.spot if cluster.hosted else found.spot,
+            autoscaling=pool.autoscaling if both else found.autoscaling,
+        )
+        fields = [
+            name
+            for name, has, wants in (
+                ("labels", dict(found.labels), dict(wanted.labels)),
+                ("taints", {*found.taints}, {*wanted.taints}),
+                ("spot", found.spot, wanted.spot),
+                ("autoscaling", found.autoscaling, wanted.autoscaling),
+            )
+            if has != wants
+        ]
+        if not fields:
+            return found
+        _LOG.info("Machine pool %s gets the %s of its pool.", found.name, ", ".join(fields))
+        made = self._ocm.change(cluster, found, wanted, *fields)
+        _tell(found.name, made)
+        return self._noted(found.name, made.pool)
+
     def carried_out(
         self,
         cluster: Cluster,
@@ -133,9 +167,9 @@ class MachinePools:
         version: str,
         found: MachinePool | None,
         size: MachinePool | None,
-        added: str = "",
+        added: Sequence[str] = (),
     ) -> MachinePool | None:
-        """Names first, then the count. `size`: what OCM is to have; None: nothing is asked of it. `added`: the name that is forgotten when OCM
+        """Names first, then the count. `size`: what OCM is to have; None: nothing is asked of it. `added`: names that are forgotten when OCM
         refuses. Raises OutcomeUnknown when it ends in between."""
         ledger.asked = None if ledger.autoscaling and found is not None else ledger.target
         version = self._side.write(map_of(ledger.machine_pool), ledger, version)
@@ -150,7 +184,8 @@ class MachinePools:
                 ledger.ours, ledger.making = found is not None, None
             elif added:
                 ledger.asked = ledger.making = None
-                del ledger.workers[added]
+                for name in added:
+                    del ledger.workers[name]
             self._side.write(map_of(ledger.machine_pool), ledger, version)
         except DriverError as error:
             raise OutcomeUnknown(str(error)) from error
@@ -168,8 +203,7 @@ class MachinePools:
             return found
         else:
             made = self._ocm.change(cluster, found, replace(found, replicas=size.replicas), "replicas")
-        for warning in made.warnings:
-            _LOG.warning("OpenShift Cluster Manager on machine pool %s: %s", size.name, warning)
+        _tell(size.name, made)
         return made.pool
 
     def settle(
@@ -197,7 +231,21 @@ class MachinePools:
         was_ours = ledger.ours
         found = self.compared(cluster, ledger, found)
         settled = self.settle(ledger, found, forget=forget, lost=was_ours and not ledger.ours)
+        return self.seen(ledger, found, settled)
+
+    def seen(self, ledger: Ledger, found: MachinePool | None, settled: Settled) -> Look:
         return Look(self._clock.monotonic_ms(), ledger, found, settled)
+
+
+def _tell(machine_pool: str, made: Written) -> None:
+    for warning in made.warnings:
+        _LOG.warning("OpenShift Cluster Manager on machine pool %s: %s", machine_pool, warning)
+
+
+def _settings_of(pool: MachinePool) -> str:
+    taints = sorted((each.key, each.value, each.effect) for each in pool.taints)
+    said = (sorted(pool.labels), taints, pool.spot, pool.autoscaling)
+    return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
 
 
 def map_of(machine_pool: str) -> str:

@@ -6,10 +6,12 @@ one asks `isinstance(driver, Console)` first. Methods are synchronous and raise 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from enum import StrEnum
+from typing import Any, Protocol, runtime_checkable
 
 from herder.model.fleet.creation import Step, steps_reported
 from herder.model.fleet.driver import Machine
+from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.repair import Rung
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
@@ -110,6 +112,54 @@ class Check:
     remedy: str = ""
 
 
+class ProviderAction(StrEnum):
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"
+    """It cannot change while it exists."""
+    RELEASE = "release"
+    """The pool no longer uses it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedField:
+    """None: it is not set."""
+
+    name: str
+    before: str | None = None
+    after: str | None = None
+    replaces: bool = False
+    """It cannot change while the object exists."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedChange:
+    """What new settings of a pool mean for something that the provider has."""
+
+    object: str
+    """Its kind and name: `machine pool batch`."""
+    action: ProviderAction
+    fields: tuple[PlannedField, ...] = ()
+    note: str = ""
+    """What a person should know, in sentences."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptablePool:
+    """A group of machines that exists at the provider, as the pool that would adopt it. Sentences are for the person who does that."""
+
+    name: str
+    settings: Mapping[str, Any]
+    """Of the pool, in the words of herder.yaml."""
+    used_by: str = ""
+    """The pool of this installation that has it already."""
+    refused: str = ""
+    """Why it cannot be adopted; empty: it can."""
+    needs: tuple[str, ...] = ()
+    """What its owner has to do before."""
+    notes: tuple[str, ...] = ()
+
+
 @runtime_checkable
 class Console(Protocol):
     def console(self, worker: WorkerName) -> str:
@@ -153,6 +203,14 @@ class Needs(Protocol):
 
 
 @runtime_checkable
+class Plans(Protocol):
+    """It keeps something for a whole pool, which settings of the pool change."""
+
+    def planned(self, before: PoolSpec | None, after: PoolSpec) -> Sequence[PlannedChange]:
+        """What putting `after` in force would do. From settings alone, as `Needs.need`. Raises InvalidRequest."""
+
+
+@runtime_checkable
 class Interruptions(Protocol):
     def interruptions(self) -> Sequence[Interruption]:
         """Those that are announced now; the same again each time, until the machine is gone. Asked every 15 s."""
@@ -191,8 +249,8 @@ class Checks(Protocol):
 
 @runtime_checkable
 class Imports(Protocol):
-    def importable(self) -> Sequence[Machine]:
-        """Machines without our tag that a person may want to take over."""
+    def importable(self) -> Sequence[AdoptablePool]:
+        """What exists at the provider, as pools that would adopt it. Changes nothing."""
 
 
 @runtime_checkable
@@ -239,6 +297,7 @@ _CAPABILITIES: tuple[type, ...] = (
     Networks,
     Offers,
     Operations,
+    Plans,
     Prices,
     Quotas,
     Reboots,

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from herder.model.values.unfilled import unfilled
 from herder.settings.imports import result
 from herder.settings.imports.reading import Node, Source, unread
 from herder.settings.imports.result import Finding, Imported, Kind, check_readable, grouped
@@ -17,7 +18,6 @@ from herder.settings.rosa.hcl import Expression, read_hcl
 from herder.settings.rosa.pools import CLUSTER, DRIVER, NAMED, any_unfilled, pools_of
 from herder.settings.syntax.files import Unreadable
 from herder.settings.syntax.problems import Place, Problem, SettingsError
-from herder.settings.syntax.unfilled import unfilled
 
 KUBECONFIG = "/etc/herder/rosa.kubeconfig"
 _OFF = "The pool is not created: {create} is not true."

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from herder.model.values.unfilled import is_unfilled
 from herder.settings.imports.reading import Node
 from herder.settings.imports.result import Finding, Kind
 from herder.settings.rosa import values
 from herder.settings.rosa.hcl import Expression
 from herder.settings.sections.pool.presets import PRESETS
-from herder.settings.syntax.unfilled import is_unfilled
 
 CLUSTER = "rosa"
 DRIVER = "rosa"
@@ -77,7 +77,9 @@ def _listed(node: Node) -> Iterator[Node]:
     if isinstance(node.value, Expression):
         node.use()
         node.source.wrong(
-            node.path, f"{LIST} is the expression {node.value.text[:80]}.", "Write the list itself."
+            node.path,
+            f"{LIST} is the expression {node.value.text[:80]}.",
+            "Write the list itself, or name the .tfvars file that has it.",
         )
         return
     for each in node.listed():

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from herder.model.values.unfilled import is_unfilled, unfilled
 from herder.settings.imports.reading import Node
 from herder.settings.rosa.hcl import Expression
 from herder.settings.rosa.instance_types import template, template_name
-from herder.settings.syntax.unfilled import is_unfilled, unfilled
 
 _T = TypeVar("_T")
 #: Either spelling is in use: the one of Terraform's provider, and the one of Kubernetes.
@@ -85,13 +85,15 @@ def template_of(instance_type: str, *, spot: bool | str) -> dict[str, Any]:
     """Of a type that is not known the figures are left to a person."""
     found: dict[str, Any] | None = template(instance_type)
     if found is None:
-        name = "machine" if is_unfilled(instance_type) else template_name(instance_type)
-        said = unfilled(
-            "no literal instance type"
-            if is_unfilled(instance_type)
-            else f"no figures of {instance_type} in Herder's table"
-        )
-        found = {"name": name, **dict.fromkeys(("cpu", "memory", "gpu", "price_per_hour"), said)}
+        known = not is_unfilled(instance_type)
+        said = f"a {instance_type}" if known else "a machine of this pool"
+        found = {
+            "name": template_name(instance_type) if known else "machine",
+            "cpu": unfilled(f"CPU that {said} has for pods"),
+            "memory": unfilled(f"memory that {said} has for pods"),
+            "gpu": unfilled(f"GPUs of {said}, or 0"),
+            "price_per_hour": unfilled(f"dollars an hour of {said}"),
+        }
     if isinstance(spot, str):
         return {**found, "spot": spot}
     return {**found, "spot": "yes"} if spot else found

@@ -1,27 +1,15 @@
-"""Values that an import left for a person to write: a text such as `<fill in: module.cluster.id>`. Called by `load` and the imports; pure.
+"""Problems of values that an import left for a person to write. Called by `load` and the imports; pure.
 
 A file that has one cannot be used, so that nothing acts on a value that nobody has written.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from herder.model.values.unfilled import BEGIN, END, is_unfilled
 from herder.settings.syntax.problems import Problem
 from herder.settings.syntax.values import Listing, Scalar, Table, Value
 
-_BEGIN, _END = "<fill in: ", ">"
-#: Of an expression that stood there.
-LENGTH_MAX = 200
 _STILL = "The value is still to be written"
-
-
-def unfilled(was: str) -> str:
-    """`was`: what the other file has there, or what is to be written."""
-    text = " ".join(was.split())
-    return f"{_BEGIN}{text if len(text) <= LENGTH_MAX else text[: LENGTH_MAX - 1] + '…'}{_END}"
-
-
-def is_unfilled(value: object) -> bool:
-    return isinstance(value, str) and value.startswith(_BEGIN) and value.endswith(_END)
 
 
 def is_about_unfilled(problem: Problem) -> bool:
@@ -34,7 +22,7 @@ def with_unfilled(problems: Sequence[Problem], documents: Iterable[Value]) -> li
         Problem(
             place=each.place,
             key=each.key,
-            message=f"{_STILL}; the import found {each.text[len(_BEGIN) : -len(_END)]}.",
+            message=f"{_STILL}: {each.text[len(BEGIN) : -len(END)]}.",
             remedy="Replace the text with the value.",
         )
         for value in documents
@@ -42,7 +30,7 @@ def with_unfilled(problems: Sequence[Problem], documents: Iterable[Value]) -> li
         if each.text is not None and is_unfilled(each.text)
     ]
     places = {each.place for each in found}
-    return [*(each for each in problems if each.place not in places and _BEGIN not in each.message), *found]
+    return [*(each for each in problems if each.place not in places and BEGIN not in each.message), *found]
 
 
 def _texts(value: Value) -> Iterator[Scalar]:

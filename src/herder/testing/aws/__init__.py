@@ -1,7 +1,8 @@
-"""EC2 of AWS in a process, for tests: instances, quotas, stock-outs, spot interruptions, lists that are late and come in pages.
+"""A region of AWS in a process, for tests: EC2 with instances, volumes, quotas, stock-outs, spot interruptions, lists that are late and come in pages; the price list,
+Service Quotas and the log of the account.
 
 `Aws` is the fake without a network, on a time that is given (see `herder.testing.fakes`). Where botocore is installed, every request and every answer is checked
-against its model of the API, and what that does not have is refused.
+against its models of the APIs, and what those do not have is refused.
 """
 
 from herder.testing.aws.cloud import ACCESS_KEY, SECRET, Aws

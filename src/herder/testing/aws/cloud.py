@@ -54,10 +54,22 @@ class Aws(Region):
                 raise ApiError("UnknownParameter", f"The parameter is not recognized: {problem}")
             body = _CHANGES[action](self, form) if action in _CHANGES else READS[action](self, form)
         except ApiError as error:
+            if action == "RunInstances" and error.code != "DryRunOperation":
+                code = f"{'Server' if error.status >= 500 else 'Client'}.{error.code}"
+                self.note(action, "herder", token=form.get("ClientToken", ""), error=(code, error.message))
             return error.answer()
+        if action in _CHANGES:
+            self._log(action, form, body)
         wrong = list(answer_misfits(action, body))
         assert not wrong, f"the fake's answer to {action}: {wrong[0]}"
         return answered(action, body)
+
+    def _log(self, action: str, form: Form, body: dict[str, Any]) -> None:
+        if action == "RunInstances":
+            (made,) = body["instancesSet"]
+            self.note(action, "herder", (made["instanceId"],), form.get("ClientToken", ""))
+        else:
+            self.note(action, "herder", tuple(each for name, each in form.items() if "Id" in name))
 
     def _served(self, request: Request, target: str) -> Answer:
         """By a service beside EC2."""

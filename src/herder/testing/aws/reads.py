@@ -39,6 +39,25 @@ def volumes(region: Region, form: Form) -> Json:
     return _page(region, form, "volumeSet", rows)
 
 
+def spot_requests(region: Region, form: Form) -> Json:
+    rows = []
+    for each in region.instances.values():
+        marked = each.interrupted_ms is not None
+        code = "marked-for-termination" if marked else "fulfilled"
+        code = code if each.counts else "instance-terminated-no-capacity"
+        if each.spot and _meets(form, each.tags, {"status-code": code}):
+            updated_ms = each.began_ms if each.interrupted_ms is None else each.interrupted_ms
+            rows.append(
+                {
+                    "spotInstanceRequestId": f"sir-{each.id[-8:]}",
+                    "instanceId": each.id,
+                    "state": "active" if each.counts else "closed",
+                    "status": {"code": code, "updateTime": moment(updated_ms), "message": code},
+                }
+            )
+    return _page(region, form, "spotInstanceRequestSet", rows)
+
+
 def zones(region: Region, _form: Form) -> Json:
     rows = [
         {"zoneName": zone, "zoneState": "available", "regionName": region.region} for zone in region.zones
@@ -94,6 +113,7 @@ def console(region: Region, form: Form) -> Json:
 READS: Mapping[str, Callable[[Region, Form], Json]] = {
     "DescribeInstances": instances,
     "DescribeVolumes": volumes,
+    "DescribeSpotInstanceRequests": spot_requests,
     "DescribeAvailabilityZones": zones,
     "DescribeImages": images,
     "DescribeInstanceTypes": types,
@@ -105,7 +125,7 @@ READS: Mapping[str, Callable[[Region, Form], Json]] = {
 
 def there(region: Region, ident: str) -> Instance:
     if not ident.startswith("i-"):
-        raise ApiError("InvalidInstanceID.Malformed", f'Invalid id: "{ident}" (expecting "i-...")')
+        raise ApiError("InvalidInstanceID.Malformed", f'Invalid id: "{ident}"')
     found = region.instances.get(ident)
     if found is None or not region.shown(found):
         raise ApiError("InvalidInstanceID.NotFound", f"The instance ID '{ident}' does not exist")
@@ -130,6 +150,12 @@ def reservation(instance: Instance) -> Json:
         "tagSet": tag_set(instance.tags),
     }
     if instance.reason[0]:
+        at = (
+            f" ({moment(instance.ended_ms)[:19].replace('T', ' ')} GMT)"
+            if instance.ended_ms is not None
+            else ""
+        )
+        row["reason"] = f"{instance.reason[1]}{at}"
         row["stateReason"] = {"code": instance.reason[0], "message": instance.reason[1]}
     if instance.spot:
         row["instanceLifecycle"] = "spot"

@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from herder.testing.aws.answers import ServiceError
-from herder.testing.aws.state import PAGE_TOKEN_MS, Region
+from herder.testing.aws.state import PAGE_TOKEN_MS, Event, Region
 
 Json = dict[str, Any]
 #: By the start of the target in a request: the service as botocore names it, as requests are signed, and as permissions name it.
 SERVICES = {
     "AWSPriceListService": ("pricing", "pricing", "pricing"),
+    "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101": ("cloudtrail", "cloudtrail", "cloudtrail"),
     "ServiceQuotasV20190624": ("service-quotas", "servicequotas", "servicequotas"),
 }
 STANDARD = "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances"
@@ -41,9 +42,25 @@ def quotas(region: Region, asked: Json) -> Json:
     return _page(region, asked, "Quotas", rows, "InvalidPaginationTokenException")
 
 
+def events(region: Region, asked: Json) -> Json:
+    """The newest first."""
+    (wanted,) = asked["LookupAttributes"]
+    key, value = wanted["AttributeKey"], wanted["AttributeValue"]
+    if key not in ("EventName", "ResourceName"):
+        raise ServiceError("InvalidLookupAttributesException", f"{key} is not played.")
+    rows = [
+        _event(each)
+        for each in reversed(region.events)
+        if each.at_ms + region.trail_lag_ms <= region.now_ms
+        and (each.name == value if key == "EventName" else value in each.idents)
+    ]
+    return _page(region, asked, "Events", rows, "InvalidNextTokenException")
+
+
 ANSWERS: Mapping[str, Callable[[Region, Json], Json]] = {
     "GetProducts": products,
     "ListServiceQuotas": quotas,
+    "LookupEvents": events,
 }
 
 
@@ -81,6 +98,26 @@ def product(region: str, kind: str, price: str, *, unit: str = "Hrs", **attribut
         },
         "version": "20261101000000",
         "publicationDate": "2026-11-01T00:00:00Z",
+    }
+
+
+def _event(event: Event) -> Json:
+    body: Json = {"eventName": event.name, "eventSource": "ec2.amazonaws.com"}
+    if event.name == "RunInstances":
+        body["requestParameters"] = {"clientToken": event.token}
+        items = [{"instanceId": each} for each in event.idents]
+        body["responseElements"] = {"instancesSet": {"items": items}} if items else None
+    if event.error[0]:
+        body |= {"errorCode": event.error[0], "errorMessage": event.error[1]}
+    return {
+        "EventId": f"00000000-0000-4000-8000-{event.number:012x}",
+        "EventName": event.name,
+        "EventSource": "ec2.amazonaws.com",
+        "EventTime": event.at_ms / 1000,
+        "ReadOnly": "false",
+        "Resources": [{"ResourceType": "AWS::EC2::Instance", "ResourceName": each} for each in event.idents],
+        "Username": event.by,
+        "CloudTrailEvent": json.dumps(body),
     }
 
 

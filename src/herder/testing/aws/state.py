@@ -26,6 +26,9 @@ class Instance:
     cpus: int
     state: str = "pending"
     reason: tuple[str, str] = ("", "")
+    interrupted_ms: int | None = None
+    """Since when AWS is taking it back."""
+    ended_ms: int | None = None
     console: str = ""
     tags: dict[str, str] = field(default_factory=dict)
 
@@ -51,6 +54,20 @@ class Volume:
     """The instance; empty: none."""
     stays: bool
     """Whether it stays when its instance ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A row of the log of the account."""
+
+    number: int
+    at_ms: int
+    name: str
+    by: str
+    idents: tuple[str, ...] = ()
+    token: str = ""
+    """Of a creation."""
+    error: tuple[str, str] = ("", "")
 
 
 class Region:
@@ -83,6 +100,9 @@ class Region:
         """The actions of EC2 that were called, and the permissions of others: `pricing:GetProducts`; in order."""
         self.hooks: list[Callable[[str, Instance], None]] = []
         """Called with `running`, `preempted`, `off` or `gone`, and the instance."""
+        self.events: list[Event] = []
+        self.trail_lag_ms = 0
+        """The log shows an event only so long after it."""
         self._number = 0
 
     def step(self, now_ms: int) -> int | None:
@@ -99,6 +119,7 @@ class Region:
         """AWS takes a spot instance back: its end comes in two minutes."""
         code, text = "Server.SpotInstanceTermination", "Spot instance termination"
         instance = self.instances[ident]
+        instance.interrupted_ms = self.now_ms
         self._later(NOTICE_MS, lambda: self.end(instance, code, text))
         self._tell("preempted", instance)
 
@@ -107,7 +128,7 @@ class Region:
         if not instance.counts:
             return
         was_on = instance.state == "running"
-        instance.state, instance.reason = "shutting-down", (code, text)
+        instance.state, instance.reason, instance.ended_ms = "shutting-down", (code, text), self.now_ms
         self._later(STOP_MS, lambda: self._terminated(instance))
         if was_on:
             self._tell("off", instance)
@@ -117,6 +138,7 @@ class Region:
         if instance.state != "running" or instance.spot:
             return
         instance.state = "stopping"
+        self.note("StopInstances", "someone", (instance.id,))
         text = "Client.UserInitiatedShutdown"
         instance.reason = (text, f"{text}: User initiated shutdown")
         self._tell("off", instance)
@@ -134,6 +156,19 @@ class Region:
             self.end(instance, text, f"{text}: Instance initiated shutdown")
         elif instance.state == "running":
             instance.state = "stopped"
+
+    def note(
+        self,
+        name: str,
+        by: str,
+        idents: tuple[str, ...] = (),
+        token: str = "",
+        error: tuple[str, str] = ("", ""),
+    ) -> None:
+        number = len(self.events)
+        self.events.append(
+            Event(number=number, at_ms=self.now_ms, name=name, by=by, idents=idents, token=token, error=error)
+        )
 
     # --- what follows
 

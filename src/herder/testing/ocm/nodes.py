@@ -39,7 +39,7 @@ class NodesOfPools:
         self._kubernetes.kubelets.boot(
             node,
             self._now_ms(),
-            labels=self._labels[node],
+            labels={**self._labels[node], "node.kubernetes.io/instance-type": pool.instance_type},
             taints=[dict(each) for each in pool.body.get("taints", ())],
             capacity=None if self._capacity is None else dict(self._capacity(pool)),
             ready_after_ms=0,

@@ -31,6 +31,11 @@ class Pool:
         return str(self.body["id"])
 
     @property
+    def instance_type(self) -> str:
+        where = self.body["aws_node_pool"] if self.hosted else self.body
+        return str(where["instance_type"])
+
+    @property
     def wanted(self) -> int:
         auto = self.body.get("autoscaling")
         if auto is None:
@@ -117,12 +122,8 @@ class State:
         for _ in range(pool.starting):
             self._started(pool)
 
-    def _type(self, pool: Pool) -> str:
-        where = pool.body["aws_node_pool"] if pool.hosted else pool.body
-        return str(where["instance_type"])
-
     def _started(self, pool: Pool) -> None:
-        if pool.deleted or not pool.starting or self._type(pool) in self.sold_out:
+        if pool.deleted or not pool.starting or pool.instance_type in self.sold_out:
             return
         pool.starting -= 1
         pool.nodes.append(self.next_node(pool.cluster))

@@ -1,6 +1,6 @@
 """Bodies of the REST API about drivers: their state and their calls in progress."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -144,3 +144,23 @@ class DriverChecks(msgspec.Struct, kw_only=True):
     driver: str
     passed: bool
     checks: list[ClusterCheckView]
+
+
+class AdoptablePoolView(msgspec.Struct, kw_only=True):
+    """A group of machines that exists at the provider, as the pool that would adopt it."""
+
+    name: str
+    settings: dict[str, Any]
+    """Of the pool, in the words of herder.yaml."""
+    used_by: str
+    """The pool that has it already."""
+    refused: str
+    """Why it cannot be adopted; empty when it can."""
+    needs: list[str]
+    """What its owner has to do before."""
+    notes: list[str]
+
+
+class DriverImport(msgspec.Struct, kw_only=True):
+    driver: str
+    pools: list[AdoptablePoolView]

@@ -200,10 +200,32 @@ class ApplyRequest(msgspec.Struct, kw_only=True):
     """Sections fair_share, priority_classes, projects, users (their quotas): each that is given replaces the one before it."""
 
 
+class ProviderFieldView(msgspec.Struct, kw_only=True):
+    name: str
+    before: str | None
+    """Null: it was not set, or the object did not exist. The same for `after`."""
+    after: str | None
+    forces_replacement: bool
+    """It cannot change while the object exists."""
+
+
+class ProviderChangeView(msgspec.Struct, kw_only=True):
+    """What it means for something that the provider keeps for a whole pool, such as a machine pool of ROSA."""
+
+    driver: str
+    object: str
+    action: Literal["create", "update", "replace", "release"]
+    """release: the pool no longer uses it."""
+    fields: list[ProviderFieldView]
+    note: str
+
+
 class ApplyChange(msgspec.Struct, kw_only=True):
     pool: str
     change: Literal["created", "updated", "unchanged"]
     fields: dict[str, tuple[Any, Any]] = {}
+    provider: list[ProviderChangeView] = []
+    """Of drivers that say it."""
 
 
 class ApplyAnswer(msgspec.Struct, kw_only=True):

@@ -41,7 +41,7 @@ def add_to(
     def apply(ctx: typer.Context, file: Files, dry_run: DryRun = False, yes: _Yes = False) -> None:
         """Apply the pools and the sharing settings of files.
 
-        Shows the changes and what the pools may cost; on a terminal it asks before it acts. Pools that the files do not
+        Shows the changes, what they mean for a machine pool of ROSA, and what the pools may cost; on a terminal it asks before it acts. Pools that the files do not
         name are not changed. Each of fair_share, priority_classes, projects and the quotas of users replaces the current
         section when the files contain it. The server reads drivers, server, resources, metric_sources, intakes, clusters,
         bootstraps and the roles of users from its own file; they are listed and not applied. If a file has an error, nothing is changed.
@@ -116,6 +116,6 @@ def _show(say: Session, answer: "ApplyAnswer") -> None:
             say.printer.line(change.pool)
     else:
         for line in apply_lines(answer):
-            say.printer.prose(line)
+            say.printer.prose(line, signed=True)
         if answer.dry_run:
             say.say("Dry run: nothing was changed.")

@@ -1,4 +1,4 @@
-"""`herder driver`: show and check drivers; freeze, unfreeze and forget them."""
+"""`herder driver`: show and check drivers, and what exists at their providers; freeze, unfreeze and forget them."""
 
 from typing import Annotated
 
@@ -22,6 +22,9 @@ def build() -> typer.Typer:
         "check",
         example="herder driver check local\nherder driver check local --write --pool burst --yes",
     )(check)
+    command(app, "import", example="herder driver import rosa\nherder driver import rosa -o json")(
+        import_pools
+    )
     command(app, "freeze", example='herder driver freeze local --message "maintenance"')(freeze)
     command(app, "unfreeze", example="herder driver unfreeze local")(unfreeze)
     command(app, "forget", example="herder driver forget old --dry-run")(forget)
@@ -100,6 +103,27 @@ def check(
         say.say("No worker was created, because a check failed.")
     if not all(each.passed for each in checks):
         raise typer.Exit(Code.FAILURE)
+
+
+def import_pools(ctx: typer.Context, driver: DriverArgument) -> None:
+    """Print what exists at a provider as pools that would adopt it.
+
+    Changes nothing. The pools are settings for herder.yaml; comments before them say what
+    their owner has to do before Herder uses them. Drivers of kind rosa can list machine pools.
+    """
+    from herder.cli.output.formats import Format
+    from herder.cli.views.fleet.adoptable_pools import ADOPTABLE_POOLS, comments, settings
+
+    say = session(ctx)
+    with suggesting(say, "driver", driver):
+        found = say.client.drivers.importable(driver)
+    if say.printer.format in (Format.JSON, Format.YAML):
+        say.printer.data(found)
+    elif say.printer.format is not Format.TABLE:
+        say.printer.items(ADOPTABLE_POOLS, found.pools)
+    else:
+        say.printer.line(comments(found))
+        say.printer.yaml(settings(found))
 
 
 def freeze(ctx: typer.Context, driver: DriverArgument, message: Message = "") -> None:

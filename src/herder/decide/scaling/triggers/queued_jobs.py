@@ -13,6 +13,7 @@ from herder.decide.eligibility.matching import ZONE_LABEL
 from herder.decide.packing.apart import Standing, pack_apart
 from herder.decide.packing.optimise import Optimised, optimise
 from herder.decide.packing.pack import Bin, BinOffer, ItemGroup, Packing, pack
+from herder.decide.packing.top_up import bins_of, topped_up
 from herder.decide.scaling.limits import GrowthLimit
 from herder.decide.scaling.proposals import Proposal
 from herder.decide.scaling.snapshot import PoolView, Snapshot, noun_of, oldest_first
@@ -60,7 +61,7 @@ NAME = "queued_jobs"
 IMPROVE_FROM_WORKERS = 8
 IMPROVE_FROM_GAP = 0.02
 #: Looks at an offer for a shape that the search may take: about a tenth of a second, whatever the queue.
-IMPROVE_WORK = 60_000
+IMPROVE_WORK = 200_000
 IMPROVE_STEPS_MAX = 400
 
 
@@ -163,15 +164,10 @@ def _cheapest(
         return plain
     steps = min(IMPROVE_STEPS_MAX, IMPROVE_WORK // max(1, len(items) * plain.offers))
     better = optimise(items, bins, open_bins=offers, group_limits=group_limits, improve=steps, finer=finer)
-    by_key = {(offer.kind, offer.key): offer for offer in offers}
-    made = [
-        Bin(key=len(bins), kind=opened.kind, free=offer.size, slots=offer.slots, count=opened.copies)
-        for opened in better.packing.opened
-        for offer in [by_key[opened.kind, opened.offer_key]]
-    ]
-    if pack(items, [*bins, *made]).unplaced == better.packing.unplaced:
+    if pack(items, [*bins, *bins_of(better.packing.opened, offers)]).unplaced == better.packing.unplaced:
         return better
-    return plain
+    topped = topped_up(items, bins, offers, group_limits, better)
+    return plain if topped is None or topped.cost_pico_per_hour >= plain.cost_pico_per_hour else topped
 
 
 def _items(snapshot: Snapshot, counts: Mapping[int, int]) -> list[ItemGroup]:

@@ -132,6 +132,21 @@ def test_a_scale_by_hand_takes_the_cheapest_offer(server: Server, world: Pretend
     assert server.http.get(f"/workers/{name}").json()["spot"] is True
 
 
+def test_a_scale_by_hand_takes_the_template_whose_spot_price_is_the_lowest(server: Server) -> None:
+    """Without a template that is named; that of the lower price on demand is another one."""
+    common = {"cpu": 2, "memory": "4Gi", "spot": "prefer"}
+    templates = [
+        {**common, "name": "steady", "price_per_hour": "0.10", "spot_price_per_hour": "0.04"},
+        {**common, "name": "spotty", "price_per_hour": "0.12", "spot_price_per_hour": "0.02"},
+    ]
+    pool = {"name": "choice", "driver": "pretend", "templates": templates, "max_workers": 3}
+    server.http.post("/apply", json={"pools": [pool]}).raise_for_status()
+    answer = server.http.post("/pools/choice/scale", json={"workers": 1, "ttl_s": 3600}).raise_for_status()
+    (name,) = answer.json()["workers"]
+    made = server.http.get(f"/workers/{name}").json()
+    assert (made["template"], made["spot"]) == ("spotty", True)
+
+
 def test_a_scale_by_hand_keeps_the_limits_of_zones(server: Server) -> None:
     zones = [{"name": "a", "max_workers": 1}, {"name": "b", "max_workers": 1}]
     template = {"name": "two", "cpu": 2, "memory": "4Gi", "price_per_hour": "0.10", "zones": zones}

@@ -12,8 +12,12 @@ from herder.cli.output.humanize import age, between, style_of, usd
 from herder.cli.output.printer import Printer
 from herder.cli.output.rows import Column, View
 from herder.cli.views import details
+from herder.cli.views.fleet.clusters import CHECKS
+from herder.cli.views.fleet.offers import OFFERS
 from herder.cli.views.tables import WORKERS
 from herder.model.values.times import brief
+from herder.wire.api.clusters import ClusterCheckView
+from herder.wire.api.offers import ListedOffer
 from tests.support import wire_samples
 
 
@@ -158,3 +162,49 @@ def test_a_sick_worker_is_seen_in_every_form() -> None:
     assert json.loads(shown[Format.JSON])["items"][0]["health_reason"] == why
     assert ("Health", why) in details.worker(sick, 0).rows
     assert style_of("excluded") == style_of("unhealthy")
+
+
+_CHECKS = [
+    ClusterCheckView(name="Network/networkInterfaces/read", passed=True, detail="", remedy=""),
+    ClusterCheckView(
+        name="Compute/virtualMachines/retrieveBootDiagnosticsData/action",
+        passed=False,
+        detail="The role of the account lacks it.",
+        remedy="Add it to the role of the account in resource group herder-workers, then check the driver again.",
+    ),
+]
+
+
+def test_text_without_a_legible_width_goes_below_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    out = Terminal()
+    Printer(format=Format.TABLE, headers=True, pretty=False, out=out, now_s=0).items(CHECKS, _CHECKS)
+    assert out.getvalue().splitlines() == [
+        "CHECK                                                        PASSED",
+        "Network/networkInterfaces/read                               yes",
+        "Compute/virtualMachines/retrieveBootDiagnosticsData/action   no",
+        "   The role of the account lacks it.",
+        "   Add it to the role of the account in resource group herder-workers, then",
+        "   check the driver again.",
+    ]
+
+
+def test_text_with_a_legible_width_stays_in_its_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    out = Terminal()
+    Printer(format=Format.TABLE, headers=True, pretty=False, out=out, now_s=0).items(CHECKS, _CHECKS)
+    assert out.getvalue().splitlines()[0].split() == ["CHECK", "PASSED", "DETAIL", "REMEDY"]
+
+
+def test_ages_of_prices_are_left_out_before_names_of_zones_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    out = Terminal()
+    offer = ListedOffer(
+        name="google-2", driver="google", pool="batch", zone="europe-west4-a", spot=True,
+        cpu_milli=1_000, memory_mib=512, gpu=0, price_per_hour_usd="0.035", workers_left=500,
+        quota_as_of="1970-01-01T00:00:00Z", price_as_of="1970-01-01T00:00:00Z", provider_price_per_hour_usd="0.0349", reason="",
+    )  # fmt: skip
+    Printer(format=Format.WIDE, headers=True, pretty=False, out=out, now_s=26).items(OFFERS, [offer])
+    header, row = out.getvalue().splitlines()
+    assert header.split("   ")[-2:] == ["LEFT", "AGE"]
+    assert "europe-west4-a" in row

@@ -50,14 +50,14 @@ Datacentre = Annotated[
     bool,
     typer.Option(
         "--datacentre",
-        help="Play a datacentre instead: virtual machines of Proxmox VE become nodes of a Kubernetes cluster, in about 80 seconds.",
+        help="Play a datacentre instead: virtual machines of Proxmox VE become nodes of a Kubernetes cluster, in about 80 seconds. Needs the packages herder[proxmox,talos].",
     ),
 ]
 Clouds = Annotated[
     bool,
     typer.Option(
         "--clouds",
-        help="Play three clouds instead: one pool on Google Cloud, Azure and AWS, in about a minute.",
+        help="Play three clouds instead: one pool on Google Cloud, Azure and AWS, in about half a minute. Needs the package herder[gcp].",
     ),
 ]
 

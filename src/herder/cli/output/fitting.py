@@ -1,6 +1,7 @@
 """Chooses the widths of the columns of a table so that each row fits one line of the terminal. Used by the printer; prints nothing.
 
-Free text gives way first, then whole columns by their rank, and only when nothing else is left a name is cut, in its middle.
+Free text gives way first, then whole columns by their rank. Text for which no legible width is left goes below its row. Only when nothing else is
+left a name is cut, in its middle.
 """
 
 import os
@@ -69,6 +70,14 @@ def fitted(columns: Sequence[Column], widths: Sequence[int], room: int) -> tuple
         if _total(least, [*kept, each]) <= room:
             kept = sorted([*kept, each])
     return kept, _narrowed([columns[each] for each in kept], [widths[each] for each in kept], room)
+
+
+def set_below(columns: Sequence[Column], widths: Sequence[int], room: int) -> list[int]:
+    """The places of texts that go below their row: all that wrap, if one of them would have less than WRAP_LEAST beside the columns that stay."""
+    texts = [place for place, column in enumerate(columns) if column.wrap and not column.drop]
+    least = [min(width, _least(column)) for column, width in zip(columns, widths, strict=True)]
+    stay = [place for place, column in enumerate(columns) if not column.drop]
+    return texts if texts and _total(least, stay) > room else []
 
 
 def _least(column: Column) -> int:

@@ -13,7 +13,17 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any, TextIO
 
-from herder.cli.output.fitting import GAP, WRAP_LEAST, columns_of, cut, fitted, middle, width_of, wrapped
+from herder.cli.output.fitting import (
+    GAP,
+    WRAP_LEAST,
+    columns_of,
+    cut,
+    fitted,
+    middle,
+    set_below,
+    width_of,
+    wrapped,
+)
 from herder.cli.output.formats import Format
 from herder.cli.output.humanize import style_of, visible
 from herder.cli.output.rows import Column, View
@@ -85,20 +95,27 @@ class Printer:
         if self.steady:
             widths = [max(pair) for pair in zip_longest(widths, self._last, fillvalue=0)]
             self._last = widths
+        below: list[list[str]] = [[] for _ in rows]
+        room = shutil.get_terminal_size().columns
         if self.out.isatty():
-            kept, widths = fitted(columns, widths, shutil.get_terminal_size().columns)
+            if texts := set_below(columns, widths, room):
+                below = [[cells[place] for place in texts if cells[place] != "-"] for cells in rows]
+                beside = [place for place in range(len(columns)) if place not in texts]
+                columns, widths = [columns[each] for each in beside], [widths[each] for each in beside]
+                head, *rows = ([cells[each] for each in beside] for cells in (head, *rows))
+            kept, widths = fitted(columns, widths, room)
             told = self.format is Format.WIDE or view.tells_left_out
             self._left_out = [
                 column.header
                 for place, column in enumerate(columns)
                 if place not in kept and (told or _says_something(column, [cells[place] for cells in rows]))
             ]
-            columns = [columns[place] for place in kept]
-            head = [head[place] for place in kept]
-            rows = [[cells[place] for place in kept] for cells in rows]
+            columns = [columns[each] for each in kept]
+            head, *rows = ([cells[each] for each in kept] for cells in (head, *rows))
         lines = [self._bold(line) for line in _lines(columns, head, widths, wrap=False)] if with_head else []
-        for cells in rows:
+        for cells, texts_below in zip(rows, below, strict=True):
             lines += _lines(columns, cells, widths, wrap=self.out.isatty(), colored=self.pretty)
+            lines += [GAP + line for text in texts_below for line in wrapped(text, room - len(GAP))]
         return lines
 
     def _csv(self, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

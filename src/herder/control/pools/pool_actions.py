@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from math import inf
 from typing import Any
 
 from herder.control.access.access_check import FLEET, check
@@ -266,7 +267,7 @@ def template_named(pool: PoolSpec, wanted: str | None) -> Template:
     if wanted is None:
         if not pool.templates:
             raise Conflict(f"Pool {pool.name} has no template.")
-        return min(pool.templates, key=lambda template: (template.price_pico_per_hour, template.name))
+        return min(pool.templates, key=lambda template: (_least_price(template), template.name))
     for template in pool.templates:
         if template.name == wanted:
             return template
@@ -276,6 +277,11 @@ def template_named(pool: PoolSpec, wanted: str | None) -> Template:
         field="template",
         hint=f"Its templates are {names}." if names else "It has no templates.",
     )
+
+
+def _least_price(template: Template) -> float:
+    """Of its offers: with spot, that of spot. Infinite: it has none."""
+    return min((offer.price_pico_per_hour for offer in offers_of(template)), default=inf)
 
 
 def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float | None) -> None:

@@ -23,7 +23,7 @@ OFFERS = View(
         money("PROVIDER/H", "provider_price_per_hour_usd", wide=True),
         field("LEFT", "workers_left", right=True),
         since("AGE", "quota_as_of"),
-        since("PRICE AGE", "price_as_of", wide=True),
+        since("PRICE AGE", "price_as_of", wide=True, drop=3),
     ),
     empty="No offers. Pools with templates are created with herder apply.",
 )

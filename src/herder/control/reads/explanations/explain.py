@@ -72,7 +72,7 @@ async def why_worker(core: Core, who: Principal, name: str) -> Explanation:
     if row is None:
         raise NotKnown(
             f"Worker {name!r} does not exist.",
-            hint="herder worker list --ended also shows workers that have ended.",
+            hint="`herder worker list --ended` also shows workers that have ended.",
         )
     made, removed = json.loads(row.reason_made), json.loads(row.reason_removed)
     why_made = sentence(made.get("text") or "the reason was not recorded")

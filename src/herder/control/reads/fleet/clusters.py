@@ -67,7 +67,7 @@ def scheduling_view(core: Core, name: str) -> SchedulingInfo:
     if not pool.membership.takes_pods:
         raise Invalid(
             f"Workers of pool {name} run no pods (membership {pool.membership.name}).",
-            hint="`herder pool get` shows the taints and labels that its jobs see.",
+            hint=f"`herder pool get {name}` shows the taints and labels that its jobs see.",
         )
     found = scheduling_info(pool)
     return SchedulingInfo(

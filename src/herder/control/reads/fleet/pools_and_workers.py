@@ -103,7 +103,7 @@ async def worker_view(core: Core, who: Principal, name: str) -> WorkerView:
     if row is None:
         raise NotKnown(
             f"Worker {name!r} does not exist.",
-            hint="herder worker list --ended also shows workers that have ended.",
+            hint="`herder worker list --ended` also shows workers that have ended.",
         )
     view = _row_view(row)
     add_failed_step(row.creation, view)

@@ -256,6 +256,7 @@ def test_a_check_names_each_missing_permission(lab: Lab, driver: GcpDriver) -> N
 
 def test_a_check_without_credentials_says_so_and_changes_nothing(lab: Lab) -> None:
     checks = lab.driver(token="ya29.other").checks()
+    assert not any("Enable the API" in check.remedy for check in checks), "the credentials fail, not the API"
     assert not any(check.passed for check in checks)
     assert (lab.gcp.state.vms, lab.gcp.state.operations) == ({}, {})
 

@@ -50,10 +50,11 @@ def checks_of(api: Api, settings: GcpSettings) -> Sequence[Check]:
     found += [_try(f"quotas of {region}", partial(api.region, region)) for region in settings.regions]
     if settings.prices:
         found.append(_try("price catalogue", partial(api.skus, SERVICE)))
-    return (*found, *_permissions(api, settings))
+    return (*found, *_permissions(api, settings, reached=any(each.passed for each in found)))
 
 
-def _permissions(api: Api, settings: GcpSettings) -> list[Check]:
+def _permissions(api: Api, settings: GcpSettings, *, reached: bool) -> list[Check]:
+    """`reached`: another call was answered, so that it is not the credentials that fail."""
     wanted = (*NEEDED, ACT_AS) if settings.service_account else NEEDED
     try:
         allowed = frozenset(api.allowed(wanted))
@@ -63,7 +64,9 @@ def _permissions(api: Api, settings: GcpSettings) -> list[Check]:
                 name="permissions",
                 passed=False,
                 detail=str(error),
-                remedy="Enable the API that tells the permissions: `gcloud services enable cloudresourcemanager.googleapis.com`.",
+                remedy="Enable the API that tells the permissions: `gcloud services enable cloudresourcemanager.googleapis.com`."
+                if reached
+                else "",
             )
         ]
     return [

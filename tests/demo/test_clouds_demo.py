@@ -22,7 +22,7 @@ def test_the_story_happens_and_leaves_nothing(start: Start, tmp_path: Path) -> N
     assert demo.returncode == 0, said
     words = " ".join(said.split())
     for part in (
-        "$ herder driver check google 29 checks, none failed.",
+        "Driver google: 29 checks, none failed (herder driver check google).",
         "azure westeurope-1 spot $0.0230/h 500 left",
         "google europe-west4-a on demand $0.1050/h 500 left",
         "aws eu-west-1a spot $0.0410/h 500 left",

@@ -88,7 +88,7 @@ def clouds_are_checked(at: At) -> None:
         if not found.passed:
             raise CommandError(f"The check of driver {cloud.driver} failed: {listed(failed)}.")
         at.tell.fact(
-            f"$ herder driver check {cloud.driver}\n{counted(len(found.checks), 'check')}, none failed."
+            f"Driver {cloud.driver}: {counted(len(found.checks), 'check')}, none failed (herder driver check {cloud.driver})."
         )
 
 
@@ -99,7 +99,7 @@ def offers_are_listed(at: At) -> None:
         return rows if len(drivers) == len(at.clouds.all) else None
 
     rows = at.until("the workers left by quotas are not known of each cloud", known)
-    lines = ["$ herder offer list"]
+    lines = ["The cheapest first (herder offer list):"]
     for each in sorted(rows, key=lambda row: parse_usd(row.price_per_hour_usd or "0")):
         market = "spot" if each.spot else "on demand"
         left = "unknown" if each.workers_left is None else f"{each.workers_left:,}"

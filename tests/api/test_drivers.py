@@ -209,7 +209,7 @@ def test_refused_credentials_freeze_the_driver_until_somebody_unfreezes_it(
     for _ in range(2):
         (trouble,) = server.http.get("/status").json()["drivers"]
         assert trouble == (
-            "Driver pretend is frozen: the provider refused its credentials (token expired). Renew them, then run "
+            "Driver pretend is frozen: the provider refused its credentials or settings (token expired). Correct them, then run "
             "`herder driver unfreeze pretend`."
         )
         answer = server.http.post("/pools/a/scale", json={"workers": 1, "ttl_s": 3600})

@@ -42,7 +42,7 @@ async def test_refused_credentials_freeze_the_driver_over_restarts(make_fleet: M
     await fleet.until(lambda: "cloud" in fleet.core.state.frozen_drivers, limit_s=120)
     fleet.world.concealed = set()
     (told,) = fleet.events("driver.frozen")
-    assert "the provider refused its credentials (token expired)" in told
+    assert "the provider refused its credentials or settings (token expired)" in told
     assert "herder driver unfreeze cloud" in told
 
     await fleet.crash()

@@ -57,6 +57,6 @@ def test_a_missing_tool_and_a_refused_token_are_read_by_a_person(server: Server,
     assert "has no quorum" in failed["detail"]
     site.cluster.faults.quorum_lost = False
     site.cluster.state.tokens.clear()
-    until_status_has(server, "Driver vms is frozen: the provider refused its credentials")
+    until_status_has(server, "Driver vms is frozen: the provider refused its credentials or settings")
     until_status_has(server, "Proxmox does not accept the API token of the MCP server")
     assert not checks(server)["passed"]

@@ -236,7 +236,7 @@ async def ask(
             await freeze(
                 core,
                 name,
-                f"Driver {name} is frozen: the provider refused its credentials ({short(error)}). Renew them, then run "
+                f"Driver {name} is frozen: the provider refused its credentials or settings ({short(error)}). Correct them, then run "
                 f"`herder driver unfreeze {name}`.",
             )
         raise

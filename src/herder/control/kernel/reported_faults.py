@@ -23,7 +23,7 @@ class Notes(Protocol):
 
 def note(core: Core, notes: Notes, verb: str, worker: str, error: DriverError) -> None:
     notes.last_error = LastError(
-        at_ms=core.clock.now_ms(), verb=verb, worker=worker, text=f"{type(error).__name__}: {short(error)}"
+        at_ms=core.clock.now_ms(), verb=verb, worker=worker, text=short(error) or type(error).__name__
     )
 
 

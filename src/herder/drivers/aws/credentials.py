@@ -148,6 +148,11 @@ class AwsCredentials:
             if self._of_role_once:
                 raise Unavailable(f"The metadata service of AWS is away: {short(error)}.") from None
             raise Unauthorised(_NOWHERE) from None
+        except httpx.HTTPStatusError as error:
+            status = error.response.status_code
+            raise Unavailable(
+                f"The metadata service of AWS gives no credentials: it answers with status {status}. Allow this machine to use it, or set keys."
+            ) from None
         except (httpx.HTTPError, msgspec.MsgspecError, ValueError) as error:
             raise Unavailable(f"The metadata service of AWS gives no credentials: {short(error)}.") from None
         self._of_role_once = True

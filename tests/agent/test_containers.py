@@ -233,7 +233,8 @@ async def test_an_engine_that_does_not_answer_is_the_workers_trouble(
     server: FakeServer, start_agent: StartAgent, engine: Podman
 ) -> None:
     start_agent(container_engine=engine.address)
-    assert (await server.end_of(job(server, 1, "true"), 30)).state == "succeeded"
+    first = await server.end_of(job(server, 1, "true"), 30)
+    assert first.state == "succeeded", first
     engine.stop()
     try:
         end = await server.end_of(job(server, 2, "true"), 30)
@@ -243,7 +244,8 @@ async def test_an_engine_that_does_not_answer_is_the_workers_trouble(
     finally:
         engine.start()
     await until(lambda: server.troubles[-1] == [])
-    assert (await server.end_of(job(server, 3, "true"), 30)).state == "succeeded"
+    last = await server.end_of(job(server, 3, "true"), 30)
+    assert last.state == "succeeded", last
 
 
 async def test_a_container_outlives_a_restart_of_its_engine(

@@ -385,6 +385,9 @@ async def test_a_template_may_have_the_prices_of_its_provider(fleet: Fleet) -> N
     assert kept.templates[0].zones[0].price_pico_per_hour == parse_usd("0.15"), (
         "a file that says nothing of it"
     )
+    written = await _adapting(fleet, zones=["a", {"name": "b", "price_per_hour": "0.2"}])
+    assert written.templates[0].zones[1].price_pico_per_hour == parse_usd("0.2"), "nothing was reported there"
+    kept = await _adapting(fleet)
     stored = pool_from_plain(pool_to_plain(kept))
     assert stored.templates == kept.templates, "a restart keeps it"
     driver.charges = parse_usd("0.01")

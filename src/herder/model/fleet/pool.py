@@ -109,17 +109,18 @@ def with_prices_of(template: Template, before: Template | None) -> Template:
     if (before.driver, before.driver_options) != (template.driver, template.driver_options):
         return template
     known = {zone.name: zone for zone in before.zones}
-    zones = tuple(
-        replace(
-            zone,
-            price_pico_per_hour=known[zone.name].price_pico_per_hour,
-            spot_price_pico_per_hour=known[zone.name].spot_price_pico_per_hour,
-        )
-        if zone.name in known
-        else zone
-        for zone in template.zones
-    )
+    zones = tuple(_priced_as(zone, known.get(zone.name, zone)) for zone in template.zones)
     return replace(template, zones=zones)
+
+
+def _priced_as(zone: Zone, known: Zone) -> Zone:
+    """What was not reported stays as it is written."""
+    plain, spot = known.price_pico_per_hour, known.spot_price_pico_per_hour
+    return replace(
+        zone,
+        price_pico_per_hour=zone.price_pico_per_hour if plain is None else plain,
+        spot_price_pico_per_hour=zone.spot_price_pico_per_hour if spot is None else spot,
+    )
 
 
 class CpuLimit(StrEnum):

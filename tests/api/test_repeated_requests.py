@@ -195,6 +195,10 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
         "POST /callbacks/{batch}/retry",
         lambda s: (f"/callbacks/{called_back(s)}/retry", None),
     ),
+    "rates": (
+        "POST /rates",
+        lambda s: ("/rates", {"rates": [{"card": "c", "resource": "cpu", "price": "0.05"}]}),
+    ),
     "a pipeline": ("PUT /pipelines/{pipeline}", lambda s: ("/pipelines/etl", {"config": "a: 1"})),
     "a deleted pipeline": ("DELETE /pipelines/{pipeline}", lambda s: (stored_pipeline(s), None)),
     "a schedule": ("POST /schedules", lambda s: ("/schedules", NIGHTLY)),

@@ -63,6 +63,8 @@ FILES = {
     "data.csv": "b\na\n",
     "worker-pools.json": '{"worker_pool_definitions": {"burst": {"max_size": 2, "default_template": "small"}}}',
     "machine-pools.tf": 'module "pools" {\n  cluster_id = "2abc"\n  create_additional_pool = true\n}\n',
+    "rates.csv": "resource,price\nmemory,0.006\n",
+    "prices.json": '{"gpt-5": {"input_cost_per_token": 3e-06, "output_cost_per_token": 1.5e-05}}',
     "Makefile": "report:\n\techo report\n",
 }
 #: Examples that are only parsed, and why.
@@ -222,6 +224,8 @@ def _names(installation: Installation, example: str) -> dict[str, str]:
     match example.split()[1:4]:
         case ["worker", "remove", _]:
             names["burst-7-1"] = installation.new_worker()
+        case ["rate", "show", rate]:
+            names[rate] = rate.replace("internal", "shown")
         case ["plan", "get", _]:
             names["42"] = installation.made("plan", "list", "--limit", "1")
         case ["batch", "cancel" | "retry", _] if "--group" in example:
@@ -245,6 +249,10 @@ def _prepare(installation: Installation, example: str) -> Callable[[], object]:
     """Before an example; what is answered is called after it."""
     words, _ = _split(example)
     match words[:2]:
+        case ["rate", "show"]:
+            path = installation.folder / "cpu.csv"
+            path.write_text("card,resource,price,from\nshown,cpu,0.05,2026-11-01\n")
+            installation.made("rate", "import", str(path))
         case ["secret", verb]:
             installation.secret(there=verb != "create")
         case ["pipeline", "get" | "delete"]:

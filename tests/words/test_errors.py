@@ -50,6 +50,8 @@ INTERNAL = {
     "herder.agent.containers.engine.EngineDown",
     "herder.agent.data.transfers.Stopped",
     "herder.agent.containers.engine.EngineRefused",
+    "herder.ledger.price_lists.PriceError",
+    "herder.ledger.rates.RateError",
     "herder.secrets.sealing.SealError",
     "herder.settings.syntax.json_text._Twice",
     "herder.settings.syntax.json_text._NoNumber",

@@ -20,6 +20,7 @@ from herder.api.routes import (
     offers,
     people,
     pipelines,
+    rates,
     secrets,
     worker,
 )
@@ -40,6 +41,7 @@ def front_of(core: Core) -> RouteTable:
     callbacks.add(front)
     schedules.add(front)
     pipelines.add(front)
+    rates.add(front)
     fleet.add(front)
     people.add(front)
     secrets.add(front)

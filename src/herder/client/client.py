@@ -14,6 +14,7 @@ from herder.client.parts.events import Events
 from herder.client.parts.fleet import Plans, Pools, Workers, segment
 from herder.client.parts.offers import Offers
 from herder.client.parts.pages import whole
+from herder.client.parts.rates import Rates
 from herder.client.parts.schedules import Schedules
 from herder.client.parts.secrets import Secrets
 from herder.client.parts.work import Batches, Jobs
@@ -51,7 +52,7 @@ class HerderClient:
         self.batches = Batches(self.http)
         self.callbacks, self.schedules = Callbacks(self.http), Schedules(self.http)
         self.pipelines = Pipelines(self.http)
-        self.jobs = Jobs(self.http)
+        self.jobs, self.rates = Jobs(self.http), Rates(self.http)
         self.pools = Pools(self.http)
         self.workers = Workers(self.http)
         self.plans = Plans(self.http)

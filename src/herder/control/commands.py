@@ -15,6 +15,7 @@ from herder.control.jobs.changes.resubmission import submission_of
 from herder.control.jobs.submitting import submission
 from herder.control.kernel.core import Core
 from herder.control.pools import pool_actions
+from herder.control.rates.rate_commands import RateCommands
 from herder.control.reads.work.jobs import batch_view, effective_state, job_row, job_with_marks
 from herder.control.reads.work.marks import NO_MARK
 from herder.control.workers import joining, worker_actions
@@ -52,7 +53,7 @@ WORKER_VERBS = worker_actions.VERBS
 SESSION_S = sessions.SESSION_S
 
 
-class Commands(CredentialCommands):
+class Commands(CredentialCommands, RateCommands):
     def __init__(self, core: Core) -> None:
         self._core = core
 

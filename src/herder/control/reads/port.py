@@ -28,6 +28,7 @@ from herder.control.reads.fleet.operations import operation_views
 from herder.control.reads.fleet.worker_health import worker_health_view
 from herder.control.reads.metrics import metrics_text
 from herder.control.reads.pipelines import PipelineReads
+from herder.control.reads.rates import RateReads
 from herder.control.reads.search.jobs import list_jobs
 from herder.control.reads.work import jobs
 from herder.control.reads.work.batch_reads import BatchReads
@@ -84,7 +85,9 @@ class Figures(NamedTuple):
     price_pico_per_hour: int
 
 
-class Reads(BatchReads, ScheduleReads, PipelineReads, CredentialReads, SharingReads, DocumentedReads):
+class Reads(
+    BatchReads, ScheduleReads, PipelineReads, RateReads, CredentialReads, SharingReads, DocumentedReads
+):
     def __init__(self, core: Core) -> None:
         super().__init__(core)
         self._followers = Followers()

@@ -8,6 +8,7 @@ Its values are plain: a member of an enum costs the SQLite driver ten times as m
 
 from typing import NamedTuple
 
+from herder.model.stored.metering_records import MeteredDayRecord, RateRecord, UsageEventRecord
 from herder.model.stored.service_records import CallbackRecord, PipelineRecord, ScheduleRecord, SecretRecord
 
 
@@ -325,6 +326,9 @@ Record = (
     | SecretRecord
     | ScheduleRecord
     | PipelineRecord
+    | RateRecord
+    | UsageEventRecord
+    | MeteredDayRecord
     | BunchRecord
     | JobGroupRecord
     | JobRangeRecord
@@ -357,6 +361,9 @@ KEYS: dict[type, int] = {
     SecretRecord: 3,
     ScheduleRecord: 1,
     PipelineRecord: 1,
+    RateRecord: 1,
+    UsageEventRecord: 3,
+    MeteredDayRecord: 8,
     BunchRecord: 1,
     JobGroupRecord: 2,
     JobRangeRecord: 1,

@@ -1,0 +1,1 @@
+"""Rate cards: what use is charged at, from which day on."""

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ pools:
   later: {driver: local, templates: [medium], max_workers: 1}
   burst: {driver: local, templates: [medium, large], max_workers: 20, default_eligible: false, ttl: 4h, ttl_max: 12h}
 """
+NOW = datetime.now(UTC).isoformat()
 FILES = {
     # Without a minimum: the workers of `herder server` outlive it.
     "herder.yaml": HERDER_YAML.replace("min_workers: 1, ", ""),
@@ -63,6 +65,11 @@ FILES = {
     "data.csv": "b\na\n",
     "worker-pools.json": '{"worker_pool_definitions": {"burst": {"max_size": 2, "default_template": "small"}}}',
     "machine-pools.tf": 'module "pools" {\n  cluster_id = "2abc"\n  create_additional_pool = true\n}\n',
+    "events.jsonl": json.dumps({"id": "1", "time": NOW, "resource": "network.inter", "quantity": 1}) + "\n",
+    "traces.json": json.dumps(
+        {"id": "1", "time": NOW, "attributes": {"gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 5}}
+    ),
+    "spend.json": json.dumps([{"request_id": "r", "model": "m", "endTime": NOW, "prompt_tokens": 5}]),
     "rates.csv": "resource,price\nmemory,0.006\n",
     "prices.json": '{"gpt-5": {"input_cost_per_token": 3e-06, "output_cost_per_token": 1.5e-05}}',
     "Makefile": "report:\n\techo report\n",

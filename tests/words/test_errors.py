@@ -52,6 +52,7 @@ INTERNAL = {
     "herder.agent.containers.engine.EngineRefused",
     "herder.ledger.price_lists.PriceError",
     "herder.ledger.rates.RateError",
+    "herder.ledger.token_reports.ReportError",
     "herder.secrets.sealing.SealError",
     "herder.settings.syntax.json_text._Twice",
     "herder.settings.syntax.json_text._NoNumber",

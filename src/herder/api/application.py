@@ -22,6 +22,7 @@ from herder.api.routes import (
     pipelines,
     rates,
     secrets,
+    usage,
     worker,
 )
 from herder.api.routes.jobs import callbacks, documented, schedules, work
@@ -42,6 +43,7 @@ def front_of(core: Core) -> RouteTable:
     schedules.add(front)
     pipelines.add(front)
     rates.add(front)
+    usage.add(front)
     fleet.add(front)
     people.add(front)
     secrets.add(front)

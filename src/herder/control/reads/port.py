@@ -26,9 +26,9 @@ from herder.control.reads.fleet.driver_checks import check_driver
 from herder.control.reads.fleet.offers import listed_offers
 from herder.control.reads.fleet.operations import operation_views
 from herder.control.reads.fleet.worker_health import worker_health_view
+from herder.control.reads.metering import MeteringReads
 from herder.control.reads.metrics import metrics_text
 from herder.control.reads.pipelines import PipelineReads
-from herder.control.reads.rates import RateReads
 from herder.control.reads.search.jobs import list_jobs
 from herder.control.reads.work import jobs
 from herder.control.reads.work.batch_reads import BatchReads
@@ -86,7 +86,7 @@ class Figures(NamedTuple):
 
 
 class Reads(
-    BatchReads, ScheduleReads, PipelineReads, RateReads, CredentialReads, SharingReads, DocumentedReads
+    BatchReads, ScheduleReads, PipelineReads, MeteringReads, CredentialReads, SharingReads, DocumentedReads
 ):
     def __init__(self, core: Core) -> None:
         super().__init__(core)

@@ -5,9 +5,7 @@ Half of the events of the second part are of counters, and all of them come up t
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from random import Random
 
 import msgspec
 from sqlalchemy import insert
@@ -15,8 +13,10 @@ from sqlalchemy import insert
 from bench.bench import Bench
 from bench.figures import Figure, median_of
 from bench.server.calls import Caller
+from herder.control.kernel.clock import now_ms
 from herder.ledger.metering import UsageEvent, metered_days
 from herder.ledger.quantities import DAY_MS
+from herder.model.values.times import iso
 from herder.store.opening.database import migrate, open_engine, sqlite_url
 from herder.store.rows.metering_tables import usage_events
 from herder.store.rows.usage_event_rows import all_events, record_of
@@ -50,12 +50,12 @@ async def measure(bench: Bench) -> list[Figure]:
 
 
 async def _report(caller: Caller, run: int, events: int) -> None:
-    at = datetime.now(UTC) - timedelta(hours=1)
+    at = iso(now_ms())
     for begin in range(0, events, PER_CALL):
         requests = [
             {
                 "id": f"{run}-{number}",
-                "time": at.isoformat(),
+                "time": at,
                 "model": "a-model",
                 "tokens": {"input": 100 + number, "output": 10},
                 "user": f"user-{number % USERS}",
@@ -87,12 +87,16 @@ def _computed_anew(folder: Path, events: int, *, first: bool) -> float:
 
 
 def _events(events: int) -> Iterator[UsageEvent]:
-    random = Random(1)
     for number in range(events):
         counter, place = divmod(number // 2, 100)
         name = f"c{counter}" if number % 2 else ""
-        at_ms = _BEGIN_MS + (place * 600_000 if name else random.randrange(40 * DAY_MS))
+        at_ms = _BEGIN_MS + (place * 600_000 if name else _scattered(number))
         yield UsageEvent(
-            "gateway", f"id-{number}", "tokens.input", at_ms, at_ms + random.randrange(40 * DAY_MS), "a-model", "", "alpha",
+            "gateway", f"id-{number}", "tokens.input", at_ms, at_ms + _scattered(number + 1), "a-model", "", "alpha",
             f"user-{counter % USERS}", name, place * 1_000,
         )  # fmt: skip
+
+
+def _scattered(number: int) -> int:
+    """Over 40 days, the same in each run."""
+    return number * 2_654_435_761 % (40 * DAY_MS)

@@ -85,7 +85,7 @@ def put(
 
 def _text(outcome: Outcome) -> str:
     new = len({event.id for event in outcome.new})
-    text = f"Source {outcome.source} reported {counted(new, 'new event')}; {outcome.known:,} were known."
+    text = f"Source {outcome.source} reported {counted(new, 'new event')} and {counted(outcome.known, 'known event')}."
     if outcome.unpriced:
         some = ", ".join(outcome.unpriced[:UNPRICED_TOLD])
         more = len(outcome.unpriced) - UNPRICED_TOLD

@@ -173,13 +173,11 @@ def _of_event(expanding: Expanding, place: str, sent: SentEvent) -> Reported:
     resource = _resource(sent.resource, place)
     if (sent.quantity is None) == (sent.total is None) or bool(sent.counter) != (sent.total is not None):
         raise Invalid(
-            "The event has neither a quantity nor a total of a counter, or both.",
+            "The event needs either a quantity, or a counter with its total.",
             field=f"{place}.quantity",
-            hint="Send quantity, or counter and total.",
+            hint="Send one of the two.",
         )
-    name, amount = (
-        ("total", sent.total) if sent.quantity is None or sent.total is not None else ("quantity", sent.quantity)
-    )  # fmt: skip
+    name, amount = ("quantity", sent.quantity) if sent.total is None else ("total", sent.total)
     assert amount is not None
     return expanding.event(
         place,

@@ -1,8 +1,9 @@
-"""Rates and reported use. Part of `Reads`."""
+"""Rates, reported use and the ledger. Part of `Reads`."""
 
+from herder.control.reads.costs.cost_reads import CostReads
 from herder.control.reads.rates import RateReads
 from herder.control.reads.usage import UsageReads
 
 
-class MeteringReads(RateReads, UsageReads):
+class MeteringReads(RateReads, UsageReads, CostReads):
     pass

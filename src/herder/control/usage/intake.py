@@ -63,7 +63,9 @@ async def looked_up(
     reported = expanded(core, who, body, core.clock.now_ms())
     async with core.booking:
         await core.settle()
-        look = partial(outcome_of, reported=reported, arrived_ms=core.clock.now_ms(), closed={})
+        look = partial(
+            outcome_of, reported=reported, arrived_ms=core.clock.now_ms(), closed=dict(core.ledger.closed)
+        )
         yield await core.read(look)
 
 

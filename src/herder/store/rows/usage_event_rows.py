@@ -5,6 +5,7 @@ from itertools import islice
 
 from sqlalchemy import Connection, Row, func, select, tuple_
 
+from herder.ledger.lines import Line
 from herder.ledger.metering import UsageEvent
 from herder.ledger.quantities import MeteredDay
 from herder.model.stored.metering_records import MeteredDayRecord, UsageEventRecord
@@ -41,6 +42,18 @@ def events_of(connection: Connection, source: str, ids: Collection[str]) -> Iter
     for piece in _pieces(ids, _IDS):
         query = select(*_COLUMNS).where(_e.source == source, _e.id.in_(piece))
         yield from map(_event, connection.execute(query))
+
+
+def reports_of(connection: Connection, line: Line) -> Iterator[UsageEvent]:
+    """Of the payer, resource and product of a line, whenever they were."""
+    mine = (
+        _e.source == line.place.provider,
+        _e.resource == line.resource,
+        _e.product == line.product,
+        _e.project == line.payer.project,
+        _e.user == line.payer.user,
+    )
+    yield from map(_event, connection.execute(select(*_COLUMNS).where(*mine), execution_options=_STREAMED))
 
 
 def claimed(connection: Connection, claims: Collection[str]) -> Iterator[tuple[str, str, str]]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from herder.ledger.lines import Line
 from herder.ledger.months import begin_of
-from herder.ledger.price_lists import Priced, PriceTier, changes_of, rate_id, rate_of
+from herder.ledger.price_lists import Priced, PriceTier, changes_of, rate_of
 from herder.ledger.pricing import Month, Payers, Project, amounts_of, corrections_of, lines_of
 from herder.ledger.quantities import DAY_MS, MeteredDay
 from herder.ledger.rates import Rate, RateList, Subject
@@ -39,7 +39,7 @@ def rate_lists(draw: st.DrawFn) -> list[Rate]:
                 price = draw(st.decimals(0, 100, places=6))
                 tiers = [PriceTier(0, price), PriceTier(10_000, price / 2)] if resource == "network.egress" else [PriceTier(0, price)]  # fmt: skip
                 row = Priced(subject=subject, from_ms=BEGIN + day * DAY_MS, per=1_000, tiers=tuple(tiers))
-                found.append(rate_of(row, rate_id(subject, str(day))))
+                found.append(rate_of(row))
     return found
 
 
@@ -87,11 +87,11 @@ def test_a_list_that_is_added_again_and_again_leaves_one_price_a_day(steps: list
     for day, price in sorted(dict(steps).items()):
         row = Priced(subject=subject, from_ms=day * DAY_MS, per=1, tiers=(PriceTier(0, Decimal(price)),))
         last = {subject: rates[-1]} if rates else {}
-        rates += [change.rate for change in changes_of([row], last, {0: rate_id(subject, str(day))})]
+        rates += [change.rate for change in changes_of([row], last)]
         said[day] = price
     listed = RateList.of(rates)
     for day, price in said.items():
         found = listed.at(subject, day * DAY_MS)
         assert found is not None
-        assert found.tiers == rate_of(Priced(subject=subject, from_ms=0, per=1, tiers=(PriceTier(0, Decimal(price)),)), "x").tiers  # fmt: skip
+        assert found.tiers == rate_of(Priced(subject=subject, from_ms=0, per=1, tiers=(PriceTier(0, Decimal(price)),))).tiers  # fmt: skip
     assert all(one.tiers != other.tiers for one, other in pairwise(rates))

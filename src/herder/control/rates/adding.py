@@ -27,7 +27,7 @@ from herder.model.permissions import Action, Principal
 from herder.model.stored.changes import Changes
 from herder.model.stored.metering_records import RateRecord
 from herder.model.values.phrases import counted, sentence
-from herder.store.rows.rate_rows import date_of, day_of, rate_from, read_records, subject_of
+from herder.store.rows.rate_rows import day_of, rate_from, read_records, subject_of
 from herder.wire.api.rates import RateRow, RatesAdd, RatesAnswer
 
 #: Of the whole installation.
@@ -65,14 +65,13 @@ def add(
     """Raises Refused, which names the row."""
     check(who, Action.CHANGE, FLEET)
     rows = [priced(place, row, now_ms) for place, row in enumerate(body.rates)]
-    names = {row.place: _id(row) for row in rows}
     last = {
         subject: rate_from(known.last[subject])
         for subject in {row.subject for row in rows}
         if subject in known.last
     }
     try:
-        found = changes_of(rows, last, names)
+        found = changes_of(rows, last)
     except PriceError as error:
         raise refused(error) from None
     if known.count + len(found) > RATES_MAX:
@@ -82,7 +81,7 @@ def add(
         )
     records = [_record(change, body.origin, now_ms, who) for change in found]
     if not dry_run:
-        _put(core, who, changes, found, records, now_ms)
+        _put(core, who, changes, records, now_ms)
     by_id = {each.id: each for each in (*known.last.values(), *records)}
     views = [
         change_view(record, None if change.before is None else by_id[change.before.id])
@@ -95,23 +94,23 @@ def _put(
     core: Core,
     who: Principal,
     changes: Changes,
-    found: Sequence[Change],
     records: Sequence[RateRecord],
     now_ms: int,
 ) -> None:
     for record in records:
         changes.put(record)
     if records:
-        subject = records[0].id if len(records) == 1 else "all"
-        text = f"{_text(found, len(found))} They were added by {who.user}."
-        if len(records) == 1:
-            text = f"Rate {records[0].id} was added by {who.user}."
-        record_event(core.state, changes, now_ms, "rate.added", f"rate/{subject}", text, actor=who.actor)
+        cards = sorted({record.card for record in records})
+        named = f"rate {records[0].id}" if len(records) == 1 else counted(len(records), "rate")
+        text = (
+            f"User {who.user} added {named} to {'card' if len(cards) == 1 else 'cards'} {', '.join(cards)}."
+        )
+        record_event(core.state, changes, now_ms, "rate.added", f"card/{cards[0]}", text, actor=who.actor)
 
 
 def _text(found: Sequence[Change], rows: int) -> str:
     new = sum(change.before is None for change in found)
-    return f"{counted(new, 'rate')} new, {len(found) - new:,} changed, {rows - len(found):,} as before."
+    return f"{new:,} new, {len(found) - new:,} changed, {rows - len(found):,} as before."
 
 
 def _record(change: Change, origin: str, now_ms: int, who: Principal) -> RateRecord:
@@ -122,10 +121,6 @@ def _record(change: Change, origin: str, now_ms: int, who: Principal) -> RateRec
     )  # fmt: skip
 
 
-def _id(row: Priced) -> str:
-    return rate_id(row.subject, date_of(row.from_ms))
-
-
 async def added_before(core: Core, who: Principal, body: RatesAdd) -> RatesAnswer:
     """What a request that was carried out before has added, as far as it can be told from the rates that are stored."""
     check(who, Action.CHANGE, FLEET)
@@ -133,7 +128,7 @@ async def added_before(core: Core, who: Principal, body: RatesAdd) -> RatesAnswe
     by_id = {each.id: place for place, each in enumerate(found)}
     changes = []
     for place, row in enumerate(body.rates):
-        at = by_id.get(_id(priced(place, row, core.clock.now_ms())))
+        at = by_id.get(rate_id(priced(place, row, core.clock.now_ms())))
         if at is not None:
             before = found[at - 1] if at else None
             follows = before is not None and subject_of(before) == subject_of(found[at])

@@ -11,10 +11,11 @@ from herder.control.access.access_check import OF_KIND, check
 from herder.control.kernel.bounds.errors import Invalid
 from herder.control.kernel.core import Core
 from herder.ledger.metering import default_unit, units_of
+from herder.ledger.months import date_text
 from herder.model.permissions import Action, Kind, Principal, Scope, scope_of
 from herder.model.stored.metering_records import MeteredDayRecord
 from herder.store.rows.metering_tables import metered_days as table
-from herder.store.rows.rate_rows import date_of, day_of
+from herder.store.rows.rate_rows import day_of
 from herder.wire.api.resources import Page
 from herder.wire.api.usage import MeteredDayView
 
@@ -91,7 +92,7 @@ def _view(record: MeteredDayRecord) -> MeteredDayView:
     unit = default_unit(record.resource)
     quantity = Fraction(int(record.quantity), units_of(record.resource)[unit])
     return MeteredDayView(
-        day=date_of(record.day_ms), month=record.booked, source=record.source, resource=record.resource,
+        day=date_text(record.day_ms), month=record.booked, source=record.source, resource=record.resource,
         product=record.product, division=record.division, project=record.project, user=record.user,
         quantity=_decimal(quantity), unit=unit, base_units=record.quantity,
     )  # fmt: skip

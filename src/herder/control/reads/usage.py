@@ -46,7 +46,9 @@ class UsageReads:
             raise Invalid("There is no such page.", field="after", hint="Send next of the page before.")
         scope = scope_of(who, Kind.USAGE)
         found = await self._core.read(
-            partial(_read, days=days, asked=asked, scope=scope, after=place if after else [], limit=limit)
+            partial(
+                stored_days, days=days, asked=asked, scope=scope, after=place if after else [], limit=limit
+            )
         )
         more = len(found) > limit
         last = found[:limit][-1] if more else None
@@ -63,7 +65,7 @@ def _day(text: str, name: str) -> int | None:
         raise Invalid(f"{text[:40]!r} is not a day.", field=name, hint=str(error)) from None
 
 
-def _read(
+def stored_days(
     connection: Connection,
     *,
     days: tuple[int | None, ...],

@@ -268,3 +268,23 @@ def test_reports_that_come_at_once_are_booked_one_after_the_other(
     assert sum("2 new events and 0 known events" in text for text in answers) == 1
     assert sum("1 new event and 1 known event" in text for text in answers) == 9
     assert sum(int(day["base_units"]) for day in days(server, source=source)) == 7 + 100
+
+
+def test_a_report_is_bounded(server: Server, report: Report, source: str) -> None:
+    kinds = {f"kind_{number}": 1 for number in range(30)}
+    many = tokens(
+        server, source, requests=[{**REQUEST, "id": str(number), "tokens": kinds} for number in range(700)]
+    )
+    assert (many.status_code, many.json()["field"]) == (413, "requests[666]")
+    grown = [event(id=str(number), counter=f"c{number}", total=1, quantity=None) for number in range(1_001)]
+    assert "more than 1,000 counters" in report(*grown).json()["detail"]
+    assert (
+        "at most 5,000 items" in report(*(event(id=str(number)) for number in range(5_001))).json()["detail"]
+    )
+    parts = {name: [{}] * 2_000 for name in ("spans", "rows")}
+    both = tokens(server, source, **parts, requests=[REQUEST] * 2_000)
+    assert (both.status_code, both.json()["detail"]) == (
+        413,
+        "The report has 6,000 events; the maximum is 5,000.",
+    )
+    assert days(server, source=source) == []

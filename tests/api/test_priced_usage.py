@@ -26,7 +26,7 @@ def server(tmp_path: Path):  # type: ignore[no-untyped-def]
 
 
 def use(name: str, day: datetime, tokens: int, **more: Any) -> dict[str, Any]:
-    time = (day + timedelta(hours=1)).isoformat()
+    time = min(day + timedelta(hours=1), datetime.now(UTC)).isoformat()
     return {"id": name, "time": time, "model": "m", "tokens": {"input": tokens}, "project": "alpha", **more}
 
 

@@ -116,6 +116,8 @@ CODES = {
     ),
     "herder worker operations burst-7-1": (3, "the driver of its workers is local, which has no operations"),
     "herder driver forget old --dry-run": (3, "the server has no driver that was taken out of its file"),
+    "herder cost explain 9f86d081884c7d65": (3, "a line's id cannot be foretold; tests/api/test_costs.py explains one"),
+    "herder cost rebuild --check --data-dir /var/lib/herder": (1, "there is no store in that folder"),
 }
 
 

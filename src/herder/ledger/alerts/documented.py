@@ -1,5 +1,8 @@
 """The policies that hold unless settings say otherwise: those of Cortex' `cost-tracking.json`, and pool budgets at 80 %. Pure."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from herder.ledger.alerts.policies import Action, Level, Once, Policy, Threshold
 from herder.ledger.lines import UNITS
 from herder.model.values.money import PICO_PER_USD
@@ -68,4 +71,27 @@ POOL_BUDGET = Policy(
     thresholds=(_threshold(Level.WARNING, 80, to=("resource_manager",)), _threshold(Level.EMERGENCY, 100, to=("resource_manager", COO))),
 )  # fmt: skip
 
-DOCUMENTED = (TOKEN_BUDGET, COMPUTE, STORAGE, NETWORK, VARIANCE, OPPORTUNITY, POOL_BUDGET)
+#: Of budgets in dollars that are not of a pool.
+BUDGET = replace(TOKEN_BUDGET, id="budget", scope="budget", resource="usd")
+
+DOCUMENTED = (TOKEN_BUDGET, COMPUTE, STORAGE, NETWORK, VARIANCE, OPPORTUNITY, POOL_BUDGET, BUDGET)
+
+#: In what thresholds of an absolute policy are written: core-hours, dollars.
+_WRITTEN_IN = {COMPUTE.id: CPU_HOUR, OPPORTUNITY.id: PICO_PER_USD}
+
+
+def with_thresholds(policy: Policy, at: Mapping[str, int]) -> Policy:
+    """`at`: by the names of levels, in percent, core-hours or dollars; a level that is not named stays. Raises ValueError for a level that the policy does not have, and for
+    thresholds that are not in order."""
+    known = {each.level.word for each in policy.thresholds}
+    for word in at:
+        if word not in known:
+            raise ValueError(
+                f"alert {policy.id} has no level {word!r}; name one of {', '.join(sorted(known))}"
+            )
+    unit = _WRITTEN_IN.get(policy.id, 1)
+    thresholds = (
+        replace(each, at=at[each.level.word] * unit) if each.level.word in at else each
+        for each in policy.thresholds
+    )
+    return replace(policy, thresholds=tuple(thresholds))

@@ -15,7 +15,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from herder.ledger.alerts.policies import Action, Level, Once, Policy, Threshold
-from herder.ledger.alerts.readings import Reading, outlook
+from herder.ledger.alerts.readings import Reading, ms_to, outlook
 
 
 class Resolved(StrEnum):
@@ -42,6 +42,8 @@ class Alert:
     limit: int | None
     projected: int | None
     """Use at the end of the period, as it looked when it was raised. None: unknown."""
+    next_ms: int | None = None
+    """From then to the next higher threshold. None: there is none, or it is not reached at that rate."""
     told: tuple[str, ...] = ()
     """Recipients, in the order in which they were told."""
     told_ms: int | None = None
@@ -132,9 +134,11 @@ class Alerts:
         ]
         watch.exceeded = frozenset(each.level for each, _ in over)
         self._resolve(policy, watch, reading, changed)
+        ahead = [policy.amount(each, reading.limit) for each in policy.thresholds[len(over) :]]
+        next_ms = ms_to(reading, ahead[0]) if ahead and ahead[0] is not None else None
         for threshold, amount in over:
             if threshold.level not in watch.raised:
-                self._raise(watch, threshold, amount, reading, changed)
+                self._raise(watch, threshold, amount, next_ms, reading, changed)
         return list(changed.values())
 
     def notices(self, now_ms: int) -> list[Notice]:
@@ -210,12 +214,19 @@ class Alerts:
                     watch.fallen.discard(level)
 
     def _raise(
-        self, watch: Watch, threshold: Threshold, amount: int, reading: Reading, changed: dict[str, Alert]
+        self,
+        watch: Watch,
+        threshold: Threshold,
+        amount: int,
+        next_ms: int | None,
+        reading: Reading,
+        changed: dict[str, Alert],
     ) -> None:
         alert = Alert(
             id=_id_of(reading, threshold.level), policy=reading.policy, subject=reading.subject,
             level=threshold.level, from_ms=reading.from_ms, to_ms=reading.to_ms, raised_ms=reading.at_ms,
             threshold=amount, used=reading.used, limit=reading.limit, projected=outlook(reading).projected,
+            next_ms=next_ms,
         )  # fmt: skip
         for lower in self._active(watch):
             if lower.level < alert.level:

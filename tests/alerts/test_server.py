@@ -10,11 +10,12 @@ import httpx
 import pytest
 
 from herder.cli.shell.main import build_app, run
-from herder.control.kernel.core import Core
+from herder.control.alerts.sources import Sources
 from herder.control.loops import alerts as loop
 from herder.ledger.alerts.documented import STORAGE, TOKEN_BUDGET
 from herder.ledger.alerts.readings import Reading
 from herder.ledger.quantities import DAY_MS
+from herder.model.stored.changes import Changes
 from herder.model.work.alerts import AlertRules, Channel
 from herder.model.work.callbacks import CallbackRules
 from herder.notify.handoff import write_handoff
@@ -33,13 +34,16 @@ def used(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Percent of their limits, by policy; what a test writes here is what the server reads."""
     known: dict[str, int] = {}
 
-    def readings(core: Core, now_ms: int) -> Iterator[Reading]:
-        day_ms = now_ms - now_ms % DAY_MS
-        for policy, percent in list(known.items()):
-            subject = DIVISION if policy == TOKEN_BUDGET.id else "tier/hot"
-            yield Reading(policy, subject, day_ms, day_ms + DAY_MS, now_ms, percent, 100)
+    class Played(Sources):
+        async def readings(self, changes: Changes, now_ms: int) -> list[Reading]:
+            day_ms = now_ms - now_ms % DAY_MS
+            subjects = {TOKEN_BUDGET.id: DIVISION, STORAGE.id: "tier/hot"}
+            return [
+                Reading(policy, subjects[policy], day_ms, day_ms + DAY_MS, now_ms, percent, 100)
+                for policy, percent in known.items()
+            ]
 
-    monkeypatch.setattr(loop, "readings", readings)
+    monkeypatch.setattr(loop, "Sources", Played)
     monkeypatch.setattr(loop, "PERIOD_S", 0.02)
     return known
 
@@ -102,6 +106,10 @@ def test_raised_told_acknowledged_and_the_same_after_a_restart(
         assert (written["recipient"], written["text"]) == ("division_gm", alert["text"])
     server.http.post(f"/alerts/{alert['id']}/acknowledge").raise_for_status()
     assert items(server)[0]["acknowledged_by"] == "admin"
+    metrics = httpx.get(
+        f"{server.running.url}/metrics", headers={"Authorization": f"Bearer {server.running.token}"}
+    )
+    assert 'herder_alerts{level="critical",policy="token-budget-warning"} 1.0' in metrics.text
     server.restart()
     wait(server, lambda: items(server))
     assert items(server)[0]["state"] == "acknowledged"

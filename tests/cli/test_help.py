@@ -42,6 +42,7 @@ def test_the_commands_are_those_of_the_specification() -> None:
         "alert list", "alert show", "alert ack", "alert history", "alert policies",
         "pipeline set", "pipeline list", "pipeline get", "pipeline delete",
         "schedule create", "schedule list", "schedule get", "schedule pause", "schedule resume", "schedule run", "schedule delete",
+        "rate list", "rate show", "rate add", "rate import", "rate export", "usage list", "usage import",
         "callback list", "callback retry", "callback secret",
         "job types",
         "job submit", "job list", "job get", "job logs", "job wait", "job explain", "job cancel", "job retry",

@@ -150,7 +150,7 @@ class Core:
         self.demand_changed, self.workers_changed = asyncio.Event(), asyncio.Event()
         #: By job, by batch, and by job.
         self.jobs_ended, self.batches_ended, self.output_came = Waiters(), Waiters(), Waiters()
-        self.closing, self.rows_kept_until_ms = False, 0
+        self.closing, self.rows_kept_until_ms, self.booking = False, 0, asyncio.Lock()
         self.wake_ups: dict[str, asyncio.Event] = {}
         """By worker: set when there is something for its next answer. `told_addresses`: of servers, as it was told them last."""
         self.told_addresses: dict[str, tuple[str, ...]] = {}

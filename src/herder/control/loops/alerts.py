@@ -7,7 +7,7 @@ import asyncio
 from functools import partial
 
 from herder.control.alerts.policies import policies_of
-from herder.control.alerts.sources import readings
+from herder.control.alerts.sources import Sources
 from herder.control.alerts.telling import Teller
 from herder.control.alerts.texts import raised_text
 from herder.control.kernel.core import Core
@@ -36,11 +36,11 @@ async def run(core: Core) -> None:
 
 
 async def _judging(core: Core) -> None:
-    forgotten_ms = 0
+    sources, forgotten_ms = Sources(core), 0
     while True:
         now_ms = core.clock.now_ms()
         if core.leadership.holds():
-            await judge(core, now_ms)
+            await judge(core, sources, now_ms)
             if now_ms - forgotten_ms >= DAY_MS:
                 forgotten_ms = now_ms
                 await core.store.call(partial(forget, before_ms=now_ms - KEPT_DAYS * DAY_MS))
@@ -55,11 +55,12 @@ async def _telling(core: Core, teller: Teller) -> None:
         await asyncio.sleep(PERIOD_S)
 
 
-async def judge(core: Core, now_ms: int) -> None:
+async def judge(core: Core, sources: Sources, now_ms: int) -> None:
     """One look at everything, in one commit."""
-    state = core.ledger.alerts
-    with core.change(Changes()) as changes:
-        for reading in readings(core, now_ms):
+    state, changes = core.ledger.alerts, Changes()
+    found = await sources.readings(changes, now_ms)
+    with core.change(changes):
+        for reading in found:
             if reading.policy not in state.policies:
                 continue
             for alert in state.judge(reading):

@@ -9,6 +9,7 @@ Its values are plain: a member of an enum costs the SQLite driver ten times as m
 from typing import NamedTuple
 
 from herder.model.stored.alert_records import AlertRecord
+from herder.model.stored.metering_records import MeteredDayRecord, RateRecord, UsageEventRecord
 from herder.model.stored.service_records import CallbackRecord, PipelineRecord, ScheduleRecord, SecretRecord
 
 
@@ -326,6 +327,9 @@ Record = (
     | SecretRecord
     | ScheduleRecord
     | PipelineRecord
+    | RateRecord
+    | UsageEventRecord
+    | MeteredDayRecord
     | BunchRecord
     | JobGroupRecord
     | JobRangeRecord
@@ -359,6 +363,9 @@ KEYS: dict[type, int] = {
     SecretRecord: 3,
     ScheduleRecord: 1,
     PipelineRecord: 1,
+    RateRecord: 1,
+    UsageEventRecord: 3,
+    MeteredDayRecord: 8,
     BunchRecord: 1,
     JobGroupRecord: 2,
     JobRangeRecord: 1,

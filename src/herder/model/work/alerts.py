@@ -26,5 +26,7 @@ class AlertRules:
     escalate_after_s: float = 1_800.0
     thresholds: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """By policy and level: percent, core-hours or dollars, in place of the documented ones."""
+    storage_capacity: Mapping[str, int] = field(default_factory=dict)
+    """GB by tier (hot, warm, cold): of what reported storage fills. A tier that is not named is not judged."""
     off: tuple[str, ...] = ()
     """Policies that raise nothing."""

@@ -16,6 +16,7 @@ from herder.settings.syntax.values import Value
 
 SECTION = "alerts"
 CHANNELS_MAX = 100
+TIERS = ("hot", "warm", "cold")
 _LONGEST_S = 7 * 86_400.0
 _POLICIES = {each.id: each for each in DOCUMENTED}
 _DURATION = {"type": ["string", "number"]}
@@ -70,6 +71,11 @@ def _read_thresholds(found: Reading, value: Value) -> Mapping[str, Mapping[str, 
     return read
 
 
+def _read_capacity(found: Reading, value: Value) -> Mapping[str, int]:
+    entries = validation.known_only(found, validation.table(found, value), TIERS)
+    return {each.name: validation.positive(found, each.value) for each in entries}
+
+
 def _read_off(found: Reading, value: Value) -> tuple[str, ...]:
     names = tuple(validation.text(found, each) for each in validation.listing(found, value))
     for name, each in zip(names, validation.listing(found, value), strict=True):
@@ -119,6 +125,11 @@ ALERT_FIELDS: tuple[Field, ...] = (
             "examples": [{"storage-capacity": {"warning": 70}}],
         },
         doc="Other thresholds than the documented ones, by alert and level: percent; core-hours for compute-overallocation, dollars for optimization-opportunity.",
+    ),
+    Field(
+        key="storage_capacity", attribute="storage_capacity", read=_read_capacity, write=dict,
+        schema={"type": "object", "propertyNames": {"enum": list(TIERS)}, "additionalProperties": {"type": "integer", "minimum": 1}},
+        doc="GB by tier, of which reported storage is judged (storage-capacity). A tier that is not named is not judged.",
     ),
     Field(key="off", attribute="off", read=_read_off, write=list, schema=_NAMES, doc="Alerts that are not raised."),
 )  # fmt: skip

@@ -6,6 +6,7 @@ Integers are 64-bit. Amounts that are summed over many rows are text (see `model
 from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, literal_column, text
 
 from herder.model.stored.alert_records import AlertRecord
+from herder.model.stored.metering_records import MeteredDayRecord, RateRecord, UsageEventRecord
 from herder.model.stored.records import (
     AttemptRecord,
     BatchRecord,
@@ -37,6 +38,7 @@ from herder.store.rows import (
     class_table,
     columns,
     group_tables,
+    metering_tables,
     pipeline_table,
     schedule_table,
     secrets_table,
@@ -381,5 +383,8 @@ TABLE_OF: dict[type, Table] = {
     SecretRecord: secrets,
     ScheduleRecord: schedules,
     PipelineRecord: pipelines,
+    RateRecord: metering_tables.rates,
+    UsageEventRecord: metering_tables.usage_events,
+    MeteredDayRecord: metering_tables.metered_days,
     MetaRecord: meta,
 }

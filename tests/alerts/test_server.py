@@ -97,7 +97,7 @@ def test_raised_told_acknowledged_and_the_same_after_a_restart(
         (alert,) = wait(server, lambda: items(server))
         assert (alert["level"], alert["subject"], alert["used_percent"]) == ("critical", DIVISION, 91.0)
         assert alert["actions"] == ["defer_low_priority", "notify"]
-        wait(server, lambda: items(server)[0]["told"] == ["division_gm", "coo"])
+        wait(server, lambda: items(server)[0]["notified"] == ["division_gm", "coo"])
         assert len(receiver.got) == 1
         told = json.loads(receiver.got[0].body)
         assert (told["id"], told["recipient"], told["escalated"]) == (alert["id"], "coo", False)
@@ -130,7 +130,7 @@ def test_nobody_acknowledges_and_the_chain_is_told(
 ) -> None:
     server = serve(escalate_after_s=0.1, chain=("division_gm", "boss"))
     used[TOKEN_BUDGET.id] = 80
-    wait(server, lambda: [each["told"] for each in items(server)] == [["division_gm", "boss"]])
+    wait(server, lambda: [each["notified"] for each in items(server)] == [["division_gm", "boss"]])
     assert kinds(server).count("alert.escalated") == 1
     documented = httpx.Client(
         base_url=f"{server.running.url}/api", headers={"Authorization": f"Bearer {server.running.token}"}
@@ -158,12 +158,12 @@ def test_a_receiver_that_refuses_is_tried_again_and_then_the_event_says_so(
         server = serve(channels=(Channel(name="division_gm", url=url), Channel(name="coo", folder="/none")))
         used[TOKEN_BUDGET.id] = 95
         wait(server, lambda: "alert.undelivered" in kinds(server))
-        wait(server, lambda: items(server)[0]["told"] == ["division_gm", "coo"])
+        wait(server, lambda: items(server)[0]["notified"] == ["division_gm", "coo"])
         assert len(receiver.got) == 5
     texts = [each["text"] for each in items(server, "/events?kind=alert.undelivered")]
     assert sorted(texts) == [
-        "The alert could not be delivered to coo: The file cannot be written into /none: No such file or directory.",
-        "The alert could not be delivered to division_gm: The receiver refused the message (HTTP status 500): no.",
+        "The alert could not be delivered to coo. The file cannot be written into /none: No such file or directory.",
+        "The alert could not be delivered to division_gm. The receiver refused the message (HTTP status 500): no.",
     ]
 
 

@@ -79,7 +79,7 @@ def reference() -> str:
         "Where messages about ended batches may go. Read when the server starts; [callbacks](../how-to/callbacks.md).",
         _table(CALLBACK_FIELDS, lambda field: _default(field.of(CallbackRules()), field)),
         "## `alerts:`",
-        "Who is told of alerts, and when the next one. Read when the server starts; [alerts](../how-to/alerts.md).",
+        "Who is notified of alerts, and when the next recipient is. Read when the server starts; [alerts](../how-to/alerts.md).",
         _table(ALERT_FIELDS, lambda field: _default(field.of(AlertRules()), field)),
         "## Built-in templates",
         _rows(["name", *(field.key for field in TEMPLATE_FIELDS)], _templates()),

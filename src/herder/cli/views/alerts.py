@@ -40,7 +40,7 @@ POLICIES = View(
         made("THRESHOLDS", _thresholds, key="thresholds"),
         field("ONCE IN", "once", drop=1),
     ),
-    empty="All alerts are off: herder.yaml says so under alerts: off.",
+    empty="All alerts are off in herder.yaml.",
 )
 
 
@@ -53,7 +53,7 @@ def details(alert: AlertView) -> Details:
         ("Period", f"{alert.period_from} to {alert.period_to}"),
         ("Threshold", f"{alert.threshold} {alert.unit}"),
         ("At its end", _expected(alert)),
-        ("Told", ", ".join(alert.told) or "nobody"),
+        ("Notified", ", ".join(alert.notified) or "-"),
         ("Acknowledged", f"by {alert.acknowledged_by}" if alert.acknowledged_by else "no"),
         ("Actions", ", ".join(alert.actions) or "none"),
         *(("Advice", each) for each in alert.advice),

@@ -34,6 +34,6 @@ class AlertCommands:
         text = f"Alert {alert_id} was acknowledged by {who.user}."
         record_event(
             core.state, changes, now_ms, "alert.acknowledged", f"alert/{alert_id}",
-            f"{text} {raised_text(state.policies[found.policy], found)}", actor=who.actor,
+            f"Alert {alert_id} was acknowledged by {who.user}. {raised_text(state.policies[found.policy], found)}", actor=who.actor,
         )  # fmt: skip
         return Result(object=f"alert/{alert_id}", text=text)

@@ -42,20 +42,20 @@ class Teller:
         if self._given is None:
             await self._sender.close()
 
-    async def tell(self, notice: Notice, now_ms: int) -> tuple[bool, list[str]]:
+    async def tell(self, notice: Notice, now_ms: int) -> tuple[bool, list[tuple[str, str]]]:
         """Whether it counts as told, and what could not be delivered for good. A recipient without a channel reads `herder alert list`."""
         key = (notice.alert.id, notice.recipients)
         tries = self._tries.setdefault(key, _Tries())
         if now_ms < tries.next_ms:
             return False, []
-        problems: list[str] = []
+        problems: list[tuple[str, str]] = []
         for name in notice.recipients:
             channel = self._channels.get(name)
             if channel is None or name in tries.done:
                 continue
             problem = await self._send(notice, channel)
             if problem:
-                problems.append(f"{name}: {problem}")
+                problems.append((name, problem))
             else:
                 tries.done.add(name)
         tries.count += 1

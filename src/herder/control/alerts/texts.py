@@ -87,7 +87,7 @@ def alert_view(policy: Policy, alert: Alert) -> AlertView:
         projected=text(alert.projected), overage=text(over), left_s=outlook(at).left_ms / 1000,
         next_threshold_s=None if alert.next_ms is None else alert.next_ms / 1000,
         period_from=iso(alert.from_ms), period_to=iso(alert.to_ms), raised_at=iso(alert.raised_ms),
-        told=list(alert.told), told_at=iso_or_none(alert.told_ms), acknowledged_by=alert.acknowledged_by,
+        notified=list(alert.told), notified_at=iso_or_none(alert.told_ms), acknowledged_by=alert.acknowledged_by,
         acknowledged_at=iso_or_none(alert.acknowledged_ms), resolved_at=iso_or_none(alert.resolved_ms),
         resolved_because=alert.why_resolved.value if alert.why_resolved else "",
         actions=sorted(threshold.actions) if threshold else [], advice=list(threshold.advice) if threshold else [],

@@ -90,20 +90,22 @@ def _record(core: Core, changes: Changes, alert: Alert, now_ms: int) -> None:
     if alert.why_resolved is not None:
         why = alert.why_resolved.value.replace("_", " ")
         record_event(
-            core.state, changes, now_ms, "alert.resolved", f"alert/{alert.id}", f"Resolved ({why}): {text}"
+            core.state, changes, now_ms, "alert.resolved", f"alert/{alert.id}", f"Resolved ({why}). {text}"
         )
 
 
-def _record_told(core: Core, changes: Changes, notice: Notice, problems: list[str], now_ms: int) -> None:
+def _record_told(
+    core: Core, changes: Changes, notice: Notice, problems: list[tuple[str, str]], now_ms: int
+) -> None:
     alert, names = notice.alert, ", ".join(notice.recipients)
     text = raised_text(core.ledger.alerts.policies[alert.policy], alert)
     if notice.escalated:
         record_event(
             core.state, changes, now_ms, "alert.escalated", f"alert/{alert.id}",
-            f"Nobody has acknowledged it; {names} was told: {text}",
+            f"It was not acknowledged, and {names} was notified. {text}",
         )  # fmt: skip
-    for problem in problems:
+    for name, problem in problems:
         record_event(
             core.state, changes, now_ms, "alert.undelivered", f"alert/{alert.id}",
-            f"The alert could not be delivered to {problem}",
+            f"The alert could not be delivered to {name}. {problem}",
         )  # fmt: skip

@@ -38,9 +38,9 @@ class AlertView(msgspec.Struct, kw_only=True):
     period_from: str
     period_to: str
     raised_at: str
-    told: list[str]
-    """Recipients, in the order in which they were told."""
-    told_at: str | None
+    notified: list[str]
+    """Recipients, in the order in which they were notified."""
+    notified_at: str | None
     acknowledged_by: str
     acknowledged_at: str | None
     resolved_at: str | None

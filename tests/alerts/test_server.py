@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from herder.cli.shell.main import build_app, run
-from herder.control.alerts.sources import Sources
 from herder.control.loops import alerts as loop
+from herder.control.reads.alert_readings import Sources
 from herder.ledger.alerts.documented import STORAGE, TOKEN_BUDGET
 from herder.ledger.alerts.readings import Reading
 from herder.ledger.quantities import DAY_MS

@@ -15,6 +15,7 @@ from herder.api.routes import (
     alerts,
     bootstraps,
     clusters,
+    costs,
     drivers,
     events,
     fleet,
@@ -50,6 +51,7 @@ def front_of(core: Core) -> RouteTable:
     secrets.add(front)
     drivers.add(front)
     offers.add(front)
+    costs.add(front)
     clusters.add(front)
     bootstraps.add(front)
     events.add(front)

@@ -6,11 +6,10 @@ reported of a day whose month is closed counts in the first later month that is 
 
 from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
+from herder.ledger import months
 from herder.ledger.lines import GB, MS_PER_HOUR, TOKENS, UNITS, unit_of
 from herder.ledger.quantities import DAY_MS, MeteredDay
 from herder.ledger.rates import portion
@@ -71,22 +70,9 @@ def default_unit(resource: str) -> str:
     return TOKENS.name if resource.startswith(PREFIX) else UNITS[resource].name
 
 
-@lru_cache(maxsize=4096)
-def _month_of(day_ms: int) -> str:
-    return datetime.fromtimestamp(day_ms // 1000, UTC).strftime("%Y-%m")
-
-
-def _following(month: str) -> str:
-    year, number = int(month[:4]), int(month[5:])
-    return f"{year + number // 12:04}-{number % 12 + 1:02}"
-
-
 def booked_in(day_ms: int, arrived_ms: int, closed: Closed) -> str:
     """The month of the day, or the first later one that was open when it arrived."""
-    month = _month_of(day_ms)
-    while closed.get(month, arrived_ms) < arrived_ms:
-        month = _following(month)
-    return month
+    return months.booked_in(day_ms, arrived_ms, closed)
 
 
 def growth_by_day(before: Point | None, points: Sequence[Point]) -> dict[int, int]:
@@ -149,7 +135,9 @@ class Metered:
     def add(self, event: UsageEvent) -> None:
         """What was used."""
         day_ms = event.at_ms - event.at_ms % DAY_MS
-        booked = booked_in(day_ms, event.arrived_ms, self._closed) if self._closed else _month_of(day_ms)
+        booked = (
+            booked_in(day_ms, event.arrived_ms, self._closed) if self._closed else months.month_of(day_ms)
+        )
         self.put(event, (day_ms, booked), event.amount)
 
     def add_counter(self, events: Sequence[UsageEvent]) -> None:

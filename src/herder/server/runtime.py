@@ -28,6 +28,7 @@ from herder.control.loops import (
     interruptions,
     launch,
     lifecycle,
+    metering,
     quotas,
     readings,
     scale,
@@ -87,6 +88,7 @@ LOOPS: dict[str, Callable[[Core], Awaitable[None]]] = {
     "callbacks": callbacks.run,
     "alerts": alerts.run,
     "intakes": intakes.run,
+    "metering": metering.run,
     "schedules": schedules.run,
 }
 #: How long the first commit may take: a store that cannot be written is said to be so.

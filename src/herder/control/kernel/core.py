@@ -100,6 +100,8 @@ class Core:
     bootstrap_notes: dict[str, BootstrapNotes]
     """By bootstrap: what is known of it and of its workers' systems; in memory only."""
     intake_notes: dict[str, IntakeNotes]
+    booking: asyncio.Lock
+    """Of whoever changes what the ledger knows: use by day, reports, rates, closed months."""
 
     def __init__(
         self,
@@ -254,7 +256,7 @@ class Core:
             end_groups(self.state, changes, now_ms)
             flush(self.state, changes)
             put_classes(changes)
-            book(self.ledger, changes)
+            book(self.ledger, self.state, changes, now_ms)
         except Exception as error:
             self._over = error
             self._on_fatal(error)  # memory is wrong from here on, and no call may be answered from it

@@ -7,10 +7,10 @@ import asyncio
 from functools import partial
 
 from herder.control.alerts.policies import policies_of
-from herder.control.alerts.sources import Sources
 from herder.control.alerts.telling import Teller
 from herder.control.alerts.texts import raised_text
 from herder.control.kernel.core import Core
+from herder.control.reads.alert_readings import Sources
 from herder.engine.memory.events import record_event
 from herder.ledger.alerts.raising import Alert, Alerts, Notice
 from herder.ledger.quantities import DAY_MS

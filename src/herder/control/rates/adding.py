@@ -106,7 +106,7 @@ def _put(
         text = f"{_text(found, len(found))} They were added by {who.user}."
         if len(records) == 1:
             text = f"Rate {records[0].id} was added by {who.user}."
-        record_event(core.state, changes, now_ms, "rates.added", f"rate/{subject}", text, actor=who.actor)
+        record_event(core.state, changes, now_ms, "rate.added", f"rate/{subject}", text, actor=who.actor)
 
 
 def _text(found: Sequence[Change], rows: int) -> str:

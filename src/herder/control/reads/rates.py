@@ -95,7 +95,7 @@ def _read(
             raise Invalid(f"There is no rate {after[:100]!r} to go on after.", field="after")
         query = query.where(tuple_(*_SUBJECT) > tuple_(*found))
     some: list[list[RateRecord]] = []
-    rows = connection.execution_options(yield_per=1000).execute(query)
+    rows = connection.execute(query, execution_options={"yield_per": 1000})
     for _, group in groupby((RateRecord(*row) for row in rows), key=subject_of):
         if sum(map(len, some)) >= limit:
             return some, True

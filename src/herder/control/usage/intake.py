@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from herder.control.access.access_check import OF_KIND, check
 from herder.control.kernel.bounds.errors import Conflict, TooLarge
 from herder.control.kernel.core import Core
-from herder.control.usage.reports import Reported, expanded
+from herder.control.usage.reports import NOT_YET, Reported, expanded
 from herder.engine.memory.events import record_event
 from herder.ledger.built_in_cards import INTERNAL
 from herder.ledger.metering import Closed, Metered, Point, UsageEvent, added, booked_in, growth_by_day
@@ -63,7 +63,10 @@ async def looked_up(
     reported = expanded(core, who, body, core.clock.now_ms())
     async with core.booking:
         await core.settle()
-        yield await core.read(partial(outcome_of, reported=reported))
+        look = partial(
+            outcome_of, reported=reported, arrived_ms=core.clock.now_ms(), closed=dict(core.ledger.closed)
+        )
+        yield await core.read(look)
 
 
 def put(
@@ -93,13 +96,16 @@ def _text(outcome: Outcome) -> str:
 
 
 def outcome_of(
-    connection: Connection, *, reported: Sequence[Reported], closed: Closed | None = None
+    connection: Connection, *, reported: Sequence[Reported], arrived_ms: int, closed: Closed
 ) -> Outcome:
-    """Raises Refused. `closed`: the months that are closed, and when each was."""
+    """`closed`: the months that are closed, and when each was. Raises Refused."""
     outcome = Outcome(reported[0].event.source if reported else "")
-    fresh = _fresh(connection, reported, outcome)
+    fresh = [
+        each._replace(event=each.event._replace(arrived_ms=arrived_ms))
+        for each in _fresh(connection, reported, outcome)
+    ]
     _check_claims(connection, fresh)
-    metered = Metered(closed or {})
+    metered = Metered(closed)
     counters: dict[tuple[str, str], list[Reported]] = {}
     for each in fresh:
         outcome.new.append(each.event)
@@ -108,7 +114,7 @@ def outcome_of(
         else:
             metered.add(each.event)
     for mine in counters.values():
-        _grow(connection, mine, metered, closed or {})
+        _grow(connection, mine, metered, closed)
     if len(metered.quantities) > DAYS_EACH:
         raise TooLarge(
             f"The report changes {len(metered.quantities):,} days and payers; the maximum is {DAYS_EACH:,}.",
@@ -143,7 +149,7 @@ def _fresh(connection: Connection, reported: Iterable[Reported], outcome: Outcom
             continue
         for resource, each in mine.items():
             before = known.get(resource)
-            if before is None or before._replace(arrived_ms=0) != each.event._replace(arrived_ms=0):
+            if before is None or before._replace(arrived_ms=NOT_YET) != each.event:
                 raise _conflict(each, before)
         if len(known) > len(mine):
             raise _conflict(next(iter(mine.values())), None)

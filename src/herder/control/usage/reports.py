@@ -26,6 +26,8 @@ AHEAD_MS = 5 * 60_000
 #: Older use is not taken in.
 OLDEST_MS = 400 * 86_400_000
 AMOUNT_MOST = 10**30
+#: It arrives when it is booked, not while it waits for others.
+NOT_YET = 0
 
 
 class Reported(NamedTuple):
@@ -74,7 +76,7 @@ class Expanding:
             name,
             resource,
             at_ms,
-            self.now_ms,
+            NOT_YET,
             product,
             division,
             project,

@@ -5,6 +5,7 @@ from itertools import islice
 
 from sqlalchemy import Connection, Row, func, select, tuple_
 
+from herder.ledger.lines import Line
 from herder.ledger.metering import UsageEvent
 from herder.ledger.quantities import MeteredDay
 from herder.model.stored.metering_records import MeteredDayRecord, UsageEventRecord
@@ -16,6 +17,7 @@ _COLUMNS = [_e[name] for name in UsageEvent._fields]
 _KEY = [metered_days.c[name] for name in MeteredDayRecord._fields[:-1]]
 #: Names in one question: PostgreSQL and SQLite take some ten thousand parameters.
 _IDS, _KEYS, _FETCH = 1_000, 200, 20_000
+_STREAMED = {"stream_results": True, "yield_per": _FETCH}
 
 DayKey = tuple[int, str, str, str, str, str, str, str]
 
@@ -40,6 +42,18 @@ def events_of(connection: Connection, source: str, ids: Collection[str]) -> Iter
     for piece in _pieces(ids, _IDS):
         query = select(*_COLUMNS).where(_e.source == source, _e.id.in_(piece))
         yield from map(_event, connection.execute(query))
+
+
+def reports_of(connection: Connection, line: Line) -> Iterator[UsageEvent]:
+    """Of the payer, resource and product of a line, whenever they were."""
+    mine = (
+        _e.source == line.place.provider,
+        _e.resource == line.resource,
+        _e.product == line.product,
+        _e.project == line.payer.project,
+        _e.user == line.payer.user,
+    )
+    yield from map(_event, connection.execute(select(*_COLUMNS).where(*mine), execution_options=_STREAMED))
 
 
 def claimed(connection: Connection, claims: Collection[str]) -> Iterator[tuple[str, str, str]]:
@@ -75,18 +89,18 @@ def quantities_of(connection: Connection, keys: Collection[DayKey]) -> dict[DayK
 def all_events(connection: Connection) -> Iterator[UsageEvent]:
     """Those of one counter and resource one after the other; never more than some thousand in memory. For `metering.metered_days`."""
     query = select(*_COLUMNS).order_by(_e.source, _e.counter, _e.resource)
-    rows = connection.execution_options(stream_results=True, yield_per=_FETCH).execute(query)
+    rows = connection.execute(query, execution_options=_STREAMED)
     return map(_event, rows)
 
 
 def read_metered_days(
     connection: Connection, from_ms: int | None = None, to_ms: int | None = None
 ) -> Iterator[MeteredDay]:
-    """As they are kept, in their order, of `[from_ms, to_ms)`; days whose use was taken back are left out."""
+    """As they are kept, by day, of `[from_ms, to_ms)`; days whose use was taken back are left out. The order within a day is that of the database: sort them to compare."""
     query = select(metered_days).where(metered_days.c.quantity != "0").order_by(*_KEY)
     if from_ms is not None:
         query = query.where(metered_days.c.day_ms >= from_ms)
     if to_ms is not None:
         query = query.where(metered_days.c.day_ms < to_ms)
-    for row in connection.execution_options(stream_results=True, yield_per=_FETCH).execute(query):
+    for row in connection.execute(query, execution_options=_STREAMED):
         yield MeteredDay._make((*row[:8], int(row[8])))

@@ -2,9 +2,10 @@
 
 from herder.control.reads.alerts import AlertReads
 from herder.control.reads.costs.cost_reads import CostReads
+from herder.control.reads.costs.documented import DocumentedCostReads
 from herder.control.reads.rates import RateReads
 from herder.control.reads.usage import UsageReads
 
 
-class MeteringReads(RateReads, UsageReads, CostReads, AlertReads):
+class MeteringReads(RateReads, UsageReads, CostReads, DocumentedCostReads, AlertReads):
     pass

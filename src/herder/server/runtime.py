@@ -19,6 +19,7 @@ from herder.control.kernel.bounds.errors import Refused
 from herder.control.kernel.clock import SystemClock
 from herder.control.kernel.core import Core
 from herder.control.loops import (
+    alerts,
     bootstraps,
     callbacks,
     clusters,
@@ -85,6 +86,7 @@ LOOPS: dict[str, Callable[[Core], Awaitable[None]]] = {
     "clusters": clusters.run,
     "bootstraps": bootstraps.run,
     "callbacks": callbacks.run,
+    "alerts": alerts.run,
     "intakes": intakes.run,
     "metering": metering.run,
     "schedules": schedules.run,

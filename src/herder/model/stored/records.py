@@ -8,6 +8,7 @@ Its values are plain: a member of an enum costs the SQLite driver ten times as m
 
 from typing import NamedTuple
 
+from herder.model.stored.alert_records import AlertRecord
 from herder.model.stored.ledger_records import (
     MachineDayRecord,
     MonthLinesRecord,
@@ -345,6 +346,7 @@ Record = (
     | JobGroupRecord
     | JobRangeRecord
     | CallbackRecord
+    | AlertRecord
     | TotalRecord
     | MetaRecord
     | JobParent
@@ -385,6 +387,7 @@ KEYS: dict[type, int] = {
     JobGroupRecord: 2,
     JobRangeRecord: 1,
     CallbackRecord: 1,
+    AlertRecord: 1,
     TotalRecord: 1,
     MetaRecord: 1,
 }

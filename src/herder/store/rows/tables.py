@@ -5,6 +5,7 @@ Integers are 64-bit. Amounts that are summed over many rows are text (see `model
 
 from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, literal_column, text
 
+from herder.model.stored.alert_records import AlertRecord
 from herder.model.stored.metering_records import MeteredDayRecord, RateRecord, UsageEventRecord
 from herder.model.stored.records import (
     AttemptRecord,
@@ -32,6 +33,7 @@ from herder.model.stored.records import (
 from herder.model.stored.service_records import CallbackRecord, PipelineRecord, ScheduleRecord, SecretRecord
 from herder.model.work.job import JobState
 from herder.store.rows import (
+    alert_table,
     callback_table,
     class_table,
     columns,
@@ -368,6 +370,7 @@ TABLE_OF: dict[type, Table] = {
     JobRangeRecord: job_ranges,
     CallbackRecord: callbacks,
     UsageRecord: usage,
+    AlertRecord: alert_table.alerts,
     TotalRecord: totals,
     WorkerRecord: workers,
     PoolRecord: pools,

@@ -14,6 +14,7 @@ from herder.api.http.route_table import RouteTable
 from herder.api.routes import (
     bootstraps,
     clusters,
+    costs,
     drivers,
     events,
     fleet,
@@ -45,6 +46,7 @@ def front_of(core: Core) -> RouteTable:
     secrets.add(front)
     drivers.add(front)
     offers.add(front)
+    costs.add(front)
     clusters.add(front)
     bootstraps.add(front)
     events.add(front)

@@ -9,6 +9,7 @@ from herder.client.http.transport import RETRIES, TIMEOUT_S, Transport
 from herder.client.parts.bootstraps import Bootstraps
 from herder.client.parts.callbacks import Callbacks
 from herder.client.parts.clusters import Clusters
+from herder.client.parts.costs import Costs
 from herder.client.parts.drivers import Drivers
 from herder.client.parts.events import Events
 from herder.client.parts.fleet import Plans, Pools, Workers, segment
@@ -57,7 +58,7 @@ class HerderClient:
         self.plans = Plans(self.http)
         self.drivers, self.offers = Drivers(self.http), Offers(self.http)
         self.clusters, self.bootstraps = Clusters(self.http), Bootstraps(self.http)
-        self.events = Events(self.http)
+        self.events, self.costs = Events(self.http), Costs(self.http)
         self.secrets = Secrets(self.http)
 
     def __repr__(self) -> str:

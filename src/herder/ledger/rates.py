@@ -78,6 +78,17 @@ class RateList:
     _rates: dict[Subject, list[Rate]] = field(default_factory=dict)
     _ids: set[str] = field(default_factory=set)
 
+    @property
+    def ids(self) -> frozenset[str]:
+        return frozenset(self._ids)
+
+    def by_id(self, rate_id: str) -> Rate | None:
+        return next((rate for rate in self.all() if rate.id == rate_id), None)
+
+    def all(self) -> Iterator[Rate]:
+        for rates in self._rates.values():
+            yield from rates
+
     @classmethod
     def of(cls, rates: Iterable[Rate]) -> "RateList":
         made = cls()

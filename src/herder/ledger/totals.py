@@ -28,6 +28,16 @@ class Totals:
     """Pico-USD of the ended attempts of batches that have not ended; `end_batch` takes one out."""
     pools: dict[PoolName, int] = field(default_factory=dict)
     """Pico-USD of machines that are gone."""
+    last_entry: int = 0
+    """Of the log of use: the number of the last one."""
+    sampled_ms: int = 0
+    """What live attempts and machines had used by then is in the log."""
+    sample_due: bool = False
+    """The next hand-over is to take a sample."""
+    closed: dict[str, int] = field(default_factory=dict)
+    """By closed month, the last entry that it counts."""
+    closing: dict[str, str] = field(default_factory=dict)
+    """Months that are to be closed, and who asked for it."""
     changed_accounts: set[Account] = field(default_factory=set)
     changed_batches: set[BatchId] = field(default_factory=set)
     changed_pools: set[PoolName] = field(default_factory=set)

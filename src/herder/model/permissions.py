@@ -68,6 +68,8 @@ class Kind(StrEnum):
     CONSOLE = "console"
     BOOKS = "books"
     """The invariants."""
+    COST = "cost"
+    """Lines of the ledger, and its months."""
     JOB = "job"
     BATCH = "batch"
     PROJECT = "project"
@@ -110,6 +112,8 @@ LEAST: Mapping[tuple[Action, Kind], Role] = MappingProxyType(
         (Action.REMOVE, Kind.DRIVER): Role.ADMINISTRATOR,
         (Action.SEE, Kind.CONSOLE): Role.OPERATOR,
         (Action.SEE, Kind.BOOKS): Role.OPERATOR,
+        (Action.SEE, Kind.COST): Role.VIEWER,
+        (Action.CHANGE, Kind.COST): Role.ADMINISTRATOR,
         (Action.SEE, Kind.JOB): Role.VIEWER,
         (Action.CREATE, Kind.JOB): Role.USER,
         (Action.CHANGE, Kind.JOB): Role.USER,
@@ -139,6 +143,7 @@ _OF_OTHERS: Mapping[Kind, Role] = MappingProxyType(
         Kind.BATCH: Role.OPERATOR,
         Kind.EVENT: Role.OPERATOR,
         Kind.USER: Role.OPERATOR,
+        Kind.COST: Role.OPERATOR,
         Kind.TOKEN: Role.ADMINISTRATOR,
         Kind.SECRET: Role.ADMINISTRATOR,
     }

@@ -27,6 +27,7 @@ from herder.control.loops import (
     interruptions,
     launch,
     lifecycle,
+    metering,
     quotas,
     readings,
     scale,
@@ -85,6 +86,7 @@ LOOPS: dict[str, Callable[[Core], Awaitable[None]]] = {
     "bootstraps": bootstraps.run,
     "callbacks": callbacks.run,
     "intakes": intakes.run,
+    "metering": metering.run,
     "schedules": schedules.run,
 }
 #: How long the first commit may take: a store that cannot be written is said to be so.

@@ -32,6 +32,7 @@ EVENT_KINDS = frozenset(
         "intake.paused",
         "intake.refused",
         "intake.resumed",
+        "month.closed",
         "job.cancelled",
         "job.deadline_passed",
         "job.held",

@@ -8,6 +8,13 @@ Its values are plain: a member of an enum costs the SQLite driver ten times as m
 
 from typing import NamedTuple
 
+from herder.model.stored.ledger_records import (
+    MachineDayRecord,
+    MonthLinesRecord,
+    MonthRecord,
+    UseLogRecord,
+    WorkDayRecord,
+)
 from herder.model.stored.service_records import CallbackRecord, PipelineRecord, ScheduleRecord, SecretRecord
 
 
@@ -325,6 +332,11 @@ Record = (
     | SecretRecord
     | ScheduleRecord
     | PipelineRecord
+    | UseLogRecord
+    | MachineDayRecord
+    | WorkDayRecord
+    | MonthRecord
+    | MonthLinesRecord
     | BunchRecord
     | JobGroupRecord
     | JobRangeRecord
@@ -357,6 +369,11 @@ KEYS: dict[type, int] = {
     SecretRecord: 3,
     ScheduleRecord: 1,
     PipelineRecord: 1,
+    UseLogRecord: 1,
+    MachineDayRecord: 3,
+    WorkDayRecord: 5,
+    MonthRecord: 1,
+    MonthLinesRecord: 2,
     BunchRecord: 1,
     JobGroupRecord: 2,
     JobRangeRecord: 1,

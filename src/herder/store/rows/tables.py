@@ -35,6 +35,7 @@ from herder.store.rows import (
     class_table,
     columns,
     group_tables,
+    ledger_tables,
     pipeline_table,
     schedule_table,
     secrets_table,
@@ -378,5 +379,6 @@ TABLE_OF: dict[type, Table] = {
     SecretRecord: secrets,
     ScheduleRecord: schedules,
     PipelineRecord: pipelines,
+    **ledger_tables.TABLE_OF,
     MetaRecord: meta,
 }

@@ -54,6 +54,7 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("get", "/schedules/{schedule}"): ("viewer", SEE),
     ("delete", "/schedules/{schedule}"): ("user", CHANGE),
     **{("post", f"/schedules/{{schedule}}/{verb}"): ("user", CHANGE) for verb in ("pause", "resume", "run")},
+    **{("get", f"/costs/{name}"): ("viewer", ALL) for name in ("report", "invoice", "export")},
     ("get", "/pipelines"): ("viewer", ALL),
     ("get", "/pipelines/{pipeline}"): ("viewer", SEE),
     ("put", "/pipelines/{pipeline}"): ("user", USERS),

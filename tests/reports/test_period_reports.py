@@ -56,7 +56,7 @@ def test_the_full_report() -> None:
         ("research", "beta", "$0.00", "0.0 %", "$5.00"),
     ]
     assert cells(made, "days") == [("2026-11-01", "$33.10"), ("2026-11-02", "$18.00")]
-    assert cells(made, "corrections") == [("2026-10", "2026-11", "research", "alpha", "$-2.00")]
+    assert cells(made, "corrections") == [("2026-10", "2026-11", "research", "alpha", "-$2.00")]
     assert cells(made, "unpriced") == [("tokens.input", "a-new-model", "7", "tokens")]
     assert cells(made, "preemptions") == [
         ("work that was lost", "3", "$3.00"),

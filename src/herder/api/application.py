@@ -14,6 +14,7 @@ from herder.api.http.route_table import RouteTable
 from herder.api.routes import (
     bootstraps,
     clusters,
+    cost_reports,
     costs,
     drivers,
     events,
@@ -47,6 +48,7 @@ def front_of(core: Core) -> RouteTable:
     drivers.add(front)
     offers.add(front)
     costs.add(front)
+    cost_reports.add(front)
     clusters.add(front)
     bootstraps.add(front)
     events.add(front)

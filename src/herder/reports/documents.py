@@ -37,6 +37,8 @@ class Form(StrEnum):
 class Column:
     key: str
     form: Form = Form.TEXT
+    wide: bool = False
+    """Not in a narrow table of a terminal."""
 
     @property
     def title(self) -> str:
@@ -77,7 +79,7 @@ class Table:
         if self.total[place] != sum(known):
             return [_text(value, form) for value in values]
         parts = iter(shown(known).parts)
-        return [f"${dollars(next(parts))}" if isinstance(value, int) else _UNKNOWN for value in values]
+        return [_signed(dollars(next(parts))) if isinstance(value, int) else _UNKNOWN for value in values]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,12 +129,16 @@ def _text(value: Cell, form: Form) -> str:
     if isinstance(value, str):
         return value
     if form is Form.MONEY:
-        return f"${dollars(cents(value))}"
+        return _signed(dollars(cents(value)))
     if form is Form.EXACT:
-        return f"${money(value)}"
+        return _signed(money(value))
     if form is Form.PERCENT:
         return f"{value / 10:.1f} %"
     return f"{value:,}"
+
+
+def _signed(amount_text: str) -> str:
+    return f"-${amount_text[1:]}" if amount_text.startswith("-") else f"${amount_text}"
 
 
 def plain(document: Document) -> dict[str, Any]:

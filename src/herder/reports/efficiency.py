@@ -18,11 +18,11 @@ class Attempts:
 
     ended_jobs: int
     work_pico: int
-    """What all ended attempts cost."""
+    """What machines cost while jobs had asked for them."""
     retried_pico: int
-    """Of that, those that did not succeed: failed, lost, preempted."""
+    """What attempts cost that did not succeed: failed, lost, preempted."""
     preempted: int
-    """Attempts that ended because the provider took their worker back."""
+    """Attempts on spot workers that were lost, preempted or drained."""
     preempted_pico: int
     """What they cost: work that was lost."""
 
@@ -112,7 +112,7 @@ def preemptions(attempts: Attempts, lines: Iterable[Line]) -> Table:
             ("boots of spot machines", None, boots),
         ],
         total=("total", None, attempts.preempted_pico + boots),
-        note="Every boot of a spot machine counts, not only those that followed a preemption.",
+        note="Attempts on spot workers that were lost, preempted or drained; every boot of a spot machine counts, not only those after a preemption.",
     )
 
 

@@ -48,9 +48,9 @@ _LINES = (
     Column("product"),
     Column("quantity", Form.NUMBER),
     Column("unit"),
-    Column("rate"),
+    Column("rate", wide=True),
     Column("amount", Form.MONEY),
-    Column("exact", Form.EXACT),
+    Column("exact", Form.EXACT, wide=True),
 )
 
 

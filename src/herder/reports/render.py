@@ -1,8 +1,9 @@
-"""Documents as files: a page that needs nothing else (HTML), one of the tables (CSV), or all of it (JSON)."""
+"""Documents as files: a page that needs nothing else (HTML), one of the tables (CSV), all of it (JSON), or text for a terminal."""
 
 import csv
 import io
 import json
+import textwrap
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -10,7 +11,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from herder.reports.documents import Document, plain
+from herder.reports.documents import Document, Table, plain
+
+
+_WIDTH = 80
 
 
 def html(document: Document, table: str | None = None) -> str:
@@ -36,10 +40,49 @@ def json_text(document: Document, table: str | None = None) -> str:
     return json.dumps(found, ensure_ascii=False, indent=2) + "\n"
 
 
+def text(document: Document, table: str | None = None) -> str:
+    """For a terminal, with the columns that fit one."""
+    return _text(document, table, wide=False)
+
+
+def wide_text(document: Document, table: str | None = None) -> str:
+    """For a terminal, with all columns."""
+    return _text(document, table, wide=True)
+
+
+def _text(document: Document, table: str | None, *, wide: bool) -> str:
+    found = document.tables if table is None else [document.table(table)]
+    width = max(len(fact.title) for fact in document.facts)
+    parts = [document.title, "\n".join(f"{fact.title:<{width}}  {fact.text}" for fact in document.facts)]
+    parts += [f"{each.title}\n{_grid(each, wide=wide)}" for each in found if each.rows or wide]
+    parts += [textwrap.fill(note, _WIDTH) for note in document.notes]
+    return "\n\n".join(parts) + "\n"
+
+
+def _grid(table: Table, *, wide: bool) -> str:
+    if not table.rows:
+        return table.empty
+    places = [place for place, column in enumerate(table.columns) if wide or not column.wide]
+    head = tuple(column.title.upper() for column in table.columns)
+    rows = [head, *table.text(), *([table.total_text()] if table.total else [])]
+    widths = {place: max(len(row[place]) for row in rows) for place in places}
+    return "\n".join(
+        "  ".join(
+            row[place].rjust(widths[place])
+            if table.columns[place].form.right
+            else row[place].ljust(widths[place])
+            for place in places
+        ).rstrip()
+        for row in rows
+    )
+
+
 FORMATS: Mapping[str, tuple[str, Callable[[Document, str | None], str]]] = {
     "json": ("application/json", json_text),
     "csv": ("text/csv; charset=utf-8", csv_text),
     "html": ("text/html; charset=utf-8", html),
+    "text": ("text/plain; charset=utf-8", text),
+    "wide": ("text/plain; charset=utf-8", wide_text),
 }
 """By name: media type and renderer."""
 

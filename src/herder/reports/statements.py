@@ -28,20 +28,23 @@ class Use:
 
     kinds: dict[Kind, int] = field(default_factory=dict)
     cards: dict[str, int] = field(default_factory=dict)
-    unpriced: int = 0
-    """Lines without a price."""
+    unpriced: set[str] = field(default_factory=set)
+    """Cards at which some of its use has no price."""
+    unpriced_lines: int = 0
 
     @property
     def cost(self) -> int:
         return sum(self.kinds.values())
 
     @property
-    def charge(self) -> int:
-        return sum(self.cards.values())
+    def charge(self) -> int | None:
+        """None: nothing that it used has a price."""
+        return sum(self.cards.values()) if self.cards else None
 
     def add(self, line: Line) -> None:
         if line.pico is None:
-            self.unpriced += 1
+            self.unpriced.add(line.card)
+            self.unpriced_lines += 1
         elif line.card == COST:
             self.kinds[line.kind] = self.kinds.get(line.kind, 0) + line.pico
         else:
@@ -63,11 +66,11 @@ def statement(model: Model, lines: Iterable[Line], period: str, method: str) -> 
     """`lines`: of all cards, with idle time and overhead shared out by `method`."""
     found = uses(lines)
     table = _TABLES[model](found)
-    unpriced = sum(use.unpriced for use in found.values())
+    unpriced = sum(use.unpriced_lines for use in found.values())
     notes = [f"Idle time and overhead are shared out by the method {method}."]
     if unpriced:
         notes.append(
-            "Some use has no price and is in no amount: see the table of use without a price in the report."
+            "Some use has no price and is in no amount; an amount of which nothing has a price is unknown (–)."
         )
     return Document(
         kind=model.value,
@@ -111,10 +114,11 @@ def _chargeback(found: Mapping[Whose, Use]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     left = 0
     for whose, use in found.items():
-        if not use.cards:
+        cards = use.cards.keys() | use.unpriced - {COST}
+        if not cards:
             left += use.cost
             continue
-        rows.append((*_names(whose), " and ".join(sorted(use.cards)), use.cost, use.charge))
+        rows.append((*_names(whose), " and ".join(sorted(cards)), use.cost, use.charge))
     if left:
         rows.append((UNALLOCATED, "", "none", left, 0))
     total = _summed(rows, first=3)
@@ -131,8 +135,9 @@ def _chargeback(found: Mapping[Whose, Use]) -> Table:
 def _hybrid(found: Mapping[Whose, Use]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for whose, use in found.items():
-        external = sum(pico for card, pico in use.cards.items() if card != INTERNAL)
-        charged = any(card != INTERNAL for card in use.cards)
+        priced = [pico for card, pico in use.cards.items() if card != INTERNAL]
+        external = sum(priced) if priced else None
+        charged = bool((use.cards.keys() | use.unpriced) - {INTERNAL, COST})
         model = Model.CHARGEBACK if charged else Model.SHOWBACK
         rows.append((*_names(whose), model.value, use.cost, external if charged else use.cost))
     return Table(

@@ -16,7 +16,7 @@ from herder.control.kernel.bounds.errors import NotKnown, NotReady, Refused
 from herder.control.kernel.core import Core
 from herder.control.planning.observation import observe_now
 from herder.control.reads import events, repeated_requests, sharing
-from herder.control.reads.costs.cost_reads import CostReads
+from herder.control.reads.costs.report_reads import ReportReads
 from herder.control.reads.credentials import CredentialReads
 from herder.control.reads.explanations import explain, pods
 from herder.control.reads.fleet import clusters, drivers, sweeps
@@ -86,7 +86,7 @@ class Figures(NamedTuple):
 
 
 class Reads(
-    BatchReads, ScheduleReads, PipelineReads, CredentialReads, SharingReads, DocumentedReads, CostReads
+    BatchReads, ScheduleReads, PipelineReads, CredentialReads, SharingReads, DocumentedReads, ReportReads
 ):
     def __init__(self, core: Core) -> None:
         super().__init__(core)

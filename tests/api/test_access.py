@@ -101,6 +101,12 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("post", "/drivers/{driver}/unfreeze"): ("operator", OPERATORS),
     ("post", "/drivers/{driver}/forget"): ("administrator", ADMINISTRATORS),
     ("get", "/offers"): ("viewer", ALL),
+    ("get", "/rates"): ("viewer", ALL),
+    ("get", "/rates/{rate}"): ("viewer", ALL),
+    ("post", "/rates"): ("operator", OPERATORS),
+    ("get", "/usage"): ("viewer", ALL),
+    ("post", "/usage"): ("user", USERS),
+    ("post", "/usage/tokens"): ("user", USERS),
     ("get", "/bootstraps"): ("viewer", ALL),
     ("get", "/bootstraps/{bootstrap}/check"): ("operator", OPERATORS),
     ("get", "/clusters"): ("viewer", ALL),
@@ -136,6 +142,9 @@ BODIES: dict[str, Any] = {
     "/pipelines/{pipeline}": {"config": ""},
     "/apply": {"pools": []},
     "/pools/{pool}/scale": {"workers": 0},
+    "/rates": {"rates": []},
+    "/usage": {"source": "meter", "events": []},
+    "/usage/tokens": {"source": "meter"},
     "/users": {"name": "not a name"},
     "/users/{user}": {},
     "/tokens": {"user": "owner"},
@@ -156,10 +165,16 @@ def people(server: Server) -> Iterator[dict[str, httpx.Client]]:
         client.close()
 
 
+#: What a route needs in its address.
+QUERIES = {
+    "/costs/invoice": "?month=2026-11&project=none",
+    "/jobs/ended": "?timeout_s=0&jobs={job}",
+}
+
+
 def concrete(path: str, owner: httpx.Client | None = None) -> str:
     """With what belongs to `owner`, made anew; without one with what is not there."""
-    if path == "/jobs/ended":
-        path += "?timeout_s=0&jobs={job}"
+    path += QUERIES.get(path, "")
     if owner is not None and "{schedule}" in path:
         body = {
             "name": f"s{time.monotonic_ns()}",
@@ -197,6 +212,7 @@ def concrete(path: str, owner: httpx.Client | None = None) -> str:
         ("pool", "none"),
         ("worker", "none"),
         ("driver", "none"),
+        ("rate", "none"),
         ("bootstrap", "none"),
         ("cluster", "none"),
         ("namespace", "none"),

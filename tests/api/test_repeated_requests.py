@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from herder.settings.sections.server import DriverSettings
 from tests.api.conftest import POOLS, Server
 
 JOB = {"runtime": "noop", "pool": "std"}
+HOUR_AGO = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+USE = {"id": "1", "time": HOUR_AGO, "resource": "network.inter", "quantity": "1"}
+REQUEST = {"id": "1", "time": HOUR_AGO, "model": "m", "tokens": {"input": 1, "output": 2}}
 NIGHTLY: dict[str, Any] = {"name": "nightly", "cron": "0 2 * * *", "batch": {"jobs": [JOB]}}
 
 
@@ -194,6 +198,15 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
     "a callback again": (
         "POST /callbacks/{batch}/retry",
         lambda s: (f"/callbacks/{called_back(s)}/retry", None),
+    ),
+    "rates": (
+        "POST /rates",
+        lambda s: ("/rates", {"rates": [{"card": "c", "resource": "cpu", "price": "0.05"}]}),
+    ),
+    "use": ("POST /usage", lambda s: ("/usage", {"source": "meter", "events": [USE]})),
+    "use of models": (
+        "POST /usage/tokens",
+        lambda s: ("/usage/tokens", {"source": "gateway", "requests": [REQUEST]}),
     ),
     "a pipeline": ("PUT /pipelines/{pipeline}", lambda s: ("/pipelines/etl", {"config": "a: 1"})),
     "a deleted pipeline": ("DELETE /pipelines/{pipeline}", lambda s: (stored_pipeline(s), None)),

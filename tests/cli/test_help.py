@@ -29,7 +29,7 @@ COMMANDS = _all(get_command(build_app()))
 def test_the_commands_are_those_of_the_specification() -> None:
     names = {" ".join(path) for path, command in COMMANDS if isinstance(command, HerderCommand)}
     assert names == {
-        "status", "apply", "events", "pack", "cost forecast", "cost anomalies", "project list",
+        "status", "apply", "events", "pack", "cost forecast", "cost anomalies", "cost report", "cost invoice", "cost export", "cost check-focus", "project list",
         "config show", "config lint", "config schema", "config view", "config import-cortex", "config import-rosa",
         "pool list", "pool get", "pool scale", "pool freeze", "pool unfreeze", "pool delete",
         "bootstrap list", "bootstrap check", "cluster list", "cluster show", "cluster check", "cluster manifests", "pool scheduling-info",
@@ -41,6 +41,7 @@ def test_the_commands_are_those_of_the_specification() -> None:
         "batch hold", "batch release", "batch retry", "batch delete", "batch add", "batch close", "job hold", "job release",
         "pipeline set", "pipeline list", "pipeline get", "pipeline delete",
         "schedule create", "schedule list", "schedule get", "schedule pause", "schedule resume", "schedule run", "schedule delete",
+        "rate list", "rate show", "rate add", "rate import", "rate export", "usage list", "usage import",
         "callback list", "callback retry", "callback secret",
         "job types",
         "job submit", "job list", "job get", "job logs", "job wait", "job explain", "job cancel", "job retry",

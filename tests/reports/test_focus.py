@@ -180,7 +180,7 @@ def _word(text: str) -> str:
         (_short, "export.csv, line 2: the row has"),
         (_quote, "line 3: the table cannot be read"),
         (_without, "row: the column x_Quantity is missing"),
-        (_word, "row: the row is no line of a ledger"),
+        (_word, "row: the row is not a line of a ledger"),
     ],
 )
 def test_a_damaged_file_says_where(damage: Callable[[str], str], says: str) -> None:

@@ -22,7 +22,9 @@ from herder.api.routes import (
     offers,
     people,
     pipelines,
+    rates,
     secrets,
+    usage,
     worker,
 )
 from herder.api.routes.jobs import callbacks, documented, schedules, work
@@ -42,6 +44,8 @@ def front_of(core: Core) -> RouteTable:
     callbacks.add(front)
     schedules.add(front)
     pipelines.add(front)
+    rates.add(front)
+    usage.add(front)
     fleet.add(front)
     people.add(front)
     secrets.add(front)

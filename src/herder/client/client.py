@@ -15,8 +15,10 @@ from herder.client.parts.events import Events
 from herder.client.parts.fleet import Plans, Pools, Workers, segment
 from herder.client.parts.offers import Offers
 from herder.client.parts.pages import whole
+from herder.client.parts.rates import Rates
 from herder.client.parts.schedules import Schedules
 from herder.client.parts.secrets import Secrets
+from herder.client.parts.usage import Usage
 from herder.client.parts.work import Batches, Jobs
 from herder.client.pipelines import Pipelines
 from herder.wire.api.people import (
@@ -53,6 +55,7 @@ class HerderClient:
         self.callbacks, self.schedules = Callbacks(self.http), Schedules(self.http)
         self.pipelines = Pipelines(self.http)
         self.jobs = Jobs(self.http)
+        self.rates, self.usage = Rates(self.http), Usage(self.http)
         self.pools = Pools(self.http)
         self.workers = Workers(self.http)
         self.plans = Plans(self.http)

@@ -16,8 +16,10 @@ from herder.control.jobs.changes.resubmission import submission_of
 from herder.control.jobs.submitting import submission
 from herder.control.kernel.core import Core
 from herder.control.pools import pool_actions
+from herder.control.rates.rate_commands import RateCommands
 from herder.control.reads.work.jobs import batch_view, effective_state, job_row, job_with_marks
 from herder.control.reads.work.marks import NO_MARK
+from herder.control.usage.usage_commands import UsageCommands
 from herder.control.workers import joining, worker_actions
 from herder.engine.jobs.batch_end import cancel_batch
 from herder.engine.memory.state import BatchLife
@@ -53,7 +55,7 @@ WORKER_VERBS = worker_actions.VERBS
 SESSION_S = sessions.SESSION_S
 
 
-class Commands(CredentialCommands, CostCommands):
+class Commands(CredentialCommands, CostCommands, RateCommands, UsageCommands):
     def __init__(self, core: Core) -> None:
         self._core = core
 

@@ -44,12 +44,12 @@ def date_text(day_ms: int) -> str:
     return datetime.fromtimestamp(day_ms // 1000, UTC).strftime("%Y-%m-%d")
 
 
-def booked_in(day_ms: int, number: int, closed: Mapping[str, int]) -> str:
-    """The month in which an entry of the log counts for a day: that of the day, or the first later one that was not closed by then.
+def booked_in(day_ms: int, came: int, closed: Mapping[str, int]) -> str:
+    """The month in which use counts for a day: that of the day, or the first later one that was not closed when it came.
 
-    `closed`: by month, the last entry that it counts.
+    `came`: its number in the log of use, or when a report arrived; `closed`: by month, the last one that it counts.
     """
     month = month_of(day_ms)
-    while closed.get(month, number) < number:
+    while closed.get(month, came) < came:
         month = following(month)
     return month

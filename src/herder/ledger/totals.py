@@ -35,7 +35,7 @@ class Totals:
     sample_due: bool = False
     """The next hand-over is to take a sample."""
     closed: dict[str, int] = field(default_factory=dict)
-    """By closed month, the last entry that it counts."""
+    """By closed month, what it knows: reports and rates that came by then."""
     closing: dict[str, str] = field(default_factory=dict)
     """Months that are to be closed, and who asked for it."""
     changed_accounts: set[Account] = field(default_factory=set)

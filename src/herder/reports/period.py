@@ -70,7 +70,7 @@ def report(view: View, given: Subject) -> Document:
         ],
         tables=[make(given, lines, before) for make in _VIEWS[view]],
         notes=[
-            f"Idle time and overhead are shared out by the method {given.method}; what nobody used is unallocated."
+            f"Idle time and overhead are shared out by the method {given.method}; that of pools without use is unallocated."
         ],
     )
 

@@ -13,7 +13,6 @@ from markupsafe import Markup
 
 from herder.reports.documents import Document, Table, plain
 
-
 _WIDTH = 80
 
 

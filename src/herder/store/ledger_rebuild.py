@@ -7,11 +7,13 @@ from itertools import zip_longest
 
 from sqlalchemy import Connection, select
 
+from herder.ledger.metering import UsageEvent, metered_days
 from herder.ledger.quantities import MachineDay, WorkDay
 from herder.ledger.use_log import Days, Entry
 from herder.store.rows import ledger_tables as t
 from herder.store.rows.known_rates import rates_at
 from herder.store.rows.month_rows import bodies_of, closed, computed_lines, digest_of, stored_bodies
+from herder.store.rows.usage_event_rows import all_events, read_metered_days
 from herder.store.rows.use_rows import closed_months, days_of, entries, folded, machine_day, work_day
 
 #: Differences that are named; a broken ledger has many of one cause.
@@ -22,6 +24,7 @@ NAMED = 20
 class Rebuilt:
     entries: int = 0
     attempts: int = 0
+    reports: int = 0
     rows: int = 0
     months: int = 0
     lines: int = 0
@@ -41,6 +44,7 @@ def rebuild(connection: Connection) -> Rebuilt:
     upto = folded(connection)
     days, _ = days_of(_counted(entries(connection, 0, upto), done), closed_months(connection))
     _compare_days(connection, days, done)
+    _compare_metered(connection, done)
     if not done.differences:
         _compare_months(connection, done)
     return done
@@ -74,6 +78,20 @@ def _compare_days(connection: Connection, days: Days, done: Rebuilt) -> None:
         if made != kept:
             done.differs(f"The log gives {made or 'no row'}; the store has {kept or 'no row'}.")
     done.digest = digest.hexdigest()
+
+
+def _compare_metered(connection: Connection, done: Rebuilt) -> None:
+    known = {month: close.known_ms for month, close in closed(connection).items()}
+    made = metered_days(_reports(connection, done), known)
+    done.rows += len(made)
+    if made != sorted(read_metered_days(connection)):
+        done.differs("Reported use by day differs from what its reports give.")
+
+
+def _reports(connection: Connection, done: Rebuilt) -> Iterator[UsageEvent]:
+    for event in all_events(connection):
+        done.reports += 1
+        yield event
 
 
 def _compare_months(connection: Connection, done: Rebuilt) -> None:

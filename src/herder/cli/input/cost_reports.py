@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 
 from herder.cli.output.formats import Format
+from herder.cli.output.humanize import visible
 from herder.cli.shell.commands import command
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.session import Session, session
@@ -30,24 +31,23 @@ herder cost invoice --project alpha --month 2026-11 --html alpha.html
 herder cost invoice --division research --month 2026-11 -o csv
 """
 _EXPORT = """
-herder cost export --format focus --from 2026-11-01 --to 2026-11-30 -o costs.csv
-herder cost export --format focus --from 2026-11-01 --to 2026-11-30 -o costs.csv.gz
+herder cost export --format focus --from 2026-11 --to 2026-11 -o costs.csv
+herder cost export --from 2026-11-01 --to 2026-11-15 -o costs.csv.gz
 """
 Html = Annotated[
     Path | None, typer.Option("--html", metavar="FILE", help="Write a page for a browser or paper here.")
 ]
-Table = Annotated[str | None, typer.Option("--table", metavar="NAME", help="Show this table of it alone.")]
+Table = Annotated[str | None, typer.Option("--table", metavar="NAME", help="Show this table alone.")]
 Issuer = Annotated[
     str | None, typer.Option("--issuer", metavar="NAME", help="Who issues the bill. Default: Herder.")
 ]
-_FORMS = {Format.TABLE: "text", Format.WIDE: "wide", Format.CSV: "csv"}
 
 
 def add(app: typer.Typer) -> None:
     command(app, "report", example=_REPORT)(report)
     command(app, "invoice", example=_INVOICE)(invoice)
     command(app, "export", example=_EXPORT)(export)
-    command(app, "check-focus", example="herder cost check-focus costs.csv.gz")(check_focus)
+    command(app, "check-focus", example="herder cost check-focus costs.csv")(check_focus)
 
 
 def report(
@@ -232,8 +232,11 @@ def _show(say: Session, asked: Any, html: Path | None, name: str) -> None:
         say.printer.data(msgspec.json.decode(asked("json")))
     elif say.format is Format.NAME:
         say.printer.line(name)
+    elif say.format is Format.CSV:
+        text = asked("csv").replace("\r\n", "\n")
+        say.out.write(visible(text, keep="\n") if say.out.isatty() else text)
     else:
-        say.printer.prose(asked(_FORMS[say.format]).rstrip("\n"))
+        say.printer.prose(asked("wide" if say.format is Format.WIDE else "text").rstrip("\n"))
 
 
 def _where(found: "Violation") -> str:

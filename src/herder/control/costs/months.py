@@ -3,6 +3,7 @@
 A person asks for it, and the metering loop does it: a server that dies in between leaves the month open, and the next one closes it.
 """
 
+import asyncio
 from functools import partial
 
 from sqlalchemy import Connection
@@ -58,21 +59,26 @@ def close(core: Core, who: Principal, month: str, changes: Changes, now_ms: int)
 
 
 async def close_asked(core: Core) -> None:
-    """Those that somebody has asked for, and the ones before them: corrections are of what is closed. Whoever has `core.ledger_turn` calls this."""
+    """Those that somebody has asked for, and the ones before them: corrections are of what is closed. Whoever has `core.booking` calls this."""
     while core.ledger.closing:
-        asked = max(core.ledger.closing)
-        await sample(core)
-        number = await fold(core)
-        known_ms = core.clock.now_ms()
-        payers, closed_by = payers_of(core), core.ledger.closing[asked]
-        records: list[MonthRecord | MonthLinesRecord] = await core.read(
-            partial(
-                _next_close, upto=asked, number=number, known_ms=known_ms, payers=payers, closed_by=closed_by
-            )
-        )
-        with core.change(Changes()) as changes:
-            _take(core, changes, records)
-        await core.commit(changes)
+        await _close_one(core)
+
+
+async def _close_one(core: Core) -> None:
+    """What was reported by then is in the store, and what comes afterwards has a later time."""
+    asked = max(core.ledger.closing)
+    await sample(core)
+    number = await fold(core)
+    known_ms = core.clock.now_ms()
+    payers, closed_by = payers_of(core), core.ledger.closing[asked]
+    records: list[MonthRecord | MonthLinesRecord] = await core.read(
+        partial(_next_close, upto=asked, number=number, known_ms=known_ms, payers=payers, closed_by=closed_by)
+    )
+    with core.change(Changes()) as changes:
+        _take(core, changes, records)
+    await core.commit(changes)
+    while core.clock.now_ms() <= known_ms:
+        await asyncio.sleep(0.001)
 
 
 def _take(core: Core, changes: Changes, records: list[MonthRecord | MonthLinesRecord]) -> None:
@@ -80,7 +86,7 @@ def _take(core: Core, changes: Changes, records: list[MonthRecord | MonthLinesRe
     for each in records:
         changes.put(each)
         if isinstance(each, MonthRecord):
-            core.ledger.closed[each.month] = each.number
+            core.ledger.closed[each.month] = each.known_ms
             if core.ledger.closing.pop(each.month, None) is not None:
                 changes.put(TotalRecord(f"{CLOSING}/{each.month}", ""))
             text = f"{each.month} was closed with {counted(each.lines, 'line')}."

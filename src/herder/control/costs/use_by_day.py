@@ -26,7 +26,7 @@ async def sample(core: Core) -> None:
 
 
 async def fold(core: Core) -> int:
-    """All that is in the log. The number of the last entry; whoever has `core.ledger_turn` calls this."""
+    """All that is in the log. The number of the last entry; whoever has `core.booking` calls this."""
     while True:
         number = await core.read(folded)
         rows, last = await core.read(partial(next_rows, after=number))

@@ -100,8 +100,8 @@ class Core:
     bootstrap_notes: dict[str, BootstrapNotes]
     """By bootstrap: what is known of it and of its workers' systems; in memory only."""
     intake_notes: dict[str, IntakeNotes]
-    ledger_turn: asyncio.Lock
-    """Of whoever changes rows of the ledger by day, or closes a month."""
+    booking: asyncio.Lock
+    """Of whoever changes what the ledger knows: use by day, reports, rates, closed months."""
 
     def __init__(
         self,
@@ -152,7 +152,7 @@ class Core:
         self.demand_changed, self.workers_changed = asyncio.Event(), asyncio.Event()
         #: By job, by batch, and by job.
         self.jobs_ended, self.batches_ended, self.output_came = Waiters(), Waiters(), Waiters()
-        self.closing, self.rows_kept_until_ms, self.ledger_turn = False, 0, asyncio.Lock()
+        self.closing, self.rows_kept_until_ms, self.booking = False, 0, asyncio.Lock()
         self.wake_ups: dict[str, asyncio.Event] = {}
         """By worker: set when there is something for its next answer. `told_addresses`: of servers, as it was told them last."""
         self.told_addresses: dict[str, tuple[str, ...]] = {}

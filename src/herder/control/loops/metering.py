@@ -21,6 +21,6 @@ async def once(core: Core) -> None:
         return
     if sample_due(core):
         await sample(core)
-    async with core.ledger_turn:
+    async with core.booking:
         await fold(core)
         await close_asked(core)

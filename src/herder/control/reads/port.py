@@ -16,7 +16,6 @@ from herder.control.kernel.bounds.errors import NotKnown, NotReady, Refused
 from herder.control.kernel.core import Core
 from herder.control.planning.observation import observe_now
 from herder.control.reads import events, repeated_requests, sharing
-from herder.control.reads.costs.report_reads import ReportReads
 from herder.control.reads.credentials import CredentialReads
 from herder.control.reads.explanations import explain, pods
 from herder.control.reads.fleet import clusters, drivers, sweeps
@@ -27,6 +26,7 @@ from herder.control.reads.fleet.driver_checks import check_driver
 from herder.control.reads.fleet.offers import listed_offers
 from herder.control.reads.fleet.operations import operation_views
 from herder.control.reads.fleet.worker_health import worker_health_view
+from herder.control.reads.metering import MeteringReads
 from herder.control.reads.metrics import metrics_text
 from herder.control.reads.pipelines import PipelineReads
 from herder.control.reads.search.jobs import list_jobs
@@ -86,7 +86,7 @@ class Figures(NamedTuple):
 
 
 class Reads(
-    BatchReads, ScheduleReads, PipelineReads, CredentialReads, SharingReads, DocumentedReads, ReportReads
+    BatchReads, ScheduleReads, PipelineReads, MeteringReads, CredentialReads, SharingReads, DocumentedReads
 ):
     def __init__(self, core: Core) -> None:
         super().__init__(core)

@@ -15,6 +15,7 @@ from herder.model.stored.ledger_records import (
     UseLogRecord,
     WorkDayRecord,
 )
+from herder.model.stored.metering_records import MeteredDayRecord, RateRecord, UsageEventRecord
 from herder.model.stored.service_records import CallbackRecord, PipelineRecord, ScheduleRecord, SecretRecord
 
 
@@ -337,6 +338,9 @@ Record = (
     | WorkDayRecord
     | MonthRecord
     | MonthLinesRecord
+    | RateRecord
+    | UsageEventRecord
+    | MeteredDayRecord
     | BunchRecord
     | JobGroupRecord
     | JobRangeRecord
@@ -374,6 +378,9 @@ KEYS: dict[type, int] = {
     WorkDayRecord: 5,
     MonthRecord: 1,
     MonthLinesRecord: 2,
+    RateRecord: 1,
+    UsageEventRecord: 3,
+    MeteredDayRecord: 8,
     BunchRecord: 1,
     JobGroupRecord: 2,
     JobRangeRecord: 1,

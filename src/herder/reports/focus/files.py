@@ -76,4 +76,4 @@ def line_of(row: dict[str, str | None], where: str) -> Line:
             int(pico) if pico else None,
         )
     except ValueError as error:
-        raise FocusError(f"{where}: the row is no line of a ledger: {error}") from None
+        raise FocusError(f"{where}: the row is not a line of a ledger: {error}") from None

@@ -37,7 +37,7 @@ def rebuild(
         say.printer.data(done)
     else:
         typer.echo(
-            f"{counted(done.entries, 'entry')} of the log with {counted(done.attempts, 'attempt')}: {counted(done.rows, 'row')} by day, "
+            f"{counted(done.entries, 'entry')} of the log with {counted(done.attempts, 'attempt')}, {counted(done.reports, 'report')}: {counted(done.rows, 'row')} by day, "
             f"{counted(done.months, 'closed month')} with {counted(done.lines, 'line')}."
         )
         for sentence in done.differences or ["What is stored is the same, byte for byte."]:

@@ -13,6 +13,7 @@ from herder.ledger.pricing import Month, Payers, Project, amounts_of, correction
 from herder.ledger.rates import RateList
 from herder.model.stored.ledger_records import MonthLinesRecord, MonthRecord
 from herder.store.rows import ledger_tables as t
+from herder.store.rows.metering_tables import metered_days
 from herder.store.rows.use_rows import days_between, late_months
 
 #: Lines in one row.
@@ -159,7 +160,7 @@ def _month_use(connection: Connection, month: str, booked_upto: str) -> Month:
 def months_with_use(connection: Connection) -> list[str]:
     """From the first to the last that has something booked, without gaps."""
     found: set[str] = set()
-    for table in (t.machine_days, t.work_days):
+    for table in (t.machine_days, t.work_days, metered_days):
         found.update(row.booked for row in connection.execute(select(table.c.booked).distinct()))
     if not found:
         return []

@@ -5,6 +5,7 @@ Integers are 64-bit. Amounts that are summed over many rows are text (see `model
 
 from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, literal_column, text
 
+from herder.model.stored.metering_records import MeteredDayRecord, RateRecord, UsageEventRecord
 from herder.model.stored.records import (
     AttemptRecord,
     BatchRecord,
@@ -36,6 +37,7 @@ from herder.store.rows import (
     columns,
     group_tables,
     ledger_tables,
+    metering_tables,
     pipeline_table,
     schedule_table,
     secrets_table,
@@ -380,5 +382,8 @@ TABLE_OF: dict[type, Table] = {
     ScheduleRecord: schedules,
     PipelineRecord: pipelines,
     **ledger_tables.TABLE_OF,
+    RateRecord: metering_tables.rates,
+    UsageEventRecord: metering_tables.usage_events,
+    MeteredDayRecord: metering_tables.metered_days,
     MetaRecord: meta,
 }

@@ -8,10 +8,12 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from herder.ledger.lines import GPU_PARTS, Kind, Line
+from herder.ledger.metering import Point, growth_by_day
 from herder.ledger.months import booked_in
 from herder.ledger.quantities import DAY_MS
 from herder.ledger.use_log import Ask, Entry, LoggedMachine, days_between
 from herder.store.rows import ledger_tables as t
+from herder.store.rows.usage_event_rows import reports_of
 from herder.store.rows.use_rows import ENTRIES, closed_months
 
 _decode = msgspec.json.Decoder().decode
@@ -29,6 +31,9 @@ class UseEvent(NamedTuple):
 
 def events_of(connection: Connection, line: Line) -> Iterator[UseEvent]:
     """In the order in which they came. Of a correction: those that came after the close, in the month in which it is booked."""
+    if line.kind is Kind.METERED:
+        yield from _reports(connection, line)
+        return
     closed = closed_months(connection)
     word = line.place.worker or line.payer.user
     query = select(t.use_log.c.number, t.use_log.c.body).order_by(t.use_log.c.number)
@@ -42,6 +47,25 @@ def events_of(connection: Connection, line: Line) -> Iterator[UseEvent]:
                 yield from _attempts(entry, machines, line)
             else:
                 yield from _machines(entry, machines, line)
+
+
+def _reports(connection: Connection, line: Line) -> Iterator[UseEvent]:
+    """What was reported, and how much counters grew on the day between two reports."""
+    known = {row.month: row.known_ms for row in connection.execute(select(t.months))}
+    before: dict[str, Point] = {}
+    for event in sorted(reports_of(connection, line), key=lambda event: (event.counter, event.point)):
+        if booked_in(line.day_ms, event.arrived_ms, known) != line.period:
+            continue
+        if event.counter:
+            since = before.get(event.counter)
+            before[event.counter] = event.point
+            quantity = growth_by_day(since, [event.point]).get(line.day_ms, 0)
+            from_ms = event.at_ms if since is None else since.at_ms
+        else:
+            quantity = event.amount if event.at_ms - event.at_ms % DAY_MS == line.day_ms else 0
+            from_ms = event.at_ms
+        if quantity:
+            yield UseEvent(f"report/{event.source}/{event.id}", None, from_ms, event.at_ms, quantity)
 
 
 def _attempts(entry: Entry, machines: list[LoggedMachine], line: Line) -> Iterator[UseEvent]:

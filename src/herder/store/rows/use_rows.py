@@ -7,11 +7,13 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from herder.ledger.months import booked_in, month_of
-from herder.ledger.quantities import MachineDay, WorkDay
+from herder.ledger.quantities import MachineDay, MeteredDay, WorkDay
 from herder.ledger.use_log import Days, Entry
 from herder.model.stored.ledger_records import MachineDayRecord, WorkDayRecord
 from herder.store.rows import ledger_tables as t
+from herder.store.rows.metering_tables import metered_days
 from herder.store.rows.tables import totals
+from herder.store.rows.usage_event_rows import read_metered_days
 
 #: Row of `totals`: the last entry that is in the rows by day.
 FOLDED = "use/folded"
@@ -97,20 +99,22 @@ def work_day(row: Any) -> WorkDay:
 
 def days_between(
     connection: Connection, from_ms: int, to_ms: int, worker: str = ""
-) -> Iterator[MachineDay | WorkDay]:
-    """Rows of days in `[from_ms, to_ms)`, whenever they were booked; of one worker, or of all."""
+) -> Iterator[MachineDay | WorkDay | MeteredDay]:
+    """Rows of days in `[from_ms, to_ms)`, whenever they were booked; of one worker, or of all and of what was reported."""
     for table, made in ((t.machine_days, machine_day), (t.work_days, work_day)):
         query = select(table).where(table.c.day_ms >= from_ms, table.c.day_ms < to_ms)
         if worker:
             query = query.where(table.c.worker == worker)
         for row in connection.execute(query):
             yield made(row)
+    if not worker:
+        yield from read_metered_days(connection, from_ms, to_ms)
 
 
 def late_months(connection: Connection, booked: str) -> list[str]:
     """The months of days that are booked in a later one, `booked`, in order."""
     found: set[str] = set()
-    for table in (t.machine_days, t.work_days):
+    for table in (t.machine_days, t.work_days, metered_days):
         query = select(table.c.day_ms).where(table.c.booked == booked).distinct()
         found.update(month_of(row.day_ms) for row in connection.execute(query))
     return sorted(found - {booked})

@@ -54,6 +54,7 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("get", "/schedules/{schedule}"): ("viewer", SEE),
     ("delete", "/schedules/{schedule}"): ("user", CHANGE),
     **{("post", f"/schedules/{{schedule}}/{verb}"): ("user", CHANGE) for verb in ("pause", "resume", "run")},
+    **{("get", f"/costs/{name}"): ("viewer", ALL) for name in ("report", "invoice", "export")},
     ("get", "/pipelines"): ("viewer", ALL),
     ("get", "/pipelines/{pipeline}"): ("viewer", SEE),
     ("put", "/pipelines/{pipeline}"): ("user", USERS),
@@ -174,10 +175,16 @@ def people(server: Server) -> Iterator[dict[str, httpx.Client]]:
         client.close()
 
 
+#: What a route needs in its address.
+QUERIES = {
+    "/costs/invoice": "?month=2026-11&project=none",
+    "/jobs/ended": "?timeout_s=0&jobs={job}",
+}
+
+
 def concrete(path: str, owner: httpx.Client | None = None) -> str:
     """With what belongs to `owner`, made anew; without one with what is not there."""
-    if path == "/jobs/ended":
-        path += "?timeout_s=0&jobs={job}"
+    path += QUERIES.get(path, "")
     if owner is not None and "{schedule}" in path:
         body = {
             "name": f"s{time.monotonic_ns()}",

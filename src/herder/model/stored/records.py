@@ -17,6 +17,7 @@ from herder.model.stored.ledger_records import (
     WorkDayRecord,
 )
 from herder.model.stored.metering_records import MeteredDayRecord, RateRecord, UsageEventRecord
+from herder.model.stored.budget_records import BudgetRecord, BudgetSpanRecord, LeaseRecord, TransferRecord
 from herder.model.stored.service_records import CallbackRecord, PipelineRecord, ScheduleRecord, SecretRecord
 
 
@@ -342,6 +343,10 @@ Record = (
     | RateRecord
     | UsageEventRecord
     | MeteredDayRecord
+    | BudgetRecord
+    | BudgetSpanRecord
+    | LeaseRecord
+    | TransferRecord
     | BunchRecord
     | JobGroupRecord
     | JobRangeRecord
@@ -383,6 +388,10 @@ KEYS: dict[type, int] = {
     RateRecord: 1,
     UsageEventRecord: 3,
     MeteredDayRecord: 8,
+    BudgetRecord: 1,
+    BudgetSpanRecord: 2,
+    LeaseRecord: 1,
+    TransferRecord: 1,
     BunchRecord: 1,
     JobGroupRecord: 2,
     JobRangeRecord: 1,

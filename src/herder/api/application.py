@@ -12,8 +12,10 @@ from herder.api.http.openapi import document
 from herder.api.http.replies import problem, reply
 from herder.api.http.route_table import RouteTable
 from herder.api.routes import (
+    alerts,
     bootstraps,
     clusters,
+    cost_reports,
     costs,
     drivers,
     events,
@@ -51,9 +53,11 @@ def front_of(core: Core) -> RouteTable:
     drivers.add(front)
     offers.add(front)
     costs.add(front)
+    cost_reports.add(front)
     clusters.add(front)
     bootstraps.add(front)
     events.add(front)
+    alerts.add(front)
     return front
 
 

@@ -96,6 +96,7 @@ def pool_reports(
             *_made(creates),
             *_held_back(view, held[name]),
             *_cut(view, growth_limits[name], combined.cut.get(name, ())),
+            *combined.unpaid_notes.get(name, ()),
             *_gone(drains),
             *idle[name].held_back,
             *_unsaid(notes.get(name, ()), idle[name].held_back),

@@ -6,6 +6,7 @@ Held by the kernel, filled at each hand-over with the engine's intervals, writte
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from herder.ledger.budgets.leases import Leases
 from herder.ledger.costs import cost
 from herder.model.ids import BatchId, PoolName, UserName
 from herder.model.work.usage import AttemptUsage, UsageInterval
@@ -28,6 +29,7 @@ class Totals:
     """Pico-USD of the ended attempts of batches that have not ended; `end_batch` takes one out."""
     pools: dict[PoolName, int] = field(default_factory=dict)
     """Pico-USD of machines that are gone."""
+    budgets: Leases = field(default_factory=Leases)
     changed_accounts: set[Account] = field(default_factory=set)
     changed_batches: set[BatchId] = field(default_factory=set)
     changed_pools: set[PoolName] = field(default_factory=set)

@@ -24,6 +24,7 @@ from herder.server.http.connections import HttpLimits
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
 from herder.settings.lint import lint
 from herder.settings.load import Settings, load
+from herder.settings.sections.budgets import budgets_to_plain
 from herder.settings.sections.jobs.sharing import sharing_to_plain
 from herder.settings.sections.pool.presets import local_defaults
 from herder.settings.sections.server import DriverSettings, ServerSettings
@@ -134,6 +135,7 @@ def options_of(
         pools=settings.pools or None,
         users=settings.users,
         sharing={section: shared[section] for section in settings.sharing_sections},
+        budgets=budgets_to_plain(settings.budgets),
         drivers=drivers,
         metric_sources=settings.metric_sources,
         object_stores=settings.object_stores,

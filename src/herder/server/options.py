@@ -52,6 +52,8 @@ class ServerOptions:
     users: tuple[UserSettings, ...] = ()
     sharing: Mapping[str, Any] = field(default_factory=dict)
     """The sections of fair sharing that the files have, in their plain form."""
+    budgets: Mapping[str, Any] = field(default_factory=dict)
+    """Those of the files, in their plain form."""
     drivers: tuple[DriverSettings, ...] = field(
         default_factory=lambda: (DriverSettings(name="local", kind="local"),)
     )

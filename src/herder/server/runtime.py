@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from herder.api.application import application
+from herder.control.budgets import settings as budgets
 from herder.control.drivers import driver_actions
 from herder.control.jobs.changes import deleting
 from herder.control.kernel.bounds.errors import Refused
@@ -32,6 +33,9 @@ from herder.control.loops import (
     scale,
     schedules,
     sweep,
+)
+from herder.control.loops import (
+    budgets as budgets_loop,
 )
 from herder.control.pools import sharing
 from herder.control.pools.pool_actions import change_pools, check_pools, keep_stored
@@ -86,6 +90,7 @@ LOOPS: dict[str, Callable[[Core], Awaitable[None]]] = {
     "callbacks": callbacks.run,
     "intakes": intakes.run,
     "schedules": schedules.run,
+    "budgets": budgets_loop.run,
 }
 #: How long the first commit may take: a store that cannot be written is said to be so.
 FIRST_WRITES_S = 10.0
@@ -283,7 +288,7 @@ async def _first_writes(core: Core, options: ServerOptions, term: Term) -> None:
 
 
 def _without_files(options: ServerOptions) -> ServerOptions:
-    return replace(options, pools=None, sharing={})
+    return replace(options, pools=None, sharing={}, budgets={})
 
 
 def _take_files(core: Core, options: ServerOptions, opened: Opened, changes: Changes) -> None:
@@ -297,8 +302,10 @@ def _take_files(core: Core, options: ServerOptions, opened: Opened, changes: Cha
     )
     pools = [keep_stored(core, pool) for pool in given or ()]
     check_pools(core, pools)
+    limits = budgets.wanted(core, options.budgets, now)
     sharing.change(core, changes, shared, now, actor=FILES)
     change_pools(core, changes, pools, now, actor=FILES)
+    budgets.change(core, changes, limits, now, actor=FILES)
     driver_actions.note_missing(core, changes, now)
 
 

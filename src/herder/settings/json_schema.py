@@ -10,6 +10,8 @@ from herder.model.permissions import ROLES
 from herder.model.values.resources import Unit
 from herder.settings.sections.bootstraps import SECTION as BOOTSTRAPS
 from herder.settings.sections.bootstraps import bootstrap_schema
+from herder.settings.sections.budgets import SECTION as BUDGETS
+from herder.settings.sections.budgets import budget_schema
 from herder.settings.sections.clusters import CLUSTER_FIELDS
 from herder.settings.sections.clusters import SECTION as CLUSTERS
 from herder.settings.sections.creations import DRIVER_FIELDS
@@ -83,6 +85,7 @@ def json_schema() -> dict[str, Any]:
             RETENTION: _object(_plain_properties(RETENTION_FIELDS)),
             CALLBACKS: _object(_plain_properties(CALLBACK_FIELDS)),
             "metric_sources": _named(_source()),
+            BUDGETS: _named(budget_schema()),
             INTAKES: _named(intake_schema()),
             CLUSTERS: _named(_object(_properties(CLUSTER_FIELDS))),
             BOOTSTRAPS: _named(bootstrap_schema()),

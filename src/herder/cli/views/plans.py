@@ -119,7 +119,7 @@ def apply_lines(answer: ApplyAnswer) -> Iterator[str]:
             yield f"    {field}: {shown(before)} → {shown(after)}"
         for each in change.provider:
             yield from provider_lines(each)
-    for path, (before, after) in answer.sharing.items():
+    for path, (before, after) in [*answer.sharing.items(), *answer.budgets.items()]:
         yield _of_sharing(path, before, after)
     low, high = usd(answer.price_per_hour_min_usd), usd(answer.price_per_hour_max_usd)
     yield f"With these pools the fleet costs at least {low}/h and at most {high}/h."

@@ -39,6 +39,7 @@ from herder.engine.jobs.group_end import end_groups
 from herder.engine.memory.bootstraps import BootstrapLife
 from herder.engine.memory.dirty_rows import flush
 from herder.engine.memory.state import EngineState
+from herder.ledger.budgets.leases import Leases
 from herder.ledger.totals import Totals
 from herder.model.fleet.driver import Driver
 from herder.model.fleet.driver_capabilities import Closes, rungs_of, steps_of
@@ -161,6 +162,10 @@ class Core:
         self._over: BaseException | None = None
         """Why nothing of this memory becomes durable any more."""
         self._sweeps: set[asyncio.Task[None]] = set()
+
+    @property
+    def budgets(self) -> Leases:
+        return self.ledger.budgets
 
     @property
     def addresses(self) -> tuple[str, ...]:

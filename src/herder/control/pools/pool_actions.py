@@ -8,6 +8,7 @@ from math import inf
 from typing import Any
 
 from herder.control.access.access_check import FLEET, check
+from herder.control.budgets import settings as budgets
 from herder.control.kernel.bounds.errors import Conflict, Invalid, NotKnown
 from herder.control.kernel.bounds.limits import check_message, check_settings, check_word
 from herder.control.kernel.core import Core
@@ -59,7 +60,7 @@ def apply(
 ) -> ApplyAnswer:
     """Create or update pools, and how the fleet is shared. All of it or nothing."""
     check(who, Action.CHANGE, FLEET)
-    for path, plain in (("pools", request.pools), ("sharing", request.sharing)):
+    for path, plain in (("pools", request.pools), ("sharing", request.sharing), ("budgets", request.budgets)):
         check_settings(plain, path)
     shared = sharing.wanted(core, request.sharing)
     sharing_changes = sharing.differences(core.sharing, shared)
@@ -67,11 +68,14 @@ def apply(
     for pool in wanted:
         _check_bounds(pool)
     check_pools(core, wanted)
+    limits = budgets.wanted(core, request.budgets, now_ms)
+    limits_changes = budgets.differences(core, limits)
     answers = [_answer(core, pool) for pool in wanted]
     after = {**core.state.pools, **{pool.name: pool for pool in wanted}}
     if not dry_run:
         sharing.change(core, changes, shared, now_ms, actor=who.actor)
         change_pools(core, changes, wanted, now_ms, actor=who.actor)
+        budgets.change(core, changes, limits, now_ms, actor=who.actor)
     least, most = fleet_prices(after.values())
     return ApplyAnswer(
         changes=answers,
@@ -79,6 +83,7 @@ def apply(
         price_per_hour_min_usd=least,
         price_per_hour_max_usd=most,
         sharing=sharing_changes,
+        budgets=limits_changes,
     )
 
 

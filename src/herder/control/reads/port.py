@@ -252,10 +252,12 @@ class Reads(BatchReads, ScheduleReads, PipelineReads, CredentialReads, SharingRe
         check(who, Action.CHANGE, FLEET)
         return await repeated_requests.swept(self._core, event)
 
-    async def applied(self, who: Principal, first: int, pools: Sequence[str]) -> ApplyAnswer:
+    async def applied(
+        self, who: Principal, first: int, pools: Sequence[str], budgets: int = 0
+    ) -> ApplyAnswer:
         """What the request that named these pools, and whose first event that is, was answered."""
         check(who, Action.SEE, FLEET)
-        return await repeated_requests.applied(self._core, first, pools)
+        return await repeated_requests.applied(self._core, first, pools, budgets)
 
     async def plans(
         self, who: Principal, *, after: int | None = None, limit: int = 50, empty: bool = True

@@ -8,6 +8,7 @@ Its values are plain: a member of an enum costs the SQLite driver ten times as m
 
 from typing import NamedTuple
 
+from herder.model.stored.budget_records import BudgetRecord, BudgetSpanRecord, LeaseRecord, TransferRecord
 from herder.model.stored.service_records import CallbackRecord, PipelineRecord, ScheduleRecord, SecretRecord
 
 
@@ -325,6 +326,10 @@ Record = (
     | SecretRecord
     | ScheduleRecord
     | PipelineRecord
+    | BudgetRecord
+    | BudgetSpanRecord
+    | LeaseRecord
+    | TransferRecord
     | BunchRecord
     | JobGroupRecord
     | JobRangeRecord
@@ -357,6 +362,10 @@ KEYS: dict[type, int] = {
     SecretRecord: 3,
     ScheduleRecord: 1,
     PipelineRecord: 1,
+    BudgetRecord: 1,
+    BudgetSpanRecord: 2,
+    LeaseRecord: 1,
+    TransferRecord: 1,
     BunchRecord: 1,
     JobGroupRecord: 2,
     JobRangeRecord: 1,

@@ -5,6 +5,7 @@ Integers are 64-bit. Amounts that are summed over many rows are text (see `model
 
 from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, literal_column, text
 
+from herder.model.stored.budget_records import BudgetRecord, BudgetSpanRecord, LeaseRecord, TransferRecord
 from herder.model.stored.records import (
     AttemptRecord,
     BatchRecord,
@@ -31,6 +32,7 @@ from herder.model.stored.records import (
 from herder.model.stored.service_records import CallbackRecord, PipelineRecord, ScheduleRecord, SecretRecord
 from herder.model.work.job import JobState
 from herder.store.rows import (
+    budget_tables,
     callback_table,
     class_table,
     columns,
@@ -378,5 +380,9 @@ TABLE_OF: dict[type, Table] = {
     SecretRecord: secrets,
     ScheduleRecord: schedules,
     PipelineRecord: pipelines,
+    BudgetRecord: budget_tables.budgets,
+    BudgetSpanRecord: budget_tables.budget_spans,
+    LeaseRecord: budget_tables.budget_leases,
+    TransferRecord: budget_tables.budget_transfers,
     MetaRecord: meta,
 }

@@ -198,6 +198,8 @@ class ApplyRequest(msgspec.Struct, kw_only=True):
     pools: list[dict[str, Any]]
     sharing: dict[str, Any] = {}
     """Sections fair_share, priority_classes, projects, users (their quotas): each that is given replaces the one before it."""
+    budgets: dict[str, Any] = {}
+    """By name, as herder.yaml writes them. Budgets that are not named are not changed."""
 
 
 class ProviderFieldView(msgspec.Struct, kw_only=True):
@@ -235,6 +237,8 @@ class ApplyAnswer(msgspec.Struct, kw_only=True):
     price_per_hour_max_usd: str
     sharing: dict[str, tuple[Any, Any]] = {}
     """What changes of it, by path: before and after."""
+    budgets: dict[str, tuple[Any, Any]] = {}
+    """The same of budgets."""
 
 
 class WorkerAction(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

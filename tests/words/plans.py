@@ -13,8 +13,8 @@ from herder.model.fleet.pressure import Measured, Pressure, WorkerUse
 from herder.model.fleet.schedule import Schedule, Window
 from herder.model.fleet.upkeep import Disruption, DisruptionBudget, Opening, TimeWindow
 from herder.model.fleet.worker import WorkerState
-from herder.model.ids import PlanNumber, PoolName, UserName
-from herder.model.planning.budgets import BudgetLeft, BudgetsLeft
+from herder.model.ids import ClassId, PlanNumber, PoolName, UserName
+from herder.model.planning.budgets import BudgetLeft, BudgetsLeft, UnpaidClass
 from herder.model.planning.demand_rises import Rises
 from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory, RunningClass
 from herder.model.planning.plan import Reason
@@ -473,6 +473,22 @@ def overspent() -> Observed:
     return replace(world, budgets=replace(world.budgets, budgets=(gone,)))
 
 
+def unpaid_jobs() -> Observed:
+    """Of a user whose budget pays for two of five jobs, and of one whose budget is spent."""
+    world = observed([one()], [idle(1, one(), 1)], [queued(1, 5), queued(2, 1, user=UserName("bob"))])
+    limit, needs = parse_usd("20"), parse_usd("0.5")
+    ann = UnpaidClass(
+        class_id=ClassId(1), count=3, budget="research", limit=limit, left=parse_usd("1.2"), needs=needs
+    )
+    bob = UnpaidClass(class_id=ClassId(2), count=1, budget="of-bob", limit=limit, left=0, needs=needs)
+    return replace(world, unpaid=(ann, bob))
+
+
+def only_unpaid_jobs() -> Observed:
+    world = unpaid_jobs()
+    return replace(world, demand=world.demand[1:], unpaid=world.unpaid[1:])
+
+
 def gradual_limit() -> Observed:
     of = one(scale_down_fraction=0.2)
     return observed(
@@ -562,7 +578,7 @@ WORLDS: tuple[Callable[[], Observed], ...] = (
     at_maximum_with_drains, near_maximum, scheduled_maximum, no_workers_wanted, zone_limit, per_cycle, cooldown, stored_with_a_short_ttl,
     scale_down_cooldown, frozen, frozen_without_work, frozen_driver, refused_bootstrap, nothing_fits, offer_resting, offer_tried_again,
     credentials_refused, quota_exceeded, at_live_maximum, over_budget, budget_for_some,
-    budget_for_several_sizes, overspent, gradual_limit, disruption_budget, shapes_grouped, ahead_and_shared,
+    budget_for_several_sizes, overspent, unpaid_jobs, only_unpaid_jobs, gradual_limit, disruption_budget, shapes_grouped, ahead_and_shared,
     quotas, below_threshold, in_flight, enough_capacity, kept_by_rules, kept_by_schedule, waiting_on_observation,
 )  # fmt: skip
 

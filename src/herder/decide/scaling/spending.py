@@ -14,7 +14,7 @@ from herder.model.fleet.offer import Offer
 from herder.model.ids import PoolName
 from herder.model.planning.budgets import BudgetLeft
 from herder.model.planning.plan import Reason, ReasonKind
-from herder.model.values.money import format_usd, most_cost_of, usd_text
+from herder.model.values.money import dollars, most_cost_of, usd_text
 from herder.model.values.phrases import counted, sentences
 from herder.model.values.times import span
 
@@ -61,7 +61,7 @@ def first_quantum(view: PoolView, offer: Offer) -> int:
 def _reason(view: PoolView, budget: BudgetLeft, each: int, count: int) -> Reason:
     have = f"Budget {budget.name} has {_left(budget)}"
     reserves = (
-        f"a worker of pool {view.spec.name} reserves {_usd(each)} for its first {span(view.quantum_ms)}"
+        f"a worker of pool {view.spec.name} reserves {dollars(each)} for its first {span(view.quantum_ms)}"
     )
     text = f"{have}, and {reserves}."
     if count:
@@ -80,15 +80,12 @@ def _evidence(budget: BudgetLeft, each: int) -> tuple[tuple[str, int | float | s
 
 
 def _left(budget: BudgetLeft) -> str:
-    limit = _usd(budget.limit or 0)
+    limit = dollars(budget.limit or 0)
     return (
-        f"nothing of {limit} left" if (budget.left or 0) <= 0 else f"{_usd(budget.left or 0)} of {limit} left"
+        f"nothing of {limit} left"
+        if (budget.left or 0) <= 0
+        else f"{dollars(budget.left or 0)} of {limit} left"
     )
-
-
-def _usd(pico: int) -> str:
-    """To the cent, and smaller amounts as they are."""
-    return format_usd(pico, 2 if pico >= 10**10 and pico % 10**10 == 0 else 4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from herder.model.ids import PoolName
+from herder.model.ids import ClassId, PoolName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,18 @@ class BudgetsLeft:
                 found.append(budget)
             at = budget.parent
         return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnpaidClass:
+    """So many of the waiting jobs of a class that a budget of their user or project does not pay: each needs `needs` for its next quantum."""
+
+    class_id: ClassId
+    count: int
+    budget: str
+    limit: int
+    left: int
+    needs: int
 
 
 NO_BUDGETS = BudgetsLeft(quantum_ms=0, budgets=(), pools=())

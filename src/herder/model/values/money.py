@@ -49,6 +49,11 @@ def format_usd(pico: int, places: int = 4) -> str:
     return f"${amount:,}"
 
 
+def dollars(pico: int) -> str:
+    """For people, where amounts may be large or tiny: `$12.30` to the cent, and less than a dollar that is not whole cents as `$0.0125`."""
+    return format_usd(pico, 2 if abs(pico) >= PICO_PER_USD or pico * 100 % PICO_PER_USD == 0 else 4)
+
+
 def usd_text(pico: int) -> str:
     """The exact amount as a decimal string, for JSON: `0.12`."""
     return format((Decimal(pico) / PICO_PER_USD).normalize(), "f")

@@ -20,6 +20,7 @@ from herder.control.kernel.bounds.errors import Refused
 from herder.control.kernel.clock import SystemClock
 from herder.control.kernel.core import Core
 from herder.control.loops import (
+    account_leases,
     alerts,
     bootstraps,
     callbacks,
@@ -35,6 +36,7 @@ from herder.control.loops import (
     scale,
     schedules,
     sweep,
+    worker_leases,
 )
 from herder.control.loops import (
     budgets as budgets_loop,
@@ -95,6 +97,8 @@ LOOPS: dict[str, Callable[[Core], Awaitable[None]]] = {
     "metering": metering.run,
     "schedules": schedules.run,
     "budgets": budgets_loop.run,
+    "worker_leases": worker_leases.run,
+    "account_leases": account_leases.run,
 }
 #: How long the first commit may take: a store that cannot be written is said to be so.
 FIRST_WRITES_S = 10.0

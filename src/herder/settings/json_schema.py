@@ -125,6 +125,11 @@ def _server() -> dict[str, Any]:
                 "type": ["string", "number"],
                 "description": "Output that is kept of an attempt (its beginning and its end), in whole MiB from 1Mi to 64Mi.",
             },
+            "budget_quantum": {
+                **text,
+                "description": "For how long workers reserve their cost in budgets at a time, from 10m to 1d; what a budget may be overspent by, at most.",
+                "default": "15m",
+            },
             **dict.fromkeys(CONNECTION_KEYS, number),
         }
     )

@@ -76,6 +76,7 @@ def expanded(settings: Settings) -> dict[str, Any]:
                 if server.log_mib_per_attempt is not None
                 else {}
             ),
+            "budget_quantum": format_duration(server.budget_quantum_s),
         },
         SWEEP: to_plain(settings.sweep, SWEEP_FIELDS),
         RETENTION: to_plain(settings.retention, RETENTION_FIELDS),

@@ -33,6 +33,7 @@ from herder.control.kernel.settings import CoreSettings
 from herder.control.kernel.unknown_agents import UnknownAgents
 from herder.control.kernel.waiting.event_bus import EventBus
 from herder.control.kernel.waiting.waiters import Waiters
+from herder.control.kernel.worker_leases import settle_ended
 from herder.decide.eligibility.usable_offers import largest_memory_mib
 from herder.engine.attempts import time_limits
 from herder.engine.jobs.group_end import end_groups
@@ -259,6 +260,7 @@ class Core:
                 asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self.settle)
             book_groups(self.state, changes)
             end_groups(self.state, changes, now_ms)
+            settle_ended(self.budgets, self.state, changes, now_ms)
             flush(self.state, changes)
             put_classes(changes)
             book(self.ledger, self.state, changes, now_ms)

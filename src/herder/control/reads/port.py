@@ -47,7 +47,6 @@ from herder.model.stored.records import EventRecord
 from herder.model.values.phrases import sentence
 from herder.model.work.job import JobState
 from herder.store.invariants import violations as stored_violations
-from herder.store.rows.json_forms import plain_plan
 from herder.wire.api.bootstraps import BootstrapChecks
 from herder.wire.api.clusters import ClusterChecks, ClusterView, SchedulingInfo
 from herder.wire.api.drivers import DriverChecks, DriverImport, DriverView, SweepAnswer, SweepView
@@ -271,7 +270,7 @@ class Reads(
     async def next_plan(self, who: Principal) -> PlanView:
         check(who, Action.SEE, FLEET)
         answer = await self._core.planning.ask(partial(observe_now, self._core))
-        return fleet.plan_view(plain_plan(answer.plan))
+        return fleet.next_plan_view(self._core, answer.plan)
 
     async def plan(self, who: Principal, number: int) -> PlanView:
         check(who, Action.SEE, FLEET)

@@ -110,3 +110,16 @@ def test_what_comes_after_the_close_is_a_correction_and_the_closed_month_stays(s
     server.restart()
     assert lines(server) == after
     check_kept(server)
+
+
+def test_a_report_after_a_close_comes_after_it_whatever_the_clock_says(server: Server) -> None:
+    report(server, use("1", BEFORE, 5))
+    close(server)
+    closed = server.running.core.ledger.closed
+    closed[MONTH] += 60_000  # as if the clock had been set back by a minute since
+    report(server, use("2", BEFORE, 7))
+    rate(server, BEFORE, "3")
+    added = server.http.get("/rates/internal/tokens.input/m@" + f"{BEFORE:%Y-%m-%d}").json()["added_at"]
+    assert datetime.fromisoformat(added).timestamp() * 1000 > closed[MONTH]
+    booked = [(day["month"], day["base_units"]) for day in server.http.get("/usage").json()["items"]]
+    assert booked == [(MONTH, "5"), (f"{TODAY:%Y-%m}", "7")]

@@ -11,6 +11,7 @@ from herder.control.kernel.bounds.errors import Conflict, Invalid, Overloaded
 from herder.control.kernel.core import Core
 from herder.control.rates.views import change_view
 from herder.engine.memory.events import record_event
+from herder.ledger.months import after_closes
 from herder.ledger.price_lists import (
     Change,
     Priced,
@@ -79,7 +80,8 @@ def add(
             f"The server has {known.count:,} rates; the maximum is {RATES_MAX:,}.",
             hint="Import only the models in use: `herder rate import FILE --only 'gpt-*'`.",
         )
-    records = [_record(change, body.origin, now_ms, who) for change in found]
+    added_ms = after_closes(now_ms, core.ledger.closed)
+    records = [_record(change, body.origin, added_ms, who) for change in found]
     if not dry_run:
         _put(core, who, changes, records, now_ms)
     by_id = {each.id: each for each in (*known.last.values(), *records)}
@@ -113,11 +115,11 @@ def _text(found: Sequence[Change], rows: int) -> str:
     return f"{new:,} new, {len(found) - new:,} changed, {rows - len(found):,} as before."
 
 
-def _record(change: Change, origin: str, now_ms: int, who: Principal) -> RateRecord:
+def _record(change: Change, origin: str, added_ms: int, who: Principal) -> RateRecord:
     row, rate = change.row, change.rate
     tiers = json.dumps([[each.above, price_text(each.price)] for each in row.tiers], separators=(",", ":"))
     return RateRecord(
-        rate.id, *row.subject, from_ms=row.from_ms, per=row.per, tiers=tiers, origin=origin, added_at_ms=now_ms, added_by=who.user
+        rate.id, *row.subject, from_ms=row.from_ms, per=row.per, tiers=tiers, origin=origin, added_at_ms=added_ms, added_by=who.user
     )  # fmt: skip
 
 

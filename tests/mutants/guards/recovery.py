@@ -129,7 +129,7 @@ RECOVERY = (
     Mutant(
         guard="ledger read at start",
         removes="A server begins with an empty ledger.",
-        rules=("rows are consistent",),
+        rules=("rows are consistent", "the bill rebuilt is the bill kept", "use is in the ledger once"),
         replaced=(answers("herder.control.kernel.jobs.usage_ledger:read_ledger", _nothing_booked),),
         look=_RESTARTS,
     ),

@@ -288,6 +288,7 @@ class ChaosRun:
         await rest.wait()
         self.watch.minute(MINUTE_S)
         self.watch.store()
+        self.watch.bill()
 
     def _result(self) -> ChaosResult:
         world, watch = self.world, self.watch

@@ -6,6 +6,8 @@ RULES = frozenset(
     {
         "memory is consistent",
         "rows are consistent",
+        "the bill rebuilt is the bill kept",
+        "use is in the ledger once",
         "nothing inside fails",
         "every action has a reason",
         "one live attempt",

@@ -17,6 +17,7 @@ from herder.simulate.chaos.actors.server import Server
 from herder.simulate.chaos.fleet import JOB_SLOTS, JOB_TYPES, LIMITED_CPU, LIMITED_USER, LIMITS
 from herder.simulate.chaos.rules import event_rules
 from herder.simulate.chaos.rules.attempt_rules import AttemptRules
+from herder.simulate.chaos.rules.bill_rules import broken as broken_bill
 from herder.simulate.chaos.rules.budget_rules import BudgetRules
 from herder.simulate.chaos.rules.clock_rules import ClockRules
 from herder.simulate.chaos.rules.cluster_rules import ClusterRules
@@ -201,6 +202,11 @@ class Watch:
                 ("rows are consistent", each) for each in stored_violations(connection, groups=False)
             )
             self.take_all((GROUP_COUNTS, each) for each in groups_in_rows(connection))
+
+    def bill(self) -> None:
+        """When the run is over: it reads the whole log of use."""
+        with self._world.engine.connect() as connection:
+            self.take_all(broken_bill(connection))
 
     def take_all(self, found: Iterable[tuple[str, str]]) -> None:
         for rule, text in found:

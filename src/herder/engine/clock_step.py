@@ -13,8 +13,10 @@ from herder.engine.memory import worker_repair
 from herder.engine.memory.create_history import CreateHistory
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import EngineState, WorkerLife
+from herder.engine.memory.totals import USE_SAMPLED
 from herder.engine.workers import creation, offers
 from herder.model.stored.changes import Changes
+from herder.model.stored.records import TotalRecord
 
 
 def clock_set(state: EngineState, changes: Changes, by_ms: int) -> None:
@@ -24,6 +26,9 @@ def clock_set(state: EngineState, changes: Changes, by_ms: int) -> None:
         state.dirty_workers[worker.spec.name] = worker
     for attempt in state.live.values():
         moved(changes, attempt, by_ms)
+    if state.use_sampled_ms:
+        state.use_sampled_ms += by_ms
+        changes.put(TotalRecord(USE_SAMPLED, str(state.use_sampled_ms)))
     for queue in state.queues.values():
         queue.move(by_ms)
     backoff.clock_set(state, changes, by_ms)

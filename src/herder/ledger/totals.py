@@ -33,8 +33,6 @@ class Totals:
     alerts: Alerts = field(default_factory=lambda: Alerts({}))
     last_entry: int = 0
     """Of the log of use: the number of the last one."""
-    sampled_ms: int = 0
-    """What live attempts and machines had used by then is in the log."""
     sample_due: bool = False
     """The next hand-over is to take a sample."""
     closed: dict[str, int] = field(default_factory=dict)

@@ -16,7 +16,7 @@ def sample_due(core: Core) -> bool:
     """Whether what lives has used enough since the last sample to be noted."""
     live = len(core.state.live) + len(core.state.workers)
     pause_s = min(SAMPLE_LONGEST_S, max(SAMPLE_LEAST_S, live // SAMPLED_PER_S))
-    return core.clock.now_ms() - core.ledger.sampled_ms >= pause_s * 1000
+    return core.clock.now_ms() - core.state.use_sampled_ms >= pause_s * 1000
 
 
 async def sample(core: Core) -> None:

@@ -49,6 +49,7 @@ from herder.model.stored.changes import Changes
 from herder.model.stored.records import EventRecord
 from herder.model.stored.service_records import CallbackRecord
 from herder.model.values.phrases import clause
+from herder.model.work.usage import moved
 from herder.ports.bootstrap import Bootstrap
 from herder.ports.callbacks import Sender
 from herder.ports.calls import Calls
@@ -76,9 +77,7 @@ SWEEP_RETRY_LONGEST_S = 30.0
 LOOK_AGAIN_S = 0.02
 
 #: How long a server that stops waits until what it gathered is handed over; less when the store cannot be written anyway.
-CLOSE_S = 5.0
-CLOSE_STUCK_S = 1.5
-STUCK_LOOK_S = 0.1
+CLOSE_S, CLOSE_STUCK_S, STUCK_LOOK_S = 5.0, 1.5, 0.1
 #: How long a retry of a batch may take from its reading to its commit.
 KEEP_ROWS_MS = 5_000
 
@@ -225,6 +224,10 @@ class Core:
     def gather(self, changes: Changes) -> None:
         """Let changes travel with the next commit; for what is of no use alone."""
         self._gathered.absorb(changes)
+
+    def move_usage(self, by_ms: int) -> None:
+        """The clock was set: what has ended and is not in the log of use yet goes with what is sampled there."""
+        self._gathered.usage = [moved(each, by_ms) for each in self._gathered.usage]
 
     def settle(self) -> "asyncio.Future[None]":
         """Durable once everything handed over so far is."""

@@ -45,6 +45,7 @@ def follow_wall(core: Core, changes: Changes, apart_ms: int) -> None:
     """The wall clock was set by `apart_ms`: ours follows, and with it every time that something alive remembers."""
     core.clock.follow(apart_ms)
     times.clock_set(core.state, changes, apart_ms)
+    core.move_usage(apart_ms)
     core.placer.clock_set()
     core.preemptor.clock_set()
     core.demand_changed.set()

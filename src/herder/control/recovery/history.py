@@ -15,7 +15,7 @@ from herder.engine.jobs.next_class import TAKEN_BACK
 from herder.engine.memory.create_history import REMOVALS_MOST
 from herder.engine.memory.failed_lately import MINUTE_MS, MINUTES
 from herder.engine.memory.state import EngineState
-from herder.engine.memory.totals import ENDED_STATES, JOBS
+from herder.engine.memory.totals import ENDED_STATES, JOBS, USE_SAMPLED
 from herder.engine.memory.waiting_jobs import JobFaults, RetriedAs
 from herder.engine.workers import bootstraps, drivers
 from herder.engine.workers.offers import META_PREFIX, from_meta
@@ -48,6 +48,8 @@ def read_totals(connection: Connection, state: EngineState) -> None:
         kind, _, what = name.partition("/")
         if kind == JOBS:
             state.counts[labels[what]] += int(value)
+        elif name == USE_SAMPLED:
+            state.use_sampled_ms = int(value)
     state.counts_written = {number: state.counts[number] for number in ENDED_STATES}
 
 

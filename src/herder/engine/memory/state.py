@@ -273,6 +273,8 @@ class EngineState:
     """Those of `delayed` whose time has come, in the order in which they are looked at."""
     failed_lately: FailedLately = field(default_factory=FailedLately)
     live_usage: LiveUsage = field(default_factory=LiveUsage)
+    use_sampled_ms: int = 0
+    """What live attempts and machines had used by then is in the log of use. Moves with their times when the clock is set."""
     cached_inputs: CachedInputs = field(default_factory=CachedInputs)
     history: dict[PoolName, CreateHistory] = field(default_factory=dict)
     """Of the pools that there are, and of deleted ones until their last worker has gone."""

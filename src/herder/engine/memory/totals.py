@@ -8,8 +8,8 @@ from herder.model.stored.changes import Changes
 from herder.model.stored.records import TotalRecord
 from herder.model.work.job import JobState
 
-#: Names of rows: `jobs/STATE`.
-JOBS = "jobs"
+#: Names of rows: `jobs/STATE`; and of `EngineState.use_sampled_ms`.
+JOBS, USE_SAMPLED = "jobs", "use/sampled"
 ENDED_STATES = tuple(int(state) for state in JobState if state.ended)
 _NAMES = {int(state): f"{JOBS}/{state.label}" for state in JobState if state.ended}
 

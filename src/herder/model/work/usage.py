@@ -58,3 +58,11 @@ class MachineUsage(NamedTuple):
 
 
 UsageInterval = AttemptUsage | MachineUsage
+
+
+def moved(usage: UsageInterval, by_ms: int) -> UsageInterval:
+    """The clock was set."""
+    shifted = usage._replace(from_ms=usage.from_ms + by_ms, to_ms=usage.to_ms + by_ms)
+    if isinstance(shifted, MachineUsage) and shifted.ready_ms is not None:
+        return shifted._replace(ready_ms=shifted.ready_ms + by_ms)
+    return shifted

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 from herder.control.kernel.budget_rows import read_budgets
 from herder.engine.memory.groups import upwards
 from herder.engine.memory.state import EngineState, WorkerLife
+from herder.engine.memory.totals import USE_SAMPLED
 from herder.engine.workers.usage import machine_usage
 from herder.ledger.costs import cost
 from herder.ledger.totals import Spent, Totals
@@ -24,15 +25,15 @@ from herder.store.rows.ledger_tables import months, use_log
 
 #: Names of rows of `totals`: `cost/POOL`, in pico-USD, of the workers that have gone.
 COST = "cost"
-#: Rows of `totals`: until when live attempts and machines are in the log of use; `use/closing/MONTH`, who asked for the close.
-SAMPLED, CLOSING = "use/sampled", "use/closing"
+#: Rows of `totals`: `use/closing/MONTH`, who asked for the close.
+CLOSING = "use/closing"
 _encode = msgspec.json.Encoder().encode
 
 
 def book(totals: Totals, state: EngineState, changes: Changes, now_ms: int) -> None:
     """Once for each hand-over: the log of use, rows of users and projects, of pools, and the costs in the rows of batches."""
     if changes.usage:
-        _log(totals, changes, entry_of(changes.usage, totals.sampled_ms, ended=True), now_ms)
+        _log(totals, changes, entry_of(changes.usage, state.use_sampled_ms, ended=True), now_ms)
     if totals.sample_due:
         _sample(totals, state, changes, now_ms)
     totals.book(changes.usage)
@@ -75,9 +76,9 @@ def _sample(totals: Totals, state: EngineState, changes: Changes, now_ms: int) -
             )
         )  # fmt: skip
     if live:
-        _log(totals, changes, entry_of(live, totals.sampled_ms, ended=False), now_ms)
-    totals.sampled_ms, totals.sample_due = now_ms, False
-    changes.put(TotalRecord(SAMPLED, str(now_ms)))
+        _log(totals, changes, entry_of(live, state.use_sampled_ms, ended=False), now_ms)
+    state.use_sampled_ms, totals.sample_due = now_ms, False
+    changes.put(TotalRecord(USE_SAMPLED, str(now_ms)))
 
 
 def book_groups(state: EngineState, changes: Changes) -> None:
@@ -111,9 +112,7 @@ def read_ledger(connection: Connection) -> Totals:
         totals.pools[PoolName(row.name.partition("/")[2])] = int(row.value)
     totals.last_entry = connection.execute(select(func.max(use_log.c.number))).scalar() or 0
     for row in connection.execute(select(t.totals).where(t.totals.c.name.startswith("use/"))):
-        if row.name == SAMPLED:
-            totals.sampled_ms = int(row.value)
-        elif row.name.startswith(f"{CLOSING}/") and row.value:
+        if row.name.startswith(f"{CLOSING}/") and row.value:
             totals.closing[row.name.removeprefix(f"{CLOSING}/")] = row.value
     totals.closed = {row.month: row.known_ms for row in connection.execute(select(months))}
     live = select(t.batches.c.id, t.batches.c.cost_pico).where(t.batches.c.ended_at_ms.is_(None))

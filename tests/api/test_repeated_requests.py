@@ -17,10 +17,13 @@ from herder.client.http.clock import new_key
 from herder.control.access import idempotency
 from herder.control.access.idempotency import Kind, Made, Requests, fingerprint_of
 from herder.control.kernel.bounds.errors import Conflict
+from herder.ledger.alerts.documented import TOKEN_BUDGET
+from herder.ledger.alerts.readings import Reading
 from herder.model.ids import UserName
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import JobNew
 from herder.settings.sections.server import DriverSettings
+from herder.store.rows.alert_rows import record_of
 from tests.api.conftest import POOLS, Server
 
 JOB = {"runtime": "noop", "pool": "std"}
@@ -106,6 +109,23 @@ def resumable(server: Server) -> str:
     path = f"/schedules/{nightly(server)}"
     server.http.post(f"{path}/pause").raise_for_status()
     return f"{path}/resume"
+
+
+def raised(server: Server) -> str:
+    """As the loop raises it."""
+
+    async def judge() -> str:
+        core = server.running.core
+        state = core.ledger.alerts
+        reading = Reading(TOKEN_BUDGET.id, "division/x", 0, 2**50, core.clock.now_ms(), 80, 100)
+        with core.change(Changes()) as changes:
+            found = state.judge(reading) or list(state.alerts.values())
+            for alert in found:
+                changes.put(record_of(alert))
+        await core.commit(changes)
+        return next(each.id for each in found if each.active)
+
+    return f"/alerts/{server.run(judge())}/acknowledge"
 
 
 def stored_pipeline(server: Server) -> str:
@@ -199,6 +219,8 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
         "POST /callbacks/{batch}/retry",
         lambda s: (f"/callbacks/{called_back(s)}/retry", None),
     ),
+    "a closed month": ("POST /costs/months/{month}/close", lambda s: ("/costs/months/2020-01/close", None)),
+    "an acknowledged alert": ("POST /alerts/{alert}/acknowledge", lambda s: (raised(s), None)),
     "rates": (
         "POST /rates",
         lambda s: ("/rates", {"rates": [{"card": "c", "resource": "cpu", "price": "0.05"}]}),

@@ -12,6 +12,7 @@ from herder.api.http.openapi import document
 from herder.api.http.replies import problem, reply
 from herder.api.http.route_table import RouteTable
 from herder.api.routes import (
+    alerts,
     bootstraps,
     clusters,
     cost_reports,
@@ -56,6 +57,7 @@ def front_of(core: Core) -> RouteTable:
     clusters.add(front)
     bootstraps.add(front)
     events.add(front)
+    alerts.add(front)
     return front
 
 

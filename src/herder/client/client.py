@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from herder.client.http.http_library import httpx
 from herder.client.http.transport import RETRIES, TIMEOUT_S, Transport
+from herder.client.parts.alerts import Alerts
 from herder.client.parts.bootstraps import Bootstraps
 from herder.client.parts.callbacks import Callbacks
 from herder.client.parts.clusters import Clusters
@@ -61,7 +62,7 @@ class HerderClient:
         self.plans = Plans(self.http)
         self.drivers, self.offers = Drivers(self.http), Offers(self.http)
         self.clusters, self.bootstraps = Clusters(self.http), Bootstraps(self.http)
-        self.events, self.costs = Events(self.http), Costs(self.http)
+        self.events, self.alerts, self.costs = Events(self.http), Alerts(self.http), Costs(self.http)
         self.secrets = Secrets(self.http)
 
     def __repr__(self) -> str:
@@ -82,12 +83,19 @@ class HerderClient:
         return self.http.get("/status", Status)
 
     def apply(
-        self, pools: Sequence["PoolSpec"], *, sharing: dict[str, Any] | None = None, dry_run: bool = False
+        self,
+        pools: Sequence["PoolSpec"],
+        *,
+        sharing: dict[str, Any] | None = None,
+        budgets: dict[str, Any] | None = None,
+        dry_run: bool = False,
     ) -> ApplyAnswer:
         """Makes the pools as they are given, and how the fleet is shared; what is not given is left alone."""
         from herder.settings.sections.pool.pools import pool_to_plain
 
-        request = ApplyRequest(pools=[pool_to_plain(pool) for pool in pools], sharing=sharing or {})
+        request = ApplyRequest(
+            pools=[pool_to_plain(pool) for pool in pools], sharing=sharing or {}, budgets=budgets or {}
+        )
         return self.http.write("POST", "/apply", ApplyAnswer, request, {"dry_run": dry_run})
 
     def users(self) -> Iterator[UserView]:

@@ -8,13 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from herder.ledger.budgets.spec import BudgetSpec
 from herder.model.fleet.bootstrap import BootstrapSettings
 from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.pool import PoolSpec, Template
 from herder.model.values.resources import PLAIN, Dimensions
+from herder.model.work.alerts import AlertRules
 from herder.model.work.callbacks import CallbackRules
+from herder.settings.sections import alerts as alerts_section
 from herder.settings.sections import bootstraps as bootstraps_section
 from herder.settings.sections import clusters as clusters_section
+from herder.settings.sections.budgets import SECTION as BUDGETS
+from herder.settings.sections.budgets import read_budgets
 from herder.settings.sections.jobs import object_stores as object_stores_section
 from herder.settings.sections.jobs.callbacks import CALLBACKS, read_callbacks
 from herder.settings.sections.jobs.intakes import SECTION as INTAKES
@@ -63,6 +68,7 @@ TOP_KEYS = (
     "fair_share",
     JOB_TYPES,
     PIPELINES,
+    BUDGETS,
     "metric_sources",
     INTAKES,
     clusters_section.SECTION,
@@ -72,8 +78,9 @@ TOP_KEYS = (
     SWEEP,
     RETENTION,
     CALLBACKS,
+    alerts_section.SECTION,
 )
-SINGLE_KEYS = (SECTION, "server", "fair_share", SWEEP, RETENTION, CALLBACKS)
+SINGLE_KEYS = (SECTION, "server", "fair_share", SWEEP, RETENTION, CALLBACKS, alerts_section.SECTION)
 """Sections that are not lists of named things: each stands in one file only."""
 SUFFIXES = (".yaml", ".yml", ".json")
 FILE_BYTES_MAX = 4 * 2**20
@@ -93,6 +100,7 @@ class Settings:
     pools: tuple[PoolSpec, ...] = ()
     users: tuple[UserSettings, ...] = ()
     metric_sources: tuple[MetricSource, ...] = ()
+    budgets: tuple[BudgetSpec, ...] = ()
     intakes: tuple[IntakeSettings, ...] = ()
     clusters: tuple[ClusterSettings, ...] = ()
     bootstraps: tuple[BootstrapSettings, ...] = ()
@@ -101,6 +109,7 @@ class Settings:
     sweep: SweepSettings = field(default_factory=SweepSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     callbacks: CallbackRules = field(default_factory=CallbackRules)
+    alerts: AlertRules = field(default_factory=AlertRules)
     sharing: SharingSettings = field(default_factory=SharingSettings)
     sharing_sections: tuple[str, ...] = ()
     """Those of them that stand in the files, be they empty."""
@@ -189,6 +198,7 @@ def _assemble(found: Reading, sections: Mapping[str, list[Value]], files: list[s
         pools=tuple(read_pool(found, entry, table, catalogue) for entry, table in rows["pools"]),
         users=tuple(read_user(found, entry, table) for entry, table in rows["users"]),
         metric_sources=tuple(read_source(found, entry, table) for entry, table in rows["metric_sources"]),
+        budgets=read_budgets(found, rows[BUDGETS]),
         intakes=tuple(read_intake(found, entry, table) for entry, table in rows[INTAKES]),
         clusters=tuple(
             clusters_section.read_cluster(found, entry, table)
@@ -206,6 +216,7 @@ def _assemble(found: Reading, sections: Mapping[str, list[Value]], files: list[s
         sweep=read_sweep(found, singles[SWEEP]),
         retention=read_retention(found, singles[RETENTION]),
         callbacks=read_callbacks(found, singles[CALLBACKS]),
+        alerts=alerts_section.read_alerts(found, singles[alerts_section.SECTION]),
         sharing=read_sharing(found, fair_share, rows),
         sharing_sections=tuple(key for key in SECTIONS if sections[key]),
         files=tuple(files),
@@ -230,7 +241,7 @@ def _unique(found: Reading, key: str, values: Sequence[Value]) -> list[tuple[Ent
     first: dict[str, Entry] = {}
     out: list[tuple[Entry, Table]] = []
     for value in values:
-        for entry, table in validation.named_tables(found, value, key in UNDERSCORED):
+        for entry, table in validation.named_tables(found, value, key in (*UNDERSCORED, BUDGETS)):
             if entry.name in first:
                 where = first[entry.name].place
                 message = f"{entry.name!r} is defined twice, first in {where}."

@@ -5,6 +5,11 @@ Whoever records a new kind adds it here; a test compares this list with what the
 
 EVENT_KINDS = frozenset(
     {
+        "alert.acknowledged",
+        "alert.escalated",
+        "alert.raised",
+        "alert.resolved",
+        "alert.undelivered",
         "batch.cancelled",
         "batch.closed",
         "batch.committed",
@@ -17,6 +22,7 @@ EVENT_KINDS = frozenset(
         "bootstrap.accepted",
         "bootstrap.fault",
         "bootstrap.refused",
+        "budget.exhausted",
         "callback.failed",
         "callback.retried",
         "cluster.seen",

@@ -8,6 +8,7 @@ Its values are plain: a member of an enum costs the SQLite driver ten times as m
 
 from typing import NamedTuple
 
+from herder.model.stored.alert_records import AlertRecord
 from herder.model.stored.ledger_records import (
     MachineDayRecord,
     MonthLinesRecord,
@@ -16,6 +17,7 @@ from herder.model.stored.ledger_records import (
     WorkDayRecord,
 )
 from herder.model.stored.metering_records import MeteredDayRecord, RateRecord, UsageEventRecord
+from herder.model.stored.budget_records import BudgetRecord, BudgetSpanRecord, LeaseRecord, TransferRecord
 from herder.model.stored.service_records import CallbackRecord, PipelineRecord, ScheduleRecord, SecretRecord
 
 
@@ -341,10 +343,15 @@ Record = (
     | RateRecord
     | UsageEventRecord
     | MeteredDayRecord
+    | BudgetRecord
+    | BudgetSpanRecord
+    | LeaseRecord
+    | TransferRecord
     | BunchRecord
     | JobGroupRecord
     | JobRangeRecord
     | CallbackRecord
+    | AlertRecord
     | TotalRecord
     | MetaRecord
     | JobParent
@@ -381,10 +388,15 @@ KEYS: dict[type, int] = {
     RateRecord: 1,
     UsageEventRecord: 3,
     MeteredDayRecord: 8,
+    BudgetRecord: 1,
+    BudgetSpanRecord: 2,
+    LeaseRecord: 1,
+    TransferRecord: 1,
     BunchRecord: 1,
     JobGroupRecord: 2,
     JobRangeRecord: 1,
     CallbackRecord: 1,
+    AlertRecord: 1,
     TotalRecord: 1,
     MetaRecord: 1,
 }

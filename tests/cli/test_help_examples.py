@@ -127,7 +127,10 @@ CODES = {
         )
     },
     "herder driver forget old --dry-run": (3, "the server has no driver that was taken out of its file"),
-    "herder cost explain 9f86d081884c7d65": (3, "a line's id cannot be foretold; tests/api/test_costs.py explains one"),
+    "herder cost explain 9f86d081884c7d65": (
+        3,
+        "a line's id cannot be foretold; tests/api/test_costs.py explains one",
+    ),
     "herder cost rebuild --check --data-dir /var/lib/herder": (1, "there is no store in that folder"),
 }
 

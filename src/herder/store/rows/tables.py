@@ -6,8 +6,8 @@ Integers are 64-bit. Amounts that are summed over many rows are text (see `model
 from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, literal_column, text
 
 from herder.model.stored.alert_records import AlertRecord
-from herder.model.stored.metering_records import MeteredDayRecord, RateRecord, UsageEventRecord
 from herder.model.stored.budget_records import BudgetRecord, BudgetSpanRecord, LeaseRecord, TransferRecord
+from herder.model.stored.metering_records import MeteredDayRecord, RateRecord, UsageEventRecord
 from herder.model.stored.records import (
     AttemptRecord,
     BatchRecord,

@@ -169,7 +169,7 @@ def _without(text: str) -> str:
 
 
 def _word(text: str) -> str:
-    return text.replace(",10800000,", ",many,")
+    return text.replace(",10800000/3600000,", ",many,")
 
 
 @pytest.mark.parametrize(

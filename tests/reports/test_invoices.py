@@ -63,7 +63,7 @@ def test_an_invoice_of_a_project() -> None:
     }  # fmt: skip
     assert made.table("lines").text() == [
         ("cpu", "", "30", "core-hours", "external-cpu-1", "$2.25", "$2.25"),
-        ("tokens.input", "claude-sonnet-4.5", "1001", "tokens", "external-tokens.input-1", "$0.00", "$0.0036036"),
+        ("tokens.input", "claude-sonnet-4.5", "1,001", "tokens", "external-tokens.input-1", "$0.00", "$0.0036036"),
         ("cpu (correction of 2026-10)", "", "-1", "core-hours", "external-cpu-1", "-$0.07", "-$0.075"),
         ("rounding", "", "–", "", "", "–", "$0.0013964"),
     ]  # fmt: skip

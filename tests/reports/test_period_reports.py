@@ -48,7 +48,7 @@ def test_the_full_report() -> None:
     made = report(View.FULL, subject(LINES, BEFORE, attempts=ATTEMPTS))
     assert {each.key: each.text for each in made.facts} == {
         "view": "full", "first_day": "2026-11-01", "last_day": "2026-11-02", "allocation": "proportional",
-        "period_before": "$25.00", "change": "104.4 %", "average_day": "$25.55", "dearest_by_average_day": "1.30", "total": "$51.10",
+        "period_before": "$25.00", "change": "104.4 %", "average_day": "$25.55", "peak_to_average": "1.30", "total": "$51.10",
     }  # fmt: skip
     assert cells(made, "projects") == [
         ("research", "alpha", "$36.84", "72.1 %", "$20.00"),
@@ -73,7 +73,7 @@ def test_the_metrics_of_efficiency() -> None:
         ("retry overhead", "10.0 %", "under 5 %", "off target"),
         ("machine cost requested by jobs", "76.0 %", "60 to 80 %", "on target"),
         ("idle and overhead (waste)", "24.0 %", "under 20 %", "off target"),
-        ("dearest by average day", "1.30", "under 2", "on target"),
+        ("peak to average day", "1.30", "under 2", "on target"),
     ]
 
 
@@ -81,7 +81,7 @@ def test_what_is_unknown_is_not_zero() -> None:
     made = report(View.EXECUTIVE, subject([], []))
     assert {row[1] for row in cells(made, "efficiency")} == {"–"}
     assert {row[3] for row in cells(made, "efficiency")} == {"unknown"}
-    assert (made.fact("change"), made.fact("dearest_by_average_day")) == (None, None)
+    assert (made.fact("change"), made.fact("peak_to_average")) == (None, None)
 
 
 def test_the_view_of_a_division_has_its_own_lines_alone() -> None:

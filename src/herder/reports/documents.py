@@ -3,6 +3,7 @@
 Amounts are exact (pico-USD) here and in JSON and CSV. People see cents; those of a column sum to the total below it.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -121,13 +122,14 @@ class Document:
 
 
 _UNKNOWN = "–"
+_WHOLE = re.compile(r"-?[0-9]{1,40}")
 
 
 def _text(value: Cell, form: Form) -> str:
     if value is None:
         return _UNKNOWN
     if isinstance(value, str):
-        return value
+        return _separated(value) if form is Form.NUMBER else value
     if form is Form.MONEY:
         return _signed(dollars(cents(value)))
     if form is Form.EXACT:
@@ -135,6 +137,14 @@ def _text(value: Cell, form: Form) -> str:
     if form is Form.PERCENT:
         return f"{value / 10:.1f} %"
     return f"{value:,}"
+
+
+def _separated(number: str) -> str:
+    """With thousands separators. A number with its unit stays as it is."""
+    whole, dot, part = number.partition(".")
+    return (
+        f"{int(whole):,}{dot}{part}" if _WHOLE.fullmatch(whole) and (part.isdecimal() or not dot) else number
+    )
 
 
 def _signed(amount_text: str) -> str:

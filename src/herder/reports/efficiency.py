@@ -85,7 +85,7 @@ def table(lines: Sequence[Line], days: int, attempts: Attempts | None) -> Table:
         ("retry overhead", _percent(retries), "under 5 %", _judged(retries, lambda value: value < 50)),
         ("machine cost requested by jobs", _percent(found.requested()), "60 to 80 %", _judged(found.requested(), lambda value: 600 <= value <= 800)),
         ("idle and overhead (waste)", _percent(found.waste()), "under 20 %", _judged(found.waste(), lambda value: value < 200)),
-        ("dearest by average day", None if peak is None else f"{peak / 100:.2f}", "under 2", _judged(peak, lambda value: value < 200)),
+        ("peak to average day", None if peak is None else f"{peak / 100:.2f}", "under 2", _judged(peak, lambda value: value < 200)),
     ]  # fmt: skip
     return Table(
         key="efficiency",

@@ -65,7 +65,7 @@ def report(view: View, given: Subject) -> Document:
             Fact(key="period_before", value=earlier, form=Form.MONEY),
             Fact(key="change", value=tenths(total - earlier, earlier), form=Form.PERCENT),
             Fact(key="average_day", value=total // given.days if given.days else None, form=Form.MONEY),
-            Fact(key="dearest_by_average_day", value=None if peak is None else f"{peak / 100:.2f}"),
+            Fact(key="peak_to_average", value=None if peak is None else f"{peak / 100:.2f}"),
             Fact(key="total", value=total, form=Form.MONEY),
         ],
         tables=[make(given, lines, before) for make in _VIEWS[view]],
@@ -137,10 +137,10 @@ def _drivers(_given: Subject, lines: Sequence[Line], before: Sequence[Line]) -> 
     rows: list[tuple[Cell, ...]] = [
         (*name, then.get(name, 0), now.get(name, 0), changes[name]) for name in order[:_DRIVERS_MOST]
     ]
-    shown = sum(changes[name] for name in order[:_DRIVERS_MOST])
-    rest = sum(changes.values()) - shown
-    if len(order) > _DRIVERS_MOST:
-        rows.append(("others", "", "", None, None, rest))
+    sums = sum(then.values()), sum(now.values()), sum(changes.values())
+    rest = [whole - sum(int(str(row[place])) for row in rows) for place, whole in enumerate(sums, start=3)]
+    if rows and any(rest):
+        rows.append(("others", "", "", *rest))
     return Table(
         key="drivers",
         title="What changed since the period before",
@@ -149,7 +149,7 @@ def _drivers(_given: Subject, lines: Sequence[Line], before: Sequence[Line]) -> 
             Column("before", Form.MONEY), Column("now", Form.MONEY), Column("change", Form.MONEY),
         ),
         rows=rows,
-        total=("total", "", "", None, None, sum(changes.values())),
+        total=("total", "", "", *sums),
         empty="Nothing changed.",
     )  # fmt: skip
 

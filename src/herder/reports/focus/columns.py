@@ -1,6 +1,7 @@
 """The columns of an export, in the order of the file, and the numbers and times in them.
 
-The columns of FOCUS come first, then those of Herder's own (`x_`), which hold what a line of the ledger says exactly: whole base units and whole pico-USD.
+The columns of FOCUS come first, then those of Herder's own (`x_`), which hold what a line of the ledger says exactly: the quantity as a fraction, whole base units by base units of
+one unit, and whole pico-USD.
 """
 
 from datetime import UTC, datetime

@@ -71,7 +71,7 @@ def line_of(row: dict[str, str | None], where: str) -> Line:
             ),
             text["x_Resource"],
             text["x_Product"],
-            int(text["x_Quantity"]),
+            int(text["x_Quantity"].partition("/")[0]),
             text["x_Rate"],
             int(pico) if pico else None,
         )

@@ -8,6 +8,7 @@ from herder.ledger.lines import Kind, Line, unit_of
 from herder.reports.focus.columns import amount, day_ends, money, month_ends
 
 _CACHE_MOST = 50_000
+_JSON = json.JSONEncoder(separators=(",", ":")).encode
 _QUOTE = '"'
 _TO_QUOTE = re.compile(r'[",\r\n]')
 #: By the beginning of the name of a resource: category, service and subcategory, of which a service has one each.
@@ -51,7 +52,7 @@ class Issuer:
 class _Always:
     """The parts of a row that all days of the same use share, as text of the file."""
 
-    __slots__ = ("account", "base", "names", "price", "unit", "use", "what")
+    __slots__ = ("account", "base", "exact", "names", "price", "rate", "unit", "use", "what")
 
     def __init__(self, line: Line, issuer: Issuer) -> None:
         payer, place = line.payer, line.place
@@ -69,12 +70,15 @@ class _Always:
         self.what = _csv(f"{_WHAT[line.kind]} {what or line.resource}{whose}{no_price}", "Usage-Based")
         self.names = _csv(issuer.name)
         self.price = _csv(category)
-        self.use = _csv(
+        plain = _csv(
             issuer.name, place.provider or issuer.name, place.zone, place.zone,
             what, what, ("Virtual Machine" if machine else "Model") if what else "",
             *_SERVICES.get(line.resource.partition(".")[0], _OTHER),
-            sku, line.resource, f"{sku}/{line.card}/{line.rate or 'unpriced'}", payer.project, payer.project, _tags(line),
-        ), _csv(line.card, line.kind.value, *payer, *place, line.resource, line.product)  # fmt: skip
+            sku, line.resource, f"{sku}/{line.card}/{line.rate or 'unpriced'}", payer.project, payer.project,
+        )  # fmt: skip
+        self.use = f"{plain},{_csv(_tags(line))}"
+        self.exact = _csv(line.card, line.kind.value, *payer, *place, line.resource, line.product)
+        self.rate = _csv(line.rate)
 
 
 @dataclass(slots=True)
@@ -97,16 +101,17 @@ class Rows:
         begin, end = month_ends(line.period)
         day, next_day = day_ends(line.day_ms)
         zone, account = always.account
-        use, exact = always.use
         return (
             f"{zone},{cost},{account},{end},{begin},Usage,{'Correction' if line.corrects else ''},{always.what},{next_day},{day},"
-            f"{quantity},{cost},{cost},{_invoice(line)},{always.names},{cost},{always.price},{quantity},{use},"
-            f"{line.period},{line.corrects},{exact},{line.quantity},{_csv(line.rate)},{'' if line.pico is None else line.pico}\r\n"
+            f"{quantity},{cost},{cost},{_invoice(line)},{always.names},{cost},{always.price},{quantity},{always.use},"
+            f"{line.period},{line.corrects},{always.exact},{line.quantity}/{always.base},{always.rate},{'' if line.pico is None else line.pico}\r\n"
         )
 
 
 def _csv(*values: str) -> str:
     """Quoted where it must be (RFC 4180)."""
+    if _TO_QUOTE.search("".join(values)) is None:
+        return ",".join(values)
     return ",".join(
         f'"{value.replace(_QUOTE, _QUOTE * 2)}"' if _TO_QUOTE.search(value) else value for value in values
     )
@@ -123,4 +128,4 @@ def invoice_id(month: str, bill_to: str, card: str) -> str:
 
 def _tags(line: Line) -> str:
     tags = {**line.payer._asdict(), "pool": line.place.pool, "kind": line.kind.value}
-    return json.dumps({key: value for key, value in tags.items() if value}, separators=(",", ":"))
+    return _JSON({key: value for key, value in tags.items() if value})

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ SUPPORTED = frozenset(
         "RESOURCE_TYPE_ASSIGNMENT", "SUB_ACCOUNT", "TAGGING", "USAGE_MEASUREMENT",
     )
 )  # fmt: skip
-_CACHE_MOST = 100_000
+_CACHE_MOST = 20_000
 _RECOMMENDED = ("SHOULD", "SHOULD NOT", "RECOMMENDED")
 
 
@@ -73,12 +74,13 @@ class _Distinct:
 class _Group:
     """Checks of the same columns: what has been found of some values once is known."""
 
-    columns: tuple[str, ...]
+    values: Callable[[Row], object]
+    """Of the columns."""
     checks: list[_Check]
-    known: dict[tuple[str | None, ...], tuple[str, ...]] = field(default_factory=dict)
+    known: dict[object, tuple[str, ...]] = field(default_factory=dict)
 
     def broken(self, row: Row) -> tuple[str, ...]:
-        key = tuple([row[column] for column in self.columns])
+        key = self.values(row)
         found = self.known.get(key)
         if found is None:
             if len(self.known) >= _CACHE_MOST:
@@ -108,7 +110,7 @@ class Rules:
         groups: dict[tuple[str, ...], list[_Check]] = {}
         for check in self._checks:
             groups.setdefault(check.columns, []).append(check)
-        self._groups = [_Group(group, checks) for group, checks in groups.items()]
+        self._groups = [_Group(itemgetter(*group), checks) for group, checks in groups.items()]
 
     @property
     def count(self) -> int:

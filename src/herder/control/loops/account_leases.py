@@ -20,6 +20,7 @@ from herder.engine.memory.funds import Funds
 from herder.engine.memory.state import EngineState, LiveAttempt
 from herder.ledger.budgets.leases import Lease, Refused
 from herder.ledger.budgets.spec import Scope, Unit
+from herder.ledger.budgets.transfers import borrowable
 from herder.ledger.costs import cost
 from herder.model.fleet.offer import offers_of
 from herder.model.ids import UserName
@@ -208,7 +209,10 @@ def _stop(
 
 
 def _funds(core: Core, names_of: Callable[[UserName, str], tuple[str, ...]], now_ms: int) -> Funds:
-    left = {name: each.left(now_ms) for name, each in core.budgets.budgets.items()}
+    left = {
+        name: None if (left := each.left(now_ms)) is None else left + borrowable(core.budgets, each, now_ms)
+        for name, each in core.budgets.budgets.items()
+    }
 
     @cache
     def budgets_of(user: UserName, project: str) -> tuple[str, ...]:

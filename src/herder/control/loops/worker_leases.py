@@ -50,17 +50,22 @@ async def run(core: Core) -> None:
 
 def look(core: Core, changes: Changes, now_ms: int, soon_ms: int) -> None:
     """`soon_ms`: what ends within it would end before the next look."""
-    refused: dict[str, list[WorkerName]] = defaultdict(list)
-    for worker in sorted(core.state.workers.values(), key=lambda each: _value(core, each), reverse=True):
+    due: list[tuple[WorkerLife, Lease | None]] = []
+    for worker in core.state.workers.values():
         lease = lease_of(core.budgets, worker.spec.name)
-        if worker.state.leaving:
-            left_ms = 0 if lease is None else lease.until_ms - now_ms
-            if lease is not None and not soon_ms < left_ms <= quantum_ms(core):
-                _keep_charging(core, changes, worker, lease, now_ms)
-        elif lease is None or is_due(core, lease, now_ms):
-            answer = _renewed(core, changes, worker, lease, now_ms)
-            if isinstance(answer, Refused):
-                refused[answer.budget].append(worker.spec.name)
+        if lease is None:
+            if not worker.state.leaving and leasing.budget_of_pool(core, worker.spec.pool) is not None:
+                due.append((worker, None))
+        elif not worker.state.leaving:
+            if is_due(core, lease, now_ms):
+                due.append((worker, lease))
+        elif not soon_ms < lease.until_ms - now_ms <= quantum_ms(core):
+            _keep_charging(core, changes, worker, lease, now_ms)
+    refused: dict[str, list[WorkerName]] = defaultdict(list)
+    for worker, lease in sorted(due, key=lambda each: _value(core, each[0]), reverse=True):
+        answer = _renewed(core, changes, worker, lease, now_ms)
+        if isinstance(answer, Refused):
+            refused[answer.budget].append(worker.spec.name)
     for budget, names in refused.items():
         _give_up(core, changes, budget, names, now_ms, soon_ms)
 

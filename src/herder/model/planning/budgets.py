@@ -7,7 +7,8 @@ from herder.model.ids import ClassId, PoolName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetLeft:
-    """`left`: what may still be reserved in the period; below zero when more was spent. None, as `limit`: it has no limit of its own."""
+    """`left`: what may still be reserved in the period; below zero when more was spent. None, as `limit`: it has no limit of its own.
+    Both are with what it can borrow."""
 
     name: str
     limit: int | None

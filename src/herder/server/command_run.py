@@ -151,6 +151,7 @@ def options_of(
         sweep_period_s=settings.sweep.period_s,
         retention=settings.retention,
         callbacks=settings.callbacks,
+        alerts=settings.alerts,
     )
 
 

@@ -10,6 +10,7 @@ from herder.model.fleet.bootstrap import BootstrapSettings
 from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.pool import PoolSpec
 from herder.model.values.resources import PLAIN, Dimensions
+from herder.model.work.alerts import AlertRules
 from herder.model.work.callbacks import CallbackRules
 from herder.server.http.connections import HttpLimits
 from herder.settings.sections.jobs.intakes import IntakeSettings
@@ -83,6 +84,7 @@ class ServerOptions:
     self_delete_after_s: float = 600.0
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     callbacks: CallbackRules = field(default_factory=CallbackRules)
+    alerts: AlertRules = field(default_factory=AlertRules)
     sweep: SweepSettings = field(default_factory=SweepSettings)
     """All but its period, which `sweep_period_s` is."""
 

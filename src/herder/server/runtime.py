@@ -21,6 +21,7 @@ from herder.control.kernel.clock import SystemClock
 from herder.control.kernel.core import Core
 from herder.control.loops import (
     account_leases,
+    alerts,
     bootstraps,
     callbacks,
     clusters,
@@ -29,6 +30,7 @@ from herder.control.loops import (
     interruptions,
     launch,
     lifecycle,
+    metering,
     quotas,
     readings,
     scale,
@@ -90,7 +92,9 @@ LOOPS: dict[str, Callable[[Core], Awaitable[None]]] = {
     "clusters": clusters.run,
     "bootstraps": bootstraps.run,
     "callbacks": callbacks.run,
+    "alerts": alerts.run,
     "intakes": intakes.run,
+    "metering": metering.run,
     "schedules": schedules.run,
     "budgets": budgets_loop.run,
     "worker_leases": worker_leases.run,

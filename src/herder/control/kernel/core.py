@@ -102,6 +102,8 @@ class Core:
     bootstrap_notes: dict[str, BootstrapNotes]
     """By bootstrap: what is known of it and of its workers' systems; in memory only."""
     intake_notes: dict[str, IntakeNotes]
+    booking: asyncio.Lock
+    """Of whoever changes what the ledger knows: use by day, reports, rates, closed months."""
 
     def __init__(
         self,
@@ -152,7 +154,7 @@ class Core:
         self.demand_changed, self.workers_changed = asyncio.Event(), asyncio.Event()
         #: By job, by batch, and by job.
         self.jobs_ended, self.batches_ended, self.output_came = Waiters(), Waiters(), Waiters()
-        self.closing, self.rows_kept_until_ms = False, 0
+        self.closing, self.rows_kept_until_ms, self.booking = False, 0, asyncio.Lock()
         self.wake_ups: dict[str, asyncio.Event] = {}
         """By worker: set when there is something for its next answer. `told_addresses`: of servers, as it was told them last."""
         self.told_addresses: dict[str, tuple[str, ...]] = {}
@@ -261,7 +263,7 @@ class Core:
             settle_ended(self.budgets, self.state, changes, now_ms)
             flush(self.state, changes)
             put_classes(changes)
-            book(self.ledger, changes)
+            book(self.ledger, self.state, changes, now_ms)
         except Exception as error:
             self._over = error
             self._on_fatal(error)  # memory is wrong from here on, and no call may be answered from it

@@ -12,6 +12,7 @@ from herder.control.kernel.driver_calls import PLACES
 from herder.decide.placement.ageing import Ageing
 from herder.model.fleet.creation import CreationLimits
 from herder.model.stored.retention import Retention
+from herder.model.work.alerts import AlertRules
 from herder.model.work.callbacks import CallbackRules
 from herder.secrets.sealing import KeyRing
 from herder.settings.sections.jobs.intakes import IntakeSettings
@@ -70,6 +71,7 @@ class CoreSettings:
     """How long what has ended is kept."""
     callbacks: CallbackRules = field(default_factory=CallbackRules)
     """Where messages about ended batches may go, and how long they are tried."""
+    alerts: AlertRules = field(default_factory=AlertRules)
     jobs_queued_max: int = 20_000_000
     """Above so many jobs that have not ended, submissions are refused: 8 bytes each stay in memory, more of those with parents."""
     queued_jobs_per_user: int = QUEUED_JOBS_PER_USER

@@ -26,6 +26,7 @@ from herder.control.reads.fleet.driver_checks import check_driver
 from herder.control.reads.fleet.offers import listed_offers
 from herder.control.reads.fleet.operations import operation_views
 from herder.control.reads.fleet.worker_health import worker_health_view
+from herder.control.reads.metering import MeteringReads
 from herder.control.reads.metrics import metrics_text
 from herder.control.reads.pipelines import PipelineReads
 from herder.control.reads.search.jobs import list_jobs
@@ -83,7 +84,9 @@ class Figures(NamedTuple):
     price_pico_per_hour: int
 
 
-class Reads(BatchReads, ScheduleReads, PipelineReads, CredentialReads, SharingReads, DocumentedReads):
+class Reads(
+    BatchReads, ScheduleReads, PipelineReads, MeteringReads, CredentialReads, SharingReads, DocumentedReads
+):
     def __init__(self, core: Core) -> None:
         super().__init__(core)
         self._followers = Followers()

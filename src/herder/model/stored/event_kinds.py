@@ -5,6 +5,11 @@ Whoever records a new kind adds it here; a test compares this list with what the
 
 EVENT_KINDS = frozenset(
     {
+        "alert.acknowledged",
+        "alert.escalated",
+        "alert.raised",
+        "alert.resolved",
+        "alert.undelivered",
         "batch.cancelled",
         "batch.closed",
         "batch.committed",
@@ -37,6 +42,7 @@ EVENT_KINDS = frozenset(
         "intake.paused",
         "intake.refused",
         "intake.resumed",
+        "month.closed",
         "job.cancelled",
         "job.deadline_passed",
         "job.held",
@@ -62,6 +68,7 @@ EVENT_KINDS = frozenset(
         "pool.quota_exceeded",
         "pool.unfrozen",
         "pool.updated",
+        "rate.added",
         "schedule.created",
         "schedule.deleted",
         "schedule.failed",
@@ -80,6 +87,7 @@ EVENT_KINDS = frozenset(
         "token.created",
         "token.revoked",
         "trigger.failed",
+        "usage.reported",
         "user.created",
         "user.deleted",
         "user.updated",

@@ -176,6 +176,7 @@ def core_settings(
         log_bytes_per_attempt=options.log_bytes_per_attempt or LOG_BYTES_PER_ATTEMPT,
         retention=options.retention.store,
         callbacks=options.callbacks,
+        alerts=options.alerts,
         observations_kept_s=options.retention.observations_s,
         observations_bytes_max=options.retention.observations_mib * 2**20,
         sweep_delay_s=options.sweep.delay_s,

@@ -1,4 +1,4 @@
-"""The loop of the budgets of users and projects: one lease for all running jobs of a user in a project, and what is left for more.
+"""The loop of the budgets of users, projects and divisions: one lease for all running jobs of a user in a project, and what is left for more.
 
 A lease is renewed when a third of its quantum is left, and earlier when more or less runs than it was for. Where that is refused, attempts are preempted, the
 lowest priority and the youngest first, until what is left pays for the others; placement starts no more (`engine/memory/funds.py`).
@@ -8,7 +8,7 @@ What jobs cost is what the ledger books: a lease counts from the ended and the l
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache, lru_cache, partial
+from functools import cache
 
 from herder.control.budgets import leasing
 from herder.control.budgets.words import amount
@@ -36,7 +36,7 @@ PERIOD_MOST_S = 5.0
 LOOKS = 60
 #: The lease of an account that has nothing running reserves nothing; it remembers what was charged.
 IDLE_MS = 365 * 86_400_000
-_SCOPES = (Scope.USER, Scope.PROJECT)
+_SCOPES = (Scope.USER, Scope.PROJECT, Scope.DIVISION)
 
 Account = tuple[UserName, str]
 
@@ -78,7 +78,12 @@ def look(core: Core, changes: Changes, now_ms: int, known: set[Account] | None) 
     ):
         state.funds = None
         return None
-    names_of = lru_cache(maxsize=None)(partial(leasing.budgets_of_account, core))
+    divisions = {each.name: each.division for each in state.sharing.projects}
+
+    @cache
+    def names_of(user: UserName, project: str) -> tuple[str, ...]:
+        return leasing.budgets_of_account(core, user, project, divisions.get(project, ""))
+
     accounts = _accounts(core, names_of, now_ms)
     for account, running in sorted(accounts.items()):
         fresh = known is not None and account not in known

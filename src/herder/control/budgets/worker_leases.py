@@ -17,9 +17,9 @@ from herder.ledger.budgets.spec import Unit
 from herder.ledger.budgets.transfers import borrowable
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import PoolName
-from herder.model.planning.budgets import NO_BUDGETS, BudgetLeft, BudgetsLeft
+from herder.model.planning.budgets import NO_BUDGETS, BudgetLeft, BudgetsLeft, bounded
 from herder.model.stored.changes import Changes
-from herder.model.values.money import most_cost_of
+from herder.model.values.money import PICO_PER_CENT, most_cost_of
 from herder.model.values.phrases import agree, counted
 from herder.model.values.times import span
 
@@ -102,8 +102,8 @@ def budgets_left(core: Core, now_ms: int) -> BudgetsLeft:
         budgets.append(
             BudgetLeft(
                 name=each.spec.name,
-                limit=None if limit is None else limit + loans,
-                left=None if left is None else left + loans - owed.get(each.spec.name, 0),
+                limit_cents=None if limit is None else (limit + loans) // PICO_PER_CENT,
+                left=None if left is None else bounded(left + loans - owed.get(each.spec.name, 0)),
                 parent=each.spec.parent or None,
             )
         )

@@ -25,7 +25,7 @@ from herder.ledger.costs import cost
 from herder.model.fleet.offer import offers_of
 from herder.model.ids import UserName
 from herder.model.stored.changes import Changes
-from herder.model.values.money import MS_PER_HOUR, most_cost_of
+from herder.model.values.money import MS_PER_HOUR, most_cost_of, usd_text
 from herder.model.values.phrases import agree, counted
 from herder.model.values.times import span
 from herder.model.work.cost_share import price_per_hour, rounded, share_of
@@ -207,7 +207,7 @@ def _stop(
         stopped += 1
     if stopped:
         text = f"{why} {counted(stopped, 'attempt')} {agree(stopped, 'is', 'are')} preempted."
-        data: dict[str, object] = {"left_pico": str(refused.left), "attempts": stopped}
+        data: dict[str, object] = {"left_usd": usd_text(refused.left), "attempts": stopped}
         record_event(
             core.state, changes, now_ms, "budget.exhausted", f"budget/{refused.budget}", text, data=data
         )

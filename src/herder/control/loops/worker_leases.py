@@ -24,7 +24,7 @@ from herder.model.fleet.worker import WorkerState
 from herder.model.ids import WorkerName
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.stored.changes import Changes
-from herder.model.values.money import most_cost_of
+from herder.model.values.money import most_cost_of, usd_text
 from herder.model.values.phrases import agree, counted, listed
 from herder.model.values.times import span
 from herder.model.work.job import Cause
@@ -147,7 +147,11 @@ def _reason(core: Core, worker: WorkerLife, budget: str, left: int, now_ms: int)
         f"{_has(core, budget, left, now_ms)}, and {worker.spec.name} needs {amount(next_quantum(core, worker.spec), Unit.USD)} "
         f"for its next {span(quantum_ms(core))}."
     )
-    evidence = (("budget", budget), ("left_pico", left), ("flips", f"a higher limit of budget {budget}"))
+    evidence = (
+        ("budget", budget),
+        ("left_usd", usd_text(left)),
+        ("flips", f"a higher limit of budget {budget}"),
+    )
     return Reason(kind=ReasonKind.BUDGET, text=text, evidence=evidence)
 
 
@@ -165,7 +169,7 @@ def _tell(core: Core, changes: Changes, budget: str, left: int, going: list[Work
         f"{_has(core, budget, left, now_ms)}, too little for all its workers. {counted(len(going), 'worker')} "
         f"{agree(len(going), 'is', 'are')} drained and removed: {listed(named)}."
     )
-    data: dict[str, object] = {"left_pico": str(left), "workers": going}
+    data: dict[str, object] = {"left_usd": usd_text(left), "workers": going}
     record_event(core.state, changes, now_ms, "budget.exhausted", f"budget/{budget}", text, data=data)
 
 

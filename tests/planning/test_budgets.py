@@ -31,7 +31,7 @@ QUANTUM_MS = 15 * MINUTE
 
 
 def budget(name: str, left: str, parent: str | None = None) -> BudgetLeft:
-    return BudgetLeft(name=name, limit=parse_usd("200"), left=parse_usd(left), parent=parent)
+    return BudgetLeft(name=name, limit_cents=20_000, left=parse_usd(left), parent=parent)
 
 
 def paid_from(world: Observed, pools: dict[str, str], *budgets: BudgetLeft) -> Observed:
@@ -126,7 +126,7 @@ def test_what_costs_nothing_needs_no_budget() -> None:
 
 def test_a_budget_without_a_limit_binds_nothing_and_those_above_it_do() -> None:
     world = observed([dear()], [], [queued(1, 80)])
-    free = BudgetLeft(name="sum", limit=None, left=None, parent="all")
+    free = BudgetLeft(name="sum", limit_cents=None, left=None, parent="all")
     assert made(plan_for(paid_from(world, {"std": "sum"}, free, budget("all", "2")))) == {"std": 2}
     alone = replace(free, parent=None)
     assert made(plan_for(paid_from(world, {"std": "sum"}, alone))) == {"std": 5}
@@ -145,7 +145,7 @@ def with_budgets(draw: st.DrawFn) -> Observed:
     for place, name in enumerate(names[: draw(st.integers(1, 3))]):
         limit = draw(amounts)
         parent = names[draw(st.integers(0, place - 1))] if place and draw(st.booleans()) else None
-        budgets.append(BudgetLeft(name=name, limit=limit, left=limit, parent=parent))
+        budgets.append(BudgetLeft(name=name, limit_cents=limit, left=limit, parent=parent))
     pools = tuple(
         (each.name, draw(st.sampled_from(budgets)).name) for each in world.pools if draw(st.integers(0, 3))
     )
@@ -179,7 +179,7 @@ def test_a_plan_never_costs_more_than_is_left(world: Observed) -> None:
 @given(world=with_budgets())
 @settings(deadline=None)
 def test_where_money_is_plenty_a_budget_changes_nothing(world: Observed) -> None:
-    rich = tuple(replace(each, limit=10**18, left=10**18) for each in world.budgets.budgets)
+    rich = tuple(replace(each, limit_cents=10**8, left=10**18) for each in world.budgets.budgets)
     plan = plan_for(replace(world, budgets=replace(world.budgets, budgets=rich)))
     without = plan_for(replace(world, budgets=BudgetsLeft(quantum_ms=0, budgets=(), pools=())))
     assert plan == without

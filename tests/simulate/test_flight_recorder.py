@@ -14,6 +14,7 @@ from herder.model.fleet.pool import Taint, Toleration
 from herder.model.fleet.upkeep import Disruption, DisruptionBudget, Opening, TimeWindow
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import ClassId, PlanNumber, UserName
+from herder.model.planning.budgets import BudgetLeft, BudgetsLeft, UnpaidClass, bounded
 from herder.model.planning.observed import Observed, ObservedWorker, QueuedClass, RunningClass
 from herder.model.planning.plan import Plan
 from herder.model.stored.records import ObservationRecord
@@ -145,6 +146,15 @@ def test_windows_budgets_and_agents_come_back() -> None:
         openings=((of.name, (Opening(window=night, start_ms=NOW, end_ms=NOW + 1),)),),
         agent_version="2.0",
         agent_since_plan=PlanNumber(4),
+        budgets=BudgetsLeft(
+            quantum_ms=900_000,
+            budgets=(
+                BudgetLeft(name="burst", limit_cents=10**12, left=bounded(10**24), parent="all"),
+                BudgetLeft(name="all", limit_cents=None, left=None),
+            ),
+            pools=((of.name, "burst"),),
+        ),
+        unpaid=(UnpaidClass(class_id=ClassId(3), count=2, budget="of-ann", limit_cents=9, left=-1, needs=7),),
     )
     (played,) = play([Recorder().frame(shown, NOW)])
     assert played.observed == shown

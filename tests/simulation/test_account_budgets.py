@@ -133,6 +133,28 @@ def test_what_was_spent_before_the_budget_is_not_paid_by_it() -> None:
     World(1, pools=(POOL,), core_settings=SETTINGS).run(story)
 
 
+def test_a_project_and_its_division_pay_for_the_same_job() -> None:
+    async def story(world: World) -> None:
+        budgets = {
+            "web": {"scope": "project", "limit": "10", "period": "once"},
+            "engineering": {"scope": "division", "limit": "0.13", "period": "once"},
+        }
+        await world.people.call("root", "POST", "/apply", {"pools": [], "budgets": budgets})
+        await world.until(lambda: world.core.state.funds is not None, 30, "the budgets are seen")
+        for user in ("ann", "bob", "cyd"):
+            await world.people.submit(user=user, **HALF, project="web", sleep_ms=60_000)
+        await world.until(lambda: len(world.core.state.live) == 2, 60, "two are paid")
+        await asyncio.sleep(20)
+        assert len(world.core.state.live) == 2
+        await world.until(world.at_rest, 900, "all end, one after the other")
+        await asyncio.sleep(30)
+        total = sum(booked(world, user) for user in ("ann", "bob", "cyd"))
+        assert spent(world, "web") == spent(world, "engineering") == total > 0
+
+    sharing = {"projects": {"web": {"division": "engineering"}}}
+    World(1, pools=(POOL,), sharing=sharing, core_settings=SETTINGS).run(story)
+
+
 @pytest.mark.parametrize("seed", range(1, 4))
 def test_a_server_that_dies_charges_nothing_twice(seed: int) -> None:
     async def story(world: World) -> None:

@@ -259,3 +259,22 @@ def test_dry_runs_and_plans_say_whether_budgets_last() -> None:
         assert [each["budget"] for each in both["outlook"]] == ["burst"], "nothing is below the other"
 
     World(1, pools=(POOL,), core_settings=SETTINGS).run(story)
+
+
+def test_a_pool_gets_workers_for_what_its_budget_can_borrow() -> None:
+    async def story(world: World) -> None:
+        own = budget("0.05", parent="all", borrow=True)
+        others = {
+            "all": {"limit": "1", "period": "once"},
+            "lender": {"limit": "0.90", "period": "once", "parent": "all"},
+        }
+        await apply(world, {**others, **own})
+        await world.people.submit(cpu=2, sleep_ms=200_000)
+        await world.until(lambda: bool(world.core.state.live), 120, "it runs")
+        await rest(world)
+        check_rest(world)
+        loans = world.core.budgets.transfers.values()
+        assert {each.source for each in loans} == {"lender"}
+        assert spent(world) > 50 * PICO_PER_USD // 1000
+
+    World(1, pools=(POOL,), core_settings=SETTINGS).run(story)

@@ -15,13 +15,14 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from herder.simulate.chaos.budget_fleet import with_budgets
 from herder.simulate.chaos.run import ChaosOptions, Variation, run
 from herder.simulate.chaos.shrink import command_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRESS = ROOT / ".cache" / "soak.json"
-#: A world of deaths: small and short, and about a hundred deaths in it.
-DEATHS = Variation(odds={"crash_at_effect": 0.01})
+#: A world of deaths: small and short, with budgets, and about a hundred deaths in it.
+DEATHS = Variation(odds={"crash_at_effect": 0.01}, fleet=with_budgets)
 AT_AN_EFFECT = "crash at an effect"
 
 

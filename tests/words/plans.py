@@ -443,7 +443,7 @@ def spent(world: Observed, left: str, limit: str = "20", parent_left: str | None
 
 
 def budget(name: str, left: str, limit: str, parent: str | None = None) -> BudgetLeft:
-    return BudgetLeft(name=name, limit=parse_usd(limit), left=parse_usd(left), parent=parent)
+    return BudgetLeft(name=name, limit_cents=int(limit) * 100, left=parse_usd(left), parent=parent)
 
 
 def priced(price: str, **settings: object) -> PoolSpec:
@@ -476,11 +476,11 @@ def overspent() -> Observed:
 def unpaid_jobs() -> Observed:
     """Of a user whose budget pays for two of five jobs, and of one whose budget is spent."""
     world = observed([one()], [idle(1, one(), 1)], [queued(1, 5), queued(2, 1, user=UserName("bob"))])
-    limit, needs = parse_usd("20"), parse_usd("0.5")
+    limit, needs = 2_000, parse_usd("0.5")
     ann = UnpaidClass(
-        class_id=ClassId(1), count=3, budget="research", limit=limit, left=parse_usd("1.2"), needs=needs
+        class_id=ClassId(1), count=3, budget="research", limit_cents=limit, left=parse_usd("1.2"), needs=needs
     )
-    bob = UnpaidClass(class_id=ClassId(2), count=1, budget="of-bob", limit=limit, left=0, needs=needs)
+    bob = UnpaidClass(class_id=ClassId(2), count=1, budget="of-bob", limit_cents=limit, left=0, needs=needs)
     return replace(world, unpaid=(ann, bob))
 
 

@@ -14,11 +14,12 @@ from herder.control.kernel.worker_leases import cost_of_lease, lease_id, lease_o
 from herder.engine.memory.state import WorkerLife
 from herder.ledger.budgets.leases import Lease, Refused
 from herder.ledger.budgets.spec import Unit
+from herder.ledger.budgets.transfers import borrowable
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import PoolName
-from herder.model.planning.budgets import NO_BUDGETS, BudgetLeft, BudgetsLeft
+from herder.model.planning.budgets import NO_BUDGETS, BudgetLeft, BudgetsLeft, bounded
 from herder.model.stored.changes import Changes
-from herder.model.values.money import most_cost_of
+from herder.model.values.money import PICO_PER_CENT, most_cost_of
 from herder.model.values.phrases import agree, counted
 from herder.model.values.times import span
 
@@ -75,9 +76,13 @@ def check_paid(core: Core, specs: Sequence[WorkerSpec], field: str, *, otherwise
 def left_of(core: Core, budget: str) -> dict[str, int | None]:
     """By name, of a budget and those above it: what may be reserved for more workers. What workers have to renew soon comes first."""
     now_ms = core.clock.now_ms()
-    found = {each.spec.name: each.left(now_ms) for each in core.budgets.chain((budget,))}
     owed = _owed(core, now_ms)
-    return {name: None if left is None else left - owed.get(name, 0) for name, left in found.items()}
+    return {
+        each.spec.name: None
+        if (left := each.left(now_ms)) is None
+        else left + borrowable(core.budgets, each, now_ms) - owed.get(each.spec.name, 0)
+        for each in core.budgets.chain((budget,))
+    }
 
 
 def budgets_left(core: Core, now_ms: int) -> BudgetsLeft:
@@ -92,12 +97,13 @@ def budgets_left(core: Core, now_ms: int) -> BudgetsLeft:
     owed = _owed(core, now_ms)
     budgets = []
     for each in core.budgets.chain(budget for _, budget in pools):
-        left = each.left(now_ms)
+        left, limit = each.left(now_ms), each.limit(now_ms)
+        loans = borrowable(core.budgets, each, now_ms)
         budgets.append(
             BudgetLeft(
                 name=each.spec.name,
-                limit=each.limit(now_ms),
-                left=None if left is None else left - owed.get(each.spec.name, 0),
+                limit_cents=None if limit is None else (limit + loans) // PICO_PER_CENT,
+                left=None if left is None else bounded(left + loans - owed.get(each.spec.name, 0)),
                 parent=each.spec.parent or None,
             )
         )

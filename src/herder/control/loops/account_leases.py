@@ -1,4 +1,4 @@
-"""The loop of the budgets of users and projects: one lease for all running jobs of a user in a project, and what is left for more.
+"""The loop of the budgets of users, projects and divisions: one lease for all running jobs of a user in a project, and what is left for more.
 
 A lease is renewed when a third of its quantum is left, and earlier when more or less runs than it was for. Where that is refused, attempts are preempted, the
 lowest priority and the youngest first, until what is left pays for the others; placement starts no more (`engine/memory/funds.py`).
@@ -8,7 +8,7 @@ What jobs cost is what the ledger books: a lease counts from the ended and the l
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache, lru_cache, partial
+from functools import cache
 
 from herder.control.budgets import leasing
 from herder.control.budgets.words import amount
@@ -20,11 +20,12 @@ from herder.engine.memory.funds import Funds
 from herder.engine.memory.state import EngineState, LiveAttempt
 from herder.ledger.budgets.leases import Lease, Refused
 from herder.ledger.budgets.spec import Scope, Unit
+from herder.ledger.budgets.transfers import borrowable
 from herder.ledger.costs import cost
 from herder.model.fleet.offer import offers_of
 from herder.model.ids import UserName
 from herder.model.stored.changes import Changes
-from herder.model.values.money import MS_PER_HOUR, most_cost_of
+from herder.model.values.money import MS_PER_HOUR, most_cost_of, usd_text
 from herder.model.values.phrases import agree, counted
 from herder.model.values.times import span
 from herder.model.work.cost_share import price_per_hour, rounded, share_of
@@ -35,7 +36,7 @@ PERIOD_MOST_S = 5.0
 LOOKS = 60
 #: The lease of an account that has nothing running reserves nothing; it remembers what was charged.
 IDLE_MS = 365 * 86_400_000
-_SCOPES = (Scope.USER, Scope.PROJECT)
+_SCOPES = (Scope.USER, Scope.PROJECT, Scope.DIVISION)
 
 Account = tuple[UserName, str]
 
@@ -77,7 +78,12 @@ def look(core: Core, changes: Changes, now_ms: int, known: set[Account] | None) 
     ):
         state.funds = None
         return None
-    names_of = lru_cache(maxsize=None)(partial(leasing.budgets_of_account, core))
+    divisions = {each.name: each.division for each in state.sharing.projects}
+
+    @cache
+    def names_of(user: UserName, project: str) -> tuple[str, ...]:
+        return leasing.budgets_of_account(core, user, project, divisions.get(project, ""))
+
     accounts = _accounts(core, names_of, now_ms)
     for account, running in sorted(accounts.items()):
         fresh = known is not None and account not in known
@@ -201,14 +207,17 @@ def _stop(
         stopped += 1
     if stopped:
         text = f"{why} {counted(stopped, 'attempt')} {agree(stopped, 'is', 'are')} preempted."
-        data: dict[str, object] = {"left_pico": str(refused.left), "attempts": stopped}
+        data: dict[str, object] = {"left_usd": usd_text(refused.left), "attempts": stopped}
         record_event(
             core.state, changes, now_ms, "budget.exhausted", f"budget/{refused.budget}", text, data=data
         )
 
 
 def _funds(core: Core, names_of: Callable[[UserName, str], tuple[str, ...]], now_ms: int) -> Funds:
-    left = {name: each.left(now_ms) for name, each in core.budgets.budgets.items()}
+    left = {
+        name: None if (left := each.left(now_ms)) is None else left + borrowable(core.budgets, each, now_ms)
+        for name, each in core.budgets.budgets.items()
+    }
 
     @cache
     def budgets_of(user: UserName, project: str) -> tuple[str, ...]:

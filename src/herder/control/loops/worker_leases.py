@@ -24,7 +24,7 @@ from herder.model.fleet.worker import WorkerState
 from herder.model.ids import WorkerName
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.stored.changes import Changes
-from herder.model.values.money import most_cost_of
+from herder.model.values.money import most_cost_of, usd_text
 from herder.model.values.phrases import agree, counted, listed
 from herder.model.values.times import span
 from herder.model.work.job import Cause
@@ -50,17 +50,22 @@ async def run(core: Core) -> None:
 
 def look(core: Core, changes: Changes, now_ms: int, soon_ms: int) -> None:
     """`soon_ms`: what ends within it would end before the next look."""
-    refused: dict[str, list[WorkerName]] = defaultdict(list)
-    for worker in sorted(core.state.workers.values(), key=lambda each: _value(core, each), reverse=True):
+    due: list[tuple[WorkerLife, Lease | None]] = []
+    for worker in core.state.workers.values():
         lease = lease_of(core.budgets, worker.spec.name)
-        if worker.state.leaving:
-            left_ms = 0 if lease is None else lease.until_ms - now_ms
-            if lease is not None and not soon_ms < left_ms <= quantum_ms(core):
-                _keep_charging(core, changes, worker, lease, now_ms)
-        elif lease is None or is_due(core, lease, now_ms):
-            answer = _renewed(core, changes, worker, lease, now_ms)
-            if isinstance(answer, Refused):
-                refused[answer.budget].append(worker.spec.name)
+        if lease is None:
+            if not worker.state.leaving and leasing.budget_of_pool(core, worker.spec.pool) is not None:
+                due.append((worker, None))
+        elif not worker.state.leaving:
+            if is_due(core, lease, now_ms):
+                due.append((worker, lease))
+        elif not soon_ms < lease.until_ms - now_ms <= quantum_ms(core):
+            _keep_charging(core, changes, worker, lease, now_ms)
+    refused: dict[str, list[WorkerName]] = defaultdict(list)
+    for worker, lease in sorted(due, key=lambda each: _value(core, each[0]), reverse=True):
+        answer = _renewed(core, changes, worker, lease, now_ms)
+        if isinstance(answer, Refused):
+            refused[answer.budget].append(worker.spec.name)
     for budget, names in refused.items():
         _give_up(core, changes, budget, names, now_ms, soon_ms)
 
@@ -142,7 +147,11 @@ def _reason(core: Core, worker: WorkerLife, budget: str, left: int, now_ms: int)
         f"{_has(core, budget, left, now_ms)}, and {worker.spec.name} needs {amount(next_quantum(core, worker.spec), Unit.USD)} "
         f"for its next {span(quantum_ms(core))}."
     )
-    evidence = (("budget", budget), ("left_pico", left), ("flips", f"a higher limit of budget {budget}"))
+    evidence = (
+        ("budget", budget),
+        ("left_usd", usd_text(left)),
+        ("flips", f"a higher limit of budget {budget}"),
+    )
     return Reason(kind=ReasonKind.BUDGET, text=text, evidence=evidence)
 
 
@@ -160,7 +169,7 @@ def _tell(core: Core, changes: Changes, budget: str, left: int, going: list[Work
         f"{_has(core, budget, left, now_ms)}, too little for all its workers. {counted(len(going), 'worker')} "
         f"{agree(len(going), 'is', 'are')} drained and removed: {listed(named)}."
     )
-    data: dict[str, object] = {"left_pico": str(left), "workers": going}
+    data: dict[str, object] = {"left_usd": usd_text(left), "workers": going}
     record_event(core.state, changes, now_ms, "budget.exhausted", f"budget/{budget}", text, data=data)
 
 

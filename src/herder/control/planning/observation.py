@@ -25,8 +25,9 @@ from herder.model.fleet.pool import Consolidation, PoolSpec
 from herder.model.fleet.pressure import WorkerUse
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import ClassId, PlanNumber
-from herder.model.planning.budgets import UnpaidClass
+from herder.model.planning.budgets import UnpaidClass, bounded
 from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory, QueuedClass, RunningClass
+from herder.model.values.money import PICO_PER_CENT
 from herder.model.values.resources import ZERO
 from herder.model.work.demand import DemandSource, ShapeGroup
 from herder.model.work.job import JobClass
@@ -70,8 +71,8 @@ def _unpaid(core: Core, observed: Observed, now_ms: int) -> tuple[UnpaidClass, .
                 class_id=each.queued.class_id,
                 count=each.count,
                 budget=each.budget,
-                limit=core.budgets.budgets[each.budget].limit(now_ms) or 0,
-                left=each.left,
+                limit_cents=(core.budgets.budgets[each.budget].limit(now_ms) or 0) // PICO_PER_CENT,
+                left=bounded(each.left),
                 needs=each.needs,
             )
             for each in funds.unpaid(observed.demand)

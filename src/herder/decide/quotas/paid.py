@@ -7,7 +7,7 @@ from herder.decide.quotas.reasons import HeldBack
 from herder.model.planning.budgets import UnpaidClass
 from herder.model.planning.observed import Observed
 from herder.model.planning.plan import Reason, ReasonKind
-from herder.model.values.money import dollars, usd_text
+from herder.model.values.money import PICO_PER_CENT, dollars, usd_text
 from herder.model.values.phrases import agree
 from herder.model.work.demand import DemandGroup
 
@@ -36,12 +36,12 @@ def _reason(queued: DemandGroup, mine: UnpaidClass, count: int) -> Reason:
     has = "nothing" if mine.left <= 0 else dollars(mine.left)
     text = (
         f"{count:,} of {queued.count:,} such jobs {agree(count, 'waits', 'wait')} for budget {mine.budget}: it has {has} of "
-        f"{dollars(mine.limit)} left, and each job needs up to {dollars(mine.needs)} for its next quantum."
+        f"{dollars(mine.limit_cents * PICO_PER_CENT)} left, and each job needs up to {dollars(mine.needs)} for its next quantum."
     )
     evidence = (
         ("budget", mine.budget),
         ("left_usd", usd_text(mine.left)),
-        ("limit_usd", usd_text(mine.limit)),
+        ("limit_usd", usd_text(mine.limit_cents * PICO_PER_CENT)),
         ("needs_usd", usd_text(mine.needs)),
         ("held_back", count),
         ("flips", f"a higher limit of budget {mine.budget}, or its next period"),

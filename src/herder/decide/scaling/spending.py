@@ -14,7 +14,7 @@ from herder.model.fleet.offer import Offer
 from herder.model.ids import PoolName
 from herder.model.planning.budgets import BudgetLeft
 from herder.model.planning.plan import Reason, ReasonKind
-from herder.model.values.money import dollars, most_cost_of, usd_text
+from herder.model.values.money import PICO_PER_CENT, dollars, most_cost_of, usd_text
 from herder.model.values.phrases import counted, sentences
 from herder.model.values.times import span
 
@@ -73,14 +73,14 @@ def _evidence(budget: BudgetLeft, each: int) -> tuple[tuple[str, int | float | s
     return (
         ("budget", budget.name),
         ("left_usd", usd_text(budget.left or 0)),
-        ("limit_usd", usd_text(budget.limit or 0)),
+        ("limit_usd", usd_text((budget.limit_cents or 0) * PICO_PER_CENT)),
         ("reserves_usd", usd_text(each)),
         ("flips", f"a higher limit of budget {budget.name}, or its next period"),
     )
 
 
 def _left(budget: BudgetLeft) -> str:
-    limit = dollars(budget.limit or 0)
+    limit = dollars((budget.limit_cents or 0) * PICO_PER_CENT)
     return (
         f"nothing of {limit} left"
         if (budget.left or 0) <= 0

@@ -1,4 +1,4 @@
-"""What budgets of users and projects have left for jobs that start before the next look of `control/loops/account_leases.py`.
+"""What budgets of users, projects and divisions have left for jobs that start before the next look of `control/loops/account_leases.py`.
 
 Made anew at each look, in memory only. Placement starts no more jobs than can pay for their next quantum; a job counts with the most that it
 can cost on any worker. Installations without such budgets have none of it.

@@ -115,17 +115,30 @@ def lendable(state: Leases, budget: Budget, now_ms: int) -> int:
     return max(0, min(own, limit * budget.spec.lending_percent // 100 - lent))
 
 
+def borrowable(state: Leases, budget: Budget, now_ms: int) -> int:
+    """What it would be lent now, if it asked for that."""
+    if not budget.spec.borrow or budget.spec.limit is None:
+        return 0
+    return sum(lendable(state, each, now_ms) for each in _siblings(state, budget))
+
+
+def _siblings(state: Leases, budget: Budget) -> list[Budget]:
+    parent = budget.spec.parent
+    return [
+        each
+        for each in state.budgets.values()
+        if each is not budget and parent and each.spec.parent == parent
+    ]
+
+
 def borrow(state: Leases, name: str, missing: int, now_ms: int) -> list[Transfer]:
     """So much from the siblings that have the most, for this period; empty: they have too little between them, and nothing has changed."""
     budget = state.budgets[name]
     if not budget.spec.borrow or budget.spec.limit is None or missing <= 0:
         return []
-    siblings = [
-        each
-        for each in state.budgets.values()
-        if each is not budget and budget.spec.parent and each.spec.parent == budget.spec.parent
-    ]
-    free = sorted(((lendable(state, each, now_ms), each.spec.name) for each in siblings), reverse=True)
+    free = sorted(
+        ((lendable(state, each, now_ms), each.spec.name) for each in _siblings(state, budget)), reverse=True
+    )
     if sum(amount for amount, _ in free) < missing:
         return []
     want = max(missing, budget.spec.limit * LOAN_PERCENT // 100)

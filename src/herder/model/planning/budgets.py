@@ -1,16 +1,26 @@
-"""What is left of the budgets that workers are paid from, as the planner sees it. Amounts are whole pico-USD."""
+"""What is left of the budgets that workers are paid from, as the planner sees it. Amounts are whole pico-USD, and limits whole cents: what is
+observed is recorded in 64 bits, and limits may be larger than these in pico-USD."""
 
 from dataclasses import dataclass
 
 from herder.model.ids import ClassId, PoolName
 
+#: $4.6 million: no plan reserves as much, so more than that left binds nothing.
+LEFT_MAX = 2**62
+
+
+def bounded(pico: int) -> int:
+    """What is left, as it is observed."""
+    return max(-LEFT_MAX, min(LEFT_MAX, pico))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetLeft:
-    """`left`: what may still be reserved in the period; below zero when more was spent. None, as `limit`: it has no limit of its own."""
+    """`left`: what may still be reserved in the period; below zero when more was spent. None, as `limit_cents`: it has no limit of its own.
+    Both are with what it can borrow."""
 
     name: str
-    limit: int | None
+    limit_cents: int | None
     left: int | None
     parent: str | None = None
 
@@ -43,7 +53,7 @@ class UnpaidClass:
     class_id: ClassId
     count: int
     budget: str
-    limit: int
+    limit_cents: int
     left: int
     needs: int
 

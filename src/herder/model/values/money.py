@@ -6,6 +6,7 @@ from typing import NewType
 
 PicoUsd = NewType("PicoUsd", int)
 PICO_PER_USD = 10**12
+PICO_PER_CENT = 10**10
 MS_PER_HOUR = 3_600_000
 _PRICE = re.compile(r"^\$?\s*([0-9]+(?:\.[0-9]+)?)\s*(?:/\s*h)?$")
 

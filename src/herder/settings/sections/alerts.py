@@ -12,7 +12,7 @@ from herder.settings.sections.upkeep import between_durations, read_fields
 from herder.settings.syntax import validation
 from herder.settings.syntax.durations import format_duration
 from herder.settings.syntax.validation import Reading
-from herder.settings.syntax.values import Value
+from herder.settings.syntax.values import Scalar, Value
 
 SECTION = "alerts"
 CHANNELS_MAX = 100
@@ -48,6 +48,11 @@ def _read_names(found: Reading, value: Value) -> tuple[str, ...]:
         validation.program_name(found, each.place, SECTION, validation.text(found, each))
         for each in validation.listing(found, value)
     )
+
+
+def _read_chain(found: Reading, value: Value) -> tuple[str, ...] | None:
+    """null, as it is written where nothing is said: as documented for each alert."""
+    return None if isinstance(value, Scalar) and value.text is None else _read_names(found, value)
 
 
 def _read_thresholds(found: Reading, value: Value) -> Mapping[str, Mapping[str, int]]:
@@ -109,7 +114,7 @@ ALERT_FIELDS: tuple[Field, ...] = (
         doc="How recipients are notified, by their names: `url`, to which a signed message is posted (private ones must be in `callbacks: allow`), or `folder`, into which a file is written.",
     ),
     Field(
-        key="chain", attribute="chain", read=_read_names, write=lambda chain: None if chain is None else list(chain),
+        key="chain", attribute="chain", read=_read_chain, write=lambda chain: None if chain is None else list(chain),
         schema={"type": ["array", "null"], "items": {"type": "string"}},
         doc="Recipients that are notified in turn while an alert is not acknowledged. Omitted: as documented for each alert, for example division_gm, coo, cortex_prime.",
     ),

@@ -54,6 +54,7 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("get", "/schedules/{schedule}"): ("viewer", SEE),
     ("delete", "/schedules/{schedule}"): ("user", CHANGE),
     **{("post", f"/schedules/{{schedule}}/{verb}"): ("user", CHANGE) for verb in ("pause", "resume", "run")},
+    **{("get", f"/costs/{name}"): ("viewer", ALL) for name in ("report", "invoice", "export")},
     ("get", "/pipelines"): ("viewer", ALL),
     ("get", "/pipelines/{pipeline}"): ("viewer", SEE),
     ("put", "/pipelines/{pipeline}"): ("user", USERS),
@@ -101,6 +102,11 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("post", "/drivers/{driver}/forget"): ("administrator", ADMINISTRATORS),
     ("get", "/offers"): ("viewer", ALL),
     ("get", "/rates"): ("viewer", ALL),
+    ("get", "/costs"): ("viewer", ALL),
+    ("get", "/costs/lines"): ("viewer", ALL),
+    ("get", "/costs/lines/{line}"): ("viewer", dict.fromkeys(CALLERS, 404)),
+    ("get", "/costs/months"): ("viewer", ALL),
+    ("post", "/costs/months/{month}/close"): ("administrator", ADMINISTRATORS),
     ("get", "/rates/{rate}"): ("viewer", ALL),
     ("post", "/rates"): ("operator", OPERATORS),
     ("get", "/usage"): ("viewer", ALL),
@@ -169,10 +175,16 @@ def people(server: Server) -> Iterator[dict[str, httpx.Client]]:
         client.close()
 
 
+#: What a route needs in its address.
+QUERIES = {
+    "/costs/invoice": "?month=2026-11&project=none",
+    "/jobs/ended": "?timeout_s=0&jobs={job}",
+}
+
+
 def concrete(path: str, owner: httpx.Client | None = None) -> str:
     """With what belongs to `owner`, made anew; without one with what is not there."""
-    if path == "/jobs/ended":
-        path += "?timeout_s=0&jobs={job}"
+    path += QUERIES.get(path, "")
     if owner is not None and "{schedule}" in path:
         body = {
             "name": f"s{time.monotonic_ns()}",
@@ -211,6 +223,8 @@ def concrete(path: str, owner: httpx.Client | None = None) -> str:
         ("worker", "none"),
         ("driver", "none"),
         ("rate", "none"),
+        ("line", "none"),
+        ("month", "2020-01"),
         ("bootstrap", "none"),
         ("cluster", "none"),
         ("namespace", "none"),

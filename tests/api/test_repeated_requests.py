@@ -219,6 +219,7 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
         "POST /callbacks/{batch}/retry",
         lambda s: (f"/callbacks/{called_back(s)}/retry", None),
     ),
+    "a closed month": ("POST /costs/months/{month}/close", lambda s: ("/costs/months/2020-01/close", None)),
     "an acknowledged alert": ("POST /alerts/{alert}/acknowledge", lambda s: (raised(s), None)),
     "rates": (
         "POST /rates",

@@ -24,6 +24,8 @@ from typer.main import get_command
 
 from herder.app import whole_app
 from herder.cli.shell.main import run
+from herder.reports.focus.files import text_of
+from herder.reports.focus.rows import Issuer
 
 HERDER_YAML = """
 templates:
@@ -70,6 +72,7 @@ FILES = {
         {"id": "1", "time": NOW, "attributes": {"gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 5}}
     ),
     "spend.json": json.dumps([{"request_id": "r", "model": "m", "endTime": NOW, "prompt_tokens": 5}]),
+    "costs.csv": "".join(text_of([], Issuer(id="acme", name="ACME"))),
     "rates.csv": "resource,price\nmemory,0.006\n",
     "prices.json": '{"gpt-5": {"input_cost_per_token": 3e-06, "output_cost_per_token": 1.5e-05}}',
     "Makefile": "report:\n\techo report\n",
@@ -115,7 +118,20 @@ CODES = {
         "no pool of the server runs containers",
     ),
     "herder worker operations burst-7-1": (3, "the driver of its workers is local, which has no operations"),
+    **{
+        f"herder cost invoice {words}": (3, "nothing is booked in that month")
+        for words in (
+            "--project alpha --month 2026-11",
+            "--project alpha --month 2026-11 --html alpha.html",
+            "--division research --month 2026-11 -o csv",
+        )
+    },
     "herder driver forget old --dry-run": (3, "the server has no driver that was taken out of its file"),
+    "herder cost explain 9f86d081884c7d65": (
+        3,
+        "a line's id cannot be foretold; tests/api/test_costs.py explains one",
+    ),
+    "herder cost rebuild --check --data-dir /var/lib/herder": (1, "there is no store in that folder"),
 }
 
 

@@ -6,18 +6,30 @@ from random import Random
 
 import pytest
 
-from herder.ledger.budgets.leases import Budget, BudgetError, Lease, Leases, Refused, broken
+from herder.ledger.budgets.leases import BudgetError, Lease, Leases, Refused, broken
+from herder.ledger.budgets.spec import BudgetSpec, Every, Period, Scope, faults
+from tests.support.budgets import books_balance, budgets
+
+ONCE = Period(Every.ONCE)
 
 
 def tree(limit: int = 1_000) -> Leases:
-    rows = [
-        Budget(name="org", limit=limit),
-        Budget(name="division", limit=limit * 2 // 3, parent="org"),
-        Budget(name="alpha", limit=limit // 2, parent="division"),
-        Budget(name="beta", limit=None, parent="division"),
-        Budget(name="other", limit=limit // 3, parent="org"),
-    ]
-    return Leases({each.name: each for each in rows})
+    return budgets(
+        BudgetSpec(name="org", limit=limit, period=ONCE),
+        BudgetSpec(name="division", limit=limit * 2 // 3, parent="org", period=ONCE),
+        BudgetSpec(name="alpha", limit=limit // 2, parent="division", period=ONCE),
+        BudgetSpec(name="beta", limit=None, parent="division", period=ONCE),
+        BudgetSpec(name="other", limit=limit // 3, parent="org", period=ONCE),
+    )
+
+
+def spent(state: Leases, name: str) -> int:
+    return sum(each.spent for each in state.budgets[name].spans.values())
+
+
+def held(answer: Lease | Refused | None) -> Lease:
+    assert isinstance(answer, Lease)
+    return answer
 
 
 def test_no_interleaving_overspends() -> None:
@@ -31,64 +43,125 @@ def test_no_interleaving_overspends() -> None:
                 made += 1
                 name = random.choice(["alpha", "beta", "other", "division"])
                 found = state.reserve(
-                    Lease(str(made), name, random.randint(0, 300), now + random.randint(1, 50))
+                    str(made), [name], random.randint(0, 300), now + random.randint(1, 50), now
                 )
                 if isinstance(found, Lease):
                     granted.append(found)
             elif step == 2 and granted:
                 lease = random.choice(granted)
-                state.settle(lease.id, random.randint(0, lease.amount))
+                state.settle(lease.id, random.randint(0, lease.amount), now)
             elif step == 3 and granted:
                 lease = random.choice(granted)
-                if lease.id in state.leases:
-                    assert state.reserve(lease) == lease, "the answer was lost, and is asked for again"
+                if lease.id in state.live:
+                    again = state.reserve(lease.id, lease.budgets, lease.amount, lease.until_ms, now)
+                    assert again == lease, "the answer was lost, and is asked for again"
             else:
                 now += random.randint(0, 40)
                 state.expire(now)
-            assert broken(state) == []
+            assert broken(state, now) == []
+            books_balance(state)
         state.expire(10**9)
-        assert not state.leases
-        assert all(each.reserved == 0 for each in state.budgets.values())
-        assert state.budgets["org"].spent >= sum(state.budgets[name].spent for name in ("division", "other"))
+        assert not state.live
+        assert all(span.reserved == 0 for each in state.budgets.values() for span in each.spans.values())
+        assert spent(state, "org") >= sum(spent(state, name) for name in ("division", "other"))
 
 
 def test_the_budget_that_binds_is_named() -> None:
     state = tree()
-    assert state.reserve(Lease("1", "alpha", 501, 9)) == Refused("alpha", 500)
-    assert isinstance(state.reserve(Lease("2", "beta", 600, 9)), Lease)
-    assert state.reserve(Lease("3", "alpha", 100, 9)) == Refused("division", 66)
-    assert broken(state) == []
+    assert state.reserve("1", ["alpha"], 501, 9, 0) == Refused("alpha", 500)
+    assert isinstance(state.reserve("2", ["beta"], 600, 9, 0), Lease)
+    assert state.reserve("3", ["alpha"], 100, 9, 0) == Refused("division", 66)
+    assert state.left(["alpha"], 0) == 66
+    assert broken(state, 0) == []
+
+
+def test_a_lease_on_several_budgets_counts_once_in_what_is_above_both() -> None:
+    state = tree()
+    lease = state.reserve("1", ["alpha", "other"], 300, 9, 0)
+    assert isinstance(lease, Lease)
+    assert [state.left([name], 0) for name in ("org", "division", "alpha", "other")] == [700, 366, 200, 33]
+    assert state.reserve("2", ["alpha", "other"], 100, 9, 0) == Refused("other", 33)
+    state.settle("1", 10, 5)
+    assert [state.left([name], 0) for name in ("org", "alpha", "other")] == [990, 490, 323]
 
 
 def test_a_lost_holder_has_used_all_of_it_until_more_is_known() -> None:
     state = tree()
-    state.reserve(Lease("1", "alpha", 100, 9))
+    state.reserve("1", ["alpha"], 100, 9, 0)
     assert [each.id for each in state.expire(9)] == ["1"]
-    assert (state.budgets["alpha"].spent, state.budgets["org"].spent) == (100, 100)
-    assert not state.settle("1", 5)
-    state.correct("alpha", -95)
-    assert state.budgets["org"].spent == 5
+    assert (spent(state, "alpha"), spent(state, "org")) == (100, 100)
+    late = state.settle("1", 5, 20)
+    assert held(late).cost == 5
+    assert (spent(state, "alpha"), spent(state, "org")) == (5, 5)
+    assert state.settle("1", 5, 20) is None
+    state.correct("alpha", -4, 20)
+    assert spent(state, "org") == 1
 
 
 def test_one_that_cannot_stop_is_booked_in_full_and_stops_the_others() -> None:
     state = tree()
-    state.reserve(Lease("1", "alpha", 400, 9))
-    state.settle("1", 450)
-    assert state.reserve(Lease("2", "alpha", 51, 9)) == Refused("alpha", 50)
+    state.reserve("1", ["alpha"], 400, 9, 0)
+    state.settle("1", 450, 5)
+    assert state.reserve("2", ["alpha"], 51, 9, 5) == Refused("alpha", 50)
+
+
+def test_a_renewal_settles_and_reserves_in_one_step() -> None:
+    """Costs are told from the beginning of the lease on, so that nothing is counted twice when an answer is lost."""
+    state = tree()
+    state.reserve("1", ["alpha"], 400, 9, 0)
+    second = held(state.renew("1", 1, cost=100, amount=400, until_ms=20, now_ms=8))
+    assert (second.number, second.cost) == (2, 100)
+    assert state.renew("1", 1, cost=120, amount=400, until_ms=21, now_ms=9) == second, "asked for again"
+    assert state.renew("1", 2, cost=400, amount=101, until_ms=30, now_ms=19) == Refused("alpha", 100)
+    assert state.live["1"] == second, "refused: it is as it was"
+    with pytest.raises(BudgetError, match="is at number 2, not 3"):
+        state.renew("1", 3, cost=100, amount=1, until_ms=30, now_ms=19)
+    with pytest.raises(BudgetError, match="cannot go down to 99"):
+        state.renew("1", 2, cost=99, amount=1, until_ms=30, now_ms=19)
+    assert held(state.renew("1", 2, cost=400, amount=100, until_ms=30, now_ms=19)).cost == 400
+    assert state.left(["alpha"], 19) == 0
+    state.expire(30)
+    again = held(state.renew("1", 3, cost=440, amount=60, until_ms=50, now_ms=31))
+    assert again.cost == 440, "after an absence of the server it goes on"
+    assert held(state.settle("1", 440, 32)).cost == 440
+    assert spent(state, "alpha") == 440
+    books_balance(state)
 
 
 def test_what_cannot_be_is_refused() -> None:
     state = tree()
-    state.reserve(Lease("1", "alpha", 300, 9))
+    state.reserve("1", ["alpha"], 300, 9, 0)
     with pytest.raises(BudgetError, match="set at least that"):
-        state.set_limit("alpha", 299)
-    state.set_limit("alpha", 300)
-    with pytest.raises(ValueError, match="another amount"):
-        state.reserve(Lease("1", "alpha", 301, 9))
-    with pytest.raises(BudgetError, match="above themselves: a → b → a"):
-        Leases({"a": Budget(name="a", limit=1, parent="b"), "b": Budget(name="b", limit=1, parent="a")})
-    with pytest.raises(BudgetError, match="which does not exist"):
-        Leases({"a": Budget(name="a", limit=1, parent="z")})
-    for amount in (-1,):
-        with pytest.raises(ValueError, match="negative"):
-            state.reserve(Lease("9", "alpha", amount, 9))
+        state.put(BudgetSpec(name="alpha", limit=299, parent="division", period=ONCE), 0)
+    with pytest.raises(BudgetError, match="its parent cannot change"):
+        state.put(BudgetSpec(name="alpha", limit=300, period=ONCE), 0)
+    with pytest.raises(BudgetError, match="another period"):
+        state.put(BudgetSpec(name="alpha", limit=300, parent="division"), 0)
+    state.put(BudgetSpec(name="alpha", limit=300, parent="division", period=ONCE), 0)
+    with pytest.raises(BudgetError, match="another amount"):
+        state.reserve("1", ["alpha"], 301, 9, 0)
+    with pytest.raises(BudgetError, match="negative"):
+        state.reserve("9", ["alpha"], -1, 9, 0)
+    with pytest.raises(BudgetError, match="end in the past"):
+        state.reserve("9", ["alpha"], 1, 9, 9)
+    with pytest.raises(BudgetError, match="names no budget"):
+        state.reserve("9", [], 1, 9, 0)
+    with pytest.raises(KeyError):
+        state.reserve("9", ["nothing"], 1, 9, 0)
+    with pytest.raises(BudgetError, match="has leases"):
+        state.remove("alpha")
+    with pytest.raises(BudgetError, match="is the parent of alpha, beta"):
+        state.remove("division")
+
+
+def test_a_tree_that_cannot_be_is_told_with_the_remedy() -> None:
+    def told(*specs: BudgetSpec) -> list[str]:
+        return [f"{each.message} {each.remedy}" for each in faults({spec.name: spec for spec in specs})]
+
+    circle = told(BudgetSpec(name="a", parent="b"), BudgetSpec(name="b", parent="a"))
+    assert circle[0] == "Budgets are above themselves: a → b → a. Give one of them another parent."
+    assert told(BudgetSpec(name="a", parent="z")) == [
+        "Budget a has the parent z, which does not exist. Create that budget, or correct the name."
+    ]
+    pools = [BudgetSpec(name=name, scope=Scope.POOL, of="burst", limit=1) for name in ("a", "b")]
+    assert told(*pools)[0].startswith("The budgets a and b are both for pool burst.")

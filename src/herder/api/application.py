@@ -15,6 +15,7 @@ from herder.api.routes import (
     alerts,
     bootstraps,
     clusters,
+    cost_reports,
     costs,
     drivers,
     events,
@@ -52,6 +53,7 @@ def front_of(core: Core) -> RouteTable:
     drivers.add(front)
     offers.add(front)
     costs.add(front)
+    cost_reports.add(front)
     clusters.add(front)
     bootstraps.add(front)
     events.add(front)

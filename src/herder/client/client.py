@@ -83,12 +83,19 @@ class HerderClient:
         return self.http.get("/status", Status)
 
     def apply(
-        self, pools: Sequence["PoolSpec"], *, sharing: dict[str, Any] | None = None, dry_run: bool = False
+        self,
+        pools: Sequence["PoolSpec"],
+        *,
+        sharing: dict[str, Any] | None = None,
+        budgets: dict[str, Any] | None = None,
+        dry_run: bool = False,
     ) -> ApplyAnswer:
         """Makes the pools as they are given, and how the fleet is shared; what is not given is left alone."""
         from herder.settings.sections.pool.pools import pool_to_plain
 
-        request = ApplyRequest(pools=[pool_to_plain(pool) for pool in pools], sharing=sharing or {})
+        request = ApplyRequest(
+            pools=[pool_to_plain(pool) for pool in pools], sharing=sharing or {}, budgets=budgets or {}
+        )
         return self.http.write("POST", "/apply", ApplyAnswer, request, {"dry_run": dry_run})
 
     def users(self) -> Iterator[UserView]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from herder.ledger.alerts.raising import Alerts
+from herder.ledger.budgets.leases import Leases
 from herder.ledger.costs import cost
 from herder.model.ids import BatchId, PoolName, UserName
 from herder.model.work.usage import AttemptUsage, UsageInterval
@@ -40,6 +41,7 @@ class Totals:
     """By closed month, what it knows: reports and rates that came by then."""
     closing: dict[str, str] = field(default_factory=dict)
     """Months that are to be closed, and who asked for it."""
+    budgets: Leases = field(default_factory=Leases)
     changed_accounts: set[Account] = field(default_factory=set)
     changed_batches: set[BatchId] = field(default_factory=set)
     changed_pools: set[PoolName] = field(default_factory=set)

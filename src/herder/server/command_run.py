@@ -24,6 +24,7 @@ from herder.server.http.connections import HttpLimits
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
 from herder.settings.lint import lint
 from herder.settings.load import Settings, load
+from herder.settings.sections.budgets import budgets_to_plain
 from herder.settings.sections.jobs.sharing import sharing_to_plain
 from herder.settings.sections.pool.presets import local_defaults
 from herder.settings.sections.server import DriverSettings, ServerSettings
@@ -134,6 +135,7 @@ def options_of(
         pools=settings.pools or None,
         users=settings.users,
         sharing={section: shared[section] for section in settings.sharing_sections},
+        budgets=budgets_to_plain(settings.budgets),
         drivers=drivers,
         metric_sources=settings.metric_sources,
         object_stores=settings.object_stores,
@@ -143,6 +145,7 @@ def options_of(
         queued_jobs_per_user=said.queued_jobs_per_user,
         queued_bytes_per_user=None if said.queued_mib_per_user is None else said.queued_mib_per_user * 2**20,
         log_bytes_per_attempt=None if said.log_mib_per_attempt is None else said.log_mib_per_attempt * 2**20,
+        budget_quantum_s=said.budget_quantum_s,
         http=_http_limits(said),
         sweep=settings.sweep,
         sweep_period_s=settings.sweep.period_s,

@@ -15,7 +15,13 @@ from herder.model.work.callbacks import CallbackRules
 from herder.server.http.connections import HttpLimits
 from herder.settings.sections.jobs.intakes import IntakeSettings
 from herder.settings.sections.jobs.object_stores import ObjectStore
-from herder.settings.sections.server import DEFAULT_PORT, DriverSettings, MetricSource, UserSettings
+from herder.settings.sections.server import (
+    DEFAULT_PORT,
+    QUANTUM_DEFAULT_S,
+    DriverSettings,
+    MetricSource,
+    UserSettings,
+)
 from herder.settings.sections.upkeep import RetentionSettings, SweepSettings
 
 #: The file in the data folder that holds the administrator's token.
@@ -53,6 +59,8 @@ class ServerOptions:
     users: tuple[UserSettings, ...] = ()
     sharing: Mapping[str, Any] = field(default_factory=dict)
     """The sections of fair sharing that the files have, in their plain form."""
+    budgets: Mapping[str, Any] = field(default_factory=dict)
+    """Those of the files, in their plain form."""
     drivers: tuple[DriverSettings, ...] = field(
         default_factory=lambda: (DriverSettings(name="local", kind="local"),)
     )
@@ -65,6 +73,7 @@ class ServerOptions:
     queued_bytes_per_user: int | None = None
     log_bytes_per_attempt: int | None = None
     """None: the defaults of `control/kernel/bounds/limits.py`."""
+    budget_quantum_s: float = QUANTUM_DEFAULT_S
     stop_workers: bool = False
     """When the server stops: tell its workers to go (a laptop's), or leave them at work for the next one."""
     again: "Callable[[], ServerOptions] | None" = None

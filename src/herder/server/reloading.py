@@ -7,6 +7,7 @@ start can change (address, store, drivers) is not touched.
 import asyncio
 from collections.abc import Callable
 
+from herder.control.budgets import settings as budgets
 from herder.control.kernel.bounds.errors import Refused
 from herder.control.kernel.core import Core
 from herder.control.pools import sharing
@@ -48,6 +49,7 @@ def put_in_force(core: Core, changes: Changes, options: ServerOptions) -> str:
     shared = sharing.wanted(core, options.sharing)
     pools = [keep_stored(core, pool) for pool in options.pools or ()]
     check_pools(core, pools)
+    limits = budgets.wanted(core, options.budgets, now)
     _check_resources(core, options)
     _check_administrators(core, options)
     sharing.change(core, changes, shared, now, actor=FILES)
@@ -55,7 +57,10 @@ def put_in_force(core: Core, changes: Changes, options: ServerOptions) -> str:
         options.users, core.directory, core.state, changes, now, when="by a reload of the files"
     )
     changed = change_pools(core, changes, pools, now, actor=FILES)
+    limited = budgets.change(core, changes, limits, now, actor=FILES)
     text = f"Reloaded: {changed} of {counted(len(pools), 'pool')} and {users} of {counted(len(options.users), 'user')} changed."
+    if limits:
+        text = f"{text} {limited} of {counted(len(limits), 'budget')} changed."
     record_event(core.state, changes, now, "server.reloaded", "server/settings", text)
     core.demand_changed.set()
     return text

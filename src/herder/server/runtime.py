@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from herder.api.application import application
+from herder.control.budgets import settings as budgets
 from herder.control.drivers import driver_actions
 from herder.control.jobs.changes import deleting
 from herder.control.kernel.bounds.errors import Refused
 from herder.control.kernel.clock import SystemClock
 from herder.control.kernel.core import Core
 from herder.control.loops import (
+    account_leases,
     alerts,
     bootstraps,
     callbacks,
@@ -34,6 +36,10 @@ from herder.control.loops import (
     scale,
     schedules,
     sweep,
+    worker_leases,
+)
+from herder.control.loops import (
+    budgets as budgets_loop,
 )
 from herder.control.pools import sharing
 from herder.control.pools.pool_actions import change_pools, check_pools, keep_stored
@@ -90,6 +96,9 @@ LOOPS: dict[str, Callable[[Core], Awaitable[None]]] = {
     "intakes": intakes.run,
     "metering": metering.run,
     "schedules": schedules.run,
+    "budgets": budgets_loop.run,
+    "worker_leases": worker_leases.run,
+    "account_leases": account_leases.run,
 }
 #: How long the first commit may take: a store that cannot be written is said to be so.
 FIRST_WRITES_S = 10.0
@@ -287,7 +296,7 @@ async def _first_writes(core: Core, options: ServerOptions, term: Term) -> None:
 
 
 def _without_files(options: ServerOptions) -> ServerOptions:
-    return replace(options, pools=None, sharing={})
+    return replace(options, pools=None, sharing={}, budgets={})
 
 
 def _take_files(core: Core, options: ServerOptions, opened: Opened, changes: Changes) -> None:
@@ -301,8 +310,10 @@ def _take_files(core: Core, options: ServerOptions, opened: Opened, changes: Cha
     )
     pools = [keep_stored(core, pool) for pool in given or ()]
     check_pools(core, pools)
+    limits = budgets.wanted(core, options.budgets, now)
     sharing.change(core, changes, shared, now, actor=FILES)
     change_pools(core, changes, pools, now, actor=FILES)
+    budgets.change(core, changes, limits, now, actor=FILES)
     driver_actions.note_missing(core, changes, now)
 
 

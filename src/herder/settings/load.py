@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from herder.ledger.budgets.spec import BudgetSpec
 from herder.model.fleet.bootstrap import BootstrapSettings
 from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.pool import PoolSpec, Template
@@ -17,6 +18,8 @@ from herder.model.work.callbacks import CallbackRules
 from herder.settings.sections import alerts as alerts_section
 from herder.settings.sections import bootstraps as bootstraps_section
 from herder.settings.sections import clusters as clusters_section
+from herder.settings.sections.budgets import SECTION as BUDGETS
+from herder.settings.sections.budgets import read_budgets
 from herder.settings.sections.jobs import object_stores as object_stores_section
 from herder.settings.sections.jobs.callbacks import CALLBACKS, read_callbacks
 from herder.settings.sections.jobs.intakes import SECTION as INTAKES
@@ -65,6 +68,7 @@ TOP_KEYS = (
     "fair_share",
     JOB_TYPES,
     PIPELINES,
+    BUDGETS,
     "metric_sources",
     INTAKES,
     clusters_section.SECTION,
@@ -96,6 +100,7 @@ class Settings:
     pools: tuple[PoolSpec, ...] = ()
     users: tuple[UserSettings, ...] = ()
     metric_sources: tuple[MetricSource, ...] = ()
+    budgets: tuple[BudgetSpec, ...] = ()
     intakes: tuple[IntakeSettings, ...] = ()
     clusters: tuple[ClusterSettings, ...] = ()
     bootstraps: tuple[BootstrapSettings, ...] = ()
@@ -193,6 +198,7 @@ def _assemble(found: Reading, sections: Mapping[str, list[Value]], files: list[s
         pools=tuple(read_pool(found, entry, table, catalogue) for entry, table in rows["pools"]),
         users=tuple(read_user(found, entry, table) for entry, table in rows["users"]),
         metric_sources=tuple(read_source(found, entry, table) for entry, table in rows["metric_sources"]),
+        budgets=read_budgets(found, rows[BUDGETS]),
         intakes=tuple(read_intake(found, entry, table) for entry, table in rows[INTAKES]),
         clusters=tuple(
             clusters_section.read_cluster(found, entry, table)
@@ -235,7 +241,7 @@ def _unique(found: Reading, key: str, values: Sequence[Value]) -> list[tuple[Ent
     first: dict[str, Entry] = {}
     out: list[tuple[Entry, Table]] = []
     for value in values:
-        for entry, table in validation.named_tables(found, value, key in UNDERSCORED):
+        for entry, table in validation.named_tables(found, value, key in (*UNDERSCORED, BUDGETS)):
             if entry.name in first:
                 where = first[entry.name].place
                 message = f"{entry.name!r} is defined twice, first in {where}."

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from herder.decide.placement.ageing import Ageing
+from herder.ledger.budgets.spec import BudgetSpec
 from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.creation import DEFAULT_LIMITS
 from herder.model.fleet.pool import PoolSpec
@@ -13,6 +14,7 @@ from herder.model.work.callbacks import CallbackRules
 from herder.model.work.job_type import KNOWN, JobType
 from herder.model.work.sharing import Preemption
 from herder.settings.sections.alerts import ALERT_FIELDS
+from herder.settings.sections.budgets import BUDGET_FIELDS
 from herder.settings.sections.clusters import CLUSTER_FIELDS
 from herder.settings.sections.creations import DRIVER_FIELDS
 from herder.settings.sections.fields import Field
@@ -69,6 +71,9 @@ def reference() -> str:
         "## A template",
         _table(TEMPLATE_FIELDS, lambda field: ""),
         *_sharing(),
+        "## Each of `budgets:`",
+        "What may be spent in a period. Applied as pools are; [budgets](../how-to/budgets.md) shows how to use them.",
+        _table(BUDGET_FIELDS, lambda field: _default(field.of(BudgetSpec(name="x")), field)),
         "## `sweep:`",
         "How the machines of providers are compared with workers. Read when the server starts.",
         _table(SWEEP_FIELDS, lambda field: _default(field.of(SweepSettings()), field)),

@@ -8,6 +8,8 @@ from herder.settings.sections.alerts import ALERT_FIELDS
 from herder.settings.sections.alerts import SECTION as ALERTS
 from herder.settings.sections.bootstraps import SECTION as SECTION_OF_BOOTSTRAPS
 from herder.settings.sections.bootstraps import write_bootstrap
+from herder.settings.sections.budgets import SECTION as BUDGETS
+from herder.settings.sections.budgets import budgets_to_plain
 from herder.settings.sections.clusters import SECTION as SECTION_OF_CLUSTERS
 from herder.settings.sections.clusters import write_cluster
 from herder.settings.sections.creations import write_limits
@@ -51,6 +53,7 @@ def expanded(settings: Settings) -> dict[str, Any]:
             for user in settings.users
         },
         "metric_sources": {each.name: _source(each) for each in settings.metric_sources},
+        BUDGETS: budgets_to_plain(settings.budgets),
         INTAKES: {each.name: write_intake(each) for each in settings.intakes},
         SECTION_OF_CLUSTERS: {each.name: write_cluster(each) for each in settings.clusters},
         SECTION_OF_BOOTSTRAPS: {each.name: write_bootstrap(each) for each in settings.bootstraps},
@@ -73,6 +76,7 @@ def expanded(settings: Settings) -> dict[str, Any]:
                 if server.log_mib_per_attempt is not None
                 else {}
             ),
+            "budget_quantum": format_duration(server.budget_quantum_s),
         },
         SWEEP: to_plain(settings.sweep, SWEEP_FIELDS),
         RETENTION: to_plain(settings.retention, RETENTION_FIELDS),

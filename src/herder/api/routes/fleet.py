@@ -77,7 +77,7 @@ def _add_pool_writes(front: RouteTable) -> None:
 
     async def applied(repeat: Repeat) -> ApplyAnswer:
         named = [str(plain.get("name", "")) for plain in repeat.body.pools]
-        return await front.reads.applied(repeat.who, repeat.made.number, named)
+        return await front.reads.applied(repeat.who, repeat.made.number, named, len(repeat.body.budgets))
 
     async def scaled(repeat: Repeat) -> ScaleAnswer:
         return await front.reads.scaled(repeat.who, repeat.made.object.partition("/")[2])

@@ -33,12 +33,14 @@ from herder.control.kernel.settings import CoreSettings
 from herder.control.kernel.unknown_agents import UnknownAgents
 from herder.control.kernel.waiting.event_bus import EventBus
 from herder.control.kernel.waiting.waiters import Waiters
+from herder.control.kernel.worker_leases import settle_ended
 from herder.decide.eligibility.usable_offers import largest_memory_mib
 from herder.engine.attempts import time_limits
 from herder.engine.jobs.group_end import end_groups
 from herder.engine.memory.bootstraps import BootstrapLife
 from herder.engine.memory.dirty_rows import flush
 from herder.engine.memory.state import EngineState
+from herder.ledger.budgets.leases import Leases
 from herder.ledger.totals import Totals
 from herder.model.fleet.driver import Driver
 from herder.model.fleet.driver_capabilities import Closes, rungs_of, steps_of
@@ -165,6 +167,10 @@ class Core:
         self._sweeps: set[asyncio.Task[None]] = set()
 
     @property
+    def budgets(self) -> Leases:
+        return self.ledger.budgets
+
+    @property
     def addresses(self) -> tuple[str, ...]:
         """Of the servers that a worker or a machine may call, this one first."""
         own = self.settings.server_url
@@ -254,6 +260,7 @@ class Core:
                 asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self.settle)
             book_groups(self.state, changes)
             end_groups(self.state, changes, now_ms)
+            settle_ended(self.budgets, self.state, changes, now_ms)
             flush(self.state, changes)
             put_classes(changes)
             book(self.ledger, self.state, changes, now_ms)

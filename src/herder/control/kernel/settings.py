@@ -45,6 +45,9 @@ class CoreSettings:
     """How often drivers are asked for quotas, networks, offers and prices; 0: never, as in simulated worlds."""
     stop_grace_s: float = 0.2
     """Between telling a worker to go and having the driver remove it."""
+    budget_quantum_s: float = 900.0
+    """For how long workers, and the jobs of an account, reserve their cost at a time: what a budget may be overspent by, at most. Longer than the
+    minimum that a provider bills for a machine."""
     sweep_period_s: float = 5.0
     """How often the drivers' machines are compared with our workers."""
     sweep_delay_s: float = 30.0

@@ -1,11 +1,11 @@
-"""Rates, reported use, the ledger, and alerts of it. Part of `Reads`."""
+"""Rates, reported use, the ledger with its reports, and alerts of it. Part of `Reads`."""
 
 from herder.control.reads.alerts import AlertReads
-from herder.control.reads.costs.cost_reads import CostReads
 from herder.control.reads.costs.documented import DocumentedCostReads
+from herder.control.reads.costs.report_reads import ReportReads
 from herder.control.reads.rates import RateReads
 from herder.control.reads.usage import UsageReads
 
 
-class MeteringReads(RateReads, UsageReads, CostReads, DocumentedCostReads, AlertReads):
+class MeteringReads(RateReads, UsageReads, ReportReads, DocumentedCostReads, AlertReads):
     pass

@@ -47,7 +47,6 @@ from herder.model.stored.records import EventRecord
 from herder.model.values.phrases import sentence
 from herder.model.work.job import JobState
 from herder.store.invariants import violations as stored_violations
-from herder.store.rows.json_forms import plain_plan
 from herder.wire.api.bootstraps import BootstrapChecks
 from herder.wire.api.clusters import ClusterChecks, ClusterView, SchedulingInfo
 from herder.wire.api.drivers import DriverChecks, DriverImport, DriverView, SweepAnswer, SweepView
@@ -255,10 +254,12 @@ class Reads(
         check(who, Action.CHANGE, FLEET)
         return await repeated_requests.swept(self._core, event)
 
-    async def applied(self, who: Principal, first: int, pools: Sequence[str]) -> ApplyAnswer:
+    async def applied(
+        self, who: Principal, first: int, pools: Sequence[str], budgets: int = 0
+    ) -> ApplyAnswer:
         """What the request that named these pools, and whose first event that is, was answered."""
         check(who, Action.SEE, FLEET)
-        return await repeated_requests.applied(self._core, first, pools)
+        return await repeated_requests.applied(self._core, first, pools, budgets)
 
     async def plans(
         self, who: Principal, *, after: int | None = None, limit: int = 50, empty: bool = True
@@ -269,7 +270,7 @@ class Reads(
     async def next_plan(self, who: Principal) -> PlanView:
         check(who, Action.SEE, FLEET)
         answer = await self._core.planning.ask(partial(observe_now, self._core))
-        return fleet.plan_view(plain_plan(answer.plan))
+        return fleet.next_plan_view(self._core, answer.plan)
 
     async def plan(self, who: Principal, number: int) -> PlanView:
         check(who, Action.SEE, FLEET)

@@ -10,16 +10,17 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from herder.control.access import users
+from herder.control.budgets.outlook import outlooks
 from herder.control.kernel.bounds.errors import NotKnown
 from herder.control.kernel.core import Core
-from herder.control.pools.pool_actions import fleet_prices
+from herder.control.pools.prices import fleet_prices, rates_of
 from herder.model.ids import UserName
 from herder.store.rows import tables as t
 from herder.wire.api.drivers import SweepAnswer
 from herder.wire.api.people import UserView
 from herder.wire.api.resources import ApplyAnswer, ApplyChange, ReasonView, ScaleAnswer
 
-_OF_APPLY = ("pool.created", "pool.updated", "sharing.updated")
+_OF_APPLY = ("pool.created", "pool.updated", "sharing.updated", "budget.created", "budget.updated")
 
 
 async def scaled(core: Core, worker: str) -> ScaleAnswer:
@@ -52,13 +53,16 @@ async def swept(core: Core, event: int) -> SweepAnswer:
     return SweepAnswer(object=row.object, text=data.get("answer", row.text), **counts)
 
 
-async def applied(core: Core, first: int, pools: Sequence[str]) -> ApplyAnswer:
+async def applied(core: Core, first: int, pools: Sequence[str], budgets_named: int = 0) -> ApplyAnswer:
     """`first`: the first event of that request; the others follow it at once. `pools`: those that it named."""
 
     def read(connection: Connection) -> list[Row[Any]]:
         e = t.events.c
         rows = connection.execute(
-            select(t.events).where(e.sequence >= first).order_by(e.sequence).limit(len(pools) + 1)
+            select(t.events)
+            .where(e.sequence >= first)
+            .order_by(e.sequence)
+            .limit(len(pools) + 1 + budgets_named)
         ).all()
         found: list[Row[Any]] = []
         for row in rows:
@@ -70,13 +74,17 @@ async def applied(core: Core, first: int, pools: Sequence[str]) -> ApplyAnswer:
 
     changes = {name: ApplyChange(pool=name, change="unchanged") for name in pools}
     sharing: dict[str, Any] = {}
+    budgets: dict[str, Any] = {}
     for row in await core.read(read):
         fields = json.loads(row.data)["fields"]
         if row.kind == "sharing.updated":
             sharing = fields
+        elif row.kind.startswith("budget."):
+            budgets |= fields
         else:
             name = row.object.partition("/")[2]
             changes[name] = ApplyChange(pool=name, change=row.kind.removeprefix("pool."), fields=fields)
+    known = {name: each.spec for name, each in core.budgets.budgets.items()}
     least, most = fleet_prices(core.state.pools.values())
     return ApplyAnswer(
         changes=list(changes.values()),
@@ -84,6 +92,8 @@ async def applied(core: Core, first: int, pools: Sequence[str]) -> ApplyAnswer:
         price_per_hour_min_usd=least,
         price_per_hour_max_usd=most,
         sharing=sharing,
+        budgets=budgets,
+        outlook=outlooks(core, rates_of(core.state.pools.values()), known, core.clock.now_ms()),
     )
 
 

@@ -22,6 +22,7 @@ EVENT_KINDS = frozenset(
         "bootstrap.accepted",
         "bootstrap.fault",
         "bootstrap.refused",
+        "budget.exhausted",
         "callback.failed",
         "callback.retried",
         "cluster.seen",

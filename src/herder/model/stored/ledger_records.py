@@ -65,3 +65,13 @@ class MonthLinesRecord(NamedTuple):
     month: str
     place: int
     body: str
+
+
+LedgerRecord = UseLogRecord | MachineDayRecord | WorkDayRecord | MonthRecord | MonthLinesRecord
+LEDGER_KEYS: dict[type, int] = {
+    UseLogRecord: 1,
+    MachineDayRecord: 3,
+    WorkDayRecord: 5,
+    MonthRecord: 1,
+    MonthLinesRecord: 2,
+}

@@ -9,13 +9,8 @@ Its values are plain: a member of an enum costs the SQLite driver ten times as m
 from typing import NamedTuple
 
 from herder.model.stored.alert_records import AlertRecord
-from herder.model.stored.ledger_records import (
-    MachineDayRecord,
-    MonthLinesRecord,
-    MonthRecord,
-    UseLogRecord,
-    WorkDayRecord,
-)
+from herder.model.stored.budget_records import BudgetRecord, BudgetSpanRecord, LeaseRecord, TransferRecord
+from herder.model.stored.ledger_records import LEDGER_KEYS, LedgerRecord
 from herder.model.stored.metering_records import MeteredDayRecord, RateRecord, UsageEventRecord
 from herder.model.stored.service_records import CallbackRecord, PipelineRecord, ScheduleRecord, SecretRecord
 
@@ -334,14 +329,14 @@ Record = (
     | SecretRecord
     | ScheduleRecord
     | PipelineRecord
-    | UseLogRecord
-    | MachineDayRecord
-    | WorkDayRecord
-    | MonthRecord
-    | MonthLinesRecord
+    | LedgerRecord
     | RateRecord
     | UsageEventRecord
     | MeteredDayRecord
+    | BudgetRecord
+    | BudgetSpanRecord
+    | LeaseRecord
+    | TransferRecord
     | BunchRecord
     | JobGroupRecord
     | JobRangeRecord
@@ -375,14 +370,14 @@ KEYS: dict[type, int] = {
     SecretRecord: 3,
     ScheduleRecord: 1,
     PipelineRecord: 1,
-    UseLogRecord: 1,
-    MachineDayRecord: 3,
-    WorkDayRecord: 5,
-    MonthRecord: 1,
-    MonthLinesRecord: 2,
+    **LEDGER_KEYS,
     RateRecord: 1,
     UsageEventRecord: 3,
     MeteredDayRecord: 8,
+    BudgetRecord: 1,
+    BudgetSpanRecord: 2,
+    LeaseRecord: 1,
+    TransferRecord: 1,
     BunchRecord: 1,
     JobGroupRecord: 2,
     JobRangeRecord: 1,

@@ -172,6 +172,7 @@ def core_settings(
         stale_after_s={each.name: each.stale_after_s for each in options.clusters},
         queued_jobs_per_user=options.queued_jobs_per_user or QUEUED_JOBS_PER_USER,
         queued_bytes_per_user=options.queued_bytes_per_user or QUEUED_BYTES_PER_USER,
+        budget_quantum_s=options.budget_quantum_s,
         log_bytes_per_attempt=options.log_bytes_per_attempt or LOG_BYTES_PER_ATTEMPT,
         retention=options.retention.store,
         callbacks=options.callbacks,

@@ -6,6 +6,7 @@ Integers are 64-bit. Amounts that are summed over many rows are text (see `model
 from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, literal_column, text
 
 from herder.model.stored.alert_records import AlertRecord
+from herder.model.stored.budget_records import BudgetRecord, BudgetSpanRecord, LeaseRecord, TransferRecord
 from herder.model.stored.metering_records import MeteredDayRecord, RateRecord, UsageEventRecord
 from herder.model.stored.records import (
     AttemptRecord,
@@ -34,6 +35,7 @@ from herder.model.stored.service_records import CallbackRecord, PipelineRecord, 
 from herder.model.work.job import JobState
 from herder.store.rows import (
     alert_table,
+    budget_tables,
     callback_table,
     class_table,
     columns,
@@ -388,5 +390,9 @@ TABLE_OF: dict[type, Table] = {
     RateRecord: metering_tables.rates,
     UsageEventRecord: metering_tables.usage_events,
     MeteredDayRecord: metering_tables.metered_days,
+    BudgetRecord: budget_tables.budgets,
+    BudgetSpanRecord: budget_tables.budget_spans,
+    LeaseRecord: budget_tables.budget_leases,
+    TransferRecord: budget_tables.budget_transfers,
     MetaRecord: meta,
 }

@@ -39,9 +39,9 @@ def add_to(
 ) -> None:
     @command(app, "apply", example="herder apply -f herder.yaml --dry-run\nherder apply -f herder.yaml")
     def apply(ctx: typer.Context, file: Files, dry_run: DryRun = False, yes: _Yes = False) -> None:
-        """Apply the pools and the sharing settings of files.
+        """Apply the pools, the budgets and the sharing settings of files.
 
-        Shows the changes, what they mean for a machine pool of ROSA, and what the pools may cost; on a terminal it asks before it acts. Pools that the files do not
+        Shows the changes, what they mean for a machine pool of ROSA, and what the pools may cost; on a terminal it asks before it acts. Pools and budgets that the files do not
         name are not changed. Each of fair_share, priority_classes, projects and the quotas of users replaces the current
         section when the files contain it. The server reads drivers, server, resources, metric_sources, intakes, clusters,
         bootstraps and the roles of users from its own file; they are listed and not applied. If a file has an error, nothing is changed.
@@ -53,17 +53,18 @@ def add_to(
         _doubts(say, settings, driver_faults, bootstrap_faults)
         sharing = _sharing(settings)
         _left_out(say, settings)
-        if not settings.pools and not sharing:
-            say.say("Nothing to apply: the files contain no pools and no sharing settings.")
+        if not settings.pools and not sharing and not settings.budgets:
+            say.say("Nothing to apply: the files contain no pools, no budgets and no sharing settings.")
             return
-        expected = say.client.apply(settings.pools, sharing=sharing, dry_run=True)
+        budgets = _budgets(settings)
+        expected = say.client.apply(settings.pools, sharing=sharing, budgets=budgets, dry_run=True)
         if dry_run:
             _show(say, expected)
             return
         changed = [change for change in expected.changes if change.change != "unchanged"]
-        if (changed or expected.sharing) and sys.stdin.isatty() and not yes:
+        if (changed or expected.sharing or expected.budgets) and sys.stdin.isatty() and not yes:
             say.confirm("\n".join(apply_lines(expected)), yes=False)
-        _show(say, say.client.apply(settings.pools, sharing=sharing))
+        _show(say, say.client.apply(settings.pools, sharing=sharing, budgets=budgets))
 
 
 def _sharing(settings: "Settings") -> dict[str, Any]:
@@ -71,6 +72,12 @@ def _sharing(settings: "Settings") -> dict[str, Any]:
 
     plain = sharing_to_plain(settings.sharing)
     return {section: plain[section] for section in settings.sharing_sections}
+
+
+def _budgets(settings: "Settings") -> dict[str, Any]:
+    from herder.settings.sections.budgets import budgets_to_plain
+
+    return budgets_to_plain(settings.budgets)
 
 
 def _left_out(say: Session, settings: "Settings") -> None:

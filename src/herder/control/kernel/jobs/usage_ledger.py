@@ -7,6 +7,7 @@ of its end in one transaction: a server that dies in between has booked neither,
 import msgspec
 from sqlalchemy import Connection, func, select
 
+from herder.control.kernel.budget_rows import read_budgets
 from herder.engine.memory.groups import upwards
 from herder.engine.memory.state import EngineState, WorkerLife
 from herder.engine.workers.usage import machine_usage
@@ -101,7 +102,7 @@ def book_groups(state: EngineState, changes: Changes) -> None:
 
 def read_ledger(connection: Connection) -> Totals:
     """At start, in the transaction of `recover` or after it: nobody else writes."""
-    totals = Totals()
+    totals = Totals(budgets=read_budgets(connection))
     for row in connection.execute(select(t.usage)):
         key = (UserName(row.user), row.project, PoolName(row.pool))
         totals.accounts[key] = Spent(attempts=row.attempts, cost_pico=int(row.cost_pico))

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from herder.control.access.access_check import not_known
 from herder.control.costs.months import payers_of
+from herder.control.kernel.bounds.errors import NotKnown
 from herder.control.kernel.core import Core
 from herder.control.reads.costs.lines import seen_by
 from herder.control.reads.costs.views import line_view, unit_text
@@ -18,7 +18,6 @@ from herder.ledger.pricing import INTERNAL, Month, Payers, parts_of
 from herder.ledger.quantities import DAY_MS, MachineDay, WorkDay
 from herder.ledger.rates import Rate
 from herder.ledger.splits import split
-from herder.model.permissions import Kind as ThingKind
 from herder.model.permissions import Principal
 from herder.model.values.money import cost_of, usd_text
 from herder.model.values.times import iso
@@ -45,7 +44,7 @@ async def explained(core: Core, who: Principal, line_id: str) -> LineExplanation
     """Raises NotKnown, also for a line that `who` may not see."""
     found: _Found | None = await core.read(partial(_find, line_id=line_id, payers=payers_of(core)))
     if found is None or not seen_by(who, [found.line]):
-        raise not_known(ThingKind.COST, line_id)
+        raise NotKnown(f"The ledger has no line {line_id}.", hint="`herder cost lines` lists them.")
     alone = not seen_by(who, [found.line._replace(payer=found.line.payer._replace(user="", project=""))])
     return LineExplanation(
         line=line_view(found.line),

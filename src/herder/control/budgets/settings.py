@@ -1,0 +1,71 @@
+"""The settings of budgets: set by `apply`, at the start and by hand. As with pools, budgets that a file does not name are not changed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from herder.control.budgets.words import amounts_in
+from herder.control.kernel.bounds.errors import Conflict, Invalid
+from herder.control.kernel.budget_rows import put_rows
+from herder.control.kernel.core import Core
+from herder.engine.memory.events import record_event
+from herder.ledger.budgets.leases import BudgetError
+from herder.ledger.budgets.spec import BudgetSpec
+from herder.model.stored.changes import Changes
+from herder.settings import SettingsError
+from herder.settings.sections.budgets import budget_to_plain, budgets_from_plain
+
+#: Of one server: all stay in memory.
+BUDGETS_MAX = 10_000
+
+Differences = dict[str, tuple[Any, Any]]
+
+
+def wanted(core: Core, given: Mapping[str, Any], now_ms: int) -> dict[str, BudgetSpec]:
+    """Those of `given` that differ from what is in force, in an order in which they can be put in force. Raises Refused; nothing is changed."""
+    if not given:
+        return {}
+    known = {name: each.spec for name, each in core.budgets.budgets.items()}
+    try:
+        specs = budgets_from_plain(given, known)
+    except SettingsError as error:
+        raise Invalid(str(error), field="budgets", hint="Nothing was applied.") from None
+    if len({*known, *specs}) > BUDGETS_MAX:
+        raise Invalid(f"There would be more than {BUDGETS_MAX:,} budgets, the maximum.", field="budgets")
+    found = {name: spec for name, spec in specs.items() if known.get(name) != spec}
+    for name, spec in found.items():
+        budget = core.budgets.budgets.get(name)
+        if budget is None:
+            continue
+        try:
+            core.budgets.check_change(budget, spec, now_ms)
+        except BudgetError as error:
+            raise Conflict(
+                amounts_in(error, spec.unit), field=f"budgets[{name}]", hint="Nothing was applied."
+            ) from None
+    return found
+
+
+def differences(core: Core, new: Mapping[str, BudgetSpec]) -> Differences:
+    """By path, as in `budgets.burst.limit`: what was and what will be."""
+    found: Differences = {}
+    for name, spec in new.items():
+        budget = core.budgets.budgets.get(name)
+        before = budget_to_plain(BudgetSpec(name=name) if budget is None else budget.spec)
+        for key, after in budget_to_plain(spec).items():
+            if before[key] != after:
+                found[f"budgets.{name}.{key}"] = (None if budget is None else before[key], after)
+    return found
+
+
+def change(core: Core, changes: Changes, new: Mapping[str, BudgetSpec], now_ms: int, *, actor: str) -> int:
+    """Put in force what `wanted` has checked, each with its event; answers how many."""
+    for name, spec in new.items():
+        verb = "updated" if name in core.budgets.budgets else "created"
+        fields = differences(core, {name: spec})
+        core.budgets.put(spec, now_ms)
+        record_event(
+            core.state, changes, now_ms, f"budget.{verb}", f"budget/{name}", f"Budget {name} was {verb}.",
+            actor=actor, data={"fields": fields},
+        )  # fmt: skip
+    put_rows(core.budgets, changes, now_ms)
+    return len(new)

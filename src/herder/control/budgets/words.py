@@ -1,0 +1,34 @@
+"""Amounts of budgets as people read them: dollars and cents, or tokens."""
+
+import re
+from decimal import Decimal
+
+from herder.ledger.budgets.budget import Budget
+from herder.ledger.budgets.leases import BudgetError, Refused
+from herder.ledger.budgets.spec import Unit
+from herder.model.values.money import PICO_PER_USD, format_usd
+from herder.model.values.phrases import counted
+
+
+def amount(value: int, unit: Unit) -> str:
+    """`$12.30`, or `5,000 tokens`. Less than a cent is shown with all its digits."""
+    if unit is Unit.TOKENS:
+        return counted(value, "token")
+    exact = Decimal(value) / PICO_PER_USD
+    places = 2 if exact == round(exact, 2) or abs(exact) >= 1 else 12
+    text = format_usd(abs(value), places)
+    text = text.rstrip("0") if places > 2 else text
+    return f"-{text}" if value < 0 else text
+
+
+def amounts_in(error: BudgetError, unit: Unit) -> str:
+    """Its sentence, with the bare numbers of amounts in their unit."""
+    text = re.sub(r"(?<=has )-?[0-9]{1,40}(?= spent)", lambda found: amount(int(found[0]), unit), str(error))
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def refusal(budget: Budget, refused: Refused, wanted: int, now_ms: int) -> str:
+    """Which budget binds and what it has left, with what was asked for."""
+    unit, limit = budget.spec.unit, budget.limit(now_ms)
+    of = "" if limit is None else f" of {amount(limit, unit)}"
+    return f"Budget {refused.budget} has {amount(refused.left, unit)}{of} left; {amount(wanted, unit)} was asked for."

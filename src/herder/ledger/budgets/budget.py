@@ -1,0 +1,90 @@
+"""One budget over time: what was spent, reserved and moved in each of its periods. Pure; changed by `leases` and `transfers` only."""
+
+from dataclasses import dataclass, field
+
+from herder.ledger.budgets.periods import bounds, window_ms
+from herder.ledger.budgets.spec import BudgetSpec
+
+#: Periods that stay in memory: a clock that is put back finds them again.
+SPANS_KEPT = 3
+
+
+@dataclass(slots=True)
+class Span:
+    """One period of a budget, or one part of its rolling window."""
+
+    start_ms: int
+    end_ms: int
+    spent: int = 0
+    reserved: int = 0
+    moved: int = 0
+    """What other budgets, or an approver, have given it in this period; negative: what it gave."""
+    lent: int = 0
+    """Of what it gave, what siblings borrowed."""
+    leases: int = 0
+    """That count in it and live."""
+
+
+@dataclass(slots=True)
+class Budget:
+    spec: BudgetSpec
+    lasting: int = 0
+    """What was moved to it for every period; negative: from it."""
+    spans: dict[int, Span] = field(default_factory=dict)
+    """By their beginnings."""
+    created_at_ms: int = 0
+    _current: Span | None = None
+
+    def span(self, now_ms: int) -> Span:
+        """That of `now_ms`. A time before the oldest that is known counts in the oldest: clocks are put back."""
+        now = self._current
+        if now is not None and now.start_ms <= now_ms < now.end_ms:
+            return now
+        start, end = bounds(self.spec.period, self.spec.timezone, now_ms)
+        if self.spans and start < min(self.spans):
+            return self.spans[min(self.spans)]
+        found = self.spans.get(start)
+        if found is None:
+            found = self.spans[start] = Span(start, end)
+            self._prune(now_ms)
+        self._current = found
+        return found
+
+    def _prune(self, now_ms: int) -> None:
+        since = now_ms - window_ms(self.spec.period)
+        for start in sorted(self.spans)[:-SPANS_KEPT]:
+            span = self.spans[start]
+            if span.end_ms <= since and not span.leases:
+                del self.spans[start]
+
+    def counting(self, now_ms: int) -> list[Span]:
+        """Those that count against the limit now."""
+        current = self.span(now_ms)
+        window = window_ms(self.spec.period)
+        if not window:
+            return [current]
+        return [each for each in self.spans.values() if each.end_ms + window > now_ms or each.leases]
+
+    def used(self, now_ms: int) -> int:
+        """Spent or reserved."""
+        return sum(each.spent + each.reserved for each in self.counting(now_ms))
+
+    def limit(self, now_ms: int) -> int | None:
+        """With what was moved to it, without overage."""
+        if self.spec.limit is None:
+            return None
+        return self.spec.limit + self.lasting + sum(each.moved for each in self.counting(now_ms))
+
+    def ceiling(self, now_ms: int) -> int | None:
+        """What may be spent and reserved at most."""
+        limit = self.limit(now_ms)
+        return None if limit is None else limit + _overage(limit, self.spec)
+
+    def left(self, now_ms: int) -> int | None:
+        """None: it has no limit. Negative: more was spent than may be."""
+        ceiling = self.ceiling(now_ms)
+        return None if ceiling is None else ceiling - self.used(now_ms)
+
+
+def _overage(limit: int, spec: BudgetSpec) -> int:
+    return max(0, limit) * spec.overage_percent // 100

@@ -169,3 +169,32 @@ def test_budgets_are_judged_by_what_is_spent() -> None:
     state = Alerts({each.id: each for each in DOCUMENTED})
     raised = [alert for each in found for alert in state.judge(each) if alert.active]
     assert [alert.level.word for alert in raised] == ["warning"] * 3
+
+
+def test_a_budget_may_have_thresholds_of_its_own() -> None:
+    def levels(*percents: int, spent: int = 65, scope: Scope = Scope.POOL) -> list[tuple[str, str]]:
+        budget = Budget(BudgetSpec(name="burst", scope=scope, limit=100, thresholds=percents))
+        budget.span(5).spent = spent
+        state = Alerts({each.id: each for each in DOCUMENTED})
+        (reading,) = of_budgets([budget], 5)
+        found = state.judge(reading)
+        assert len(state.notices(5)) == sum(each.active and each.level.word != "info" for each in found)
+        return [(each.policy, each.level.word) for each in found]
+
+    assert levels(60) == [("budget", "warning")]
+    assert levels(30, 60) == [("budget", "warning"), ("budget", "emergency")]
+    assert levels(10, 20, 70) == [("budget", "warning"), ("budget", "critical")]
+    assert levels(60, 70, 80, 90) == [("budget", "info")]
+    assert levels(50, 75, 90, 100) == [], "of a pool 80 and 100 %"
+    assert levels(50, 75, 90, 100, scope=Scope.DIVISION) == [("budget", "info")]
+
+
+def test_a_rolling_budget_is_raised_once_in_its_length() -> None:
+    budget = Budget(BudgetSpec(name="ops", limit=100, period=Period(Every.ROLLING, 24)))
+    state, raised = Alerts({each.id: each for each in DOCUMENTED}), 0
+    for hour in range(24):
+        now_ms = 20_000 * DAY_MS + hour * 3_600_000
+        budget.span(now_ms).spent = 80 if hour == 0 else 0
+        (reading,) = of_budgets([budget], now_ms)
+        raised += sum(each.active for each in state.judge(reading))
+    assert raised == 1

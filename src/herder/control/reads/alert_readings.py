@@ -23,7 +23,8 @@ from herder.ledger.alerts.documented import (
 )
 from herder.ledger.alerts.readings import MEAN_DAYS, Reading, baseline, usual_cost
 from herder.ledger.budgets.budget import Budget
-from herder.ledger.budgets.spec import Scope, Unit
+from herder.ledger.budgets.periods import window_ms
+from herder.ledger.budgets.spec import BudgetSpec, Scope, Unit
 from herder.ledger.lines import COST, GB, Line
 from herder.ledger.quantities import DAY_MS
 from herder.model.stored.changes import Changes
@@ -33,6 +34,7 @@ from herder.store.rows.tables import meta
 from herder.store.rows.usage_event_rows import read_metered_days
 
 EGRESS = "network.egress"
+_USUAL = BudgetSpec(name="x").thresholds
 Days = Mapping[str, Mapping[int, int]]
 """By resource and day, base units."""
 
@@ -99,18 +101,24 @@ def of_budgets(budgets: Iterable[Budget], now_ms: int) -> Iterator[Reading]:
         if limit is None:
             continue
         spans = budget.counting(now_ms)
-        spec, span = budget.spec, budget.span(now_ms)
-        policy = (
-            TOKEN_BUDGET if spec.unit is Unit.TOKENS else POOL_BUDGET if spec.scope is Scope.POOL else BUDGET
-        )
+        spec, span, window = budget.spec, budget.span(now_ms), window_ms(budget.spec.period)
+        from_ms, to_ms = span.start_ms, span.end_ms
+        if window:  # a rolling one has no beginning: once in each of its lengths
+            from_ms = now_ms - now_ms % window
+            to_ms = from_ms + window
+        own = spec.thresholds if spec.thresholds != _USUAL else ()
+        policy = TOKEN_BUDGET if spec.unit is Unit.TOKENS else BUDGET
+        if spec.scope is Scope.POOL and policy is BUDGET and not own:
+            policy = POOL_BUDGET
         yield Reading(
             policy.id,
             f"budget/{spec.name}",
-            span.start_ms,
-            span.end_ms,
+            from_ms,
+            to_ms,
             now_ms,
             sum(each.spent for each in spans),
             limit,
+            percents=own,
         )
 
 

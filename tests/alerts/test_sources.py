@@ -9,14 +9,18 @@ import pytest
 
 from herder.control.alerts.samples import META_KEY, QUARTER_MS, Samples
 from herder.control.loops import alerts as loop
-from herder.control.reads.alert_readings import variances
-from herder.ledger.alerts.documented import CPU_HOUR
+from herder.control.reads.alert_readings import of_budgets, variances
+from herder.ledger.alerts.documented import CPU_HOUR, DOCUMENTED
+from herder.ledger.alerts.raising import Alerts
 from herder.ledger.alerts.readings import BASELINE_MS, baseline
+from herder.ledger.budgets.budget import Budget
+from herder.ledger.budgets.spec import BudgetSpec, Every, Period, Scope, Unit
 from herder.ledger.lines import COST, GB, Kind, Line, Payer, Place
 from herder.ledger.quantities import DAY_MS
 from herder.model.stored.changes import Changes
 from herder.model.stored.ledger_records import WorkDayRecord
 from herder.model.stored.records import MetaRecord
+from herder.model.values.money import PICO_PER_USD as USD
 from herder.model.work.alerts import AlertRules
 from tests.alerts.test_server import items, wait
 from tests.api.conftest import Server
@@ -141,3 +145,56 @@ def test_a_day_without_cost_counts_and_a_day_before_the_first_does_not() -> None
     assert set(found) == {"division/a"}, "division b had no cost before, and nothing compares with nothing"
     assert list(variances([line(27, "a", 5)], since, today, today)) == []
     assert list(variances([], since, today, today)) == []
+
+
+def test_budgets_are_judged_by_what_is_spent() -> None:
+    specs = [
+        BudgetSpec(name="labs", limit=100, unit=Unit.TOKENS, period=Period(Every.DAY)),
+        BudgetSpec(name="burst", scope=Scope.POOL, limit=10 * USD),
+        BudgetSpec(name="ops", limit=10 * USD),
+        BudgetSpec(name="all"),
+    ]
+    budgets = [Budget(each) for each in specs]
+    now_ms = 20_000 * DAY_MS + 5
+    for budget in budgets:
+        span = budget.span(now_ms)
+        span.spent, span.reserved = 76 if budget.spec.unit is Unit.TOKENS else 8 * USD, 20
+    found = list(of_budgets(budgets, now_ms))
+    assert [(each.policy, each.subject, each.used, each.limit) for each in found] == [
+        ("token-budget-warning", "budget/labs", 76, 100),
+        ("pool-budget", "budget/burst", 8 * USD, 10 * USD),
+        ("budget", "budget/ops", 8 * USD, 10 * USD),
+    ]
+    assert (found[0].from_ms, found[0].to_ms) == (20_000 * DAY_MS, 20_001 * DAY_MS)
+    state = Alerts({each.id: each for each in DOCUMENTED})
+    raised = [alert for each in found for alert in state.judge(each) if alert.active]
+    assert [alert.level.word for alert in raised] == ["warning"] * 3
+
+
+def test_a_budget_may_have_thresholds_of_its_own() -> None:
+    def levels(*percents: int, spent: int = 65, scope: Scope = Scope.POOL) -> list[tuple[str, str]]:
+        budget = Budget(BudgetSpec(name="burst", scope=scope, limit=100, thresholds=percents))
+        budget.span(5).spent = spent
+        state = Alerts({each.id: each for each in DOCUMENTED})
+        (reading,) = of_budgets([budget], 5)
+        found = state.judge(reading)
+        assert len(state.notices(5)) == sum(each.active and each.level.word != "info" for each in found)
+        return [(each.policy, each.level.word) for each in found]
+
+    assert levels(60) == [("budget", "warning")]
+    assert levels(30, 60) == [("budget", "warning"), ("budget", "emergency")]
+    assert levels(10, 20, 70) == [("budget", "warning"), ("budget", "critical")]
+    assert levels(60, 70, 80, 90) == [("budget", "info")]
+    assert levels(50, 75, 90, 100) == [], "of a pool 80 and 100 %"
+    assert levels(50, 75, 90, 100, scope=Scope.DIVISION) == [("budget", "info")]
+
+
+def test_a_rolling_budget_is_raised_once_in_its_length() -> None:
+    budget = Budget(BudgetSpec(name="ops", limit=100, period=Period(Every.ROLLING, 24)))
+    state, raised = Alerts({each.id: each for each in DOCUMENTED}), 0
+    for hour in range(24):
+        now_ms = 20_000 * DAY_MS + hour * 3_600_000
+        budget.span(now_ms).spent = 80 if hour == 0 else 0
+        (reading,) = of_budgets([budget], now_ms)
+        raised += sum(each.active for each in state.judge(reading))
+    assert raised == 1

@@ -4,7 +4,7 @@ Storage and traffic are those that are reported, from the sums by day; CPU is wh
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 
 from sqlalchemy import Connection, func, select
@@ -12,8 +12,19 @@ from sqlalchemy import Connection, func, select
 from herder.control.alerts.samples import META_KEY, Samples
 from herder.control.kernel.core import Core
 from herder.control.reads.costs.lines import lines_between
-from herder.ledger.alerts.documented import COMPUTE, NETWORK, STORAGE, VARIANCE
+from herder.ledger.alerts.documented import (
+    BUDGET,
+    COMPUTE,
+    NETWORK,
+    POOL_BUDGET,
+    STORAGE,
+    TOKEN_BUDGET,
+    VARIANCE,
+)
 from herder.ledger.alerts.readings import MEAN_DAYS, Reading, baseline, usual_cost
+from herder.ledger.budgets.budget import Budget
+from herder.ledger.budgets.periods import window_ms
+from herder.ledger.budgets.spec import BudgetSpec, Scope, Unit
 from herder.ledger.lines import COST, GB, Line
 from herder.ledger.quantities import DAY_MS
 from herder.model.stored.changes import Changes
@@ -23,6 +34,7 @@ from herder.store.rows.tables import meta
 from herder.store.rows.usage_event_rows import read_metered_days
 
 EGRESS = "network.egress"
+_USUAL = BudgetSpec(name="x").thresholds
 Days = Mapping[str, Mapping[int, int]]
 """By resource and day, base units."""
 
@@ -41,11 +53,12 @@ class Sources:
         if self._samples is None:
             text = await self._core.read(_stored_samples)
             self._samples = Samples() if text is None else Samples.of(text)
+        found = list(of_budgets(self._core.budgets.budgets.values(), now_ms))
         if not self._samples.due(now_ms):
-            return []
+            return found
         today_ms = now_ms - now_ms % DAY_MS
         metered: Days = await self._core.read(partial(_metered, from_ms=today_ms - DAY_MS))
-        found = list(self._storage(metered, today_ms, now_ms))
+        found += self._storage(metered, today_ms, now_ms)
         found += self._traffic(metered.get(EGRESS, {}), now_ms)
         cpu = await self._core.read(partial(_cpu, day_ms=today_ms)) + metered.get("cpu", {}).get(today_ms, 0)
         found.append(Reading(COMPUTE.id, "", today_ms, today_ms + DAY_MS, now_ms, cpu, None))
@@ -79,6 +92,34 @@ class Sources:
         if grown is None or not usual:
             return []
         return [Reading(NETWORK.id, "", now_ms, now_ms, now_ms, grown, usual)]
+
+
+def of_budgets(budgets: Iterable[Budget], now_ms: int) -> Iterator[Reading]:
+    """What is spent of each, without what is reserved; of a rolling window its parts together. One without a limit only adds up others."""
+    for budget in budgets:
+        limit = budget.limit(now_ms)
+        if limit is None:
+            continue
+        spans = budget.counting(now_ms)
+        spec, span, window = budget.spec, budget.span(now_ms), window_ms(budget.spec.period)
+        from_ms, to_ms = span.start_ms, span.end_ms
+        if window:  # a rolling one has no beginning: once in each of its lengths
+            from_ms = now_ms - now_ms % window
+            to_ms = from_ms + window
+        own = spec.thresholds if spec.thresholds != _USUAL else ()
+        policy = TOKEN_BUDGET if spec.unit is Unit.TOKENS else BUDGET
+        if spec.scope is Scope.POOL and policy is BUDGET and not own:
+            policy = POOL_BUDGET
+        yield Reading(
+            policy.id,
+            f"budget/{spec.name}",
+            from_ms,
+            to_ms,
+            now_ms,
+            sum(each.spent for each in spans),
+            limit,
+            percents=own,
+        )
 
 
 def variances(lines: list[Line], since_ms: int, today_ms: int, now_ms: int) -> Iterator[Reading]:

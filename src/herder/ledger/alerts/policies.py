@@ -3,7 +3,8 @@
 Amounts are whole base units (`ledger/lines.py`), tokens, or pico-USD: whatever the readings of the policy are in.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 
 MINUTE_MS = 60_000
@@ -23,6 +24,13 @@ class Level(IntEnum):
         return self.name.lower()
 
 
+#: By the number of thresholds that a budget has.
+_LEVELS_OF = {
+    1: (Level.WARNING,),
+    2: (Level.WARNING, Level.EMERGENCY),
+    3: (Level.WARNING, Level.CRITICAL, Level.EMERGENCY),
+    4: tuple(Level),
+}
 #: Within so many ms a person is to acknowledge an alert of this level. An `info` asks for nobody.
 ANSWERED_WITHIN_MS = {Level.WARNING: 2 * HOUR_MS, Level.CRITICAL: 30 * MINUTE_MS, Level.EMERGENCY: 0}
 
@@ -93,6 +101,13 @@ class Policy:
         if self.absolute:
             return threshold.at
         return None if limit is None or limit <= 0 else -(-limit * threshold.at // 100)
+
+    def at_percents(self, percents: Sequence[int]) -> "Policy":
+        """With the thresholds of one budget. One is a warning, the last of several an emergency; of none, and of more than there are levels, the policy's own are used."""
+        levels = _LEVELS_OF.get(len(percents), ())
+        found = [(self.threshold(level), at) for level, at in zip(levels, percents, strict=False)]
+        own = tuple(replace(each, at=at) for each, at in found if each is not None)
+        return replace(self, thresholds=own) if own else self
 
     def threshold(self, level: Level) -> Threshold | None:
         return next((each for each in self.thresholds if each.level is level), None)

@@ -117,7 +117,7 @@ class Alerts:
 
     def judge(self, reading: Reading) -> list[Alert]:
         """What changed: raised alerts in the order of their levels, and those that were resolved. Raises KeyError for a policy that does not exist."""
-        policy = self.policies[reading.policy]
+        policy = self.policies[reading.policy].at_percents(reading.percents)
         watch = self.watches.get((reading.policy, reading.subject))
         if watch is None:
             watch = self.watches[(reading.policy, reading.subject)] = Watch(reading.from_ms, reading.to_ms)

@@ -34,6 +34,8 @@ class Reading(NamedTuple):
     """None: there is none, and what is a part of it is not judged."""
     recent: Rate | None = None
     """None: the mean of the period so far."""
+    percents: tuple[int, ...] = ()
+    """Thresholds of this budget, in percent of its limit; empty: those of the policy."""
 
     @property
     def rate(self) -> Rate | None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from herder.settings.cortex import lifecycle, pools, providers
+from herder.settings.cortex import costs, lifecycle, pools, providers
 from herder.settings.cortex.contradictions import contradictions
 from herder.settings.cortex.pools import NO
 from herder.settings.imports import result
@@ -25,7 +25,7 @@ OTHER_FILES = ("budget", "cost_", "alert", "scaled", "keda", "mcp_")
 
 
 _PLANNED = (
-    (r"cost_tracking\.(cost_allocation\..*\.monthly_budget|alerts)", "Budgets and their alerts come with cost control."),
+    (r"cost_tracking\.(cost_allocation\..*\.monthly_budget|alerts)", "Budgets come with cost control."),
     (r".*\.requires_approval", "Approvals come with cost control."),
 )  # fmt: skip
 _REASONS = (
@@ -58,6 +58,8 @@ _REASONS = (
 def imported(text: str, file: str, environment: Mapping[str, str] | None = None) -> Imported:
     """Raises SettingsError with every problem and its path. `environment`: the variables of Cortex; of secrets only whether they are set."""
     root = Node(source=Source(file=file), value=_parsed(text, file))
+    if "worker_pool_definitions" not in root.value:
+        return costs.imported_costs(root)
     cluster = root.at("cluster_name").text() or "prod"
     environment = environment or {}
     plain = _plain(root, cluster, environment)
@@ -86,6 +88,8 @@ def _parsed(text: str, file: str) -> dict[str, Any]:
         ) from None
     if isinstance(found, dict) and isinstance(found.get("worker_pool_definitions"), dict):
         return found
+    if isinstance(found, dict) and any(isinstance(found.get(key), dict) for key in costs.SECTIONS):
+        return found
     other = isinstance(found, dict) and any(key.startswith(OTHER_FILES) for key in found)
     raise SettingsError(
         [
@@ -93,9 +97,9 @@ def _parsed(text: str, file: str) -> dict[str, Any]:
                 place=Place(file=file),
                 key="worker_pool_definitions",
                 message="The file has no worker pools, so it is not a worker-pools.json.",
-                remedy="The import of cost-tracking.json and mcp-scaling.json is planned."
+                remedy="The import of mcp-scaling.json is planned."
                 if other
-                else "Name the file worker-pools.json of Cortex.",
+                else "Name the file worker-pools.json or cost-tracking.json of Cortex.",
             )
         ]
     )

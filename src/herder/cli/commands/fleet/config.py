@@ -115,10 +115,13 @@ def schema(ctx: typer.Context) -> None:
 
 def import_cortex(
     ctx: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="The worker-pools.json of Cortex; - is stdin.")],
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="worker-pools.json or cost-tracking.json of Cortex; - is stdin."),
+    ],
     write: _Write = None,
 ) -> None:
-    """Write a herder.yaml from the worker-pools.json of Cortex.
+    """Write a herder.yaml from the worker-pools.json of Cortex, or the alerts of one from its cost-tracking.json.
 
     Reads PROXMOX_URL, PROXMOX_TOKEN_ID, TALOS_CLUSTER and TALOS_ENDPOINT of the environment. A secret such as PROXMOX_TOKEN_SECRET is never written:
     the file names the variable.

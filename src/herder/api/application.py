@@ -13,6 +13,7 @@ from herder.api.http.replies import problem, reply
 from herder.api.http.route_table import RouteTable
 from herder.api.routes import (
     bootstraps,
+    budgets,
     clusters,
     drivers,
     events,
@@ -47,6 +48,7 @@ def front_of(core: Core) -> RouteTable:
     offers.add(front)
     clusters.add(front)
     bootstraps.add(front)
+    budgets.add(front)
     events.add(front)
     return front
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from herder.client.http.http_library import httpx
 from herder.client.http.transport import RETRIES, TIMEOUT_S, Transport
 from herder.client.parts.bootstraps import Bootstraps
+from herder.client.parts.budgets import Budgets
 from herder.client.parts.callbacks import Callbacks
 from herder.client.parts.clusters import Clusters
 from herder.client.parts.drivers import Drivers
@@ -57,7 +58,7 @@ class HerderClient:
         self.plans = Plans(self.http)
         self.drivers, self.offers = Drivers(self.http), Offers(self.http)
         self.clusters, self.bootstraps = Clusters(self.http), Bootstraps(self.http)
-        self.events = Events(self.http)
+        self.events, self.budgets = Events(self.http), Budgets(self.http)
         self.secrets = Secrets(self.http)
 
     def __repr__(self) -> str:

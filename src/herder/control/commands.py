@@ -7,6 +7,7 @@ it replies. Those that are `async` look something up or commit by themselves. No
 from herder.control.access import secrets, sessions, users
 from herder.control.access.access_check import OF_KIND, check
 from herder.control.access.credential_commands import CredentialCommands
+from herder.control.budgets.commands import BudgetCommands
 from herder.control.drivers import driver_actions, sweep_decisions
 from herder.control.jobs import callbacks, documented, pipelines, schedules
 from herder.control.jobs.attempts.attempt_environment import attempt_of, user_of
@@ -52,7 +53,7 @@ WORKER_VERBS = worker_actions.VERBS
 SESSION_S = sessions.SESSION_S
 
 
-class Commands(CredentialCommands):
+class Commands(CredentialCommands, BudgetCommands):
     def __init__(self, core: Core) -> None:
         self._core = core
 

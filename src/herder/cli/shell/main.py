@@ -40,7 +40,17 @@ def build_app(
     """All commands that speak to a server. Add your own with `app.command()` or `app.add_typer()`. `driver_faults`,
     `bootstrap_faults`: what is wrong with the kind and settings of one, from whoever knows them; `jobs_manifests`: what the driver
     kubernetes-jobs needs in a namespace; `workflow_tasks`: the reader of recorded workflows."""
-    from herder.cli.commands.fleet import apply, bootstrap, cluster, config, driver, offer, pool, worker
+    from herder.cli.commands.fleet import (
+        apply,
+        bootstrap,
+        budget,
+        cluster,
+        config,
+        driver,
+        offer,
+        pool,
+        worker,
+    )
     from herder.cli.commands.observe import cost, events, pack, plan, status, why
     from herder.cli.commands.people import project, secret, token, user, whoami
     from herder.cli.commands.work import batch, callback, job, pipeline, schedule
@@ -59,6 +69,7 @@ def build_app(
     for name, build in (
         ("batch", partial(batch.build, workflow_tasks)),
         ("bootstrap", bootstrap.build),
+        ("budget", budget.build),
         ("callback", callback.build),
         ("cluster", partial(cluster.build, jobs_manifests)),
         ("cost", cost.build),

@@ -16,6 +16,7 @@ from herder.control.kernel.bounds.errors import NotKnown, NotReady, Refused
 from herder.control.kernel.core import Core
 from herder.control.planning.observation import observe_now
 from herder.control.reads import events, repeated_requests, sharing
+from herder.control.reads.budgets import BudgetReads
 from herder.control.reads.credentials import CredentialReads
 from herder.control.reads.explanations import explain, pods
 from herder.control.reads.fleet import clusters, drivers, sweeps
@@ -84,7 +85,9 @@ class Figures(NamedTuple):
     price_pico_per_hour: int
 
 
-class Reads(BatchReads, ScheduleReads, PipelineReads, CredentialReads, SharingReads, DocumentedReads):
+class Reads(
+    BatchReads, ScheduleReads, PipelineReads, BudgetReads, CredentialReads, SharingReads, DocumentedReads
+):
     def __init__(self, core: Core) -> None:
         super().__init__(core)
         self._followers = Followers()

@@ -30,6 +30,7 @@ MEASUREMENTS = {
     "replay": "replay",
     "decisions": "decisions",
     "retention": "retention",
+    "usage": "usage",
     "recovery": "recovery",
     "reconnect": "reconnect",
     "cluster": "cluster",

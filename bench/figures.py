@@ -60,6 +60,7 @@ TARGETS: dict[tuple[str, str], Target] = {
     ("retention", "pruning transaction p99"): Target(floor=50, goal=30),
     ("retention", "pruning transaction, longest"): Target(floor=50, goal=50),
     ("retention", "pruning transaction, most CPU"): Target(floor=50, goal=50),
+    ("usage", "use by day, computed anew"): Target(floor=12, goal=12),
     ("recovery", "time"): Target(floor=3, goal=3),
     ("reconnect", "last answer"): Target(floor=10, goal=5),
     ("cluster", "first picture"): Target(floor=30, goal=30),

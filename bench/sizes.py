@@ -39,6 +39,7 @@ class Sizes:
     pending_workers: int = 1_000
     retention_jobs: int = 100_000
     """The store after ten times as many is compared with that after these."""
+    usage_events: int = 100_000
     cluster_nodes: int = 10_000
     cluster_pods: int = 100_000
     cluster_changes_per_s: int = 200
@@ -66,6 +67,7 @@ QUICK = Sizes(
     replay_days=0.2,
     decision_seeds=1,
     retention_jobs=10_000,
+    usage_events=20_000,
     cluster_nodes=1_000,
     cluster_pods=10_000,
     cluster_watch_s=10.0,

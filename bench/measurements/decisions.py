@@ -19,7 +19,7 @@ from bench.waiting_world import NOW_MS, fill, waiting_world
 from herder.control.planning.observation import observe, queued
 from herder.decide.placement.place import place
 from herder.decide.placement.water_filling import Claim, water_fill
-from herder.decide.plan.planner import creations, decide, plan_steps
+from herder.decide.plan.planner import decide, plan_steps
 from herder.decide.plan.why_waiting import why_waiting
 from herder.engine.memory.state import EngineState
 from herder.model.ids import ClassId, UserName
@@ -114,7 +114,7 @@ def _why_job(state: EngineState, placer: Placer) -> None:
     observed = observe(state, ASKED_AT_MS)
     steps = plan_steps(observed, ASKED_AT_MS)
     why_waiting(class_id, state.classes[class_id], observed, ASKED_AT_MS, steps=steps)
-    planned = creations(steps, observed.plan_number, ASKED_AT_MS)
+    planned = steps.creations(observed.plan_number, ASKED_AT_MS)
     Starts(state, placer.run_times, ASKED_AT_MS, planned, placer.samples.record).of(class_id, 0)
 
 

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from herder.model.values.resources import PLAIN, Dimensions
+from herder.model.work.alerts import AlertRules
 from herder.model.work.callbacks import CallbackRules
 from herder.server.http.connections import HttpLimits
 from herder.server.options import ServerOptions
@@ -49,6 +50,7 @@ class Server:
     resources: Dimensions = PLAIN
     users: tuple[UserSettings, ...] = ()
     callbacks = CallbackRules()
+    alerts = AlertRules()
     sweep_period_s = 5.0
     limits = HttpLimits()
     intakes: tuple[IntakeSettings, ...] = ()
@@ -78,6 +80,7 @@ class Server:
                 resources=self.resources,
                 users=self.users,
                 callbacks=self.callbacks,
+                alerts=self.alerts,
                 sweep_period_s=self.sweep_period_s,
                 http=self.limits,
                 intakes=self.intakes,

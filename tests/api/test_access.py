@@ -63,6 +63,7 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("get", "/schedules/{schedule}"): ("viewer", SEE),
     ("delete", "/schedules/{schedule}"): ("user", CHANGE),
     **{("post", f"/schedules/{{schedule}}/{verb}"): ("user", CHANGE) for verb in ("pause", "resume", "run")},
+    **{("get", f"/costs/{name}"): ("viewer", ALL) for name in ("report", "invoice", "export")},
     ("get", "/pipelines"): ("viewer", ALL),
     ("get", "/pipelines/{pipeline}"): ("viewer", SEE),
     ("put", "/pipelines/{pipeline}"): ("user", USERS),
@@ -109,6 +110,17 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("post", "/drivers/{driver}/unfreeze"): ("operator", OPERATORS),
     ("post", "/drivers/{driver}/forget"): ("administrator", ADMINISTRATORS),
     ("get", "/offers"): ("viewer", ALL),
+    ("get", "/rates"): ("viewer", ALL),
+    ("get", "/costs"): ("viewer", ALL),
+    ("get", "/costs/lines"): ("viewer", ALL),
+    ("get", "/costs/lines/{line}"): ("viewer", dict.fromkeys(CALLERS, 404)),
+    ("get", "/costs/months"): ("viewer", ALL),
+    ("post", "/costs/months/{month}/close"): ("administrator", ADMINISTRATORS),
+    ("get", "/rates/{rate}"): ("viewer", ALL),
+    ("post", "/rates"): ("operator", OPERATORS),
+    ("get", "/usage"): ("viewer", ALL),
+    ("post", "/usage"): ("user", USERS),
+    ("post", "/usage/tokens"): ("user", USERS),
     ("get", "/bootstraps"): ("viewer", ALL),
     ("get", "/bootstraps/{bootstrap}/check"): ("operator", OPERATORS),
     ("get", "/clusters"): ("viewer", ALL),
@@ -118,6 +130,11 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("get", "/plans"): ("viewer", ALL),
     ("get", "/plans/next"): ("viewer", ALL),
     ("get", "/plans/{plan}"): ("viewer", ALL),
+    ("get", "/alerts"): ("viewer", ALL),
+    ("get", "/alerts/history"): ("viewer", ALL),
+    ("get", "/alerts/policies"): ("viewer", ALL),
+    ("get", "/alerts/{alert}"): ("viewer", ALL),
+    ("post", "/alerts/{alert}/acknowledge"): ("operator", OPERATORS),
     ("get", "/events"): ("viewer", ALL),
     ("get", "/events/stream"): ("viewer", ALL),
     ("get", "/invariants"): ("operator", OPERATORS),
@@ -150,6 +167,9 @@ BODIES: dict[str, Any] = {
     "/budget-leases/{lease}/settle": {"cost": "0"},
     "/budget-transfers": {"from": "none", "to": "none", "amount": "1", "reason": "r"},
     "/pools/{pool}/scale": {"workers": 0},
+    "/rates": {"rates": []},
+    "/usage": {"source": "meter", "events": []},
+    "/usage/tokens": {"source": "meter"},
     "/users": {"name": "not a name"},
     "/users/{user}": {},
     "/tokens": {"user": "owner"},
@@ -170,10 +190,16 @@ def people(server: Server) -> Iterator[dict[str, httpx.Client]]:
         client.close()
 
 
+#: What a route needs in its address.
+QUERIES = {
+    "/costs/invoice": "?month=2026-11&project=none",
+    "/jobs/ended": "?timeout_s=0&jobs={job}",
+}
+
+
 def concrete(path: str, owner: httpx.Client | None = None) -> str:
     """With what belongs to `owner`, made anew; without one with what is not there."""
-    if path == "/jobs/ended":
-        path += "?timeout_s=0&jobs={job}"
+    path += QUERIES.get(path, "")
     if owner is not None and "{schedule}" in path:
         body = {
             "name": f"s{time.monotonic_ns()}",
@@ -214,10 +240,14 @@ def concrete(path: str, owner: httpx.Client | None = None) -> str:
         ("pool", "none"),
         ("worker", "none"),
         ("driver", "none"),
+        ("rate", "none"),
+        ("line", "none"),
+        ("month", "2020-01"),
         ("bootstrap", "none"),
         ("cluster", "none"),
         ("namespace", "none"),
         ("pod", "none"),
+        ("alert", "none"),
         ("plan", "77777"),
         ("user", "nobody"),
         ("token", "0123456789ab"),

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,19 @@ from herder.client.http.clock import new_key
 from herder.control.access import idempotency
 from herder.control.access.idempotency import Kind, Made, Requests, fingerprint_of
 from herder.control.kernel.bounds.errors import Conflict
+from herder.ledger.alerts.documented import TOKEN_BUDGET
+from herder.ledger.alerts.readings import Reading
 from herder.model.ids import UserName
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import JobNew
 from herder.settings.sections.server import DriverSettings
+from herder.store.rows.alert_rows import record_of
 from tests.api.conftest import POOLS, Server
 
 JOB = {"runtime": "noop", "pool": "std"}
+HOUR_AGO = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+USE = {"id": "1", "time": HOUR_AGO, "resource": "network.inter", "quantity": "1"}
+REQUEST = {"id": "1", "time": HOUR_AGO, "model": "m", "tokens": {"input": 1, "output": 2}}
 NIGHTLY: dict[str, Any] = {"name": "nightly", "cron": "0 2 * * *", "batch": {"jobs": [JOB]}}
 
 
@@ -102,6 +109,23 @@ def resumable(server: Server) -> str:
     path = f"/schedules/{nightly(server)}"
     server.http.post(f"{path}/pause").raise_for_status()
     return f"{path}/resume"
+
+
+def raised(server: Server) -> str:
+    """As the loop raises it."""
+
+    async def judge() -> str:
+        core = server.running.core
+        state = core.ledger.alerts
+        reading = Reading(TOKEN_BUDGET.id, "division/x", 0, 2**50, core.clock.now_ms(), 80, 100)
+        with core.change(Changes()) as changes:
+            found = state.judge(reading) or list(state.alerts.values())
+            for alert in found:
+                changes.put(record_of(alert))
+        await core.commit(changes)
+        return next(each.id for each in found if each.active)
+
+    return f"/alerts/{server.run(judge())}/acknowledge"
 
 
 def stored_pipeline(server: Server) -> str:
@@ -221,6 +245,17 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
     "a callback again": (
         "POST /callbacks/{batch}/retry",
         lambda s: (f"/callbacks/{called_back(s)}/retry", None),
+    ),
+    "a closed month": ("POST /costs/months/{month}/close", lambda s: ("/costs/months/2020-01/close", None)),
+    "an acknowledged alert": ("POST /alerts/{alert}/acknowledge", lambda s: (raised(s), None)),
+    "rates": (
+        "POST /rates",
+        lambda s: ("/rates", {"rates": [{"card": "c", "resource": "cpu", "price": "0.05"}]}),
+    ),
+    "use": ("POST /usage", lambda s: ("/usage", {"source": "meter", "events": [USE]})),
+    "use of models": (
+        "POST /usage/tokens",
+        lambda s: ("/usage/tokens", {"source": "gateway", "requests": [REQUEST]}),
     ),
     "a pipeline": ("PUT /pipelines/{pipeline}", lambda s: ("/pipelines/etl", {"config": "a: 1"})),
     "a deleted pipeline": ("DELETE /pipelines/{pipeline}", lambda s: (stored_pipeline(s), None)),

@@ -29,7 +29,8 @@ COMMANDS = _all(get_command(build_app()))
 def test_the_commands_are_those_of_the_specification() -> None:
     names = {" ".join(path) for path, command in COMMANDS if isinstance(command, HerderCommand)}
     assert names == {
-        "status", "apply", "events", "pack", "cost forecast", "cost anomalies", "project list",
+        *(f"cost {verb}" for verb in ("show", "breakdown", "trends", "lines", "explain", "months", "close")),
+        "status", "apply", "events", "pack", "cost forecast", "cost anomalies", "cost report", "cost invoice", "cost export", "cost check-focus", "project list",
         "config show", "config lint", "config schema", "config view", "config import-cortex", "config import-rosa",
         "pool list", "pool get", "pool scale", "pool freeze", "pool unfreeze", "pool delete",
         "bootstrap list", "bootstrap check", "cluster list", "cluster show", "cluster check", "cluster manifests", "pool scheduling-info",
@@ -39,9 +40,11 @@ def test_the_commands_are_those_of_the_specification() -> None:
         "worker remove", "worker console", "worker logs", "worker operations", "worker health",
         "batch submit", "batch list", "batch get", "batch wait", "batch cancel", "batch groups",
         "batch hold", "batch release", "batch retry", "batch delete", "batch add", "batch close", "job hold", "job release",
+        "alert list", "alert show", "alert ack", "alert history", "alert policies",
         "pipeline set", "pipeline list", "pipeline get", "pipeline delete",
         *(f"budget {verb}" for verb in ("list", "show", "set", "delete", "request", "requests", "approve", "reject", "reallocate", "take-back", "leases")),
         "schedule create", "schedule list", "schedule get", "schedule pause", "schedule resume", "schedule run", "schedule delete",
+        "rate list", "rate show", "rate add", "rate import", "rate export", "usage list", "usage import",
         "callback list", "callback retry", "callback secret",
         "job types",
         "job submit", "job list", "job get", "job logs", "job wait", "job explain", "job cancel", "job retry",

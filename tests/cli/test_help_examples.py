@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from typer.main import get_command
 
 from herder.app import whole_app
 from herder.cli.shell.main import run
+from herder.reports.focus.files import text_of
+from herder.reports.focus.rows import Issuer
 
 HERDER_YAML = """
 templates:
@@ -33,6 +36,7 @@ pools:
   later: {driver: local, templates: [medium], max_workers: 1}
   burst: {driver: local, templates: [medium, large], max_workers: 20, default_eligible: false, ttl: 4h, ttl_max: 12h}
 """
+NOW = datetime.now(UTC).isoformat()
 FILES = {
     # Without a minimum: the workers of `herder server` outlive it.
     "herder.yaml": HERDER_YAML.replace("min_workers: 1, ", ""),
@@ -63,6 +67,14 @@ FILES = {
     "data.csv": "b\na\n",
     "worker-pools.json": '{"worker_pool_definitions": {"burst": {"max_size": 2, "default_template": "small"}}}',
     "machine-pools.tf": 'module "pools" {\n  cluster_id = "2abc"\n  create_additional_pool = true\n}\n',
+    "events.jsonl": json.dumps({"id": "1", "time": NOW, "resource": "network.inter", "quantity": 1}) + "\n",
+    "traces.json": json.dumps(
+        {"id": "1", "time": NOW, "attributes": {"gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 5}}
+    ),
+    "spend.json": json.dumps([{"request_id": "r", "model": "m", "endTime": NOW, "prompt_tokens": 5}]),
+    "costs.csv": "".join(text_of([], Issuer(id="acme", name="ACME"))),
+    "rates.csv": "resource,price\nmemory,0.006\n",
+    "prices.json": '{"gpt-5": {"input_cost_per_token": 3e-06, "output_cost_per_token": 1.5e-05}}',
     "Makefile": "report:\n\techo report\n",
 }
 #: Examples that are only parsed, and why.
@@ -106,7 +118,20 @@ CODES = {
         "no pool of the server runs containers",
     ),
     "herder worker operations burst-7-1": (3, "the driver of its workers is local, which has no operations"),
+    **{
+        f"herder cost invoice {words}": (3, "nothing is booked in that month")
+        for words in (
+            "--project alpha --month 2026-11",
+            "--project alpha --month 2026-11 --html alpha.html",
+            "--division research --month 2026-11 -o csv",
+        )
+    },
     "herder driver forget old --dry-run": (3, "the server has no driver that was taken out of its file"),
+    "herder cost explain 9f86d081884c7d65": (
+        3,
+        "a line's id cannot be foretold; tests/api/test_costs.py explains one",
+    ),
+    "herder cost rebuild --check --data-dir /var/lib/herder": (1, "there is no store in that folder"),
 }
 
 
@@ -222,6 +247,8 @@ def _names(installation: Installation, example: str) -> dict[str, str]:
     match example.split()[1:4]:
         case ["worker", "remove", _]:
             names["burst-7-1"] = installation.new_worker()
+        case ["rate", "show", rate]:
+            names[rate] = rate.replace("internal", "shown")
         case ["plan", "get", _]:
             names["42"] = installation.made("plan", "list", "--limit", "1")
         case ["batch", "cancel" | "retry", _] if "--group" in example:
@@ -245,6 +272,10 @@ def _prepare(installation: Installation, example: str) -> Callable[[], object]:
     """Before an example; what is answered is called after it."""
     words, _ = _split(example)
     match words[:2]:
+        case ["rate", "show"]:
+            path = installation.folder / "cpu.csv"
+            path.write_text("card,resource,price,from\nshown,cpu,0.05,2026-11-01\n")
+            installation.made("rate", "import", str(path))
         case ["secret", verb]:
             installation.secret(there=verb != "create")
         case ["pipeline", "get" | "delete"]:

@@ -68,7 +68,7 @@ def test_a_machine_that_goes_ends_its_attempts_and_itself(world: World) -> None:
     assert sorted((each.job, each.to_ms - each.from_ms) for each in attempts) == [
         (job, 7_000) for job in jobs
     ]
-    assert machine == MachineUsage(machine_of(worker.spec), T0, T0 + 7_500)
+    assert machine == MachineUsage(machine_of(worker.spec), T0, T0 + 7_500, worker.ready_at_ms)
 
 
 def test_a_claim_that_never_became_a_machine_used_nothing(world: World) -> None:

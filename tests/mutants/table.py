@@ -1,6 +1,7 @@
 """All mutants, in the order of the table that `make mutants` prints."""
 
 from tests.mutants.guards.attempts import ATTEMPTS
+from tests.mutants.guards.budgets import BUDGETS
 from tests.mutants.guards.callbacks import CALLBACKS
 from tests.mutants.guards.clusters import CLUSTERS
 from tests.mutants.guards.creations import CREATIONS
@@ -29,6 +30,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *CREATIONS,
     *NOTICES,
     *PLANNER,
+    *BUDGETS,
     *TIME,
     *CLUSTERS,
 )

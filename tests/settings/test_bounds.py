@@ -18,6 +18,7 @@ from herder.settings import (
 )
 from herder.settings.lint import lint
 from herder.settings.load import load_texts
+from herder.settings.sections.alerts import ALERT_FIELDS
 from herder.settings.sections.creations import DRIVER_FIELDS
 from herder.settings.sections.fields import Field
 from herder.settings.sections.jobs.callbacks import CALLBACK_FIELDS
@@ -123,13 +124,14 @@ RETENTION = [
     ("observations_size", "-1Mi", "1025Ti"),
     ("store_size", "63Mi", "1025Ti"),
 ]
+ALERTS = [("cooldown", "0s", "8d"), ("escalate_after", "59s", "8d")]
 CALLBACKS = [("timeout", "0s", "61s"), ("give_up", "0s", "31d")]
 #: Settings that are no numbers of their own.
 WITHOUT = {
     "membership", "description", "driver", "schedules", "cpu_pressure", "memory_pressure", "metrics", "consolidation",
     "preempts_spot", "disruption_budget", "maintenance_windows", "replace_drifted", "on_blocked", "step_timeouts", "repair",
     "repair_breaker", "labels", "taints", "containers", "cpu_limit", "default_eligible", "frozen", "driver_options",
-    "cluster", "bootstrap", "grows_after", "one_job_per_worker", "allow",
+    "cluster", "bootstrap", "grows_after", "one_job_per_worker", "allow", "channels", "chain", "thresholds", "off", "storage_capacity",
 }  # fmt: skip
 
 
@@ -180,6 +182,7 @@ def test_each_number_of_a_driver(key: str, value: str) -> None:
             *(("sweep", *row) for row in SWEEP),
             *(("retention", *row) for row in RETENTION),
             *(("callbacks", *row) for row in CALLBACKS),
+            *(("alerts", *row) for row in ALERTS),
         ]
     ),  # type: ignore[arg-type]
 )
@@ -195,6 +198,7 @@ def test_each_number_of_the_upkeep(section: str, key: str, value: str) -> None:
         (SWEEP_FIELDS, SWEEP),
         (RETENTION_FIELDS, RETENTION),
         (CALLBACK_FIELDS, CALLBACKS),
+        (ALERT_FIELDS, ALERTS),
     ],
 )
 def test_no_setting_is_missing_from_these_tables(

@@ -281,6 +281,15 @@ def test_how_much_output_is_kept_is_a_setting_of_the_server() -> None:
             load_texts([("herder.yaml", f"server: {{log_bytes_per_attempt: {wrong}}}")])
 
 
+def test_the_quantum_of_budgets_is_a_setting_of_the_server() -> None:
+    usual = load_texts([("herder.yaml", "pools: {}")])
+    assert expanded(usual)["server"]["budget_quantum"] == "15m"
+    assert load_texts([("herder.yaml", "server: {budget_quantum: 20m}")]).server.budget_quantum_s == 1200
+    for wrong in ("599s", "2d", "many"):
+        with pytest.raises(SettingsError, match=r"server\.budget_quantum"):
+            load_texts([("herder.yaml", f"server: {{budget_quantum: {wrong}}}")])
+
+
 @pytest.mark.parametrize(
     ("text", "key", "said"),
     [

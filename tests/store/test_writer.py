@@ -127,7 +127,7 @@ async def test_a_busy_store_is_not_taken_for_a_broken_one(writer: Writer, engine
                 world.placer.run(world.state, world.changes, world.now_ms)
                 flush(world.state, world.changes)
                 put_classes(world.changes)
-                book(world.ledger, world.changes)
+                book(world.ledger, world.state, world.changes, world.now_ms)
                 changes, world.changes = world.changes, Changes()
                 world.state.durable, world.state.hand_over = world.state.hand_over, world.state.hand_over + 1
                 await writer.commit(changes)

@@ -466,7 +466,7 @@ class World:
         end_groups(self.state, self.changes, self.now_ms)
         flush(self.state, self.changes)
         put_classes(self.changes)
-        book(self.ledger, self.changes)
+        book(self.ledger, self.state, self.changes, self.now_ms)
         done, self.changes = self.changes, Changes()
         write(self.engine, done)
         self.state.durable = self.state.hand_over

@@ -22,6 +22,7 @@ BENCH = ROOT / "bench"
 TOOLS = ROOT / "tools"
 MIGRATIONS = SOURCE / "herder" / "store" / "migrations" / "versions"
 VENDOR = SOURCE / "herder" / "web" / "static" / "vendor"
+RULES_VENDOR = SOURCE / "herder" / "reports" / "focus" / "vendor"
 
 FILE_LINES = 400
 FUNCTION_LINES = 60
@@ -144,17 +145,16 @@ def test_nothing_is_left_for_later() -> None:
     assert not left, f"do it now or file an issue: {left}"
 
 
-def test_vendored_files_are_the_ones_we_pinned() -> None:
-    if not VENDOR.is_dir():
-        pytest.skip("no file is vendored yet")
-    pins = VENDOR / "vendor.toml"
+@pytest.mark.parametrize("vendor", [VENDOR, RULES_VENDOR], ids=["web", "focus"])
+def test_vendored_files_are_the_ones_we_pinned(vendor: Path) -> None:
+    pins = vendor / "vendor.toml"
     assert pins.is_file(), (
         f"{name(pins)} must list every vendored file: [[file]] path, version, source, licence, sha256"
     )
     pinned = {entry["path"]: entry["sha256"] for entry in tomllib.loads(pins.read_text())["file"]}
     held = {
-        path.relative_to(VENDOR).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in VENDOR.rglob("*")
+        path.relative_to(vendor).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in vendor.rglob("*")
         if path.is_file() and path != pins
     }
     assert held == pinned

@@ -13,10 +13,12 @@ from herder.model.fleet.pressure import Measured, Pressure, WorkerUse
 from herder.model.fleet.schedule import Schedule, Window
 from herder.model.fleet.upkeep import Disruption, DisruptionBudget, Opening, TimeWindow
 from herder.model.fleet.worker import WorkerState
-from herder.model.ids import PlanNumber, PoolName, UserName
+from herder.model.ids import ClassId, PlanNumber, PoolName, UserName
+from herder.model.planning.budgets import BudgetLeft, BudgetsLeft, UnpaidClass
 from herder.model.planning.demand_rises import Rises
 from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory, RunningClass
 from herder.model.planning.plan import Reason
+from herder.model.values.money import parse_usd
 from herder.model.values.resources import Resources
 from herder.model.work.sharing import Limits, ProjectQuota, Sharing, UserQuota
 from tests.planning.world import (
@@ -433,6 +435,60 @@ def at_live_maximum() -> Observed:
     return observed([of], workers[:2], [queued(1, 3)])
 
 
+def spent(world: Observed, left: str, limit: str = "20", parent_left: str | None = None) -> Observed:
+    above = () if parent_left is None else (budget("fleet", parent_left, "50"),)
+    mine = budget("burst", left, limit, "fleet" if above else None)
+    pools = tuple((each.name, "burst") for each in world.pools)
+    return replace(world, budgets=BudgetsLeft(quantum_ms=15 * MINUTE, budgets=(mine, *above), pools=pools))
+
+
+def budget(name: str, left: str, limit: str, parent: str | None = None) -> BudgetLeft:
+    return BudgetLeft(name=name, limit=parse_usd(limit), left=parse_usd(left), parent=parent)
+
+
+def priced(price: str, **settings: object) -> PoolSpec:
+    return pool("std", template("large", 16, parse_usd(price)), **settings)
+
+
+def over_budget() -> Observed:
+    return spent(observed([priced("2")], [], [queued(1, 3)]), "0.4")
+
+
+def budget_for_some() -> Observed:
+    return spent(
+        observed([priced("2", max_workers=9)], [], [queued(1, 3, cores(16))]), "12.3", parent_left="1.2"
+    )
+
+
+def budget_for_several_sizes() -> Observed:
+    of = pool(
+        "std", template("small", 4, parse_usd("1.2")), template("large", 16, parse_usd("2")), max_workers=9
+    )
+    return spent(observed([of], [], [queued(1, 2, cores(3)), queued(2, 1, cores(16))]), "0.9")
+
+
+def overspent() -> Observed:
+    world = spent(observed([priced("2", min_workers=2)]), "1")
+    gone = replace(world.budgets.budgets[0], left=-parse_usd("0.01"))
+    return replace(world, budgets=replace(world.budgets, budgets=(gone,)))
+
+
+def unpaid_jobs() -> Observed:
+    """Of a user whose budget pays for two of five jobs, and of one whose budget is spent."""
+    world = observed([one()], [idle(1, one(), 1)], [queued(1, 5), queued(2, 1, user=UserName("bob"))])
+    limit, needs = parse_usd("20"), parse_usd("0.5")
+    ann = UnpaidClass(
+        class_id=ClassId(1), count=3, budget="research", limit=limit, left=parse_usd("1.2"), needs=needs
+    )
+    bob = UnpaidClass(class_id=ClassId(2), count=1, budget="of-bob", limit=limit, left=0, needs=needs)
+    return replace(world, unpaid=(ann, bob))
+
+
+def only_unpaid_jobs() -> Observed:
+    world = unpaid_jobs()
+    return replace(world, demand=world.demand[1:], unpaid=world.unpaid[1:])
+
+
 def gradual_limit() -> Observed:
     of = one(scale_down_fraction=0.2)
     return observed(
@@ -521,7 +577,8 @@ WORLDS: tuple[Callable[[], Observed], ...] = (
     replacement_budget, no_replacements_by_day, soft_expired, kept, kept_with_its_agent, above_maximum, at_maximum,
     at_maximum_with_drains, near_maximum, scheduled_maximum, no_workers_wanted, zone_limit, per_cycle, cooldown, stored_with_a_short_ttl,
     scale_down_cooldown, frozen, frozen_without_work, frozen_driver, refused_bootstrap, nothing_fits, offer_resting, offer_tried_again,
-    credentials_refused, quota_exceeded, at_live_maximum, gradual_limit, disruption_budget, shapes_grouped, ahead_and_shared,
+    credentials_refused, quota_exceeded, at_live_maximum, over_budget, budget_for_some,
+    budget_for_several_sizes, overspent, unpaid_jobs, only_unpaid_jobs, gradual_limit, disruption_budget, shapes_grouped, ahead_and_shared,
     quotas, below_threshold, in_flight, enough_capacity, kept_by_rules, kept_by_schedule, waiting_on_observation,
 )  # fmt: skip
 

@@ -43,6 +43,7 @@ CASES = (
 PACKAGES_LEFT_OUT = ("herder.simulate", "herder.testing")
 #: Never shown: caught in the package that raises them, which tells something else; or a base that is not raised itself.
 INTERNAL = {
+    "herder.reports.focus.files.FocusError",
     "herder.ledger.budgets.leases.BudgetError",
     "herder.server.http.protocol._BoundBroken",
     "herder.drivers.aws.errors.TokenUsed",
@@ -51,6 +52,9 @@ INTERNAL = {
     "herder.agent.containers.engine.EngineDown",
     "herder.agent.data.transfers.Stopped",
     "herder.agent.containers.engine.EngineRefused",
+    "herder.ledger.price_lists.PriceError",
+    "herder.ledger.rates.RateError",
+    "herder.ledger.token_reports.ReportError",
     "herder.secrets.sealing.SealError",
     "herder.settings.syntax.json_text._Twice",
     "herder.settings.syntax.json_text._NoNumber",

@@ -12,16 +12,21 @@ from herder.api.http.openapi import document
 from herder.api.http.replies import problem, reply
 from herder.api.http.route_table import RouteTable
 from herder.api.routes import (
+    alerts,
     bootstraps,
     budgets,
     clusters,
+    cost_reports,
+    costs,
     drivers,
     events,
     fleet,
     offers,
     people,
     pipelines,
+    rates,
     secrets,
+    usage,
     worker,
 )
 from herder.api.routes.jobs import callbacks, documented, schedules, work
@@ -41,15 +46,20 @@ def front_of(core: Core) -> RouteTable:
     callbacks.add(front)
     schedules.add(front)
     pipelines.add(front)
+    rates.add(front)
+    usage.add(front)
     fleet.add(front)
     people.add(front)
     secrets.add(front)
     drivers.add(front)
     offers.add(front)
+    costs.add(front)
+    cost_reports.add(front)
     clusters.add(front)
     bootstraps.add(front)
     budgets.add(front)
     events.add(front)
+    alerts.add(front)
     return front
 
 

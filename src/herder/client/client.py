@@ -6,17 +6,21 @@ from typing import TYPE_CHECKING, Any, Self
 
 from herder.client.http.http_library import httpx
 from herder.client.http.transport import RETRIES, TIMEOUT_S, Transport
+from herder.client.parts.alerts import Alerts
 from herder.client.parts.bootstraps import Bootstraps
 from herder.client.parts.budgets import Budgets
 from herder.client.parts.callbacks import Callbacks
 from herder.client.parts.clusters import Clusters
+from herder.client.parts.costs import Costs
 from herder.client.parts.drivers import Drivers
 from herder.client.parts.events import Events
 from herder.client.parts.fleet import Plans, Pools, Workers, segment
 from herder.client.parts.offers import Offers
 from herder.client.parts.pages import whole
+from herder.client.parts.rates import Rates
 from herder.client.parts.schedules import Schedules
 from herder.client.parts.secrets import Secrets
+from herder.client.parts.usage import Usage
 from herder.client.parts.work import Batches, Jobs
 from herder.client.pipelines import Pipelines
 from herder.wire.api.people import (
@@ -53,12 +57,14 @@ class HerderClient:
         self.callbacks, self.schedules = Callbacks(self.http), Schedules(self.http)
         self.pipelines = Pipelines(self.http)
         self.jobs = Jobs(self.http)
+        self.rates, self.usage = Rates(self.http), Usage(self.http)
         self.pools = Pools(self.http)
         self.workers = Workers(self.http)
         self.plans = Plans(self.http)
         self.drivers, self.offers = Drivers(self.http), Offers(self.http)
         self.clusters, self.bootstraps = Clusters(self.http), Bootstraps(self.http)
-        self.events, self.budgets = Events(self.http), Budgets(self.http)
+        self.events, self.alerts, self.costs = Events(self.http), Alerts(self.http), Costs(self.http)
+        self.budgets = Budgets(self.http)
         self.secrets = Secrets(self.http)
 
     def __repr__(self) -> str:

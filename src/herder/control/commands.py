@@ -7,7 +7,9 @@ it replies. Those that are `async` look something up or commit by themselves. No
 from herder.control.access import secrets, sessions, users
 from herder.control.access.access_check import OF_KIND, check
 from herder.control.access.credential_commands import CredentialCommands
+from herder.control.alerts.alert_commands import AlertCommands
 from herder.control.budgets.commands import BudgetCommands
+from herder.control.costs.cost_commands import CostCommands
 from herder.control.drivers import driver_actions, sweep_decisions
 from herder.control.jobs import callbacks, documented, pipelines, schedules
 from herder.control.jobs.attempts.attempt_environment import attempt_of, user_of
@@ -16,8 +18,10 @@ from herder.control.jobs.changes.resubmission import submission_of
 from herder.control.jobs.submitting import submission
 from herder.control.kernel.core import Core
 from herder.control.pools import pool_actions
+from herder.control.rates.rate_commands import RateCommands
 from herder.control.reads.work.jobs import batch_view, effective_state, job_row, job_with_marks
 from herder.control.reads.work.marks import NO_MARK
+from herder.control.usage.usage_commands import UsageCommands
 from herder.control.workers import joining, worker_actions
 from herder.engine.jobs.batch_end import cancel_batch
 from herder.engine.memory.state import BatchLife
@@ -53,7 +57,7 @@ WORKER_VERBS = worker_actions.VERBS
 SESSION_S = sessions.SESSION_S
 
 
-class Commands(CredentialCommands, BudgetCommands):
+class Commands(CredentialCommands, CostCommands, RateCommands, UsageCommands, AlertCommands, BudgetCommands):
     def __init__(self, core: Core) -> None:
         self._core = core
 

@@ -35,13 +35,15 @@ class Unit:
 
 MS_PER_HOUR = 3_600_000
 GB = 10**9
+GPU_PARTS = 5040
+"""Of a whole GPU: halves to tenths, twelfths, fourteenths, sixteenths are whole numbers of them."""
 MS_PER_MONTH = 30 * 24 * MS_PER_HOUR
 """Storage is billed by months of 30 days (the rate card's rule)."""
 UNITS = {
     "machine": Unit("machine-hours", MS_PER_HOUR),
     "cpu": Unit("core-hours", 1000 * MS_PER_HOUR),
     "memory": Unit("GiB-hours", 1024 * MS_PER_HOUR),
-    "gpu": Unit("GPU-hours", 1000 * MS_PER_HOUR),
+    "gpu": Unit("GPU-hours", GPU_PARTS * MS_PER_HOUR),
     "storage.hot": Unit("GB-months", GB * MS_PER_MONTH),
     "storage.warm": Unit("GB-months", GB * MS_PER_MONTH),
     "storage.cold": Unit("GB-months", GB * MS_PER_MONTH),
@@ -49,7 +51,7 @@ UNITS = {
     "network.inter": Unit("GB", GB),
     "network.egress": Unit("GB", GB),
 }
-"""By resource. Base units: machine ms, mCPU·ms, MiB·ms, GPU-milli·ms, byte·ms, bytes."""
+"""By resource. Base units: machine ms, mCPU·ms, MiB·ms, 5040ths of a GPU·ms, byte·ms, bytes."""
 TOKENS = Unit("tokens", 1)
 
 

@@ -26,7 +26,7 @@ class MachineDay(NamedTuple):
     starting_ms: int
     """Of that, before it was ready."""
     capacity: int
-    """Its size in weights of an hour of list rates (`weights.py`), times `ms`."""
+    """Its size in weights of list rates (`model/work/cost_share.py`), times `ms`."""
 
 
 class WorkDay(NamedTuple):
@@ -42,7 +42,8 @@ class WorkDay(NamedTuple):
     ms: int
     cpu_milli_ms: int
     memory_mib_ms: int
-    gpu_milli_ms: int
+    gpu_ms: int
+    """5040ths of a GPU·ms."""
     weight: int
     """Their part of `MachineDay.capacity`."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
 
+from herder.ledger.tokens import lookups
 from herder.model.values.money import PicoUsd
 
 
@@ -78,6 +79,17 @@ class RateList:
     _rates: dict[Subject, list[Rate]] = field(default_factory=dict)
     _ids: set[str] = field(default_factory=set)
 
+    @property
+    def ids(self) -> frozenset[str]:
+        return frozenset(self._ids)
+
+    def by_id(self, rate_id: str) -> Rate | None:
+        return next((rate for rate in self.all() if rate.id == rate_id), None)
+
+    def all(self) -> Iterator[Rate]:
+        for rates in self._rates.values():
+            yield from rates
+
     @classmethod
     def of(cls, rates: Iterable[Rate]) -> "RateList":
         made = cls()
@@ -92,14 +104,14 @@ class RateList:
             raise RateError(f"rate {rate.id} exists; give the new one another id")
         if known and rate.from_ms <= known[-1].from_ms:
             raise RateError(
-                f"rate {rate.id} holds from no later than {known[-1].id}, which may have been booked at; let it begin later"
+                f"rate {rate.id} begins no later than {known[-1].id}, which may have been booked at; let it begin later"
             )
         known.append(rate)
         self._ids.add(rate.id)
 
     def at(self, subject: Subject, at_ms: int) -> Rate | None:
-        """That of the product, and where there is none yet that of any product."""
-        for each in dict.fromkeys((subject, subject._replace(product=""))):
+        """That of the product, and where there is none yet that of any product; each time that of the resource before what stands in for it (`tokens.lookups`)."""
+        for each in _subjects(subject):
             rates = self._rates.get(each, [])
             place = bisect_right(rates, at_ms, key=lambda rate: rate.from_ms)
             if place:
@@ -110,7 +122,7 @@ class RateList:
         """`[from_ms, to_ms)` cut where another rate begins to hold."""
         cuts = {
             rate.from_ms
-            for each in (subject, subject._replace(product=""))
+            for each in _subjects(subject)
             for rate in self._rates.get(each, [])
             if from_ms < rate.from_ms < to_ms
         }
@@ -122,6 +134,13 @@ class RateList:
             if cut > begin:
                 yield Piece(found, begin, cut)
             begin, found = cut, rate
+
+
+def _subjects(subject: Subject) -> Iterator[Subject]:
+    """Whose rates may hold, the first before the others."""
+    for product in dict.fromkeys((subject.product, "")):
+        for resource in lookups(subject.resource):
+            yield Subject(subject.card, resource, product)
 
 
 def portion(quantity: int, from_ms: int, to_ms: int, at_ms: int) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TypeVar
 
-_Id = TypeVar("_Id", str, int)
+_Id = TypeVar("_Id", str, int, tuple[str, str, str])
 
 
 def split(whole: int, weights: Mapping[_Id, int]) -> dict[_Id, int]:

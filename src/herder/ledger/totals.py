@@ -6,6 +6,7 @@ Held by the kernel, filled at each hand-over with the engine's intervals, writte
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from herder.ledger.alerts.raising import Alerts
 from herder.ledger.budgets.leases import Leases
 from herder.ledger.costs import cost
 from herder.model.ids import BatchId, PoolName, UserName
@@ -29,6 +30,17 @@ class Totals:
     """Pico-USD of the ended attempts of batches that have not ended; `end_batch` takes one out."""
     pools: dict[PoolName, int] = field(default_factory=dict)
     """Pico-USD of machines that are gone."""
+    alerts: Alerts = field(default_factory=lambda: Alerts({}))
+    last_entry: int = 0
+    """Of the log of use: the number of the last one."""
+    sampled_ms: int = 0
+    """What live attempts and machines had used by then is in the log."""
+    sample_due: bool = False
+    """The next hand-over is to take a sample."""
+    closed: dict[str, int] = field(default_factory=dict)
+    """By closed month, what it knows: reports and rates that came by then."""
+    closing: dict[str, str] = field(default_factory=dict)
+    """Months that are to be closed, and who asked for it."""
     budgets: Leases = field(default_factory=Leases)
     changed_accounts: set[Account] = field(default_factory=set)
     changed_batches: set[BatchId] = field(default_factory=set)

@@ -68,6 +68,8 @@ class Kind(StrEnum):
     CONSOLE = "console"
     BOOKS = "books"
     """The invariants."""
+    COST = "cost"
+    """Lines of the ledger, and its months."""
     JOB = "job"
     BATCH = "batch"
     PROJECT = "project"
@@ -75,6 +77,8 @@ class Kind(StrEnum):
     EVENT = "event"
     USER = "user"
     TOKEN = "token"
+    USAGE = "usage"
+    """Reports of use from outside."""
     SECRET = "secret"
     """Nobody reads its value; to see it is to see that it exists."""
 
@@ -110,6 +114,8 @@ LEAST: Mapping[tuple[Action, Kind], Role] = MappingProxyType(
         (Action.REMOVE, Kind.DRIVER): Role.ADMINISTRATOR,
         (Action.SEE, Kind.CONSOLE): Role.OPERATOR,
         (Action.SEE, Kind.BOOKS): Role.OPERATOR,
+        (Action.SEE, Kind.COST): Role.VIEWER,
+        (Action.CHANGE, Kind.COST): Role.ADMINISTRATOR,
         (Action.SEE, Kind.JOB): Role.VIEWER,
         (Action.CREATE, Kind.JOB): Role.USER,
         (Action.CHANGE, Kind.JOB): Role.USER,
@@ -126,19 +132,25 @@ LEAST: Mapping[tuple[Action, Kind], Role] = MappingProxyType(
         (Action.SEE, Kind.TOKEN): Role.VIEWER,
         (Action.CREATE, Kind.TOKEN): Role.VIEWER,
         (Action.REMOVE, Kind.TOKEN): Role.VIEWER,
+        (Action.SEE, Kind.USAGE): Role.VIEWER,
+        (Action.CREATE, Kind.USAGE): Role.USER,
         (Action.SEE, Kind.SECRET): Role.VIEWER,
         (Action.CREATE, Kind.SECRET): Role.USER,
         (Action.CHANGE, Kind.SECRET): Role.USER,
         (Action.REMOVE, Kind.SECRET): Role.USER,
     }
 )
+#: From this role on one reports use of others.
+OTHERS_USAGE = Role.OPERATOR
 #: From this role on one sees, and may change, what belongs to others.
 _OF_OTHERS: Mapping[Kind, Role] = MappingProxyType(
     {
         Kind.JOB: Role.OPERATOR,
         Kind.BATCH: Role.OPERATOR,
         Kind.EVENT: Role.OPERATOR,
+        Kind.USAGE: OTHERS_USAGE,
         Kind.USER: Role.OPERATOR,
+        Kind.COST: Role.OPERATOR,
         Kind.TOKEN: Role.ADMINISTRATOR,
         Kind.SECRET: Role.ADMINISTRATOR,
     }

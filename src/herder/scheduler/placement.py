@@ -7,7 +7,7 @@ for longest anyway (`FillOrder`), of equals the oldest, so that the others fall 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from herder.decide.forecast.run_times import ALL_JOBS, RunTimes, kinds_of
@@ -150,7 +150,7 @@ class Placer:
         held = any(worker.spec.name in self.reservations.by_worker for worker in workers)
         while workers:
             # Beside a reservation or a quota it is not the level alone that says who may start.
-            every = held or state.sharing.has_quotas
+            every = held or state.sharing.has_quotas or state.funds is not None
             pending = self._look(state) if every else self.queue_index.select(state, workers)
             if not pending or not self._place(state, changes, pending, workers, now_ms).assignments:
                 return
@@ -224,6 +224,8 @@ class Placer:
             pending = self.within.capped(
                 state, self.queue_index, pending, workers, reservations.values(), aged_ms
             )
+        if state.funds is not None:
+            pending = state.funds.capped(pending, lambda item, count: replace(item, count=count))
         users = dict.fromkeys(item.job_class.user for item in pending)
         placement = place(
             pending,
@@ -252,6 +254,8 @@ class Placer:
             self.queue_index.served(state.classes[item.class_id])
             self.within.served(item.class_id)
             assign(state, changes, item.class_id, state.workers[item.worker], item.count, now_ms)
+            if state.funds is not None:
+                state.funds.take(state.classes[item.class_id], item.count)
         for name in placement.kept:
             self.reservations.release(name)
         return placement

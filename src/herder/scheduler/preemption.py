@@ -133,7 +133,9 @@ def _wishes(state: EngineState, now_ms: int) -> list[_Demand]:
     waiting = [
         state.queued(class_id)
         for class_id, queue in sorted(state.queues.items())
-        if queue.count and queue.oldest_ready_at_ms <= since_ms
+        if queue.count
+        and queue.oldest_ready_at_ms <= since_ms
+        and (state.funds is None or state.funds.pays(state.classes[class_id]))
     ]
     reclaims = rules.reclaim is not Reclaim.NEVER
     if not any(reclaims or each.job_class.priority in preempting for each in waiting):

@@ -145,11 +145,13 @@ def options_of(
         queued_jobs_per_user=said.queued_jobs_per_user,
         queued_bytes_per_user=None if said.queued_mib_per_user is None else said.queued_mib_per_user * 2**20,
         log_bytes_per_attempt=None if said.log_mib_per_attempt is None else said.log_mib_per_attempt * 2**20,
+        budget_quantum_s=said.budget_quantum_s,
         http=_http_limits(said),
         sweep=settings.sweep,
         sweep_period_s=settings.sweep.period_s,
         retention=settings.retention,
         callbacks=settings.callbacks,
+        alerts=settings.alerts,
     )
 
 

@@ -9,6 +9,7 @@ import typer
 from herder.cli.shell.commands import command
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.model.values.phrases import clause
+from herder.server.admin_commands import ledger
 from herder.server.admin_commands import store as admin
 from herder.server.data.options import DataDir, SecretsKeyFile, Store
 
@@ -47,6 +48,9 @@ def add_to(app: typer.Typer) -> None:
     command(app, "server", example=_SERVER_EXAMPLE)(server)
     command(app, "agent", example=_AGENT_EXAMPLE)(agent)
     app.add_typer(admin.build(), name="admin")
+    cost = next(each.typer_instance for each in app.registered_groups if each.name == "cost")
+    if cost is not None:
+        command(cost, "rebuild", example=ledger.EXAMPLE)(ledger.rebuild)
 
 
 def up(

@@ -10,11 +10,18 @@ from herder.model.fleet.bootstrap import BootstrapSettings
 from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.pool import PoolSpec
 from herder.model.values.resources import PLAIN, Dimensions
+from herder.model.work.alerts import AlertRules
 from herder.model.work.callbacks import CallbackRules
 from herder.server.http.connections import HttpLimits
 from herder.settings.sections.jobs.intakes import IntakeSettings
 from herder.settings.sections.jobs.object_stores import ObjectStore
-from herder.settings.sections.server import DEFAULT_PORT, DriverSettings, MetricSource, UserSettings
+from herder.settings.sections.server import (
+    DEFAULT_PORT,
+    QUANTUM_DEFAULT_S,
+    DriverSettings,
+    MetricSource,
+    UserSettings,
+)
 from herder.settings.sections.upkeep import RetentionSettings, SweepSettings
 
 #: The file in the data folder that holds the administrator's token.
@@ -66,6 +73,7 @@ class ServerOptions:
     queued_bytes_per_user: int | None = None
     log_bytes_per_attempt: int | None = None
     """None: the defaults of `control/kernel/bounds/limits.py`."""
+    budget_quantum_s: float = QUANTUM_DEFAULT_S
     stop_workers: bool = False
     """When the server stops: tell its workers to go (a laptop's), or leave them at work for the next one."""
     again: "Callable[[], ServerOptions] | None" = None
@@ -76,6 +84,7 @@ class ServerOptions:
     self_delete_after_s: float = 600.0
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     callbacks: CallbackRules = field(default_factory=CallbackRules)
+    alerts: AlertRules = field(default_factory=AlertRules)
     sweep: SweepSettings = field(default_factory=SweepSettings)
     """All but its period, which `sweep_period_s` is."""
 

@@ -20,6 +20,8 @@ from herder.control.kernel.bounds.errors import Refused
 from herder.control.kernel.clock import SystemClock
 from herder.control.kernel.core import Core
 from herder.control.loops import (
+    account_leases,
+    alerts,
     bootstraps,
     callbacks,
     clusters,
@@ -28,11 +30,13 @@ from herder.control.loops import (
     interruptions,
     launch,
     lifecycle,
+    metering,
     quotas,
     readings,
     scale,
     schedules,
     sweep,
+    worker_leases,
 )
 from herder.control.loops import (
     budgets as budgets_loop,
@@ -88,9 +92,13 @@ LOOPS: dict[str, Callable[[Core], Awaitable[None]]] = {
     "clusters": clusters.run,
     "bootstraps": bootstraps.run,
     "callbacks": callbacks.run,
+    "alerts": alerts.run,
     "intakes": intakes.run,
+    "metering": metering.run,
     "schedules": schedules.run,
     "budgets": budgets_loop.run,
+    "worker_leases": worker_leases.run,
+    "account_leases": account_leases.run,
 }
 #: How long the first commit may take: a store that cannot be written is said to be so.
 FIRST_WRITES_S = 10.0

@@ -8,6 +8,8 @@ from herder.model.fleet.repair import Condition, Rung
 from herder.model.fleet.upkeep import Disruption
 from herder.model.permissions import ROLES
 from herder.model.values.resources import Unit
+from herder.settings.sections.alerts import ALERT_FIELDS
+from herder.settings.sections.alerts import SECTION as ALERTS
 from herder.settings.sections.bootstraps import SECTION as BOOTSTRAPS
 from herder.settings.sections.bootstraps import bootstrap_schema
 from herder.settings.sections.budgets import SECTION as BUDGETS
@@ -83,6 +85,7 @@ def json_schema() -> dict[str, Any]:
             "server": _server(),
             SWEEP: _object(_plain_properties(SWEEP_FIELDS)),
             RETENTION: _object(_plain_properties(RETENTION_FIELDS)),
+            ALERTS: _object(_plain_properties(ALERT_FIELDS)),
             CALLBACKS: _object(_plain_properties(CALLBACK_FIELDS)),
             "metric_sources": _named(_source()),
             BUDGETS: _named(budget_schema()),
@@ -121,6 +124,11 @@ def _server() -> dict[str, Any]:
             "log_bytes_per_attempt": {
                 "type": ["string", "number"],
                 "description": "Output that is kept of an attempt (its beginning and its end), in whole MiB from 1Mi to 64Mi.",
+            },
+            "budget_quantum": {
+                **text,
+                "description": "For how long workers reserve their cost in budgets at a time, from 10m to 1d; what a budget may be overspent by, at most.",
+                "default": "15m",
             },
             **dict.fromkeys(CONNECTION_KEYS, number),
         }

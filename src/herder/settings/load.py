@@ -13,7 +13,9 @@ from herder.model.fleet.bootstrap import BootstrapSettings
 from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.pool import PoolSpec, Template
 from herder.model.values.resources import PLAIN, Dimensions
+from herder.model.work.alerts import AlertRules
 from herder.model.work.callbacks import CallbackRules
+from herder.settings.sections import alerts as alerts_section
 from herder.settings.sections import bootstraps as bootstraps_section
 from herder.settings.sections import clusters as clusters_section
 from herder.settings.sections.budgets import SECTION as BUDGETS
@@ -76,8 +78,9 @@ TOP_KEYS = (
     SWEEP,
     RETENTION,
     CALLBACKS,
+    alerts_section.SECTION,
 )
-SINGLE_KEYS = (SECTION, "server", "fair_share", SWEEP, RETENTION, CALLBACKS)
+SINGLE_KEYS = (SECTION, "server", "fair_share", SWEEP, RETENTION, CALLBACKS, alerts_section.SECTION)
 """Sections that are not lists of named things: each stands in one file only."""
 SUFFIXES = (".yaml", ".yml", ".json")
 FILE_BYTES_MAX = 4 * 2**20
@@ -106,6 +109,7 @@ class Settings:
     sweep: SweepSettings = field(default_factory=SweepSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     callbacks: CallbackRules = field(default_factory=CallbackRules)
+    alerts: AlertRules = field(default_factory=AlertRules)
     sharing: SharingSettings = field(default_factory=SharingSettings)
     sharing_sections: tuple[str, ...] = ()
     """Those of them that stand in the files, be they empty."""
@@ -212,6 +216,7 @@ def _assemble(found: Reading, sections: Mapping[str, list[Value]], files: list[s
         sweep=read_sweep(found, singles[SWEEP]),
         retention=read_retention(found, singles[RETENTION]),
         callbacks=read_callbacks(found, singles[CALLBACKS]),
+        alerts=alerts_section.read_alerts(found, singles[alerts_section.SECTION]),
         sharing=read_sharing(found, fair_share, rows),
         sharing_sections=tuple(key for key in SECTIONS if sections[key]),
         files=tuple(files),

@@ -9,9 +9,11 @@ from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.creation import DEFAULT_LIMITS
 from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import PoolName
+from herder.model.work.alerts import AlertRules
 from herder.model.work.callbacks import CallbackRules
 from herder.model.work.job_type import KNOWN, JobType
 from herder.model.work.sharing import Preemption
+from herder.settings.sections.alerts import ALERT_FIELDS
 from herder.settings.sections.budgets import BUDGET_FIELDS
 from herder.settings.sections.clusters import CLUSTER_FIELDS
 from herder.settings.sections.creations import DRIVER_FIELDS
@@ -81,6 +83,9 @@ def reference() -> str:
         "## `callbacks:`",
         "Where messages about ended batches may go. Read when the server starts; [callbacks](../how-to/callbacks.md).",
         _table(CALLBACK_FIELDS, lambda field: _default(field.of(CallbackRules()), field)),
+        "## `alerts:`",
+        "Who is notified of alerts, and when the next recipient is. Read when the server starts; [alerts](../how-to/alerts.md).",
+        _table(ALERT_FIELDS, lambda field: _default(field.of(AlertRules()), field)),
         "## Built-in templates",
         _rows(["name", *(field.key for field in TEMPLATE_FIELDS)], _templates()),
         "## Built-in job types",

@@ -4,6 +4,8 @@ from typing import Any
 
 from herder.model.values.addresses import shown_address
 from herder.settings.load import Settings, without_name
+from herder.settings.sections.alerts import ALERT_FIELDS
+from herder.settings.sections.alerts import SECTION as ALERTS
 from herder.settings.sections.bootstraps import SECTION as SECTION_OF_BOOTSTRAPS
 from herder.settings.sections.bootstraps import write_bootstrap
 from herder.settings.sections.budgets import SECTION as BUDGETS
@@ -74,9 +76,11 @@ def expanded(settings: Settings) -> dict[str, Any]:
                 if server.log_mib_per_attempt is not None
                 else {}
             ),
+            "budget_quantum": format_duration(server.budget_quantum_s),
         },
         SWEEP: to_plain(settings.sweep, SWEEP_FIELDS),
         RETENTION: to_plain(settings.retention, RETENTION_FIELDS),
+        ALERTS: to_plain(settings.alerts, ALERT_FIELDS),
         CALLBACKS: to_plain(settings.callbacks, CALLBACK_FIELDS),
     }
 

@@ -4,6 +4,7 @@ Routes are plain functions; `read` and `write` turn them into endpoints and reme
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +49,8 @@ class Write:
     body: Any
     changes: Changes
     now_ms: int
+    found: Any = None
+    """What the route's `held` gave."""
     dry_run: bool = False
     """Say what would happen, after every check, and change nothing. Only where the route's `query` names it."""
 
@@ -83,6 +86,7 @@ class _Route:
     needs: Needs
     query: frozenset[str]
     before: Callable[[Request, Principal], Awaitable[None]] | None
+    held: Callable[[Principal, Any], AbstractAsyncContextManager[Any]] | None
     then: Callable[[Any], Any] | None
     again: Again
     makes_batch: bool
@@ -157,6 +161,7 @@ class RouteTable:
         query: tuple[str, ...] = (),
         then: Callable[[Any], Any] | None = None,
         before: Callable[[Request, Principal], Awaitable[None]] | None = None,
+        held: Callable[[Principal, Any], AbstractAsyncContextManager[Any]] | None = None,
         again: Again | None = None,
         makes_batch: bool = False,
         bytes_max: int = BODY_BYTES_MAX,
@@ -164,7 +169,7 @@ class RouteTable:
     ) -> None:
         """A change. `run` is synchronous and all or nothing; the answer leaves when the commit holds.
 
-        `before` may look things up that never change; `then` turns what `run` answered into the body. `again` answers a request that
+        `before` may look things up that never change. `held` looks up for a body what others may change, and keeps them from it until the commit holds. `then` turns what `run` answered into the body. `again` answers a request that
         is repeated, from what it made the first time; only writes that answer `Result` or `JobsAdded` can do without. `confidential`: nothing that is stored of the request may tell what its
         body is.
         """
@@ -176,6 +181,7 @@ class RouteTable:
             needs=needs,
             query=frozenset(query),
             before=before,
+            held=held,
             then=then,
             again=again or _plain_again,
             makes_batch=makes_batch,
@@ -224,7 +230,11 @@ class RouteTable:
 
     async def _carry_out(self, request: Request, who: Principal, sent: _Sent, route: _Route) -> Response:
         if request.scope["query_string"] and flag(request, "dry_run"):
-            return self._try(request, who, sent.decoded(route.body), route)
+            body = sent.decoded(route.body)
+            if route.held is None:
+                return self._try(request, who, body, route)
+            async with route.held(who, body) as found:
+                return self._try(request, who, body, route, found)
         key, asked = request.headers.get("idempotency-key"), ""
         if key:
             secret = self.commands.fingerprint_secret() if route.confidential else ""
@@ -237,24 +247,29 @@ class RouteTable:
             if made is not None:
                 await self.core.settle()  # the first may still be on its way to the disk
                 return reply(await route.again(Repeat(request=request, who=who, body=body, made=made)))
-        # From here on nothing may be awaited before the key is kept: the same request may have come twice at once.
-        with self.core.change(Changes()) as changes:
-            now_ms = self.core.clock.now_ms()
-            value = route.run(Write(request=request, who=who, body=body, changes=changes, now_ms=now_ms))
-            if key:
-                batch = value if route.makes_batch else None
-                subject = value.object if isinstance(value, Result) else ""
-                self.requests.keep(changes, who.user, key, asked, now_ms, batch, subject)
-            answer = reply(route.then(value) if route.then is not None else value)
-        body = None  # the rows that were made of it are in memory now
-        await self.core.commit(changes)
-        return answer
+        # From here on nothing may be awaited before the key is kept, other than what `held` looks up: the same request may have come twice at once.
+        async with nullcontext() if route.held is None else route.held(who, body) as found:
+            with self.core.change(Changes()) as changes:
+                now_ms = self.core.clock.now_ms()
+                value = route.run(
+                    Write(request=request, who=who, body=body, changes=changes, now_ms=now_ms, found=found)
+                )
+                if key:
+                    batch = value if route.makes_batch else None
+                    subject = value.object if isinstance(value, Result) else ""
+                    self.requests.keep(changes, who.user, key, asked, now_ms, batch, subject)
+                answer = reply(route.then(value) if route.then is not None else value)
+            body = None  # the rows that were made of it are in memory now
+            await self.core.commit(changes)
+            return answer
 
-    def _try(self, request: Request, who: Principal, body: Any, route: _Route) -> Response:
+    def _try(self, request: Request, who: Principal, body: Any, route: _Route, found: Any = None) -> Response:
         """A dry run: no key is kept and nothing is committed."""
         with self.core.no_change() as changes:
             now_ms = self.core.clock.now_ms()
-            write = Write(request=request, who=who, body=body, changes=changes, now_ms=now_ms, dry_run=True)
+            write = Write(
+                request=request, who=who, body=body, changes=changes, now_ms=now_ms, found=found, dry_run=True
+            )
             return reply(route.run(write))
 
     def _add(

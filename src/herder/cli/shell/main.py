@@ -40,18 +40,8 @@ def build_app(
     """All commands that speak to a server. Add your own with `app.command()` or `app.add_typer()`. `driver_faults`,
     `bootstrap_faults`: what is wrong with the kind and settings of one, from whoever knows them; `jobs_manifests`: what the driver
     kubernetes-jobs needs in a namespace; `workflow_tasks`: the reader of recorded workflows."""
-    from herder.cli.commands.fleet import (
-        apply,
-        bootstrap,
-        budget,
-        cluster,
-        config,
-        driver,
-        offer,
-        pool,
-        worker,
-    )
-    from herder.cli.commands.observe import cost, events, pack, plan, status, why
+    from herder.cli.commands.fleet import apply, bootstrap, cluster, config, driver, offer, pool, worker
+    from herder.cli.commands.observe import alert, budget, cost, events, pack, plan, rate, status, usage, why
     from herder.cli.commands.people import project, secret, token, user, whoami
     from herder.cli.commands.work import batch, callback, job, pipeline, schedule
 
@@ -67,6 +57,7 @@ def build_app(
     for module in (events, pack, status, whoami):
         module.add_to(app)
     for name, build in (
+        ("alert", alert.build),
         ("batch", partial(batch.build, workflow_tasks)),
         ("bootstrap", bootstrap.build),
         ("budget", budget.build),
@@ -81,9 +72,11 @@ def build_app(
         ("plan", plan.build),
         ("pool", pool.build),
         ("project", project.build),
+        ("rate", rate.build),
         ("schedule", schedule.build),
         ("secret", secret.build),
         ("token", token.build),
+        ("usage", usage.build),
         ("user", user.build),
         ("why", why.build),
         ("worker", worker.build),

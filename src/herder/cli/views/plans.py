@@ -74,6 +74,7 @@ def plan_lines(plan: PlanView) -> Iterator[str]:
         yield from (f"  {action_line(action)}" for action in plan.actions)
     if plan.cost_pico_per_hour:
         yield f"New workers for queued jobs: {cost_line(plan.cost_pico_per_hour, plan.bound_pico_per_hour)}."
+    yield from (each.text for each in plan.outlook)
     for pool in plan.pools:
         yield ""
         yield (
@@ -123,6 +124,7 @@ def apply_lines(answer: ApplyAnswer) -> Iterator[str]:
         yield _of_sharing(path, before, after)
     low, high = usd(answer.price_per_hour_min_usd), usd(answer.price_per_hour_max_usd)
     yield f"With these pools the fleet costs at least {low}/h and at most {high}/h."
+    yield from (each.text for each in answer.outlook)
 
 
 def _of_sharing(path: str, before: Any, after: Any) -> str:

@@ -19,14 +19,21 @@ Answer = Lease | Refused
 
 
 def reserve(
-    core: Core, changes: Changes, budgets: str | Iterable[str], lease_id: str, amount: int, until_ms: int
+    core: Core,
+    changes: Changes,
+    budgets: str | Iterable[str],
+    lease_id: str,
+    amount: int,
+    until_ms: int,
+    *,
+    cost: int = 0,
 ) -> Answer:
-    """`amount`: the most that can be spent until `until_ms`. The same question again has the same answer. Raises KeyError for an unknown budget, BudgetError."""
+    """`cost`: what the holder had cost before, which no budget pays; `amount`: the most that can be spent until `until_ms`. The same question again has the same answer. Raises KeyError for an unknown budget, BudgetError."""
     names = (budgets,) if isinstance(budgets, str) else tuple(budgets)
     now_ms, leases = core.clock.now_ms(), core.budgets
-    found = leases.reserve(lease_id, names, amount, until_ms, now_ms)
+    found = leases.reserve(lease_id, names, amount, until_ms, now_ms, cost=cost)
     while isinstance(found, Refused) and transfers.borrow(leases, found.budget, amount - found.left, now_ms):
-        found = leases.reserve(lease_id, names, amount, until_ms, now_ms)
+        found = leases.reserve(lease_id, names, amount, until_ms, now_ms, cost=cost)
     put_rows(leases, changes, now_ms)
     return found
 
@@ -49,6 +56,12 @@ def settle(core: Core, changes: Changes, lease_id: str, cost: int) -> Lease | No
     found = core.budgets.settle(lease_id, cost, now_ms)
     put_rows(core.budgets, changes, now_ms)
     return found
+
+
+def restate(core: Core, changes: Changes, lease_id: str, cost: int) -> None:
+    """Its holder has cost less than it had reported; `cost` as ever from the beginning of the lease. Raises KeyError for one that does not live."""
+    core.budgets.restate(lease_id, cost)
+    put_rows(core.budgets, changes, core.clock.now_ms())
 
 
 def expire(core: Core, changes: Changes, now_ms: int) -> list[Lease]:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from herder.control.budgets.worker_leases import check_paid, reserve_first
 from herder.control.drivers.calling import notes_of
 from herder.control.kernel.bounds.errors import Refused
 from herder.control.kernel.core import Core
@@ -63,6 +64,8 @@ def adoptions(
             pool = core.state.pools[spec.pool]
             _check_zone(pool, spec, in_zone[spec.pool, spec.offer])
             _check_pool(core, pool_in_force(pool, now_ms), adopted[spec.pool])
+            mine = [*(each for each in found.specs.values() if each.pool == spec.pool), spec]
+            _check_paid(core, mine)
         except NotAdoptable as error:
             found.refused[name] = str(error)
         else:
@@ -85,6 +88,14 @@ def _check_zone(pool: PoolSpec, spec: WorkerSpec, there: int) -> None:
 def _check_pool(core: Core, pool: PoolSpec, adopted: int) -> None:
     try:
         check_growth(core, pool, 1, "machines", adopted=adopted, otherwise="remove machines")
+    except Refused as refused:
+        raise NotAdoptable(sentences(refused.detail, refused.hint)) from None
+
+
+def _check_paid(core: Core, specs: Sequence[WorkerSpec]) -> None:
+    """With those of the pool that are adopted in the same step."""
+    try:
+        check_paid(core, specs, "machines", otherwise="remove machines")
     except Refused as refused:
         raise NotAdoptable(sentences(refused.detail, refused.hint)) from None
 
@@ -130,6 +141,7 @@ def adopt(
     action = CreateWorker(spec=spec, expires_at_ms=expires_at_ms, reason=reason)
     activation = hash_token(derived_token(core.settings.secret, f"activation/{spec.name}"))
     worker = life.claim(core.state, changes, action, now_ms, actor=actor)
+    reserve_first(core, changes, spec, now_ms)
     life.provisioning(core.state, worker, activation)
     core.directory.activations[activation] = spec.name
     life.adopted(core.state, changes, worker, machine, now_ms, actor=actor)

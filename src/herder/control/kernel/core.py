@@ -33,6 +33,7 @@ from herder.control.kernel.settings import CoreSettings
 from herder.control.kernel.unknown_agents import UnknownAgents
 from herder.control.kernel.waiting.event_bus import EventBus
 from herder.control.kernel.waiting.waiters import Waiters
+from herder.control.kernel.worker_leases import settle_ended
 from herder.decide.eligibility.usable_offers import largest_memory_mib
 from herder.engine.attempts import time_limits
 from herder.engine.jobs.group_end import end_groups
@@ -101,6 +102,8 @@ class Core:
     bootstrap_notes: dict[str, BootstrapNotes]
     """By bootstrap: what is known of it and of its workers' systems; in memory only."""
     intake_notes: dict[str, IntakeNotes]
+    booking: asyncio.Lock
+    """Of whoever changes what the ledger knows: use by day, reports, rates, closed months."""
 
     def __init__(
         self,
@@ -151,7 +154,7 @@ class Core:
         self.demand_changed, self.workers_changed = asyncio.Event(), asyncio.Event()
         #: By job, by batch, and by job.
         self.jobs_ended, self.batches_ended, self.output_came = Waiters(), Waiters(), Waiters()
-        self.closing, self.rows_kept_until_ms = False, 0
+        self.closing, self.rows_kept_until_ms, self.booking = False, 0, asyncio.Lock()
         self.wake_ups: dict[str, asyncio.Event] = {}
         """By worker: set when there is something for its next answer. `told_addresses`: of servers, as it was told them last."""
         self.told_addresses: dict[str, tuple[str, ...]] = {}
@@ -257,9 +260,10 @@ class Core:
                 asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self.settle)
             book_groups(self.state, changes)
             end_groups(self.state, changes, now_ms)
+            settle_ended(self.budgets, self.state, changes, now_ms)
             flush(self.state, changes)
             put_classes(changes)
-            book(self.ledger, changes)
+            book(self.ledger, self.state, changes, now_ms)
         except Exception as error:
             self._over = error
             self._on_fatal(error)  # memory is wrong from here on, and no call may be answered from it

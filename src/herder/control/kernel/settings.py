@@ -12,6 +12,7 @@ from herder.control.kernel.driver_calls import PLACES
 from herder.decide.placement.ageing import Ageing
 from herder.model.fleet.creation import CreationLimits
 from herder.model.stored.retention import Retention
+from herder.model.work.alerts import AlertRules
 from herder.model.work.callbacks import CallbackRules
 from herder.secrets.sealing import KeyRing
 from herder.settings.sections.jobs.intakes import IntakeSettings
@@ -44,6 +45,9 @@ class CoreSettings:
     """How often drivers are asked for quotas, networks, offers and prices; 0: never, as in simulated worlds."""
     stop_grace_s: float = 0.2
     """Between telling a worker to go and having the driver remove it."""
+    budget_quantum_s: float = 900.0
+    """For how long workers, and the jobs of an account, reserve their cost at a time: what a budget may be overspent by, at most. Longer than the
+    minimum that a provider bills for a machine."""
     sweep_period_s: float = 5.0
     """How often the drivers' machines are compared with our workers."""
     sweep_delay_s: float = 30.0
@@ -67,6 +71,7 @@ class CoreSettings:
     """How long what has ended is kept."""
     callbacks: CallbackRules = field(default_factory=CallbackRules)
     """Where messages about ended batches may go, and how long they are tried."""
+    alerts: AlertRules = field(default_factory=AlertRules)
     jobs_queued_max: int = 20_000_000
     """Above so many jobs that have not ended, submissions are refused: 8 bytes each stay in memory, more of those with parents."""
     queued_jobs_per_user: int = QUEUED_JOBS_PER_USER

@@ -13,7 +13,7 @@ import msgspec
 
 from herder.control.kernel.core import Core
 from herder.control.planning.observation import note_pressure, observation_at
-from herder.control.planning.plans import apply_plan, record_plan, remember_needs, still_right
+from herder.control.planning.plans import apply_plan, paid_plan, record_plan, remember_needs, still_right
 from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
 from herder.decide.scaling.failed_triggers import Failures
@@ -66,6 +66,7 @@ async def cycle(core: Core, last_report: bytes) -> bytes:
     if plan.empty and report == last_report:
         return last_report
     with core.change(changes):
+        plan = paid_plan(core, changes, plan, now)
         record_plan(core.state, changes, plan)
         if core.recorder is not None:
             changes.put(core.recorder.frame(observed, now))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import islice
 
 from herder import __version__
+from herder.control.budgets.worker_leases import budgets_left
 from herder.control.kernel.core import Core
 from herder.decide.forecast.run_times import Kind, RunTime, kinds_of
 from herder.decide.scaling.failed_triggers import Failures
@@ -24,6 +25,7 @@ from herder.model.fleet.pool import Consolidation, PoolSpec
 from herder.model.fleet.pressure import WorkerUse
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import ClassId, PlanNumber
+from herder.model.planning.budgets import UnpaidClass
 from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory, QueuedClass, RunningClass
 from herder.model.values.resources import ZERO
 from herder.model.work.demand import DemandSource, ShapeGroup
@@ -52,7 +54,30 @@ def observe_now(core: Core) -> tuple[Observed, int]:
 def observation_at(core: Core, now_ms: int) -> Observed:
     """What the loop, dry runs and `why` plan from."""
     aged_ms = now_ms - core.placer.ageing_at(now_ms).reserve_after_ms
-    return observe(core.state, now_ms, core.placer.run_times.guess, aged_ms)
+    observed = observe(core.state, now_ms, core.placer.run_times.guess, aged_ms)
+    if not core.budgets.budgets:
+        return observed
+    return replace(observed, budgets=budgets_left(core, now_ms), unpaid=_unpaid(core, observed, now_ms))
+
+
+def _unpaid(core: Core, observed: Observed, now_ms: int) -> tuple[UnpaidClass, ...]:
+    funds = core.state.funds
+    return (
+        ()
+        if funds is None
+        else tuple(
+            UnpaidClass(
+                class_id=each.queued.class_id,
+                count=each.count,
+                budget=each.budget,
+                limit=core.budgets.budgets[each.budget].limit(now_ms) or 0,
+                left=each.left,
+                needs=each.needs,
+            )
+            for each in funds.unpaid(observed.demand)
+            if each.budget in core.budgets.budgets
+        )
+    )
 
 
 def observe(

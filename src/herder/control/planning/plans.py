@@ -8,11 +8,13 @@ from dataclasses import replace
 
 import msgspec
 
+from herder.control.budgets.worker_leases import reserve_first
 from herder.control.kernel.core import Core
 from herder.control.planning.observation import pools_shown
 from herder.decide.scaling.signals.warm_workers import boot_ms, learn
 from herder.engine.memory.state import EngineState
 from herder.engine.workers.worker import claim, drain, history_of
+from herder.ledger.budgets.leases import Refused
 from herder.model.ids import PoolName
 from herder.model.planning.demand_rises import Rises
 from herder.model.planning.observed import Observed
@@ -90,6 +92,19 @@ def _more_workers(state: EngineState, now_ms: int) -> dict[PoolName, int]:
         room = pool.size.max_workers - there[name]
         more[name] = room if live is None else min(room, live - staying[name])
     return more
+
+
+def paid_plan(core: Core, changes: Changes, plan: Plan, now_ms: int) -> Plan:
+    """The plan with a lease for each of its workers. What was reserved by others since it was made is missed: such workers are left out."""
+    if not core.budgets.budgets:
+        return plan
+    actions = tuple(
+        action
+        for action in plan.actions
+        if not isinstance(action, CreateWorker)
+        or not isinstance(reserve_first(core, changes, action.spec, now_ms), Refused)
+    )
+    return plan if len(actions) == len(plan.actions) else replace(plan, actions=actions)
 
 
 def record_plan(state: EngineState, changes: Changes, plan: Plan) -> None:

@@ -3,20 +3,23 @@
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import inf
 from typing import Any
 
 from herder.control.access.access_check import FLEET, check
 from herder.control.budgets import settings as budgets
+from herder.control.budgets.outlook import outlooks
+from herder.control.budgets.worker_leases import check_paid
 from herder.control.kernel.bounds.errors import Conflict, Invalid, NotKnown
 from herder.control.kernel.bounds.limits import check_message, check_settings, check_word
 from herder.control.kernel.core import Core
 from herder.control.planning.observation import observe
-from herder.control.planning.plans import apply_plan, record_plan
+from herder.control.planning.plans import apply_plan, paid_plan, record_plan
 from herder.control.pools import safety, sharing
 from herder.control.pools.growth import check_growth
 from herder.control.pools.pool_checks import has_bootstrap, has_cluster, has_driver, keep_membership
+from herder.control.pools.prices import fleet_prices, rates_of
 from herder.control.pools.provider_changes import provider_changes
 from herder.decide.scaling.offers.backoff import cheapest_first, offer_limits
 from herder.decide.scaling.offers.worker_specs import worker_spec
@@ -32,7 +35,6 @@ from herder.model.permissions import Action, Kind, Principal, Thing
 from herder.model.planning.plan import CreateWorker, Plan, PoolReport, Reason, ReasonKind
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import PoolRecord
-from herder.model.values.money import usd_text
 from herder.model.values.phrases import counted, sentences
 from herder.settings import SettingsError, faults_of, pool_from_plain, pool_to_plain
 from herder.settings.schedule_windows import pool_in_force
@@ -70,6 +72,7 @@ def apply(
     check_pools(core, wanted)
     limits = budgets.wanted(core, request.budgets, now_ms)
     limits_changes = budgets.differences(core, limits)
+    known = {name: each.spec for name, each in core.budgets.budgets.items()}
     answers = [_answer(core, pool) for pool in wanted]
     after = {**core.state.pools, **{pool.name: pool for pool in wanted}}
     if not dry_run:
@@ -84,6 +87,7 @@ def apply(
         price_per_hour_max_usd=most,
         sharing=sharing_changes,
         budgets=limits_changes,
+        outlook=outlooks(core, rates_of(after.values()), {**known, **limits}, now_ms),
     )
 
 
@@ -156,20 +160,6 @@ def _answer(core: Core, pool: PoolSpec) -> ApplyChange:
     return found
 
 
-def fleet_prices(pools: Iterable[PoolSpec]) -> tuple[str, str]:
-    """USD per hour, least and most, as many workers as the pools allow."""
-    least = most = 0
-    for pool in pools:
-        least += pool.size.min_workers * _price(pool, min)
-        most += pool.size.max_workers * _price(pool, max)
-    return usd_text(least), usd_text(most)
-
-
-def _price(pool: PoolSpec, pick: Any) -> int:
-    prices = (offer.price_pico_per_hour for template in pool.templates for offer in offers_of(template))
-    return int(pick(prices, default=0))
-
-
 def store_pool(core: Core, changes: Changes, pool: PoolSpec, now_ms: int, *, deleted: bool = False) -> None:
     text = json.dumps(stamped("pool", pool_to_plain(pool)), separators=(",", ":"))
     forget_changed(core.state, changes, pool.name, None if deleted else pool)
@@ -208,6 +198,7 @@ def scale(
     life = core.state.bootstraps.get(pool.bootstrap)
     known = dataclasses.replace(pool, bootstrap_fingerprint="" if life is None else life.fingerprint)
     specs = [worker_spec(known, offer, number, ordinal, text) for ordinal, offer in enumerate(offers, 1)]
+    check_paid(core, specs, "workers", otherwise="request fewer workers")
     jitter = pool.lifetime.ttl_jitter
     actions = tuple(
         CreateWorker(
@@ -228,7 +219,7 @@ def scale(
             reasons=(reason,),
         )
         plan = Plan(number=number, made_at_ms=now_ms, actions=actions, pools=(report,))
-        record_plan(core.state, changes, plan)
+        record_plan(core.state, changes, paid_plan(core, changes, plan, now_ms))
         apply_plan(core, changes, plan, now_ms, manual=True, actor=who.actor)
         core.workers_changed.set()
     return ScaleAnswer(

@@ -55,6 +55,13 @@ class _Collector:
         for name, pico in costs.items():
             cost.add_metric([name], pico / PICO_PER_USD)
         yield cost
+        alerts = GaugeMetricFamily("herder_alerts", "Active alerts.", labels=["policy", "level"])
+        active = (each for each in self._core.ledger.alerts.alerts.values() if each.active)
+        for (policy, level), count in sorted(
+            Counter((each.policy, each.level.word) for each in active).items()
+        ):
+            alerts.add_metric([policy, level], count)
+        yield alerts
         yield from self._repairs()
         yield from self._drivers()
         yield from self._totals()

@@ -16,7 +16,6 @@ from herder.control.kernel.bounds.errors import NotKnown, NotReady, Refused
 from herder.control.kernel.core import Core
 from herder.control.planning.observation import observe_now
 from herder.control.reads import events, repeated_requests, sharing
-from herder.control.reads.budgets import BudgetReads
 from herder.control.reads.credentials import CredentialReads
 from herder.control.reads.explanations import explain, pods
 from herder.control.reads.fleet import clusters, drivers, sweeps
@@ -27,6 +26,7 @@ from herder.control.reads.fleet.driver_checks import check_driver
 from herder.control.reads.fleet.offers import listed_offers
 from herder.control.reads.fleet.operations import operation_views
 from herder.control.reads.fleet.worker_health import worker_health_view
+from herder.control.reads.metering import MeteringReads
 from herder.control.reads.metrics import metrics_text
 from herder.control.reads.pipelines import PipelineReads
 from herder.control.reads.search.jobs import list_jobs
@@ -47,7 +47,6 @@ from herder.model.stored.records import EventRecord
 from herder.model.values.phrases import sentence
 from herder.model.work.job import JobState
 from herder.store.invariants import violations as stored_violations
-from herder.store.rows.json_forms import plain_plan
 from herder.wire.api.bootstraps import BootstrapChecks
 from herder.wire.api.clusters import ClusterChecks, ClusterView, SchedulingInfo
 from herder.wire.api.drivers import DriverChecks, DriverImport, DriverView, SweepAnswer, SweepView
@@ -86,7 +85,7 @@ class Figures(NamedTuple):
 
 
 class Reads(
-    BatchReads, ScheduleReads, PipelineReads, BudgetReads, CredentialReads, SharingReads, DocumentedReads
+    BatchReads, ScheduleReads, PipelineReads, MeteringReads, CredentialReads, SharingReads, DocumentedReads
 ):
     def __init__(self, core: Core) -> None:
         super().__init__(core)
@@ -271,7 +270,7 @@ class Reads(
     async def next_plan(self, who: Principal) -> PlanView:
         check(who, Action.SEE, FLEET)
         answer = await self._core.planning.ask(partial(observe_now, self._core))
-        return fleet.plan_view(plain_plan(answer.plan))
+        return fleet.next_plan_view(self._core, answer.plan)
 
     async def plan(self, who: Principal, number: int) -> PlanView:
         check(who, Action.SEE, FLEET)

@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from herder.control.access import users
+from herder.control.budgets.outlook import outlooks
 from herder.control.kernel.bounds.errors import NotKnown
 from herder.control.kernel.core import Core
-from herder.control.pools.pool_actions import fleet_prices
+from herder.control.pools.prices import fleet_prices, rates_of
 from herder.model.ids import UserName
 from herder.store.rows import tables as t
 from herder.wire.api.drivers import SweepAnswer
@@ -83,6 +84,7 @@ async def applied(core: Core, first: int, pools: Sequence[str], budgets_named: i
         else:
             name = row.object.partition("/")[2]
             changes[name] = ApplyChange(pool=name, change=row.kind.removeprefix("pool."), fields=fields)
+    known = {name: each.spec for name, each in core.budgets.budgets.items()}
     least, most = fleet_prices(core.state.pools.values())
     return ApplyAnswer(
         changes=list(changes.values()),
@@ -91,6 +93,7 @@ async def applied(core: Core, first: int, pools: Sequence[str], budgets_named: i
         price_per_hour_max_usd=most,
         sharing=sharing,
         budgets=budgets,
+        outlook=outlooks(core, rates_of(core.state.pools.values()), known, core.clock.now_ms()),
     )
 
 

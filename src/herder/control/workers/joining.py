@@ -10,6 +10,7 @@ import json
 
 from herder.control.access.access_check import FLEET, check
 from herder.control.access.tokens import token_id
+from herder.control.budgets.worker_leases import check_paid, reserve_first
 from herder.control.kernel.bounds.errors import Conflict, Invalid, Overloaded, Unauthenticated
 from herder.control.kernel.bounds.limits import NOTE_LENGTH, TOKENS_LIVE, check_message, check_word
 from herder.control.kernel.core import Core
@@ -213,6 +214,7 @@ def _joined(
     offer = min(offers_of(template), key=lambda each: (each.price_pico_per_hour, each.id))
     spec = worker_spec(pool, offer, number, 1, text)
     spec = dataclasses.replace(spec, driver=JOINED, zone="", spot=False, driver_options=())
+    check_paid(core, (spec,), "uses", otherwise="wait for its next period")
     actual = sum(worker.spec.pool == pool.name for worker in state.workers.values())
     action = CreateWorker(spec=spec, expires_at_ms=None, reason=reason)
     report = PoolReport(
@@ -220,6 +222,7 @@ def _joined(
     )
     record_plan(state, changes, Plan(number=number, made_at_ms=now_ms, actions=(action,), pools=(report,)))
     worker = life.claim(state, changes, action, now_ms, manual=True, actor=f"user/{record.user}")
+    reserve_first(core, changes, spec, now_ms)
     activation = hash_token(_activation(core, spec.name))
     life.provisioning(state, worker, activation)
     life.provisioned(state, changes, worker, handle, now_ms)

@@ -15,6 +15,7 @@ from herder.model.fleet.worker import WorkerState
 from herder.model.ids import PlanNumber, PoolName, worker_name
 from herder.model.planning.observed import Observed, PoolHistory
 from herder.model.planning.plan import CreateWorker, DrainWorker, Plan, ReasonKind
+from herder.model.values.money import format_usd, most_cost_of
 
 #: Drains that budgets bound, and what the budgets call them.
 _BOUNDED = {
@@ -41,6 +42,7 @@ def check_plan(observed: Observed, plan: Plan) -> tuple[str, ...]:
         *_names(observed, plan.number, creates),
         *(finding for create in creates for finding in _creation(pools, create)),
         *_limits(observed, pools, creates),
+        *_money(observed, creates),
         *_drains(observed, pools, creates, drains),
         *(
             finding
@@ -177,6 +179,20 @@ def _drains(
         elif pools[drain.pool].frozen:
             found.append(f"worker {drain.worker} is drained in pool {drain.pool}, which is frozen")
     return found
+
+
+def _money(observed: Observed, creates: list[CreateWorker]) -> list[str]:
+    """What the new workers reserve is there, in the budget of each pool and in all above it."""
+    needs: Counter[str] = Counter()
+    for create in creates:
+        reserves = most_cost_of(create.spec.price_pico_per_hour, observed.budgets.quantum_ms)
+        for budget in observed.budgets.above(create.spec.pool):
+            needs[budget.name] += reserves
+    return [
+        f"its workers reserve {format_usd(needs[each.name])} of budget {each.name}, which has {format_usd(each.left or 0)} left"
+        for each in observed.budgets.budgets
+        if needs[each.name] > max(0, each.left or 0)
+    ]
 
 
 def _gentleness(observed: Observed, pool: PoolSpec, drains: list[DrainWorker], now_ms: int) -> list[str]:

@@ -10,15 +10,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from herder.decide.plan import report, upkeep_steps
+from herder.decide.plan.budget_step import paid_for
 from herder.decide.plan.consolidation_step import consolidated
+from herder.decide.plan.creations import creations
 from herder.decide.scaling import limits
 from herder.decide.scaling.combine import Combined, combine
 from herder.decide.scaling.failed_triggers import Failures
 from herder.decide.scaling.limits import GrowthLimit
 from herder.decide.scaling.offers import zones
 from herder.decide.scaling.offers.backoff import cheapest_first
-from herder.decide.scaling.offers.worker_specs import worker_spec
-from herder.decide.scaling.proposals import Proposal, TriggerResult, WorkerRequest, workers_by_offer
+from herder.decide.scaling.proposals import TriggerResult, WorkerRequest, workers_by_offer
 from herder.decide.scaling.scale_down import expired_and_surplus, spot_preemption
 from herder.decide.scaling.scale_down import idle as scale_down
 from herder.decide.scaling.scale_down.idle import IdleResult
@@ -39,7 +40,6 @@ from herder.decide.scaling.triggers import (
     warm_workers,
 )
 from herder.decide.scaling.triggers.queued_jobs import QueueResult
-from herder.model.fleet.lifetime import lifetime_ms
 from herder.model.fleet.offer import OfferName
 from herder.model.ids import PlanNumber, PoolName, WorkerName
 from herder.model.planning.observed import Observed
@@ -53,7 +53,7 @@ def decide(observed: Observed, now_ms: int, steps: "PlanSteps | None" = None) ->
         return report.waiting_plan(snapshot_of(observed, now_ms), observed.plan_number, now_ms, unseen)
     steps = steps or plan_steps(observed, now_ms)
     actions: tuple[Action, ...] = (
-        *creations(steps, observed.plan_number, now_ms),
+        *steps.creations(observed.plan_number, now_ms),
         *steps.drains,
     )
     return Plan(
@@ -99,6 +99,9 @@ class PlanSteps:
     def drains(self) -> tuple[DrainWorker, ...]:
         return (*self.must_leave, *(drain for answer in self.idle.values() for drain in answer.drains))
 
+    def creations(self, plan: PlanNumber, now_ms: int) -> tuple[CreateWorker, ...]:
+        return creations(self.snapshot, self.combined.proposals, plan, now_ms)
+
 
 def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
     """The steps of a plan, in order. Every section must have been seen."""
@@ -138,8 +141,9 @@ def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
         for view in snapshot.pools
     }
 
-    # 5. In quiet pools: which work could be moved together.
-    combined = consolidated(snapshot, growth_limits, leaving, queue, combined, idle, failures, now_ms)
+    # 5. In quiet pools: which work could be moved together. No more than budgets pay for, all in all.
+    moved = consolidated(snapshot, growth_limits, leaving, queue, combined, idle, failures, now_ms)
+    combined = paid_for(snapshot, moved, failures)
     return PlanSteps(
         snapshot=snapshot,
         growth_limits=growth_limits,
@@ -370,30 +374,3 @@ def _asked(
         growth_limit.offers, key=lambda offer: offer.price
     )
     return ask_all(view, load, view.offers[offers[0].offer].allocatable, now_ms)
-
-
-def creations(steps: PlanSteps, plan: PlanNumber, now_ms: int) -> tuple[CreateWorker, ...]:
-    """Ordinals run through the whole plan, in the order in which the packing opened the workers."""
-    each = [proposal for proposal in steps.combined.proposals for _ in range(proposal.count)]
-    return tuple(
-        _creation(steps.snapshot, proposal, plan, ordinal, now_ms)
-        for ordinal, proposal in enumerate(each, start=1)
-    )
-
-
-def _creation(
-    snapshot: Snapshot, proposal: Proposal, plan: PlanNumber, ordinal: int, now_ms: int
-) -> CreateWorker:
-    view = snapshot.pool(proposal.pool)
-    pool, offer = view.spec, view.offers[proposal.offer]
-    spec, lifetime = worker_spec(pool, offer, plan, ordinal, proposal.reason.text), pool.lifetime
-    ends = (
-        None
-        if lifetime.ttl_s is None
-        else now_ms + lifetime_ms(lifetime.ttl_s, lifetime.ttl_jitter, spec.name)
-    )
-    return CreateWorker(
-        spec=spec,
-        expires_at_ms=ends,
-        reason=proposal.reason,
-    )

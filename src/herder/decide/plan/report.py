@@ -96,6 +96,7 @@ def pool_reports(
             *_made(creates),
             *_held_back(view, held[name]),
             *_cut(view, growth_limits[name], combined.cut.get(name, ())),
+            *combined.unpaid_notes.get(name, ()),
             *_gone(drains),
             *idle[name].held_back,
             *_unsaid(notes.get(name, ()), idle[name].held_back),
@@ -292,10 +293,11 @@ def _demand_met(snapshot: Snapshot, view: PoolView, queue: QueueResult, jobs: in
     if not jobs and snapshot.held_back:
         waiting = sum(each.count for each in snapshot.held_back)
         text = (
-            f"{counted(waiting, 'queued job')} {agree(waiting, 'waits', 'wait')} for quota, so no worker is created for "
+            f"{counted(waiting, 'queued job')} {agree(waiting, 'waits', 'wait')} for {_what(snapshot)}, so no worker is created for "
             f"{agree(waiting, 'it', 'them')}. No other job is queued for pool {name}."
         )
-        return Reason(kind=ReasonKind.QUOTA, text=text, evidence=(("held_back", waiting),))
+        kind = snapshot.held_back[0].reason.kind
+        return Reason(kind=kind, text=text, evidence=(("held_back", waiting),))
     if not jobs:
         have = f"{counted(view.actual, 'worker')} {agree(view.actual, 'exists', 'exist')}"
         text = f"No {noun} may use pool {name}; {have} and {view.in_flight} {agree(view.in_flight, 'is', 'are')} starting."
@@ -311,3 +313,10 @@ def _demand_met(snapshot: Snapshot, view: PoolView, queue: QueueResult, jobs: in
         f"{have} pool {name} {agree(jobs, 'has', 'have')} a place on existing, starting or planned workers."
     )
     return Reason(kind=ReasonKind.ENOUGH_CAPACITY, text=text)
+
+
+def _what(snapshot: Snapshot) -> str:
+    """What holds jobs back: quotas, budgets, or both."""
+    kinds = {each.reason.kind for each in snapshot.held_back}
+    named = {ReasonKind.QUOTA: "quota", ReasonKind.BUDGET: "a budget"}
+    return listed([name for kind, name in named.items() if kind in kinds], "or")

@@ -5,7 +5,7 @@ beyond it overlaps: a pool gets the largest of their proposals, not the sum, and
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from herder.decide.scaling.limits import GrowthLimit
 from herder.decide.scaling.offers.backoff import OfferLimit, cheapest_first
@@ -13,17 +13,22 @@ from herder.decide.scaling.proposals import Proposal, WorkerRequest, workers_by_
 from herder.decide.scaling.snapshot import PoolView
 from herder.model.fleet.offer import OfferName
 from herder.model.ids import PoolName
+from herder.model.planning.plan import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Combined:
-    """`proposals` are to be fulfilled, in this order. `cut`: by pool, the asks that a limit cut, with what they lack."""
+    """`proposals` are to be fulfilled, in this order. `cut`: by pool, the asks that a limit cut, with what they lack. `unpaid`: by pool,
+    how many of its workers no budget pays, and what is to be said of that."""
 
     proposals: tuple[Proposal, ...]
     cut: Mapping[PoolName, tuple[tuple[WorkerRequest, int], ...]]
+    unpaid: Mapping[PoolName, int] = field(default_factory=dict)
+    unpaid_notes: Mapping[PoolName, tuple[Reason, ...]] = field(default_factory=dict)
 
     def short(self, pool: PoolName) -> int:
-        return max((missing for _, missing in self.cut.get(pool, ())), default=0)
+        cut = max((missing for _, missing in self.cut.get(pool, ())), default=0)
+        return cut + self.unpaid.get(pool, 0)
 
 
 def combine(

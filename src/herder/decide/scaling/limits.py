@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from herder.decide.scaling.offers.backoff import OfferLimit, all_resting, offer_limits, pool_circuit, soonest
 from herder.decide.scaling.snapshot import PoolView
+from herder.decide.scaling.spending import limits_of_budget, offers_within_budget
 from herder.model.fleet.lifetime import CHURN_PAUSE_S, TTL_SHORTEST_S
 from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import WorkerName
@@ -38,6 +39,7 @@ def growth_limit(view: PoolView, now_ms: int, leaving: Set[WorkerName] = frozens
         *_circuit(view, offers, now_ms, leaving),
         *_maximum(view, now_ms),
         *_churn(view, now_ms),
+        *limits_of_budget(view),
         _per_cycle(view, now_ms),
     ]
     for_minimum, binding_minimum = min(hard, key=lambda limit: limit[0])
@@ -47,7 +49,7 @@ def growth_limit(view: PoolView, now_ms: int, leaving: Set[WorkerName] = frozens
         binding=binding,
         for_minimum=for_minimum,
         binding_minimum=binding_minimum,
-        offers=offers,
+        offers=offers_within_budget(view, offers, max(workers, for_minimum)),
     )
 
 
@@ -60,6 +62,7 @@ _LASTING = frozenset(
         ReasonKind.WAITING_ON_OBSERVATION,
         ReasonKind.OFFER_RESTING,
         ReasonKind.QUOTA_EXCEEDED,
+        ReasonKind.BUDGET,
     }
 )
 

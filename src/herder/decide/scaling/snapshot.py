@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, partial
 
 from herder.decide.eligibility.matching import Kinds, kind_of_template, kind_of_worker
+from herder.decide.quotas.paid import paid_demand
 from herder.decide.quotas.reasons import HeldBack, within_quotas
 from herder.decide.scaling.failed_triggers import Failures
 from herder.decide.scaling.shape_grouping import Grouped, grouped
@@ -20,6 +21,7 @@ from herder.model.fleet.pressure import FRESH_MS, FRESH_ON_NODES_MS
 from herder.model.fleet.schedule import Window
 from herder.model.fleet.upkeep import Opening
 from herder.model.ids import ClassId, PoolName, WorkerName
+from herder.model.planning.budgets import BudgetLeft
 from herder.model.planning.cluster import NotConsidered
 from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory
 from herder.model.planning.plan import Reason, ReasonKind
@@ -46,6 +48,10 @@ class PoolView:
     """With what was read last; a value that is too old is none."""
     openings: tuple[Opening, ...] = ()
     """Of the windows for maintenance and budgets: each that is open, and the next."""
+    budgets: tuple[BudgetLeft, ...] = ()
+    """With a limit, that pay for its workers: its own first, and those above it."""
+    quantum_ms: int = 0
+    """For which a worker reserves its price at a time; only with budgets."""
     ahead: tuple[ObservedWorker, ...] = ()
     """Workers of the pools that grow before this one, as far as they stay: they count in its pressure."""
 
@@ -148,11 +154,12 @@ def snapshot_of(observed: Observed, now_ms: int, failures: Failures | None = Non
     }
     worker_kinds = {worker.name: number for view in pools for worker, number in _numbered(view, kinds)}
     waiting, held_back = within_quotas(observed)
+    waiting, unpaid = paid_demand(observed, waiting)
     found = _grouped(waiting, pools, kinds, template_kinds, observed.demand_left_out)
     return Snapshot(
         pools=pools,
         queue=found.queue,
-        held_back=held_back,
+        held_back=(*held_back, *unpaid),
         lead=found.lead,
         note=found.note,
         left_out=observed.not_considered,
@@ -220,6 +227,8 @@ def _views(observed: Observed, now_ms: int, failures: Failures) -> tuple[PoolVie
                 if name != spec.name and not worker.state.leaving
             ),
             openings=openings.get(spec.name, ()),
+            budgets=observed.budgets.above(spec.name),
+            quantum_ms=observed.budgets.quantum_ms,
             metrics=tuple(
                 (metric, _not_older(metric.keep_s, read.get((spec.name, metric.name)), now_ms))
                 for metric in spec.scale_up.metrics

@@ -12,6 +12,7 @@ from herder.engine.memory.bootstraps import BootstrapLife
 from herder.engine.memory.cached_inputs import CachedInputs
 from herder.engine.memory.create_history import CreateHistory
 from herder.engine.memory.failed_lately import FailedLately
+from herder.engine.memory.funds import Funds
 from herder.engine.memory.groups import Groups
 from herder.engine.memory.keeping import HeldJob, Keeping
 from herder.engine.memory.live_usage import LiveUsage
@@ -331,6 +332,8 @@ class EngineState:
     """Classes that may have more jobs waiting than at the last pass."""
     stirred_users: set[UserName] = field(default_factory=set)
     """Users that hold more or less than at the last pass."""
+    funds: Funds | None = None
+    """Of users and projects that have a budget; None: none has."""
     fleet_version: int = 0
     """Changes whenever a worker comes or goes."""
     ended_runs: "deque[tuple[ClassId, int]]" = field(default_factory=lambda: deque(maxlen=ENDED_RUNS_MAX))

@@ -11,4 +11,4 @@ def machine_usage(worker: WorkerLife, now_ms: int) -> MachineUsage | None:
     if worker.provisioned_at_ms is None:
         return None
     until_ms = now_ms if worker.ended_at_ms is None else worker.ended_at_ms
-    return MachineUsage(worker.machine, worker.provisioned_at_ms, until_ms)
+    return MachineUsage(worker.machine, worker.provisioned_at_ms, until_ms, worker.ready_at_ms)

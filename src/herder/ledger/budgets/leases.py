@@ -70,9 +70,16 @@ class Leases:
     _by_subject: dict[tuple[Scope, str, Unit], str] | None = None
 
     def reserve(
-        self, lease_id: str, budgets: Iterable[str], amount: int, until_ms: int, now_ms: int
+        self,
+        lease_id: str,
+        budgets: Iterable[str],
+        amount: int,
+        until_ms: int,
+        now_ms: int,
+        *,
+        cost: int = 0,
     ) -> Lease | Refused:
-        """The same question again is answered as before. Raises KeyError for a budget that does not exist, BudgetError for a lease that differs."""
+        """`cost`: what its holder had cost before, which no budget pays. The same question again is answered as before. Raises KeyError for a budget that does not exist, BudgetError for a lease that differs."""
         names = tuple(budgets)
         known = self.live.get(lease_id) or self.expired.get(lease_id)
         if known is not None:
@@ -84,7 +91,7 @@ class Leases:
         _check(lease_id, names, amount, until_ms, now_ms)
         chain = self.chain(names)
         refused = self._refused(chain, amount, now_ms)
-        return refused or self._hold(Lease(lease_id, names, amount, until_ms, 1, ()), chain, now_ms)
+        return refused or self._hold(Lease(lease_id, names, amount, until_ms, 1, (), cost), chain, now_ms)
 
     def renew(
         self, lease_id: str, number: int, cost: int, amount: int, until_ms: int, now_ms: int
@@ -116,6 +123,15 @@ class Leases:
         self.live.pop(lease_id, None)
         self.expired.pop(lease_id, None)
         return self._end(lease._replace(cost=cost), LeaseState.SETTLED, now_ms)
+
+    def restate(self, lease_id: str, cost: int) -> None:
+        """Its holder has cost less than it had reported: the difference goes back to the periods of its lease, as far as it was spent there."""
+        lease = self.live[lease_id]
+        for name, start in lease.spans:
+            span = self.budgets[name].spans[start]
+            span.spent -= min(span.spent, max(0, lease.cost - cost))
+        self.touched_spans.update(lease.spans)
+        self.live[lease_id] = self.touched_leases[lease_id] = lease._replace(cost=min(lease.cost, cost))
 
     def expire(self, now_ms: int) -> list[Lease]:
         """Those whose end has come count as all that they had reserved, until their holder reports more."""
@@ -207,7 +223,8 @@ class Leases:
     def _refused(
         self, chain: list[Budget], amount: int, now_ms: int, freed: dict[tuple[str, int], int] | None = None
     ) -> Refused | None:
-        for budget in chain:
+        """Nothing is always granted: who cannot stop at once reports what it costs."""
+        for budget in chain if amount else ():
             left = budget.left(now_ms)
             if left is None:
                 continue

@@ -10,6 +10,7 @@ from herder.model.fleet.schedule import Window
 from herder.model.fleet.upkeep import Opening
 from herder.model.fleet.worker import WorkerSpec, WorkerState
 from herder.model.ids import PlanNumber, PoolName, UserName, WorkerName
+from herder.model.planning.budgets import NO_BUDGETS, BudgetsLeft, UnpaidClass
 from herder.model.planning.cluster import NotConsidered
 from herder.model.planning.demand_rises import Rises
 from herder.model.values.resources import Dimension, Resources
@@ -138,6 +139,10 @@ class Observed:
     """By cluster: pending pods that are no demand."""
     counted: tuple[GroupCount, ...] = ()
     """Bound pods of the groups that rules of pending pods name, by worker and by zone."""
+    budgets: BudgetsLeft = NO_BUDGETS
+    """Of pools that have one."""
+    unpaid: tuple[UnpaidClass, ...] = ()
+    """Of the demand: jobs that budgets of users and projects do not pay."""
     agent_version: str = ""
     """Of the agents that this server comes with; empty: versions of agents are not compared."""
     agent_since_plan: PlanNumber = PlanNumber(0)

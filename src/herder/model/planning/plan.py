@@ -52,6 +52,7 @@ class ReasonKind(StrEnum):
     YIELDS = "yields"
     QUOTA_EXCEEDED = "quota_exceeded"
     AT_LIVE_MAXIMUM = "at_live_maximum"
+    BUDGET = "budget"
     GRADUAL_LIMIT = "gradual_limit"
     DISRUPTION_BUDGET = "disruption_budget"
     NOT_WORTH_MOVING = "not_worth_moving"

@@ -5,6 +5,11 @@ Whoever records a new kind adds it here; a test compares this list with what the
 
 EVENT_KINDS = frozenset(
     {
+        "alert.acknowledged",
+        "alert.escalated",
+        "alert.raised",
+        "alert.resolved",
+        "alert.undelivered",
         "batch.cancelled",
         "batch.closed",
         "batch.committed",
@@ -17,6 +22,7 @@ EVENT_KINDS = frozenset(
         "bootstrap.accepted",
         "bootstrap.fault",
         "bootstrap.refused",
+        "budget.exhausted",
         "callback.failed",
         "callback.retried",
         "cluster.seen",
@@ -32,6 +38,7 @@ EVENT_KINDS = frozenset(
         "intake.paused",
         "intake.refused",
         "intake.resumed",
+        "month.closed",
         "job.cancelled",
         "job.deadline_passed",
         "job.held",
@@ -57,6 +64,7 @@ EVENT_KINDS = frozenset(
         "pool.quota_exceeded",
         "pool.unfrozen",
         "pool.updated",
+        "rate.added",
         "schedule.created",
         "schedule.deleted",
         "schedule.failed",
@@ -75,6 +83,7 @@ EVENT_KINDS = frozenset(
         "token.created",
         "token.revoked",
         "trigger.failed",
+        "usage.reported",
         "user.created",
         "user.deleted",
         "user.updated",

@@ -8,7 +8,10 @@ Its values are plain: a member of an enum costs the SQLite driver ten times as m
 
 from typing import NamedTuple
 
+from herder.model.stored.alert_records import AlertRecord
 from herder.model.stored.budget_records import BudgetRecord, BudgetSpanRecord, LeaseRecord, TransferRecord
+from herder.model.stored.ledger_records import LEDGER_KEYS, LedgerRecord
+from herder.model.stored.metering_records import MeteredDayRecord, RateRecord, UsageEventRecord
 from herder.model.stored.service_records import CallbackRecord, PipelineRecord, ScheduleRecord, SecretRecord
 
 
@@ -326,6 +329,10 @@ Record = (
     | SecretRecord
     | ScheduleRecord
     | PipelineRecord
+    | LedgerRecord
+    | RateRecord
+    | UsageEventRecord
+    | MeteredDayRecord
     | BudgetRecord
     | BudgetSpanRecord
     | LeaseRecord
@@ -334,6 +341,7 @@ Record = (
     | JobGroupRecord
     | JobRangeRecord
     | CallbackRecord
+    | AlertRecord
     | TotalRecord
     | MetaRecord
     | JobParent
@@ -362,6 +370,10 @@ KEYS: dict[type, int] = {
     SecretRecord: 3,
     ScheduleRecord: 1,
     PipelineRecord: 1,
+    **LEDGER_KEYS,
+    RateRecord: 1,
+    UsageEventRecord: 3,
+    MeteredDayRecord: 8,
     BudgetRecord: 1,
     BudgetSpanRecord: 2,
     LeaseRecord: 1,
@@ -370,6 +382,7 @@ KEYS: dict[type, int] = {
     JobGroupRecord: 2,
     JobRangeRecord: 1,
     CallbackRecord: 1,
+    AlertRecord: 1,
     TotalRecord: 1,
     MetaRecord: 1,
 }

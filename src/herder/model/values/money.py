@@ -38,10 +38,20 @@ def cost_of(price_pico_per_hour: int, duration_ms: int) -> PicoUsd:
     return PicoUsd(whole + (1 if up else 0))
 
 
+def most_cost_of(price_pico_per_hour: int, duration_ms: int) -> PicoUsd:
+    """The same rounded up: what is reserved for `duration_ms` is never less than what they cost."""
+    return PicoUsd(-(-price_pico_per_hour * duration_ms // MS_PER_HOUR))
+
+
 def format_usd(pico: int, places: int = 4) -> str:
     """For people: `$0.1200`. Use `usd_text` for machines."""
     amount = (Decimal(pico) / PICO_PER_USD).quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_EVEN)
     return f"${amount:,}"
+
+
+def dollars(pico: int) -> str:
+    """For people, where amounts may be large or tiny: `$12.30` to the cent, and less than a dollar that is not whole cents as `$0.0125`."""
+    return format_usd(pico, 2 if abs(pico) >= PICO_PER_USD or pico * 100 % PICO_PER_USD == 0 else 4)
 
 
 def usd_text(pico: int) -> str:

@@ -33,6 +33,13 @@ def share_of(price: int, allocatable: Resources, gpu_parts: int, request: Resour
     CPU and memory weigh their list rates. GPUs weigh what the price leaves beside these – a dear GPU is dear – but never less than
     the list rate: the price may be spot, or nothing.
     """
+    part, whole = weight_of(price, allocatable, gpu_parts, request)
+    common = gcd(part, whole)
+    return part // common, whole // common
+
+
+def weight_of(price: int, allocatable: Resources, gpu_parts: int, request: Resources) -> tuple[int, int]:
+    """As `share_of`, but all requests to one machine have the same `whole`: their parts can be added up as whole numbers."""
     cores, gib = allocatable.cpu_milli * CORE_HOUR // 1000, allocatable.memory_mib * GIB_HOUR // 1024
     gpus = allocatable.gpu and max(price - cores - gib, GPU_HOUR * allocatable.gpu // gpu_parts)
     part, whole = 0, 1
@@ -43,9 +50,7 @@ def share_of(price: int, allocatable: Resources, gpu_parts: int, request: Resour
     ):
         if there > 0 and weight > 0:
             part, whole = part * there + weight * min(asked, there) * whole, whole * there
-    whole = max(1, whole * (cores + gib + gpus))
-    common = gcd(part, whole)
-    return part // common, whole // common
+    return part, max(1, whole * (cores + gib + gpus))
 
 
 def rounded(numerator: int, denominator: int) -> PicoUsd:

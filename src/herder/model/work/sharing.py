@@ -172,6 +172,10 @@ class ProjectQuota:
     """Who sees its jobs (viewers), and submits and cancels them too (users). None named: anybody may submit, each sees their own."""
     queued_jobs: int | None = None
     """How many of its jobs may wait; None: no limit of its own."""
+    division: str = ""
+    """Which division it belongs to, for costs."""
+    rate_card: str = "internal"
+    """At which it is charged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,10 +20,17 @@ class Machine(NamedTuple):
     """Parts that each GPU is split into; `allocatable.gpu` counts parts."""
     price_pico_per_hour: int
     """The provider's price of the whole machine: a fact about the offer, like its size."""
+    template: str = ""
+    driver: str = ""
+    zone: str = ""
+    spot: bool = False
 
 
 def machine_of(spec: WorkerSpec) -> Machine:
-    return Machine(spec.name, spec.pool, spec.allocatable, spec.gpu_parts, spec.price_pico_per_hour)
+    return Machine(
+        spec.name, spec.pool, spec.allocatable, spec.gpu_parts, spec.price_pico_per_hour,
+        spec.template, spec.driver, spec.zone, spec.spot,
+    )  # fmt: skip
 
 
 class AttemptUsage(NamedTuple):
@@ -46,6 +53,8 @@ class MachineUsage(NamedTuple):
     machine: Machine
     from_ms: int
     to_ms: int
+    ready_ms: int | None = None
+    """Since when work could run on it; None: it was not ready by `to_ms`."""
 
 
 UsageInterval = AttemptUsage | MachineUsage

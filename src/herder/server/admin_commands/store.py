@@ -103,7 +103,7 @@ def found_violations(data_dir: Path | None, store: str | None = None) -> list[st
     from herder.store.opening.database import StoreError, open_engine, sqlite_url
 
     folder = data_dir or state_dir()
-    url = store or sqlite_url(_existing(folder).parent)
+    url = store or sqlite_url(existing_file(folder).parent)
     try:
         engine = open_engine(url)
         with engine.connect() as connection:
@@ -260,7 +260,7 @@ def mark_restored(
     from herder.store.rows.incarnation import installation_in, seen_in
 
     say, folder = session(ctx), data_dir or state_dir()
-    url = store or sqlite_url(_existing(folder).parent)
+    url = store or sqlite_url(existing_file(folder).parent)
     what = "The store is marked as restored, and its numbers skip ahead."
     say.confirm(what, yes=yes, has_dry_run=False)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -307,7 +307,7 @@ def _sqlite_store(folder: Path, store: str | None, *, must_exist: bool) -> Path:
     from herder.store.opening.database_errors import sqlite_path
 
     if store is None:
-        return _existing(folder) if must_exist else folder / STORE_FILE
+        return existing_file(folder) if must_exist else folder / STORE_FILE
     engine = open_engine(store)
     path = sqlite_path(engine.url.database) if engine.dialect.name == "sqlite" else None
     engine.dispose()
@@ -322,7 +322,7 @@ def _sqlite_store(folder: Path, store: str | None, *, must_exist: bool) -> Path:
     return path
 
 
-def _existing(folder: Path) -> Path:
+def existing_file(folder: Path) -> Path:
     from herder.store.opening.database import STORE_FILE
 
     path = folder / STORE_FILE

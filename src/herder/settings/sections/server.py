@@ -10,11 +10,14 @@ from urllib.parse import urlsplit
 from herder.model.permissions import Role
 from herder.model.values.resources import Resources
 from herder.settings.sections.creations import DRIVER_LIMITS, read_limits
+from herder.settings.sections.upkeep import between_durations
 from herder.settings.syntax import amounts, validation
 from herder.settings.syntax.validation import Reading
 from herder.settings.syntax.values import Entry, Table, Value
 
 DEFAULT_PORT = 8765
+#: No shorter than a worker lives on without a server, so that a budget is overspent by a quantum at most while no server runs.
+QUANTUM_SHORTEST_S, QUANTUM_DEFAULT_S, QUANTUM_LONGEST_S = 600.0, 900.0, 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +53,8 @@ class ServerSettings:
     queued_jobs_per_user: int | None = None
     queued_mib_per_user: int | None = None
     log_mib_per_attempt: int | None = None
+    budget_quantum_s: float = QUANTUM_DEFAULT_S
+    """For how long workers reserve their cost at a time."""
     max_connections: int | None = None
     """Most open connections at a time."""
     max_connections_per_address: int | None = None
@@ -82,6 +87,7 @@ SERVER_KEYS = (
     "queued_jobs_per_user",
     "queued_bytes_per_user",
     "log_bytes_per_attempt",
+    "budget_quantum",
     *CONNECTION_KEYS,
 )
 
@@ -170,6 +176,8 @@ def read_server(found: Reading, value: Value) -> ServerSettings:
             values["queued_mib_per_user"] = validation.size(found, entry.value)
         elif entry.name == "log_bytes_per_attempt":
             values["log_mib_per_attempt"] = _log_mib(found, entry.value)
+        elif entry.name == "budget_quantum":
+            values["budget_quantum_s"] = _quantum(found, entry.value)
         elif entry.name in CONNECTION_KEYS:
             values[entry.name] = validation.positive(found, entry.value)
         else:
@@ -186,6 +194,9 @@ def _log_mib(found: Reading, value: Value) -> int:
             f"Write 1Mi to {LOG_MIB_MAX}Mi.",
         )
     return mib
+
+
+_quantum = between_durations(QUANTUM_SHORTEST_S, QUANTUM_LONGEST_S)
 
 
 def _listen(found: Reading, value: Value) -> tuple[str, int]:

@@ -6,7 +6,8 @@ come back from its own value as it was.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -60,9 +61,14 @@ def too_deep() -> Unreadable:
     return Unreadable(1, 1, "The data is nested too deeply.", "Use fewer levels of nesting.")
 
 
-def _exact(text: str) -> Any:
+def read_decimals(text: str) -> Any:
+    """With numbers that have a fraction or an exponent as Decimals, as they are written. Raises Unreadable."""
+    return _exact(text, _decimal)
+
+
+def _exact(text: str, fraction: Callable[[str], Any] = float) -> Any:
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=fraction)
     except json.JSONDecodeError as error:
         remedy = "Correct the JSON at this place."
         raise Unreadable(
@@ -110,6 +116,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 raise _Twice(name)
             seen.add(name)
     return found
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # its exponent
+        raise _NoNumber(text) from None
 
 
 def _constant(text: str) -> Any:

@@ -91,6 +91,8 @@ class Fleet:
     providers: dict[str, PretendSettings]
     job_drivers: dict[str, KubernetesJobsSettings] = field(default_factory=dict)
     """Those whose workers are Kubernetes Jobs."""
+    budgets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """As herder.yaml has them."""
 
 
 def fleet_of(workers: int) -> Fleet:

@@ -194,7 +194,9 @@ class ChaosRun:
             cluster=options.cluster,
             job_drivers=self._fleet.job_drivers,
         )
-        self.crowd = Crowd(self.world, self._fleet.pools, options.jobs_per_day, options.intensity)
+        self.crowd = Crowd(
+            self.world, self._fleet.pools, options.jobs_per_day, options.intensity, self._fleet.budgets
+        )
         kube = self.world.kube
         self.cluster_users = None if kube is None else ClusterUsers(kube, self.world.loop, self.world.dice)
         self.watch = Watch(self.world, self._fleet.pools, self.crowd, self.cluster_users)
@@ -229,7 +231,10 @@ class ChaosRun:
             )
         ]
         crowd, mishaps = background[:2]
-        background += [asyncio.ensure_future(each.run()) for each in (self.crowd.holders, self.crowd.keepers)]
+        background += [
+            asyncio.ensure_future(each.run())
+            for each in (self.crowd.holders, self.crowd.keepers, self.crowd.treasurer)
+        ]
         if self.cluster_users is not None and self.cluster_mishaps is not None:
             background += [
                 asyncio.ensure_future(each.run())

@@ -5,7 +5,9 @@ Integers are 64-bit. Amounts that are summed over many rows are text (see `model
 
 from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, literal_column, text
 
+from herder.model.stored.alert_records import AlertRecord
 from herder.model.stored.budget_records import BudgetRecord, BudgetSpanRecord, LeaseRecord, TransferRecord
+from herder.model.stored.metering_records import MeteredDayRecord, RateRecord, UsageEventRecord
 from herder.model.stored.records import (
     AttemptRecord,
     BatchRecord,
@@ -32,11 +34,14 @@ from herder.model.stored.records import (
 from herder.model.stored.service_records import CallbackRecord, PipelineRecord, ScheduleRecord, SecretRecord
 from herder.model.work.job import JobState
 from herder.store.rows import (
+    alert_table,
     budget_tables,
     callback_table,
     class_table,
     columns,
     group_tables,
+    ledger_tables,
+    metering_tables,
     pipeline_table,
     schedule_table,
     secrets_table,
@@ -367,6 +372,7 @@ TABLE_OF: dict[type, Table] = {
     JobRangeRecord: job_ranges,
     CallbackRecord: callbacks,
     UsageRecord: usage,
+    AlertRecord: alert_table.alerts,
     TotalRecord: totals,
     WorkerRecord: workers,
     PoolRecord: pools,
@@ -380,6 +386,10 @@ TABLE_OF: dict[type, Table] = {
     SecretRecord: secrets,
     ScheduleRecord: schedules,
     PipelineRecord: pipelines,
+    **ledger_tables.TABLE_OF,
+    RateRecord: metering_tables.rates,
+    UsageEventRecord: metering_tables.usage_events,
+    MeteredDayRecord: metering_tables.metered_days,
     BudgetRecord: budget_tables.budgets,
     BudgetSpanRecord: budget_tables.budget_spans,
     LeaseRecord: budget_tables.budget_leases,

@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from herder.wire.api.outlooks import BudgetOutlook
+
 
 class ReasonView(msgspec.Struct, kw_only=True):
     kind: str
@@ -151,6 +153,8 @@ class PlanView(msgspec.Struct, kw_only=True):
     cost_pico_per_hour: int = 0
     """Of the workers that are made for queued jobs; `bound_pico_per_hour`: the least that could do."""
     bound_pico_per_hour: int = 0
+    outlook: list[BudgetOutlook] = []
+    """Of the next plan: whether the budgets of pools last, with all workers as it wants them."""
 
 
 class EventView(msgspec.Struct, kw_only=True):
@@ -239,6 +243,8 @@ class ApplyAnswer(msgspec.Struct, kw_only=True):
     """What changes of it, by path: before and after."""
     budgets: dict[str, tuple[Any, Any]] = {}
     """The same of budgets."""
+    outlook: list[BudgetOutlook] = []
+    """Whether the budgets of pools last, with the pools and budgets as they are after it."""
 
 
 class WorkerAction(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -1,10 +1,11 @@
-"""`herder cost`: the future of a series of costs or of use, and the anomalies of its past. Needs no server."""
+"""`herder cost`: what was spent, from the ledger of a server; the future of a series of costs, and the anomalies of its past."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from herder.cli.input import cost_ledger, cost_reports
 from herder.cli.output.formats import Format
 from herder.cli.shell.commands import command, noun
 from herder.cli.shell.session import Session, session
@@ -31,9 +32,17 @@ Series = Annotated[
 
 def build() -> typer.Typer:
     app = noun(
-        "Forecast a series of costs, and find its anomalies.",
-        example="herder cost forecast --series daily.csv --horizon 30 --season 7",
+        "Show what was spent and why, close months, forecast a series of costs and find its anomalies.",
+        example="herder cost show\nherder cost breakdown --by project\nherder cost forecast --series daily.csv --horizon 30 --season 7",
     )
+    command(app, "show", example=cost_ledger.SHOW)(cost_ledger.show)
+    command(app, "breakdown", example=cost_ledger.BREAKDOWN)(cost_ledger.breakdown)
+    command(app, "trends", example=cost_ledger.TRENDS)(cost_ledger.trends)
+    command(app, "lines", example="herder cost lines --first 2026-11-28")(cost_ledger.lines)
+    command(app, "explain", example="herder cost explain 9f86d081884c7d65")(cost_ledger.explain)
+    command(app, "months", example="herder cost months")(cost_ledger.months)
+    command(app, "close", example="herder cost close 2026-10")(cost_ledger.close)
+    cost_reports.add(app)
     command(app, "forecast", example=_FORECAST)(forecast)
     command(app, "anomalies", example=_ANOMALIES)(anomalies)
     return app

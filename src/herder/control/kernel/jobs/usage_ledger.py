@@ -4,7 +4,8 @@ Called at each hand-over after `engine.memory.dirty_rows` (`control/kernel/core.
 of its end in one transaction: a server that dies in between has booked neither, and the next one begins with what the rows say.
 """
 
-from sqlalchemy import Connection, select
+import msgspec
+from sqlalchemy import Connection, func, select
 
 from herder.control.kernel.budget_rows import read_budgets
 from herder.engine.memory.groups import upwards
@@ -12,18 +13,28 @@ from herder.engine.memory.state import EngineState, WorkerLife
 from herder.engine.workers.usage import machine_usage
 from herder.ledger.costs import cost
 from herder.ledger.totals import Spent, Totals
+from herder.ledger.use_log import Entry, entry_of
 from herder.model.ids import BatchId, PoolName, UserName
 from herder.model.stored.changes import Changes
+from herder.model.stored.ledger_records import UseLogRecord
 from herder.model.stored.records import BatchRecord, TotalRecord, UsageRecord
-from herder.model.work.usage import AttemptUsage
+from herder.model.work.usage import AttemptUsage, UsageInterval
 from herder.store.rows import tables as t
+from herder.store.rows.ledger_tables import months, use_log
 
 #: Names of rows of `totals`: `cost/POOL`, in pico-USD, of the workers that have gone.
 COST = "cost"
+#: Rows of `totals`: until when live attempts and machines are in the log of use; `use/closing/MONTH`, who asked for the close.
+SAMPLED, CLOSING = "use/sampled", "use/closing"
+_encode = msgspec.json.Encoder().encode
 
 
-def book(totals: Totals, changes: Changes) -> None:
-    """Once for each hand-over: rows of users and projects, of pools, and the costs in the rows of batches."""
+def book(totals: Totals, state: EngineState, changes: Changes, now_ms: int) -> None:
+    """Once for each hand-over: the log of use, rows of users and projects, of pools, and the costs in the rows of batches."""
+    if changes.usage:
+        _log(totals, changes, entry_of(changes.usage, totals.sampled_ms, ended=True), now_ms)
+    if totals.sample_due:
+        _sample(totals, state, changes, now_ms)
     totals.book(changes.usage)
     changes.usage.clear()
     for key in totals.changed_accounts:
@@ -41,6 +52,32 @@ def book(totals: Totals, changes: Changes) -> None:
     totals.changed_accounts.clear()
     totals.changed_pools.clear()
     totals.changed_batches.clear()
+
+
+def _log(totals: Totals, changes: Changes, entry: Entry, now_ms: int) -> None:
+    totals.last_entry += 1
+    changes.put(UseLogRecord(totals.last_entry, now_ms, _encode(entry).decode()))
+
+
+def _sample(totals: Totals, state: EngineState, changes: Changes, now_ms: int) -> None:
+    """What lives has used since the last sample, so that no bill waits for its end. At a hand-over, where all that has ended is among its intervals."""
+    live: list[UsageInterval] = []
+    for worker in state.workers.values():
+        used = machine_usage(worker, now_ms)
+        if used is not None and worker.ended_at_ms is None:
+            live.append(used)
+    for attempt in state.live.values():
+        job_class = state.classes[attempt.class_id]
+        live.append(
+            AttemptUsage(
+                state.workers[attempt.worker].machine, job_class.user, job_class.project, attempt.batch, attempt.job,
+                attempt.number, job_class.request, attempt.assigned_at_ms, now_ms,
+            )
+        )  # fmt: skip
+    if live:
+        _log(totals, changes, entry_of(live, totals.sampled_ms, ended=False), now_ms)
+    totals.sampled_ms, totals.sample_due = now_ms, False
+    changes.put(TotalRecord(SAMPLED, str(now_ms)))
 
 
 def book_groups(state: EngineState, changes: Changes) -> None:
@@ -72,6 +109,13 @@ def read_ledger(connection: Connection) -> Totals:
     pools = select(t.totals).where(t.totals.c.name.startswith(f"{COST}/"))
     for row in connection.execute(pools):
         totals.pools[PoolName(row.name.partition("/")[2])] = int(row.value)
+    totals.last_entry = connection.execute(select(func.max(use_log.c.number))).scalar() or 0
+    for row in connection.execute(select(t.totals).where(t.totals.c.name.startswith("use/"))):
+        if row.name == SAMPLED:
+            totals.sampled_ms = int(row.value)
+        elif row.name.startswith(f"{CLOSING}/") and row.value:
+            totals.closing[row.name.removeprefix(f"{CLOSING}/")] = row.value
+    totals.closed = {row.month: row.known_ms for row in connection.execute(select(months))}
     live = select(t.batches.c.id, t.batches.c.cost_pico).where(t.batches.c.ended_at_ms.is_(None))
     for row in connection.execute(live):
         totals.batches[BatchId(row.id)] = int(row.cost_pico)

@@ -22,7 +22,6 @@ from herder.control.reads.work.jobs import effective_state, job_row
 from herder.control.reads.work.pool_choice import memory_reason, pool_reason
 from herder.decide.forecast.start_time import LEAST_MS, Eta
 from herder.decide.placement.drf import WHOLE, share_of
-from herder.decide.plan.planner import creations
 from herder.decide.plan.why_waiting import Standing, why_waiting
 from herder.engine.jobs.backoff import is_suspect
 from herder.engine.jobs.next_class import class_now
@@ -298,7 +297,7 @@ def _waiting(core: Core, row: Row[Any], answer: PlanAnswer) -> Explanation:
     facts = _reasons(reasons)
     since = (now - (row.ready_at_ms or row.committed_at_ms or row.created_at_ms)) / 1000
     summary = f"Job {row.id} has been queued for {since:.0f} s. {facts[0].text if facts else 'It is next.'}"
-    planned = () if steps is None else creations(steps, observed.plan_number, now)
+    planned = () if steps is None else steps.creations(observed.plan_number, now)
     starts = Starts(state, core.placer.run_times, now, planned, core.placer.samples.record)
     eta = None if before is None or bound else starts.of(class_id, before)
     if eta is not None and (expected := eta_text(eta)):

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from herder import __version__
+from herder.control.budgets.outlook import of_plan
 from herder.control.kernel.bounds.errors import Invalid, NotKnown
 from herder.control.kernel.core import Core
 from herder.control.kernel.jobs.usage_ledger import worker_cost
@@ -26,6 +27,7 @@ from herder.model.fleet.pool import PoolSpec, Template
 from herder.model.fleet.worker import Health, WorkerState
 from herder.model.ids import PoolName, WorkerName
 from herder.model.permissions import Principal, scope_of
+from herder.model.planning.plan import Plan
 from herder.model.values.money import usd_text
 from herder.model.values.phrases import counted, sentences
 from herder.model.values.resources import ZERO, stored_amounts
@@ -34,6 +36,7 @@ from herder.model.work.job import FAULTS_OF_WORKERS, Cause, JobState
 from herder.ports.leadership import ServerNote
 from herder.settings import pool_to_plain
 from herder.store.rows import tables as t
+from herder.store.rows.json_forms import plain_plan
 from herder.store.rows.usage_rows import worker_row_cost
 from herder.wire.api.resources import (
     OfferView,
@@ -368,6 +371,13 @@ async def plan_of(core: Core, number: int) -> PlanView:
             hint="`herder plan list` shows the plans that had actions. A plan that repeats the one before is not recorded.",
         )
     return plan_view(json.loads(row.body))
+
+
+def next_plan_view(core: Core, plan: Plan) -> PlanView:
+    """Of a plan that is not recorded, with what it means for budgets."""
+    view = plan_view(plain_plan(plan))
+    view.outlook = of_plan(core, plan, core.clock.now_ms())
+    return view
 
 
 def plan_view(body: dict[str, Any]) -> PlanView:

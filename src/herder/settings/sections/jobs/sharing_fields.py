@@ -294,6 +294,22 @@ PROJECT_FIELDS: tuple[Field, ...] = (
         "The members of the project: a viewer can see its jobs, a user can also submit and cancel them. Without members, every user can submit to it.",
     ),
     _queued("of the project"),
+    _field(
+        "division",
+        "division",
+        validation.text,
+        _same,
+        _TEXT,
+        "The division that the project belongs to; its costs are part of the division's.",
+    ),
+    _field(
+        "rate_card",
+        "rate_card",
+        validation.text,
+        _same,
+        _TEXT,
+        "The rate card at which the project is charged.",
+    ),
 )
 
 USER_QUEUED_FIELD = _queued("of the user")

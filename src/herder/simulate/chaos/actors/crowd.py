@@ -7,7 +7,7 @@ Each call is repeated with one idempotency key until it is answered. Refusals (4
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from herder.model.fleet.pool import PoolSpec
@@ -21,6 +21,7 @@ from herder.simulate.chaos.actors.planners import Planners
 from herder.simulate.chaos.actors.producers import Producers
 from herder.simulate.chaos.actors.receivers import GONE
 from herder.simulate.chaos.actors.server import Server
+from herder.simulate.chaos.actors.treasurer import Treasurer
 from herder.simulate.chaos.faults.chance import Chance
 from herder.simulate.chaos.world import World
 
@@ -56,7 +57,12 @@ LOOK_AFTER_S = 300.0
 
 class Crowd:
     def __init__(
-        self, world: World, pools: tuple[PoolSpec, ...], jobs_per_day: int, intensity: float = 1.0
+        self,
+        world: World,
+        pools: tuple[PoolSpec, ...],
+        jobs_per_day: int,
+        intensity: float = 1.0,
+        budgets: Mapping[str, dict[str, Any]] | None = None,
     ) -> None:
         self._world, self._pools, self._jobs_per_day = world, pools, jobs_per_day
         self._intensity = intensity
@@ -67,6 +73,7 @@ class Crowd:
         self._errands: dict[asyncio.Task[None], None] = {}
         self.producers, self._planners = Producers(world.queue), Planners(world.people, self._tried)
         self.keepers = Keepers(world.people, world.dice, USERS, self._tried)
+        self.treasurer = Treasurer(budgets or {}, world.dice.of("budgets"), self._said)
         self.holders = Holders(world, self._said, self._send, lambda: self._batches, lambda: self._recent)
 
     async def run(self) -> None:
@@ -104,6 +111,7 @@ class Crowd:
         await self._planners.end()
         await self.holders.release_all()
         await self._said("apply", "root", "/apply", {"pools": [pool_to_plain(each) for each in self._pools]})
+        await self.treasurer.settle()
         server = self._world.server
         for name in sorted(server.core.state.workers if server is not None else ()):
             worker = server.core.state.workers.get(name) if server is not None else None

@@ -17,6 +17,7 @@ from herder.simulate.chaos.actors.server import Server
 from herder.simulate.chaos.fleet import JOB_SLOTS, JOB_TYPES, LIMITED_CPU, LIMITED_USER, LIMITS
 from herder.simulate.chaos.rules import event_rules
 from herder.simulate.chaos.rules.attempt_rules import AttemptRules
+from herder.simulate.chaos.rules.budget_rules import BudgetRules
 from herder.simulate.chaos.rules.clock_rules import ClockRules
 from herder.simulate.chaos.rules.cluster_rules import ClusterRules
 from herder.simulate.chaos.rules.creation_rules import CreationRules
@@ -80,6 +81,7 @@ class Watch:
         self.secrets = SecretRules(world, crowd.keepers)
         self.schedules = ScheduleRules(world)
         self.prices, self.lifetimes = PriceRules(world, self.news), LifetimeRules(world, self.news)
+        self.budgets = BudgetRules(world)
         self.clocks = ClockRules(world, world.wire.server_time)
         self.notices = NoticeRules(world, self.silence, self.news, self.jobs.on)
         self.cluster: ClusterRules | None = None
@@ -158,6 +160,7 @@ class Watch:
         self.take_all(self.deadlines.look(seconds))
         self.take_all(self.limits.minute(seconds))
         self.take_all(self.schedules.minute(seconds))
+        self.take_all(self.budgets.minute(seconds))
         if self.cluster is not None:
             self.take_all(self.cluster.minute(seconds))
         if self.job_objects is not None:
@@ -186,6 +189,7 @@ class Watch:
                 "quotas are respected",
                 f"User {LIMITED_USER} has {used / 1000:g} cores in use; the quota is {LIMITED_CPU}.",
             )
+        self.take_all(self.budgets.memory(server.core))
         self.take_all((GROUP_COUNTS, each) for each in groups_in_memory(server.core.state))
         self.take_all(
             ("memory is consistent", each) for each in memory_violations(server.core.state, groups=False)

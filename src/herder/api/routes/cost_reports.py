@@ -1,0 +1,77 @@
+"""Routes for reports, invoices and exports of costs: documents in the format that is asked for."""
+
+from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
+
+from herder.api.http.replies import number
+from herder.api.http.route_table import RouteTable
+from herder.control.kernel.bounds.errors import Invalid
+from herder.control.reads.costs.report_reads import InvoiceAsk, ReportAsk
+from herder.model.permissions import Action, Kind, Principal
+from herder.reports.documents import Document
+from herder.reports.render import FORMATS
+
+_SEE = (Action.SEE, Kind.COST)
+_FORM = ("format", "table")
+
+
+def add(front: RouteTable) -> None:
+    reads = front.reads
+
+    async def report(request: Request, who: Principal) -> Response:
+        """Costs of a period: the whole report, a view (executive, division, resources), or a statement (showback, chargeback, hybrid).
+        format: json, csv, html, text or wide; table: one of its tables."""
+        asked = request.query_params
+        ask = ReportAsk(
+            view=asked.get("view") or "full", period=asked.get("period") or "", first=asked.get("first"), last=asked.get("last"),
+            division=asked.get("division") or "", method=asked.get("method") or "proportional",
+        )  # fmt: skip
+        return _document(request, await reads.cost_report(who, ask))
+
+    async def invoice(request: Request, who: Principal) -> Response:
+        """What a project or a division is charged for a month. format: json, csv, html, text or wide; table: one of its tables."""
+        asked = request.query_params
+        due = number(request, "due_days", 30)
+        ask = InvoiceAsk(
+            month=asked.get("month") or "", project=asked.get("project") or "", division=asked.get("division") or "",
+            card=asked.get("card") or "", due_days=30 if due is None else due, issuer=asked.get("issuer") or "",
+        )  # fmt: skip
+        return _document(request, await reads.invoice(who, ask))
+
+    async def export(request: Request, who: Principal) -> Response:
+        """Lines of the ledger between two days, as FOCUS 1.2 (CSV)."""
+        asked = request.query_params
+        if asked.get("format", "focus") != "focus":
+            raise Invalid(
+                f"There is no format {asked['format']!r}.", field="format", hint="Write format=focus."
+            )
+        pieces = await reads.cost_export(
+            who, asked.get("first"), asked.get("last"), asked.get("card"), asked.get("issuer") or ""
+        )
+        return StreamingResponse(
+            pieces, media_type="text/csv; charset=utf-8", headers={"Cache-Control": "no-store"}
+        )
+
+    front.read(
+        "/costs/report", report, "text/plain", _SEE, query=("view", "period", "first", "last", "division", "method", *_FORM)
+    )  # fmt: skip
+    front.read(
+        "/costs/invoice", invoice, "text/plain", _SEE, query=("month", "project", "division", "card", "due_days", "issuer", *_FORM)
+    )  # fmt: skip
+    front.read(
+        "/costs/export", export, "text/plain", _SEE, query=("first", "last", "card", "issuer", "format")
+    )
+
+
+def _document(request: Request, document: Document) -> Response:
+    name = request.query_params.get("format") or "json"
+    if name not in FORMATS:
+        raise Invalid(
+            f"There is no format {name!r}.", field="format", hint=f"Name one of {', '.join(FORMATS)}."
+        )
+    kind, render = FORMATS[name]
+    try:
+        text = render(document, request.query_params.get("table"))
+    except ValueError as error:
+        raise Invalid(f"{str(error)[0].upper()}{str(error)[1:]}.", field="table") from None
+    return Response(text, media_type=kind, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,70 @@
+"""Alerts as a table, and one in full."""
+
+from herder.cli.output.columns import field, made, since
+from herder.cli.output.printer import Details
+from herder.cli.output.rows import View
+from herder.model.values.times import brief
+from herder.wire.api.alerts import AlertPolicyView, AlertView
+
+
+def _used(alert: AlertView) -> str:
+    return f"{alert.used_percent:.0f}%" if alert.used_percent is not None else f"{alert.used} {alert.unit}"
+
+
+ALERTS = View(
+    noun="alert",
+    name=lambda alert: str(alert.id),
+    columns=(
+        field("ID", "id"),
+        field("LEVEL", "level"),
+        field("POLICY", "policy", drop=2),
+        made("SUBJECT", lambda each: each.subject or "organisation", key="subject"),
+        made("USED", _used, key="used", right=True),
+        field("STATE", "state", drop=1),
+        since("AGE", "raised_at", drop=3),
+    ),
+    empty="No alerts. See the thresholds with: herder alert policies",
+)
+
+
+def _thresholds(policy: AlertPolicyView) -> str:
+    return ", ".join(policy.thresholds.values())
+
+
+POLICIES = View(
+    noun="alert policy",
+    name=lambda policy: str(policy.id),
+    columns=(
+        field("ID", "id"),
+        field("SCOPE", "scope"),
+        made("THRESHOLDS", _thresholds, key="thresholds"),
+        field("ONCE IN", "once", drop=1),
+    ),
+    empty="All alerts are off in herder.yaml.",
+)
+
+
+def details(alert: AlertView) -> Details:
+    rows = [
+        ("Alert", alert.id),
+        ("Text", alert.text),
+        ("State", f"{alert.state} {alert.resolved_because.replace('_', ' ')}".strip()),
+        ("Raised", alert.raised_at),
+        ("Period", f"{alert.period_from} to {alert.period_to}"),
+        ("Threshold", f"{alert.threshold} {alert.unit}"),
+        ("At its end", _expected(alert)),
+        ("Notified", ", ".join(alert.notified) or "-"),
+        ("Acknowledged", f"by {alert.acknowledged_by}" if alert.acknowledged_by else "no"),
+        ("Actions", ", ".join(alert.actions) or "none"),
+        *(("Advice", each) for each in alert.advice),
+    ]
+    if alert.next_threshold_s is not None:
+        rows.insert(6, ("Next level in", brief(round(alert.next_threshold_s * 1000))))
+    return Details(rows=rows, tables=[])
+
+
+def _expected(alert: AlertView) -> str:
+    if alert.projected is None:
+        return "unknown"
+    over = f", {alert.overage} above the limit" if alert.overage not in (None, "0") else ""
+    return f"{alert.projected} {alert.unit}{over}"

@@ -1,0 +1,70 @@
+"""Costs: sums of the ledger, its lines, and months."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from herder.client.http.transport import Query, Transport
+from herder.client.parts.fleet import segment
+from herder.client.parts.pages import pages, whole
+from herder.wire.api.costs import CostSums, LineExplanation, LineView, MonthView
+from herder.wire.api.resources import Result
+
+EXPORT_IDLE_S = 300.0
+"""The server reads a month of lines before it sends the first."""
+
+
+class Costs:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def sums(
+        self,
+        by: Sequence[str] = (),
+        *,
+        first: str | None = None,
+        last: str | None = None,
+        card: str | None = None,
+    ) -> CostSums:
+        """Between two days, by default of this month; `card`: a rate card, instead of what it cost."""
+        return self._http.get("/costs", CostSums, {**_asked(first, last, card), "by": ",".join(by)})
+
+    def lines(
+        self,
+        *,
+        first: str | None = None,
+        last: str | None = None,
+        card: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[LineView]:
+        return pages(self._http, "/costs/lines", LineView, _asked(first, last, card), limit=limit)
+
+    def explain(self, line: str) -> LineExplanation:
+        return self._http.get(f"/costs/lines/{segment(line)}", LineExplanation)
+
+    def report(self, form: str = "json", **asked: str | None) -> str:
+        """`form`: json, csv, html, text or wide. `asked`: view, period, first, last, division, method, table."""
+        return self._http.get_text("/costs/report", {"format": form, **_given(asked)})
+
+    def invoice(self, month: str, form: str = "json", **asked: str | int | None) -> str:
+        """`asked`: project or division, card, due_days, issuer, table."""
+        return self._http.get_text("/costs/invoice", {"format": form, "month": month, **_given(asked)})
+
+    def export(self, **asked: str | None) -> Iterator[str]:
+        """FOCUS 1.2, in pieces, as they come. `asked`: first, last, card, issuer."""
+        with self._http.stream(
+            "/costs/export", {"format": "focus", **_given(asked)}, idle_s=EXPORT_IDLE_S
+        ) as answer:
+            yield from answer.iter_text()
+
+    def months(self) -> Iterator[MonthView]:
+        return whole(self._http, "/costs/months", MonthView)
+
+    def close(self, month: str) -> Result:
+        return self._http.write("POST", f"/costs/months/{segment(month)}/close", Result)
+
+
+def _given(asked: Mapping[str, str | int | None]) -> Query:
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def _asked(first: str | None, last: str | None, card: str | None) -> Query:
+    return {name: value for name, value in (("first", first), ("last", last), ("card", card)) if value}

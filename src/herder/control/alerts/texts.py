@@ -1,0 +1,110 @@
+"""Sentences and views of alerts. Pure."""
+
+from decimal import Decimal
+
+from herder.ledger.alerts.policies import Level, Once, Policy
+from herder.ledger.alerts.raising import Alert
+from herder.ledger.alerts.readings import Reading, outlook
+from herder.ledger.lines import GB, UNITS
+from herder.model.values.money import PICO_PER_USD, format_usd
+from herder.model.values.times import iso, iso_or_none
+from herder.wire.api.alerts import AlertPolicyView, AlertState, AlertView
+
+#: By resource: the unit that people see, and base units in one of it.
+_UNITS = {
+    "usd": ("USD", PICO_PER_USD),
+    "tokens": ("tokens", 1),
+    "cpu": ("core-hours", UNITS["cpu"].base),
+    "storage": ("GB", GB),
+    "network.egress": ("GB", GB),
+}
+
+
+def unit_of(resource: str) -> tuple[str, int]:
+    return _UNITS[resource]
+
+
+def decimal_text(amount: int, resource: str) -> str:
+    """In its unit, to 6 decimals; of money exact."""
+    _, base = unit_of(resource)
+    exact = Decimal(amount) / base
+    places = exact if resource == "usd" else exact.quantize(Decimal("0.000001"))
+    return format(places.normalize(), "f")
+
+
+def amount_text(amount: int, resource: str) -> str:
+    """For people: `$12.50`, `13,650 tokens`."""
+    if resource == "usd":
+        return format_usd(amount, 2)
+    unit, base = unit_of(resource)
+    return f"{round(Decimal(amount) / base, 1 if base > 1 else 0):,} {unit}"
+
+
+def subject_text(alert: Alert) -> str:
+    """`Division monitoring`; of the organisation `The organisation`."""
+    kind, _, name = alert.subject.partition("/")
+    return f"{kind.capitalize()} {name}" if name else "The organisation"
+
+
+def raised_text(policy: Policy, alert: Alert) -> str:
+    used = amount_text(alert.used, policy.resource)
+    if alert.limit is None or policy.absolute:
+        said = f"{subject_text(alert)} is at {used}; the threshold is {amount_text(alert.threshold, policy.resource)}."
+    else:
+        percent = 100 * alert.used // alert.limit
+        said = (
+            f"{subject_text(alert)} is at {percent} % of {amount_text(alert.limit, policy.resource)}: {used}."
+        )
+    if alert.projected is not None and policy.once is Once.PERIOD:
+        said += f" At this rate it comes to {amount_text(alert.projected, policy.resource)} by the end of the period."
+    return f"{policy.id}, {alert.level.word}: {said}"
+
+
+def state_of(alert: Alert) -> AlertState:
+    if not alert.active:
+        return "resolved"
+    return "active" if alert.acknowledged_ms is None else "acknowledged"
+
+
+def alert_view(policy: Policy, alert: Alert) -> AlertView:
+    """Of a policy that is not in force any more the caller gives the documented one."""
+    at = Reading(
+        alert.policy, alert.subject, alert.from_ms, alert.to_ms, alert.raised_ms, alert.used, alert.limit
+    )
+    over = None
+    if alert.projected is not None and alert.limit is not None:
+        over = max(0, alert.projected - alert.limit)
+    resource, threshold = policy.resource, policy.threshold(alert.level)
+
+    def text(amount: int | None) -> str | None:
+        return None if amount is None else decimal_text(amount, resource)
+
+    return AlertView(
+        id=alert.id, policy=alert.policy, subject=alert.subject, level=alert.level.word, state=state_of(alert),
+        text=raised_text(policy, alert), unit=unit_of(resource)[0], used=decimal_text(alert.used, resource),
+        threshold=decimal_text(alert.threshold, resource), limit=text(alert.limit),
+        used_percent=round(100 * alert.used / alert.limit, 1) if alert.limit else None,
+        projected=text(alert.projected), overage=text(over), left_s=outlook(at).left_ms / 1000,
+        next_threshold_s=None if alert.next_ms is None else alert.next_ms / 1000,
+        period_from=iso(alert.from_ms), period_to=iso(alert.to_ms), raised_at=iso(alert.raised_ms),
+        notified=list(alert.told), notified_at=iso_or_none(alert.told_ms), acknowledged_by=alert.acknowledged_by,
+        acknowledged_at=iso_or_none(alert.acknowledged_ms), resolved_at=iso_or_none(alert.resolved_ms),
+        resolved_because=alert.why_resolved.value if alert.why_resolved else "",
+        actions=sorted(threshold.actions) if threshold else [], advice=list(threshold.advice) if threshold else [],
+    )  # fmt: skip
+
+
+def policy_view(policy: Policy) -> AlertPolicyView:
+    def at(level: Level) -> str:
+        threshold = policy.threshold(level)
+        assert threshold is not None
+        return amount_text(threshold.at, policy.resource) if policy.absolute else f"{threshold.at} %"
+
+    levels = [each.level for each in policy.thresholds]
+    return AlertPolicyView(
+        id=policy.id, scope=policy.scope, unit=unit_of(policy.resource)[0],
+        thresholds={level.word: at(level) for level in levels}, once=policy.once.value,
+        recipients={each.level.word: list(each.recipients) for each in policy.thresholds},
+        chain=list(policy.chain),
+        actions={each.level.word: sorted(each.actions) for each in policy.thresholds},
+    )  # fmt: skip

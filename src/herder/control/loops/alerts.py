@@ -1,0 +1,111 @@
+"""The loop of alerts: judges what is used, records what was raised and resolved, and tells people until one of them acknowledges.
+
+What was raised is in the store before anybody is told; who was told is written after. A server that dies in between tells again.
+"""
+
+import asyncio
+from functools import partial
+
+from herder.control.alerts.policies import policies_of
+from herder.control.alerts.telling import Teller
+from herder.control.alerts.texts import raised_text
+from herder.control.kernel.core import Core
+from herder.control.reads.alert_readings import Sources
+from herder.engine.memory.events import record_event
+from herder.ledger.alerts.raising import Alert, Alerts, Notice
+from herder.ledger.quantities import DAY_MS
+from herder.model.stored.changes import Changes
+from herder.store.rows.alert_rows import forget, kept, record_of
+
+PERIOD_S = 15.0
+#: How long resolved alerts are kept: thirteen months, so that a year can be compared with the one before.
+KEPT_DAYS = 400
+
+
+async def run(core: Core) -> None:
+    since_ms = core.clock.now_ms() - DAY_MS
+    known = await core.read(partial(kept, since_ms=since_ms))
+    core.ledger.alerts = Alerts.restored(policies_of(core.settings.alerts), known)
+    teller = Teller(core)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_judging(core))
+            tasks.create_task(_telling(core, teller))
+    finally:
+        await teller.close()
+
+
+async def _judging(core: Core) -> None:
+    sources, forgotten_ms = Sources(core), 0
+    while True:
+        now_ms = core.clock.now_ms()
+        if core.leadership.holds():
+            await judge(core, sources, now_ms)
+            if now_ms - forgotten_ms >= DAY_MS:
+                forgotten_ms = now_ms
+                await core.store.call(partial(forget, before_ms=now_ms - KEPT_DAYS * DAY_MS))
+        await asyncio.sleep(PERIOD_S)
+
+
+async def _telling(core: Core, teller: Teller) -> None:
+    """Apart from judging: a receiver may hang."""
+    while True:
+        if core.leadership.holds():
+            await tell(core, teller)
+        await asyncio.sleep(PERIOD_S)
+
+
+async def judge(core: Core, sources: Sources, now_ms: int) -> None:
+    """One look at everything, in one commit."""
+    state, changes = core.ledger.alerts, Changes()
+    found = await sources.readings(changes, now_ms)
+    with core.change(changes):
+        for reading in found:
+            if reading.policy not in state.policies:
+                continue
+            for alert in state.judge(reading):
+                changes.put(record_of(alert))
+                _record(core, changes, alert, now_ms)
+        state.forget(now_ms - DAY_MS)
+    if not changes.empty:
+        await core.commit(changes)
+
+
+async def tell(core: Core, teller: Teller) -> None:
+    for notice in core.ledger.alerts.notices(core.clock.now_ms()):
+        told, problems = await teller.tell(notice, core.clock.now_ms())
+        if not told:
+            continue
+        now_ms = core.clock.now_ms()
+        with core.change(Changes()) as changes:
+            changes.put(record_of(core.ledger.alerts.told(notice, now_ms)))
+            _record_told(core, changes, notice, problems, now_ms)
+        await core.commit(changes)
+
+
+def _record(core: Core, changes: Changes, alert: Alert, now_ms: int) -> None:
+    text = raised_text(core.ledger.alerts.policies[alert.policy], alert)
+    if alert.raised_ms == now_ms:
+        record_event(core.state, changes, now_ms, "alert.raised", f"alert/{alert.id}", text)
+    if alert.why_resolved is not None:
+        why = alert.why_resolved.value.replace("_", " ")
+        record_event(
+            core.state, changes, now_ms, "alert.resolved", f"alert/{alert.id}", f"Resolved ({why}). {text}"
+        )
+
+
+def _record_told(
+    core: Core, changes: Changes, notice: Notice, problems: list[tuple[str, str]], now_ms: int
+) -> None:
+    alert, names = notice.alert, ", ".join(notice.recipients)
+    text = raised_text(core.ledger.alerts.policies[alert.policy], alert)
+    if notice.escalated:
+        record_event(
+            core.state, changes, now_ms, "alert.escalated", f"alert/{alert.id}",
+            f"It was not acknowledged, and {names} was notified. {text}",
+        )  # fmt: skip
+    for name, problem in problems:
+        record_event(
+            core.state, changes, now_ms, "alert.undelivered", f"alert/{alert.id}",
+            f"The alert could not be delivered to {name}. {problem}",
+        )  # fmt: skip

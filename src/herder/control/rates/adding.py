@@ -1,0 +1,183 @@
+"""Adding rates: a list of them, all or none. Called by `Commands`. Rates are looked up in the store under `core.booking`, so that two lists cannot both follow the same rate."""
+
+import json
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from herder.control.access.access_check import FLEET, check
+from herder.control.kernel.bounds.errors import Conflict, Invalid, Overloaded
+from herder.control.kernel.core import Core
+from herder.control.rates.views import change_view
+from herder.engine.memory.events import record_event
+from herder.ledger.price_lists import (
+    Change,
+    Priced,
+    PriceError,
+    PriceTier,
+    changes_of,
+    per_of,
+    price_text,
+    rate_id,
+)
+from herder.ledger.quantities import DAY_MS
+from herder.ledger.rates import Subject
+from herder.model.permissions import Action, Principal
+from herder.model.stored.changes import Changes
+from herder.model.stored.metering_records import RateRecord
+from herder.model.values.phrases import counted, sentence
+from herder.store.rows.rate_rows import date_of, day_of, rate_from, read_records, subject_of
+from herder.wire.api.rates import RateRow, RatesAdd, RatesAnswer
+
+#: Of the whole installation.
+RATES_MAX = 100_000
+CARD = re.compile(r"[a-z][a-z0-9-]{0,31}")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRates:
+    last: Mapping[Subject, RateRecord]
+    """The newest of each subject."""
+    count: int
+
+
+@asynccontextmanager
+async def looked_up(core: Core, who: Principal) -> AsyncIterator[KnownRates]:
+    """Until the rates that are added are durable, nobody else adds any."""
+    check(who, Action.CHANGE, FLEET)
+    async with core.booking:
+        await core.settle()
+        found: Sequence[RateRecord] = await core.read(read_records)
+        yield KnownRates({subject_of(each): each for each in found}, len(found))
+
+
+def add(
+    core: Core,
+    who: Principal,
+    body: RatesAdd,
+    known: KnownRates,
+    changes: Changes,
+    now_ms: int,
+    *,
+    dry_run: bool,
+) -> RatesAnswer:
+    """Raises Refused, which names the row."""
+    check(who, Action.CHANGE, FLEET)
+    rows = [priced(place, row, now_ms) for place, row in enumerate(body.rates)]
+    names = {row.place: _id(row) for row in rows}
+    last = {
+        subject: rate_from(known.last[subject])
+        for subject in {row.subject for row in rows}
+        if subject in known.last
+    }
+    try:
+        found = changes_of(rows, last, names)
+    except PriceError as error:
+        raise refused(error) from None
+    if known.count + len(found) > RATES_MAX:
+        raise Overloaded(
+            f"The server has {known.count:,} rates; the maximum is {RATES_MAX:,}.",
+            hint="Import only the models in use: `herder rate import FILE --only 'gpt-*'`.",
+        )
+    records = [_record(change, body.origin, now_ms, who) for change in found]
+    if not dry_run:
+        _put(core, who, changes, found, records, now_ms)
+    by_id = {each.id: each for each in (*known.last.values(), *records)}
+    views = [
+        change_view(record, None if change.before is None else by_id[change.before.id])
+        for change, record in zip(found, records, strict=True)
+    ]
+    return RatesAnswer(text=_text(found, len(rows)), changes=views, dry_run=dry_run)
+
+
+def _put(
+    core: Core,
+    who: Principal,
+    changes: Changes,
+    found: Sequence[Change],
+    records: Sequence[RateRecord],
+    now_ms: int,
+) -> None:
+    for record in records:
+        changes.put(record)
+    if records:
+        subject = records[0].id if len(records) == 1 else "all"
+        text = f"{_text(found, len(found))} They were added by {who.user}."
+        if len(records) == 1:
+            text = f"Rate {records[0].id} was added by {who.user}."
+        record_event(core.state, changes, now_ms, "rate.added", f"rate/{subject}", text, actor=who.actor)
+
+
+def _text(found: Sequence[Change], rows: int) -> str:
+    new = sum(change.before is None for change in found)
+    return f"{counted(new, 'rate')} new, {len(found) - new:,} changed, {rows - len(found):,} as before."
+
+
+def _record(change: Change, origin: str, now_ms: int, who: Principal) -> RateRecord:
+    row, rate = change.row, change.rate
+    tiers = json.dumps([[each.above, price_text(each.price)] for each in row.tiers], separators=(",", ":"))
+    return RateRecord(
+        rate.id, *row.subject, from_ms=row.from_ms, per=row.per, tiers=tiers, origin=origin, added_at_ms=now_ms, added_by=who.user
+    )  # fmt: skip
+
+
+def _id(row: Priced) -> str:
+    return rate_id(row.subject, date_of(row.from_ms))
+
+
+async def added_before(core: Core, who: Principal, body: RatesAdd) -> RatesAnswer:
+    """What a request that was carried out before has added, as far as it can be told from the rates that are stored."""
+    check(who, Action.CHANGE, FLEET)
+    found: Sequence[RateRecord] = await core.read(read_records)
+    by_id = {each.id: place for place, each in enumerate(found)}
+    changes = []
+    for place, row in enumerate(body.rates):
+        at = by_id.get(_id(priced(place, row, core.clock.now_ms())))
+        if at is not None:
+            before = found[at - 1] if at else None
+            follows = before is not None and subject_of(before) == subject_of(found[at])
+            changes.append(change_view(found[at], before if follows else None))
+    return RatesAnswer(text=f"{counted(len(changes), 'rate')} added before.", changes=changes)
+
+
+def priced(place: int, row: RateRow, now_ms: int) -> Priced:
+    if not CARD.fullmatch(row.card):
+        raise Invalid(
+            f"{row.card!r} is not the name of a rate card.",
+            field=f"rates[{place}].card",
+            hint="Use small letters, digits and -, as in internal.",
+        )
+    if not row.product.isprintable():
+        raise Invalid("The product has characters that are not printable.", field=f"rates[{place}].product")
+    if (row.price is None) == (not row.tiers):
+        raise Invalid(
+            "The rate has both a price and tiers." if row.tiers else "The rate has no price.",
+            field=f"rates[{place}].price",
+            hint='Write one price, such as "0.05", or tiers.',
+        )
+    tiers = (
+        tuple(PriceTier(each.above, each.price) for each in row.tiers)
+        if row.price is None
+        else (PriceTier(0, row.price),)
+    )
+    return Priced(
+        subject=Subject(row.card, row.resource, row.product),
+        from_ms=_day(row.from_, f"rates[{place}].from") if row.from_ else now_ms // DAY_MS * DAY_MS,
+        until_ms=_day(row.until, f"rates[{place}].until") if row.until else None,
+        per=per_of(row.resource) if row.per is None else row.per,
+        tiers=tiers,
+        place=place,
+    )
+
+
+def _day(text: str, field: str) -> int:
+    try:
+        return day_of(text)
+    except ValueError as error:
+        raise Invalid(f"{text[:40]!r} is not a day.", field=field, hint=str(error)) from None
+
+
+def refused(error: PriceError) -> Invalid | Conflict:
+    kind = Conflict if error.taken else Invalid
+    return kind(sentence(error.text), field=f"rates[{error.place}].{error.field}", hint=error.hint)

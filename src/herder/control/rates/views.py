@@ -1,0 +1,51 @@
+"""Rates as the API shows them. Called by `adding.py` and `reads/rates.py`."""
+
+import json
+from collections.abc import Sequence
+from itertools import groupby
+
+from herder.ledger.lines import unit_of
+from herder.model.stored.metering_records import RateRecord
+from herder.model.values.times import iso
+from herder.store.rows.rate_rows import date_of, subject_of
+from herder.wire.api.rates import RateChange, RateView, TierView
+
+
+def rate_view(record: RateRecord, until_ms: int | None = None) -> RateView:
+    unit = unit_of(record.resource)
+    return RateView(
+        id=record.id,
+        card=record.card,
+        resource=record.resource,
+        product=record.product,
+        unit="" if unit is None else unit.name,
+        from_=date_of(record.from_ms),
+        until=None if until_ms is None else date_of(until_ms),
+        per=record.per,
+        tiers=tiers_of(record),
+        origin=record.origin,
+        added_at=iso(record.added_at_ms),
+        added_by=record.added_by,
+    )
+
+
+def tiers_of(record: RateRecord) -> list[TierView]:
+    return [TierView(above=above, price=price) for above, price in json.loads(record.tiers)]
+
+
+def rate_views(records: Sequence[RateRecord]) -> list[RateView]:
+    """`records`: those of one subject together, in the order of their days. Each holds until the next."""
+    found = []
+    for _, group in groupby(records, key=subject_of):
+        mine = list(group)
+        ends = [*(each.from_ms for each in mine[1:]), None]
+        found += [rate_view(record, until_ms) for record, until_ms in zip(mine, ends, strict=True)]
+    return found
+
+
+def change_view(record: RateRecord, before: RateRecord | None) -> RateChange:
+    return RateChange(
+        change="changed" if before is not None else "added",
+        rate=rate_view(record),
+        before=[] if before is None else tiers_of(before),
+    )

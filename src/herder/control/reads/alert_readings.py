@@ -1,0 +1,115 @@
+"""What alerts are judged by now, for the loop of alerts. What is not known makes no reading.
+
+Storage and traffic are those that are reported, from the sums by day; CPU is what attempts had asked for, from the ledger's sums by day, which are of the last hour at most.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+from sqlalchemy import Connection, func, select
+
+from herder.control.alerts.samples import META_KEY, Samples
+from herder.control.kernel.core import Core
+from herder.control.reads.costs.lines import lines_between
+from herder.ledger.alerts.documented import COMPUTE, NETWORK, STORAGE, VARIANCE
+from herder.ledger.alerts.readings import MEAN_DAYS, Reading, baseline, usual_cost
+from herder.ledger.lines import COST, GB, Line
+from herder.ledger.quantities import DAY_MS
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import MetaRecord
+from herder.store.rows.ledger_tables import work_days
+from herder.store.rows.tables import meta
+from herder.store.rows.usage_event_rows import read_metered_days
+
+EGRESS = "network.egress"
+Days = Mapping[str, Mapping[int, int]]
+"""By resource and day, base units."""
+
+
+class Sources:
+    """Of one server, as long as it leads."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._samples: Samples | None = None
+        self._day_ms = 0
+        """Up to here the costs of divisions have been compared."""
+
+    async def readings(self, changes: Changes, now_ms: int) -> list[Reading]:
+        """`changes`: filled with what has to be remembered."""
+        if self._samples is None:
+            text = await self._core.read(_stored_samples)
+            self._samples = Samples() if text is None else Samples.of(text)
+        if not self._samples.due(now_ms):
+            return []
+        today_ms = now_ms - now_ms % DAY_MS
+        metered: Days = await self._core.read(partial(_metered, from_ms=today_ms - DAY_MS))
+        found = list(self._storage(metered, today_ms, now_ms))
+        found += self._traffic(metered.get(EGRESS, {}), now_ms)
+        cpu = await self._core.read(partial(_cpu, day_ms=today_ms)) + metered.get("cpu", {}).get(today_ms, 0)
+        found.append(Reading(COMPUTE.id, "", today_ms, today_ms + DAY_MS, now_ms, cpu, None))
+        if self._day_ms != today_ms:
+            self._day_ms = today_ms
+            since_ms = today_ms - (MEAN_DAYS + 1) * DAY_MS
+            lines = await lines_between(self._core, since_ms, today_ms, (COST,))
+            found += variances(lines, since_ms, today_ms, now_ms)
+        changes.put(MetaRecord(META_KEY, self._samples.text()))
+        return found
+
+    def _storage(self, metered: Days, today_ms: int, now_ms: int) -> Iterator[Reading]:
+        """The mean of yesterday: what today's reports say is not complete."""
+        for tier, capacity in self._core.settings.alerts.storage_capacity.items():
+            used = metered.get(f"storage.{tier}", {}).get(today_ms - DAY_MS)
+            if used is not None:
+                yield Reading(
+                    STORAGE.id,
+                    f"tier/{tier}",
+                    today_ms,
+                    today_ms + DAY_MS,
+                    now_ms,
+                    used // DAY_MS,
+                    capacity * GB,
+                )
+
+    def _traffic(self, days: Mapping[int, int], now_ms: int) -> list[Reading]:
+        assert self._samples is not None
+        grown = self._samples.take(days, now_ms)
+        usual = baseline(self._samples.values, now_ms)
+        if grown is None or not usual:
+            return []
+        return [Reading(NETWORK.id, "", now_ms, now_ms, now_ms, grown, usual)]
+
+
+def variances(lines: list[Line], since_ms: int, today_ms: int, now_ms: int) -> Iterator[Reading]:
+    """Of each division: yesterday against the mean of the days before, since the first with any cost. What has no price is in neither."""
+    first_ms = min((each.day_ms for each in lines), default=today_ms)
+    days = range(max(first_ms, since_ms), today_ms, DAY_MS)
+    costs: dict[str, dict[int, int]] = defaultdict(lambda: dict.fromkeys(days, 0))
+    for line in lines:
+        if line.payer.division and line.pico is not None:
+            costs[line.payer.division][line.day_ms] += line.pico
+    for division, by_day in sorted(costs.items()):
+        *before, yesterday = by_day.values()
+        usual = usual_cost(before)
+        if usual:
+            yield Reading(
+                VARIANCE.id, f"division/{division}", today_ms, today_ms + DAY_MS, now_ms, yesterday, usual
+            )
+
+
+def _cpu(connection: Connection, day_ms: int) -> int:
+    query = select(func.sum(work_days.c.cpu_milli_ms)).where(work_days.c.day_ms == day_ms)
+    return int(connection.execute(query).scalar() or 0)
+
+
+def _stored_samples(connection: Connection) -> str | None:
+    found = connection.execute(select(meta.c.value).where(meta.c.key == META_KEY)).scalar()
+    return None if found is None else str(found)
+
+
+def _metered(connection: Connection, from_ms: int) -> Days:
+    found: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    for row in read_metered_days(connection, from_ms):
+        found[row.resource][row.day_ms] += row.quantity
+    return found

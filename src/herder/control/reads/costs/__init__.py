@@ -1,0 +1,1 @@
+"""Reads of the ledger: lines, their sums, and how each came about."""

@@ -1,0 +1,66 @@
+"""Lines of the ledger, of closed months as they are stored and of open ones as they are now."""
+
+from collections.abc import Collection, Iterator
+from functools import partial
+
+from sqlalchemy import Connection
+
+from herder.control.costs.months import payers_of
+from herder.control.kernel.core import Core
+from herder.ledger.lines import Line
+from herder.ledger.months import following, month_of
+from herder.ledger.pricing import Payers
+from herder.model.permissions import Kind, Principal, scope_of
+from herder.store.rows.known_rates import rates_at
+from herder.store.rows.month_rows import closed, computed_lines, months_with_use, stored_lines
+
+
+async def lines_between(core: Core, from_ms: int, to_ms: int, cards: Collection[str] = ()) -> list[Line]:
+    """Of use on the days in `[from_ms, to_ms)`, with all that was corrected later, in the order of their months. `cards`: empty for all."""
+    found: list[Line] = await core.read(
+        partial(_between, from_ms=from_ms, to_ms=to_ms, payers=payers_of(core))
+    )
+    return [line for line in found if not cards or line.card in cards]
+
+
+async def lines_booked(core: Core, month: str, cards: Collection[str] = ()) -> list[Line]:
+    """Those of a bill: what is booked in a month, with its corrections of earlier ones."""
+    found: list[Line] = await core.read(partial(_booked, month=month, payers=payers_of(core)))
+    return [line for line in found if not cards or line.card in cards]
+
+
+def seen_by(who: Principal, lines: list[Line]) -> list[Line]:
+    """Of others, and what machines cost beside work, only operators see."""
+    scope = scope_of(who, Kind.COST)
+    if scope is None:
+        return lines
+    return [line for line in lines if scope.covers(line.payer.user, line.payer.project)]
+
+
+def _booked(connection: Connection, month: str, payers: Payers) -> list[Line]:
+    closes = closed(connection)
+    if month in closes:
+        return list(stored_lines(connection, month))
+    return computed_lines(connection, month, closes, rates_at(connection), payers)
+
+
+def _between(connection: Connection, from_ms: int, to_ms: int, payers: Payers) -> list[Line]:
+    closes, rates = closed(connection), rates_at(connection)
+    found: list[Line] = []
+    for month in _months(connection, from_ms):
+        lines = (
+            stored_lines(connection, month)
+            if month in closes
+            else computed_lines(connection, month, closes, rates, payers)
+        )
+        found += [line for line in lines if from_ms <= line.day_ms < to_ms]
+    return found
+
+
+def _months(connection: Connection, from_ms: int) -> Iterator[str]:
+    """From that of `from_ms` to the last with use: corrections are in later ones."""
+    known = months_with_use(connection)
+    month = month_of(from_ms)
+    while known and month <= known[-1]:
+        yield month
+        month = following(month)

@@ -1,0 +1,212 @@
+"""Reports, invoices and exports, of what the caller may see of the ledger. Part of `Reads`.
+
+Idle time and overhead are shared out with the weights of whole months, so that the days of a month sum to the month. Whoever may not see all lines gets the own ones.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import msgspec
+
+from herder.control.access.access_check import OF_KIND, check
+from herder.control.costs.months import payers_of
+from herder.control.kernel.bounds.errors import Invalid, NotKnown
+from herder.control.reads.costs.cost_reads import CostReads
+from herder.control.reads.costs.lines import lines_between, lines_booked, seen_by
+from herder.ledger.allocation import Allocation, Method, Weights, allocated
+from herder.ledger.lines import COST, Line
+from herder.ledger.lines import Kind as LineKind
+from herder.ledger.months import begin_of, end_of, month_of
+from herder.ledger.pricing import INTERNAL
+from herder.ledger.quantities import DAY_MS
+from herder.ledger.rates import RateList, Subject
+from herder.model.permissions import Action, Kind, Principal, scope_of
+from herder.reports import period
+from herder.reports.documents import Document
+from herder.reports.efficiency import Attempts
+from herder.reports.focus.files import text_of
+from herder.reports.focus.rows import Issuer
+from herder.reports.invoice import BillTo, Terms, invoice
+from herder.reports.statements import Model, statement
+from herder.store.rows.ended_use import ended_use
+from herder.store.rows.known_rates import rates_at
+
+ISSUER = "Herder"
+DUE_DAYS_MAX = 366
+PERIODS = ("daily", "weekly", "monthly")
+
+
+class ReportAsk(msgspec.Struct, kw_only=True):
+    """`view`: of `period.View` or `statements.Model`. `period`: of `PERIODS`, or the days."""
+
+    view: str = period.View.FULL.value
+    period: str = ""
+    first: str | None = None
+    last: str | None = None
+    division: str = ""
+    method: str = Method.PROPORTIONAL.value
+
+
+class InvoiceAsk(msgspec.Struct, kw_only=True):
+    month: str
+    project: str = ""
+    division: str = ""
+    card: str = ""
+    """Empty: that of the project."""
+    due_days: int = 30
+    issuer: str = ""
+
+
+class ReportReads(CostReads):
+    """Beside sums and lines."""
+
+    async def cost_report(self, who: Principal, asked: ReportAsk) -> Document:
+        """Raises Invalid."""
+        check(who, Action.SEE, OF_KIND[Kind.COST])
+        how = Allocation(method=_one_of(Method, asked.method, "method"))
+        views = [*(each.value for each in period.View), *(each.value for each in Model)]
+        if asked.view not in views:
+            raise Invalid(
+                f"There is no view {asked.view!r}.", field="view", hint=f"Name one of {', '.join(views)}."
+            )
+        from_ms, to_ms = self._span(asked)
+        lines = await self._shared(who, from_ms, to_ms, how)
+        if asked.view in tuple(Model):
+            span = f"{_date(from_ms)} to {_date(to_ms - DAY_MS)}"
+            return statement(Model(asked.view), lines, span, how.method.value)
+        if asked.view == period.View.DIVISION and not asked.division:
+            raise Invalid(
+                "The view division needs a division.", field="division", hint="Name one: division=NAME."
+            )
+        before = await self._shared(who, from_ms - (to_ms - from_ms), from_ms, how)
+        attempts = None
+        if scope_of(who, Kind.COST) is None:
+            work = sum(
+                line.pico or 0 for line in lines if line.card == COST and line.kind is LineKind.WORKLOAD
+            )
+            ended = await self._core.read(partial(ended_use, from_ms=from_ms, to_ms=to_ms))
+            attempts = Attempts(
+                ended_jobs=ended.succeeded, work_pico=work, retried_pico=ended.failed_pico,
+                preempted=ended.taken_back, preempted_pico=ended.taken_back_pico,
+            )  # fmt: skip
+        subject = period.Subject(
+            first_ms=from_ms, to_ms=to_ms, lines=lines, before=before, method=how.method.value,
+            division=asked.division, attempts=attempts,
+        )  # fmt: skip
+        return period.report(period.View(asked.view), subject)
+
+    async def invoice(self, who: Principal, asked: InvoiceAsk) -> Document:
+        """Raises Invalid, and NotKnown for a project or division of which nothing is known."""
+        check(who, Action.SEE, OF_KIND[Kind.COST])
+        month = _month(asked.month)
+        if bool(asked.project) == bool(asked.division):
+            raise Invalid(
+                "An invoice is of one project or of one division.", field="project", hint="Name one of them."
+            )
+        if not 0 <= asked.due_days <= DUE_DAYS_MAX:
+            raise Invalid(f"due_days is {asked.due_days}; it is 0 to {DUE_DAYS_MAX}.", field="due_days")
+        projects = payers_of(self._core).projects
+        lines = seen_by(who, await lines_booked(self._core, month))
+        division = asked.division or (projects[asked.project].division if asked.project in projects else "")
+        bill_to = BillTo(division=division, project=asked.project)
+        known = asked.project in projects or any(
+            each.division == asked.division for each in projects.values()
+        )
+        if not any(bill_to.has(line) for line in lines) and not (known and scope_of(who, Kind.COST) is None):
+            what = f"project {asked.project}" if asked.project else f"division {asked.division}"
+            raise NotKnown(
+                f"There are no costs of {what} in {month}.",
+                hint="`herder cost breakdown --by division,project` lists who has some.",
+            )
+        cards = {asked.card} if asked.card else {
+            each.card for name, each in projects.items() if name == asked.project or (asked.division and each.division == asked.division)
+        } or {INTERNAL}  # fmt: skip
+        if len(cards) > 1:
+            raise Invalid(
+                f"The projects of division {asked.division} have several rate cards: {', '.join(sorted(cards))}.",
+                field="card", hint="Name one of them: card=NAME.",
+            )  # fmt: skip
+        name = asked.issuer or ISSUER
+        terms = Terms(
+            month=month, card=cards.pop(), issuer=Issuer(id=name, name=name), closed=month in self._core.ledger.closed, due_days=asked.due_days
+        )  # fmt: skip
+        rates = await self._core.read(lambda connection: rates_at(connection)(None))
+        return invoice(lines, bill_to, terms, partial(at_internal_card, rates))
+
+    async def cost_export(
+        self, who: Principal, first: str | None, last: str | None, card: str | None, issuer: str
+    ) -> Iterator[str]:
+        """FOCUS 1.2, in pieces. Raises Invalid, before the first."""
+        check(who, Action.SEE, OF_KIND[Kind.COST])
+        from_ms, to_ms = self.days(first, last)
+        lines = seen_by(who, await lines_between(self._core, from_ms, to_ms, (card or COST,)))
+        name = issuer or ISSUER
+        return text_of(lines, Issuer(id=name, name=name))
+
+    async def _shared(self, who: Principal, from_ms: int, to_ms: int, how: Allocation) -> list[Line]:
+        begin, end = begin_of(month_of(from_ms)), end_of(month_of(to_ms - 1))
+        months = await lines_between(self._core, begin, end)
+        weights = Weights.of(months)
+        own = (line for line in months if from_ms <= line.day_ms < to_ms)
+        return seen_by(who, list(allocated(own, weights, how)))
+
+    def _span(self, asked: ReportAsk) -> tuple[int, int]:
+        """Days, or the period that was the last to end: a daily report is of the day so far."""
+        if not asked.period:
+            return self.days(asked.first, asked.last)
+        if asked.first or asked.last:
+            raise Invalid("A period and days exclude one another.", field="period", hint="Name either.")
+        today = datetime.fromtimestamp(self._core.clock.now_ms() // 1000, UTC).replace(
+            hour=0, minute=0, second=0
+        )
+        if asked.period == "daily":
+            begin, days = today, 1
+        elif asked.period == "weekly":
+            begin, days = today - timedelta(days=today.weekday() + 7), 7
+        elif asked.period == "monthly":
+            end = today.replace(day=1)
+            begin = (end - timedelta(days=1)).replace(day=1)
+            days = (end - begin).days
+        else:
+            raise Invalid(
+                f"There is no period {asked.period!r}.",
+                field="period",
+                hint=f"Name one of {', '.join(PERIODS)}.",
+            )
+        first_ms = int(begin.timestamp()) * 1000
+        return first_ms, first_ms + days * DAY_MS
+
+
+def at_internal_card(rates: RateList, lines: Sequence[Line]) -> int | None:
+    """What the same use would cost at the internal card; None where it has no rate there."""
+    used: dict[str, int] = {}
+    known = {}
+    for line in lines:
+        rate = rates.at(Subject(INTERNAL, line.resource, line.product), line.day_ms)
+        if rate is None:
+            return None
+        known[rate.id] = rate
+        used[rate.id] = used.get(rate.id, 0) + line.quantity
+    return sum(known[name].booked(0, quantity) for name, quantity in used.items())
+
+
+def _month(text: str) -> str:
+    try:
+        begin_of(text)
+    except ValueError as error:
+        raise Invalid(f"{str(error).capitalize()}.", field="month") from None
+    return text
+
+
+def _one_of(kind: type[Method], value: str, field: str) -> Method:
+    try:
+        return kind(value)
+    except ValueError:
+        raise Invalid(
+            f"There is no {field} {value!r}.", field=field, hint=f"Name one of {', '.join(kind)}."
+        ) from None
+
+
+def _date(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%d")

@@ -1,0 +1,55 @@
+"""Months and days of the ledger, both in UTC as those of providers' bills. Pure."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from herder.ledger.quantities import DAY_MS
+
+
+@lru_cache(maxsize=4096)
+def month_of(at_ms: int) -> str:
+    """`2026-11`."""
+    return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m")
+
+
+def begin_of(month: str) -> int:
+    """Raises ValueError for what is not a month such as 2026-11."""
+    year, dash, number = month.partition("-")
+    if not (dash and len(year) == 4 and len(number) == 2 and (year + number).isdecimal()):
+        raise ValueError(f"{month!r} is not a month; write for example 2026-11")
+    try:
+        return int(datetime(int(year), int(number), 1, tzinfo=UTC).timestamp()) * 1000
+    except ValueError:
+        raise ValueError(f"{month!r} is not a month; write for example 2026-11") from None
+
+
+@lru_cache(maxsize=4096)
+def following(month: str) -> str:
+    begin = datetime.fromtimestamp(begin_of(month) // 1000, UTC)
+    return f"{begin.year + begin.month // 12:04}-{begin.month % 12 + 1:02}"
+
+
+def end_of(month: str) -> int:
+    return begin_of(following(month))
+
+
+def day_of(at_ms: int) -> int:
+    """The beginning of its day."""
+    return at_ms - at_ms % DAY_MS
+
+
+def date_text(day_ms: int) -> str:
+    """`2026-11-28`."""
+    return datetime.fromtimestamp(day_ms // 1000, UTC).strftime("%Y-%m-%d")
+
+
+def booked_in(day_ms: int, came: int, closed: Mapping[str, int]) -> str:
+    """The month in which use counts for a day: that of the day, or the first later one that was not closed when it came.
+
+    `came`: its number in the log of use, or when a report arrived; `closed`: by month, the last one that it counts.
+    """
+    month = month_of(day_ms)
+    while closed.get(month, came) < came:
+        month = following(month)
+    return month

@@ -1,0 +1,51 @@
+"""What is left of the budgets that workers are paid from, as the planner sees it. Amounts are whole pico-USD."""
+
+from dataclasses import dataclass
+
+from herder.model.ids import ClassId, PoolName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetLeft:
+    """`left`: what may still be reserved in the period; below zero when more was spent. None, as `limit`: it has no limit of its own."""
+
+    name: str
+    limit: int | None
+    left: int | None
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetsLeft:
+    """Each worker reserves `quantum_ms` of its price when it is created: in the budget of its pool (`pools`) and in all above that."""
+
+    quantum_ms: int
+    budgets: tuple[BudgetLeft, ...]
+    pools: tuple[tuple[PoolName, str], ...]
+
+    def above(self, pool: PoolName) -> tuple[BudgetLeft, ...]:
+        """The budgets with a limit that pay for a pool, its own first."""
+        by_name = {each.name: each for each in self.budgets}
+        found: list[BudgetLeft] = []
+        at = dict(self.pools).get(pool)
+        while at is not None:
+            budget = by_name[at]
+            if budget.left is not None:
+                found.append(budget)
+            at = budget.parent
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnpaidClass:
+    """So many of the waiting jobs of a class that a budget of their user or project does not pay: each needs `needs` for its next quantum."""
+
+    class_id: ClassId
+    count: int
+    budget: str
+    limit: int
+    left: int
+    needs: int
+
+
+NO_BUDGETS = BudgetsLeft(quantum_ms=0, budgets=(), pools=())

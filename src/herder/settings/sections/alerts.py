@@ -1,0 +1,139 @@
+"""The section `alerts` of herder.yaml: who is told of alerts, after which time the next one, and other thresholds than the documented ones."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import PurePath
+from typing import Any
+
+from herder.ledger.alerts.documented import DOCUMENTED, with_thresholds
+from herder.model.work.alerts import AlertRules, Channel
+from herder.settings.sections.fields import Field
+from herder.settings.sections.upkeep import between_durations, read_fields
+from herder.settings.syntax import validation
+from herder.settings.syntax.durations import format_duration
+from herder.settings.syntax.validation import Reading
+from herder.settings.syntax.values import Value
+
+SECTION = "alerts"
+CHANNELS_MAX = 100
+TIERS = ("hot", "warm", "cold")
+_LONGEST_S = 7 * 86_400.0
+_POLICIES = {each.id: each for each in DOCUMENTED}
+_DURATION = {"type": ["string", "number"]}
+
+
+def _read_channels(found: Reading, value: Value) -> tuple[Channel, ...]:
+    channels = []
+    for entry in validation.table(found, value).entries:
+        name = validation.program_name(found, entry.place, f"{SECTION}.channels", entry.name)
+        given = {
+            each.name: validation.text(found, each.value)
+            for each in validation.known_only(found, validation.table(found, entry.value), ("url", "folder"))
+        }
+        channel = Channel(name=name, url=given.get("url", ""), folder=given.get("folder", ""))
+        if bool(channel.url) == bool(channel.folder):
+            found.wrong(entry.value, "A channel has either a url or a folder.", "Write one of both.")
+        elif channel.url and not channel.url.startswith(("https://", "http://")):
+            found.wrong(entry.value, f"{channel.url[:50]!r} is not a URL.", "Write https://HOST/PATH.")
+        elif channel.folder and not PurePath(channel.folder).is_absolute():
+            found.wrong(entry.value, f"{channel.folder[:50]!r} is not an absolute path.", "Begin it with /.")
+        channels.append(channel)
+    if len(channels) > CHANNELS_MAX:
+        found.wrong(value, f"There are more than {CHANNELS_MAX} channels.", "Tell several people by one URL.")
+    return tuple(channels)
+
+
+def _read_names(found: Reading, value: Value) -> tuple[str, ...]:
+    return tuple(
+        validation.program_name(found, each.place, SECTION, validation.text(found, each))
+        for each in validation.listing(found, value)
+    )
+
+
+def _read_thresholds(found: Reading, value: Value) -> Mapping[str, Mapping[str, int]]:
+    read: dict[str, Mapping[str, int]] = {}
+    for entry in validation.known_only(found, validation.table(found, value), tuple(_POLICIES)):
+        levels = validation.table(found, entry.value)
+        known = tuple(each.level.word for each in _POLICIES[entry.name].thresholds)
+        at = {
+            each.name: validation.positive(found, each.value)
+            for each in validation.known_only(found, levels, known)
+        }
+        try:
+            with_thresholds(_POLICIES[entry.name], at)
+        except ValueError:
+            found.wrong(
+                entry.value,
+                "The thresholds are not in order.",
+                "Each level needs more than the one below it, also more than one that is not written.",
+            )
+        read[entry.name] = at
+    return read
+
+
+def _read_capacity(found: Reading, value: Value) -> Mapping[str, int]:
+    entries = validation.known_only(found, validation.table(found, value), TIERS)
+    return {each.name: validation.positive(found, each.value) for each in entries}
+
+
+def _read_off(found: Reading, value: Value) -> tuple[str, ...]:
+    names = tuple(validation.text(found, each) for each in validation.listing(found, value))
+    for name, each in zip(names, validation.listing(found, value), strict=True):
+        if name and name not in _POLICIES:
+            found.wrong(each, f"There is no alert {name[:50]!r}.", f"Write one of {', '.join(_POLICIES)}.")
+    return names
+
+
+def _write_channels(channels: tuple[Channel, ...]) -> dict[str, Any]:
+    return {each.name: {"url": each.url} if each.url else {"folder": each.folder} for each in channels}
+
+
+def _duration(key: str, attribute: str, low_s: float, doc: str) -> Field:
+    read = between_durations(low_s, _LONGEST_S)
+    return Field(key=key, attribute=attribute, read=read, write=format_duration, schema=_DURATION, doc=doc)
+
+
+_NAMES = {"type": "array", "items": {"type": "string"}}
+ALERT_FIELDS: tuple[Field, ...] = (
+    Field(
+        key="channels", attribute="channels", read=_read_channels, write=_write_channels,
+        schema={
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "properties": {"url": {"type": "string"}, "folder": {"type": "string"}},
+                "additionalProperties": False,
+            },
+            "examples": [{"coo": {"url": "https://chat.example.org/hook"}, "division_gm": {"folder": "/srv/handoffs"}}],
+        },
+        doc="How recipients are notified, by their names: `url`, to which a signed message is posted (private ones must be in `callbacks: allow`), or `folder`, into which a file is written.",
+    ),
+    Field(
+        key="chain", attribute="chain", read=_read_names, write=lambda chain: None if chain is None else list(chain),
+        schema={"type": ["array", "null"], "items": {"type": "string"}},
+        doc="Recipients that are notified in turn while an alert is not acknowledged. Omitted: as documented for each alert, for example division_gm, coo, cortex_prime.",
+    ),
+    _duration("cooldown", "cooldown_s", 1.0, "After a notification, an alert of the same subject that is not of a higher level is sent after this time."),
+    _duration("escalate_after", "escalate_after_s", 60.0, "After each such time without an acknowledgement the next recipient of the chain is notified."),
+    Field(
+        key="thresholds", attribute="thresholds", read=_read_thresholds,
+        write=lambda by: {policy: dict(at) for policy, at in by.items()},
+        schema={
+            "type": "object",
+            "propertyNames": {"enum": list(_POLICIES)},
+            "additionalProperties": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}},
+            "examples": [{"storage-capacity": {"warning": 70}}],
+        },
+        doc="Other thresholds than the documented ones, by alert and level: percent; core-hours for compute-overallocation, dollars for optimization-opportunity.",
+    ),
+    Field(
+        key="storage_capacity", attribute="storage_capacity", read=_read_capacity, write=dict,
+        schema={"type": "object", "propertyNames": {"enum": list(TIERS)}, "additionalProperties": {"type": "integer", "minimum": 1}},
+        doc="GB by tier, of which reported storage is judged (storage-capacity). A tier that is not named is not judged.",
+    ),
+    Field(key="off", attribute="off", read=_read_off, write=list, schema=_NAMES, doc="Alerts that are not raised."),
+)  # fmt: skip
+
+
+def read_alerts(found: Reading, value: Value | None) -> AlertRules:
+    return replace(AlertRules(), **read_fields(found, value, ALERT_FIELDS))

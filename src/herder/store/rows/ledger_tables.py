@@ -1,0 +1,71 @@
+"""Tables of the ledger. Columns stand in the order of the records (`model/stored/ledger_records.py`)."""
+
+from sqlalchemy import Table
+
+from herder.model.stored.ledger_records import (
+    MachineDayRecord,
+    MonthLinesRecord,
+    MonthRecord,
+    UseLogRecord,
+    WorkDayRecord,
+)
+from herder.store.rows.columns import metadata, number, words
+
+use_log = Table("use_log", metadata, number("number", key=True), number("arrived_ms"), words("body"))
+
+machine_days = Table(
+    "machine_days",
+    metadata,
+    number("day_ms", key=True),
+    words("booked", key=True),
+    words("worker", key=True),
+    words("pool"),
+    words("template"),
+    words("provider"),
+    words("zone"),
+    words("market"),
+    number("price_pico_per_hour"),
+    number("ms"),
+    number("starting_ms"),
+    words("capacity"),
+)
+
+work_days = Table(
+    "work_days",
+    metadata,
+    number("day_ms", key=True),
+    words("booked", key=True),
+    words("worker", key=True),
+    words("user", key=True),
+    words("project", key=True),
+    number("attempts"),
+    number("ms"),
+    number("cpu_milli_ms"),
+    number("memory_mib_ms"),
+    number("gpu_ms"),
+    words("weight"),
+)
+
+months = Table(
+    "months",
+    metadata,
+    words("month", key=True),
+    number("number"),
+    number("known_ms"),
+    words("closed_by"),
+    number("lines"),
+    words("digest"),
+    words("payers"),
+)
+
+month_lines = Table(
+    "month_lines", metadata, words("month", key=True), number("place", key=True), words("body")
+)
+
+TABLE_OF: dict[type, Table] = {
+    UseLogRecord: use_log,
+    MachineDayRecord: machine_days,
+    WorkDayRecord: work_days,
+    MonthRecord: months,
+    MonthLinesRecord: month_lines,
+}

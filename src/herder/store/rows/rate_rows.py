@@ -1,0 +1,62 @@
+"""Stored rates as the ledger's. Read where something is priced, and where rates are added; no rate is kept in memory."""
+
+import json
+from collections.abc import Collection
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from sqlalchemy import Connection, select
+
+from herder.ledger.price_lists import Priced, PriceTier, rate_of
+from herder.ledger.rates import Rate, RateList, Subject
+from herder.model.stored.metering_records import RateRecord
+from herder.store.rows.metering_tables import rates
+
+
+def read_rates(
+    connection: Connection,
+    *,
+    cards: Collection[str] | None = None,
+    products: Collection[str] | None = None,
+    known_ms: int | None = None,
+) -> RateList:
+    """All of them, or those of some cards, and of some products beside those of any product. `known_ms`: without those that were added later."""
+    query = select(rates).order_by(rates.c.from_ms)
+    if cards is not None:
+        query = query.where(rates.c.card.in_(cards))
+    if products is not None:
+        query = query.where(rates.c.product.in_({*products, ""}))
+    if known_ms is not None:
+        query = query.where(rates.c.added_at_ms <= known_ms)
+    return RateList.of(rate_from(RateRecord(*row)) for row in connection.execute(query))
+
+
+def read_records(connection: Connection) -> list[RateRecord]:
+    """In the order in which they hold."""
+    query = select(rates).order_by(rates.c.card, rates.c.resource, rates.c.product, rates.c.from_ms)
+    return [RateRecord(*row) for row in connection.execute(query)]
+
+
+def subject_of(record: RateRecord) -> Subject:
+    return Subject(record.card, record.resource, record.product)
+
+
+def rate_from(record: RateRecord) -> Rate:
+    tiers = tuple(PriceTier(above, Decimal(price)) for above, price in json.loads(record.tiers))
+    row = Priced(subject=subject_of(record), from_ms=record.from_ms, per=record.per, tiers=tiers)
+    return rate_of(row, record.id)
+
+
+def day_of(text: str) -> int:
+    """Its beginning, UTC. Raises ValueError, whose text is the remedy."""
+    try:
+        if len(text) != len("2026-12-01"):
+            raise ValueError(text)
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise ValueError("Write the day, UTC, such as 2026-12-01.") from None
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
+
+
+def date_of(day_ms: int) -> str:
+    return datetime.fromtimestamp(day_ms // 1000, UTC).strftime("%Y-%m-%d")

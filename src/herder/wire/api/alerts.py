@@ -1,0 +1,72 @@
+"""Alerts as the API shows them. Data only."""
+
+from typing import Any, Literal
+
+import msgspec
+
+AlertState = Literal["active", "acknowledged", "resolved"]
+
+
+class AlertView(msgspec.Struct, kw_only=True):
+    """Amounts are decimal text in `unit`."""
+
+    id: str
+    policy: str
+    subject: str
+    """`division/monitoring`, `pool/burst`, `tier/hot`; empty: the organisation."""
+    level: str
+    """info, warning, critical, emergency"""
+    state: AlertState
+    text: str
+    unit: str
+    """tokens, USD, core-hours, GB"""
+    used: str
+    """When it was raised."""
+    threshold: str
+    limit: str | None
+    """null: there is none."""
+    used_percent: float | None
+    """Of the limit."""
+    projected: str | None
+    """Use at the end of the period, at the rate at that time. null: unknown."""
+    overage: str | None
+    """Of it, what is above the limit."""
+    left_s: float
+    """From then to the end of the period."""
+    next_threshold_s: float | None
+    """From then to the next higher threshold, at that rate. null: there is none, or it is not reached."""
+    period_from: str
+    period_to: str
+    raised_at: str
+    notified: list[str]
+    """Recipients, in the order in which they were notified."""
+    notified_at: str | None
+    acknowledged_by: str
+    acknowledged_at: str | None
+    resolved_at: str | None
+    resolved_because: str
+    """below, superseded, period_ended; empty: it is active."""
+    actions: list[str]
+    """What holds while the threshold is exceeded."""
+    advice: list[str]
+
+
+class AlertPolicyView(msgspec.Struct, kw_only=True):
+    id: str
+    scope: str
+    unit: str
+    thresholds: dict[str, str]
+    """By level: percent of the limit, or an amount."""
+    once: str
+    """period, episode"""
+    recipients: dict[str, list[str]]
+    """By level."""
+    chain: list[str]
+    actions: dict[str, list[str]]
+
+
+class AlertConfigure(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """As Cortex documents it: any further fields are taken and not used."""
+
+    type: str
+    threshold: Any = None

@@ -1,0 +1,143 @@
+"""What alerts are judged by: reported storage of yesterday, and traffic by quarters of an hour."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from herder.control.alerts.samples import META_KEY, QUARTER_MS, Samples
+from herder.control.loops import alerts as loop
+from herder.control.reads.alert_readings import variances
+from herder.ledger.alerts.documented import CPU_HOUR
+from herder.ledger.alerts.readings import BASELINE_MS, baseline
+from herder.ledger.lines import COST, GB, Kind, Line, Payer, Place
+from herder.ledger.quantities import DAY_MS
+from herder.model.stored.changes import Changes
+from herder.model.stored.ledger_records import WorkDayRecord
+from herder.model.stored.records import MetaRecord
+from herder.model.work.alerts import AlertRules
+from tests.alerts.test_server import items, wait
+from tests.api.conftest import Server
+
+
+class Stored(Server):
+    alerts = AlertRules(storage_capacity={"hot": 500, "warm": 500})
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stored]:
+    monkeypatch.setattr(loop, "PERIOD_S", 0.02)
+    made = Stored(tmp_path / "data")
+    made.start()
+    yield made
+    made.stop()
+
+
+def report(server: Server, resource: str, quantity: str, at: datetime) -> None:
+    event: dict[str, Any] = {
+        "id": f"{resource}/{at:%d}",
+        "division": "labs",
+        "time": at.isoformat(),
+        "resource": resource,
+        "quantity": quantity,
+    }
+    answer = server.http.post("/usage", json={"source": "meter", "events": [event]})
+    assert answer.status_code == 200, answer.text
+
+
+def test_storage_and_traffic_that_are_reported(server: Stored) -> None:
+    now = datetime.now(UTC)
+    yesterday = now.replace(hour=12) - timedelta(days=1)
+    report(server, "storage.hot", "13.7", yesterday)  # GB-months: 411 GB for a day
+    report(server, "storage.cold", "1000", yesterday)  # of no known capacity
+    report(server, "network.egress", "5", now)
+    rate = {"card": "internal", "resource": "network.inter", "price": "1", "from": "2026-01-01"}
+    server.http.post("/rates", json={"rates": [rate]}).raise_for_status()
+    for day in range(1, 10):
+        report(server, "network.inter", "13" if day == 1 else "10", yesterday - timedelta(days=day - 1))
+    core = server.running.core
+    now_ms = core.clock.now_ms()
+    week = {now_ms - QUARTER_MS - place * QUARTER_MS: GB for place in range(1, 169)}
+    samples = Samples(now_ms - QUARTER_MS - 1_000, {now_ms - now_ms % DAY_MS: 0}, week)
+
+    async def remember() -> None:
+        changes = Changes()
+        changes.put(MetaRecord(META_KEY, samples.text()))
+        today_ms = now_ms - now_ms % DAY_MS
+        changes.put(WorkDayRecord(today_ms, "2026-11", "w", "ann", "p", 1, 1, 231 * CPU_HOUR, 1, 0, "1"))
+        await core.commit(changes)
+
+    server.run(remember())
+    server.restart()
+    found = {each["policy"]: each for each in wait(server, lambda: len(items(server)) == 4 and items(server))}
+    storage, network = found["storage-capacity"], found["network-spike"]
+    assert (storage["subject"], storage["level"], storage["used"], storage["limit"]) == (
+        "tier/hot",
+        "warning",
+        "411",
+        "500",
+    )
+    assert storage["text"].startswith("storage-capacity, warning: Tier hot is at 82 % of 500.0 GB: 411.0 GB.")
+    assert (network["level"], network["used"], network["limit"]) == ("critical", "5", "1")
+    cpu, cost = found["compute-overallocation"], found["cost-variance"]
+    assert (cpu["level"], cpu["used"], cpu["threshold"]) == ("critical", "231", "230")
+    assert (cost["subject"], cost["level"], cost["used"], cost["limit"]) == (
+        "division/labs",
+        "warning",
+        "13",
+        "10",
+    )
+
+
+def test_samples_are_growth_in_a_quarter_of_an_hour() -> None:
+    samples = Samples()
+    assert samples.due(0)
+    assert samples.take({0: 10}, 0) is None, "nothing is known of the time before"
+    assert not samples.due(QUARTER_MS - 1)
+    assert samples.take({0: 15}, QUARTER_MS) == 5
+    assert samples.take({0: 16, DAY_MS: 2}, 2 * QUARTER_MS) == 3, "over midnight both days count"
+    assert samples.take({0: 9, DAY_MS: 2}, 3 * QUARTER_MS) == 0, "use that was taken back is no traffic"
+    again = Samples.of(samples.text())
+    assert again == samples
+    assert again.take({DAY_MS: 99}, 5 * QUARTER_MS) is None, "the server was away: it is not known when"
+    assert again.take({DAY_MS: 100}, 6 * QUARTER_MS) == 1
+    assert again.values == {QUARTER_MS: 5, 2 * QUARTER_MS: 3, 3 * QUARTER_MS: 0, 6 * QUARTER_MS: 1}
+
+
+def test_samples_of_the_last_week_are_kept() -> None:
+    samples = Samples()
+    for place in range(1_000):
+        samples.take({0: place}, place * QUARTER_MS)
+    now_ms = 999 * QUARTER_MS
+    assert min(samples.values) == now_ms - BASELINE_MS
+    assert baseline(samples.values, now_ms) == 1
+
+
+def line(day: int, division: str, pico: int | None) -> Line:
+    return Line(
+        "2026-11",
+        day * DAY_MS,
+        "",
+        COST,
+        Kind.METERED,
+        Payer(division, "p", "u"),
+        Place(),
+        "cpu",
+        "",
+        1,
+        "r",
+        pico,
+    )
+
+
+def test_a_day_without_cost_counts_and_a_day_before_the_first_does_not() -> None:
+    lines = [line(day, "a", 70) for day in range(20, 28) if day != 25]
+    lines += [line(27, "b", 7), line(26, "a", None), line(27, "", 999)]
+    since, today = 0, 28 * DAY_MS
+    found = {each.subject: each for each in variances(lines, since, today, today + 5)}
+    assert (found["division/a"].used, found["division/a"].limit) == (70, 60), "six of seven days cost 70"
+    assert set(found) == {"division/a"}, "division b had no cost before, and nothing compares with nothing"
+    assert list(variances([line(27, "a", 5)], since, today, today)) == []
+    assert list(variances([], since, today, today)) == []

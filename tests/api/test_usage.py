@@ -1,6 +1,7 @@
 """Use that is reported over the API: who may report for whom, what is refused and where, models in three forms, and what is shown of it."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -62,9 +63,9 @@ def test_use_is_booked_once_in_base_units_and_shown_by_day(
     server: Server, report: Report, source: str
 ) -> None:
     first = report(event(), event(id="2", quantity=500, unit="MB")).raise_for_status().json()
-    assert first["text"].startswith(f"Source {source} reported 2 new events; 0 were known.")
+    assert first["text"].startswith(f"Source {source} reported 2 new events and 0 known events.")
     assert "No rate for network.inter: this use is unpriced." in first["text"]
-    assert "0 new events; 2 were known" in report(event(), event(id="2", quantity="0.5")).json()["text"]
+    assert "0 new events and 2 known events" in report(event(), event(id="2", quantity="0.5")).json()["text"]
     (day,) = days(server, source=source)
     assert (day["quantity"], day["unit"], day["base_units"]) == ("2", "GB", "2000000000")
     assert (day["project"], day["user"]) == ("p", "")
@@ -94,10 +95,10 @@ def test_a_counter_is_spread_over_the_days_between_its_reports(
         ({"quantity": "0.0000000001"}, 422, "quantity", "not a whole number"),
         ({"quantity": "NaN"}, 422, "quantity", "is not an amount"),
         ({"quantity": "1e999999"}, 422, "quantity", "is not an amount"),
-        ({"quantity": None}, 422, "quantity", "neither"),
-        ({"counter": "c"}, 422, "quantity", "neither"),
-        ({"counter": "c", "total": 1}, 422, "quantity", "or both"),
-        ({"total": 1, "quantity": None}, 422, "quantity", "neither"),
+        ({"quantity": None}, 422, "quantity", "needs either"),
+        ({"counter": "c"}, 422, "quantity", "needs either"),
+        ({"counter": "c", "total": 1}, 422, "quantity", "needs either"),
+        ({"total": 1, "quantity": None}, 422, "quantity", "needs either"),
         ({"resource": "network.outer"}, 422, "resource", "no resource"),
         ({"resource": "tokens.input.gold"}, 422, "resource", "no resource"),
         ({"unit": "GiB"}, 422, "unit", "not a unit of network.inter"),
@@ -250,3 +251,40 @@ def test_pages_of_days_hold_everything_once(server: Server, report: Report, sour
     assert [day["user"] for day in days(server, source=source, limit=5)] == sorted(
         f"u{number}" for number in range(23)
     )
+
+
+def test_reports_that_come_at_once_are_booked_one_after_the_other(
+    server: Server, report: Report, source: str
+) -> None:
+    """Each of ten senders reports the same use, and the same counter at times of its own."""
+
+    def send(number: int) -> httpx.Response:
+        at = (NOW - timedelta(hours=number + 1)).isoformat()
+        grown = event(id=f"c{number}", time=at, counter="c", total=100 - number, quantity=None, unit="bytes")
+        return report(event(unit="bytes", quantity=7), grown)
+
+    with ThreadPoolExecutor(10) as pool:
+        answers = [answer.raise_for_status().json()["text"] for answer in pool.map(send, range(10))]
+    assert sum("2 new events and 0 known events" in text for text in answers) == 1
+    assert sum("1 new event and 1 known event" in text for text in answers) == 9
+    assert sum(int(day["base_units"]) for day in days(server, source=source)) == 7 + 100
+
+
+def test_a_report_is_bounded(server: Server, report: Report, source: str) -> None:
+    kinds = {f"kind_{number}": 1 for number in range(30)}
+    many = tokens(
+        server, source, requests=[{**REQUEST, "id": str(number), "tokens": kinds} for number in range(700)]
+    )
+    assert (many.status_code, many.json()["field"]) == (413, "requests[666]")
+    grown = [event(id=str(number), counter=f"c{number}", total=1, quantity=None) for number in range(1_001)]
+    assert "more than 1,000 counters" in report(*grown).json()["detail"]
+    assert (
+        "at most 5,000 items" in report(*(event(id=str(number)) for number in range(5_001))).json()["detail"]
+    )
+    parts = {name: [{}] * 2_000 for name in ("spans", "rows")}
+    both = tokens(server, source, **parts, requests=[REQUEST] * 2_000)
+    assert (both.status_code, both.json()["detail"]) == (
+        413,
+        "The report has 6,000 events; the maximum is 5,000.",
+    )
+    assert days(server, source=source) == []

@@ -40,12 +40,12 @@ def test_events_of_a_file_are_booked_once_whatever_the_size_of_the_file(
     file = tmp_path / "events.jsonl"
     file.write_text("\n".join(event(number) for number in range(2_500)) + "\n")
     words = ("import", str(file), "--source", "disks", "--project", "alpha")
-    assert "2,000 new events; 0 were known" in usage(*words, "--dry-run").out
+    assert "2,000 new events and 0 known events" in usage(*words, "--dry-run").out
     first = usage(*words)
     assert first.code == 0, first.err
-    assert "2,000 new events; 0 were known" in first.out
-    assert "500 new events; 0 were known" in first.out
-    assert "0 new events; 2,000 were known" in usage(*words).out
+    assert "2,000 new events and 0 known events" in first.out
+    assert "500 new events and 0 known events" in first.out
+    assert "0 new events and 2,000 known events" in usage(*words).out
     lines = usage("list", "--source", "disks").out.splitlines()
     assert lines[1].split() == [
         f"{HOUR_AGO:%Y-%m-%d}",
@@ -67,7 +67,7 @@ def test_traces_and_spend_logs_are_read(usage: Herder, tmp_path: Path) -> None:
     traces = tmp_path / "traces.json"
     traces.write_text(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [call, other]}]}]}) + "\n")
     found = usage("import", str(traces), "--format", "otel", "--source", "tracer", "--project", "alpha")
-    assert "1 new event; 0 were known" in found.out, found.err
+    assert "1 new event and 0 known events" in found.out, found.err
     row = {
         "request_id": "r",
         "model": "m",
@@ -78,7 +78,7 @@ def test_traces_and_spend_logs_are_read(usage: Herder, tmp_path: Path) -> None:
     spend = tmp_path / "spend.json"
     spend.write_text(json.dumps([row, {**row, "request_id": "cached", "cache_hit": "True"}], indent=1))
     found = usage("import", str(spend), "--format", "litellm", "--source", "litellm", "--user", "ann")
-    assert "1 new event; 0 were known" in found.out, found.err
+    assert "1 new event and 0 known events" in found.out, found.err
     shown = json.loads(usage("list", "--source", "litellm", "-o", "json").out)["items"]
     assert {(day["resource"], day["quantity"], day["user"], day["project"]) for day in shown} == {
         ("tokens.input", "7", "ann", "default"),

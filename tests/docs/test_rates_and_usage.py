@@ -17,10 +17,10 @@ SAID = {
         "1 new, 0 changed, 0 as before.",
     ),
     "report-usage": (
-        "Source storage-meter reported 2 new events; 0 were known.",
+        "Source storage-meter reported 2 new events and 0 known events.",
         "14.193333333",
         "No rate for tokens.cache_read of large-2, tokens.input of large-2, tokens.output of large-2: this use is unpriced.",
-        "Source gateway reported 1 new event; 0 were known.",
+        "Source gateway reported 1 new event and 0 known events.",
         '"object":"usage/storage-meter"',
     ),
 }  # fmt: skip

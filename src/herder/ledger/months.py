@@ -53,3 +53,8 @@ def booked_in(day_ms: int, came: int, closed: Mapping[str, int]) -> str:
     while closed.get(month, came) < came:
         month = following(month)
     return month
+
+
+def after_closes(now_ms: int, closed: Mapping[str, int]) -> int:
+    """The time of what arrives now: later than every close, also within its millisecond and when the clock was set back."""
+    return max(now_ms, *(at_ms + 1 for at_ms in closed.values()), 0)

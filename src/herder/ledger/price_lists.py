@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from herder.ledger.lines import COST, UNITS, unit_of
+from herder.ledger.months import date_text
 from herder.ledger.quantities import DAY_MS
 from herder.ledger.rates import Rate, Subject, Tier
 from herder.ledger.tokens import PREFIX, RESOURCE
@@ -64,9 +65,9 @@ def per_of(resource: str) -> int:
     return TOKENS_PER if resource.startswith(PREFIX) else 1
 
 
-def rate_id(subject: Subject, date: str) -> str:
+def rate_id(row: Priced) -> str:
     """`internal/tokens.input/gpt-5@2026-11-28`."""
-    return "/".join(each for each in subject if each) + f"@{date}"
+    return "/".join(each for each in row.subject if each) + f"@{date_text(row.from_ms)}"
 
 
 def price_text(price: Decimal) -> str:
@@ -89,7 +90,7 @@ def times(price: Decimal, units: int) -> Decimal:
         raise PriceError(f"{str(price)[:40]} has too many digits") from None
 
 
-def rate_of(row: Priced, rate_name: str) -> Rate:
+def rate_of(row: Priced) -> Rate:
     """In fractions of pico-USD for one base unit. Raises PriceError."""
     unit = unit_of(row.subject.resource)
     _check(row)
@@ -98,7 +99,7 @@ def rate_of(row: Priced, rate_name: str) -> Rate:
     tiers = tuple(
         Tier(each.above * unit.base, Fraction(each.price) * PICO_PER_USD / whole) for each in row.tiers
     )
-    return Rate(id=rate_name, subject=row.subject, from_ms=row.from_ms, tiers=tiers)
+    return Rate(id=rate_id(row), subject=row.subject, from_ms=row.from_ms, tiers=tiers)
 
 
 def _check(row: Priced) -> None:
@@ -155,10 +156,8 @@ def _places(price: Decimal) -> int:
     return -exponent if isinstance(exponent, int) and exponent < 0 else len(price.as_tuple().digits)
 
 
-def changes_of(
-    rows: Iterable[Priced], last: Mapping[Subject, Rate], name_of: Mapping[int, str]
-) -> list[Change]:
-    """What a list adds to the rates that hold last; a row whose price holds already is none. `name_of`: ids by place.
+def changes_of(rows: Iterable[Priced], last: Mapping[Subject, Rate]) -> list[Change]:
+    """What a list adds to the rates that hold last; a row whose price holds already is none.
 
     Each subject's rates follow one another without gap or overlap: a rate holds until the next one begins, and one that is added begins after the last. Raises PriceError.
     """
@@ -171,7 +170,7 @@ def changes_of(
         _check_follow(mine)
         holds = last.get(subject)
         for row in mine:
-            rate = rate_of(row, name_of[row.place])
+            rate = rate_of(row)
             if holds is not None and row.from_ms <= holds.from_ms:
                 if row.from_ms == holds.from_ms and rate.tiers == holds.tiers:
                     continue

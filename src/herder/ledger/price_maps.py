@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from herder.ledger.price_lists import TOKENS_PER, Priced, PriceError, PriceTier, marked_up, times
+from herder.ledger.price_lists import TOKENS_PER, Priced, PriceError, PriceTier, times
 from herder.ledger.rates import Subject
 from herder.ledger.tokens import PROMPT_BOUNDS, TIERS, token_resource
 
@@ -29,9 +29,7 @@ class PriceMap:
     """With a price of tokens."""
 
 
-def read_price_map(
-    found: Mapping[str, Any], card: str, from_ms: int, markup: Decimal = Decimal(0)
-) -> PriceMap:
+def read_price_map(found: Mapping[str, Any], card: str, from_ms: int) -> PriceMap:
     """`found`: with numbers as Decimal or int. Raises PriceError, which names the model."""
     read = PriceMap()
     for model in found:
@@ -42,14 +40,12 @@ def read_price_map(
             raise PriceError(f"{model}: its prices are not a mapping", hint="Download the file again.")
         before = len(read.rows)
         for key in sorted(entry):
-            _read(read, model, key, entry[key], Subject(card, "", model), from_ms, markup)
+            _read(read, model, key, entry[key], Subject(card, "", model), from_ms)
         read.models += len(read.rows) > before
     return read
 
 
-def _read(
-    read: PriceMap, model: str, key: str, price: Any, subject: Subject, from_ms: int, markup: Decimal
-) -> None:
+def _read(read: PriceMap, model: str, key: str, price: Any, subject: Subject, from_ms: int) -> None:
     if "token" not in key or "cost" not in key or key.endswith("_per_1k_tokens") or price is None:
         return
     resource = resource_of(key)
@@ -63,7 +59,7 @@ def _read(
         raise PriceError(
             f"{model}: {key} is {amount}", hint="A price is 0 or more. Correct it, or remove it."
         )
-    million = marked_up(times(amount, TOKENS_PER), markup)
+    million = times(amount, TOKENS_PER)
     read.rows.append(
         Priced(
             subject=subject._replace(resource=resource), from_ms=from_ms, per=TOKENS_PER,

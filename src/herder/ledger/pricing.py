@@ -65,6 +65,8 @@ class Month:
             self.metered[name] = row if seen is None else row._replace(quantity=seen.quantity + row.quantity)
 
 
+Scope = tuple[str, Subject, str, str]
+"""(card, what has the rate, division, project): whose use is added up for graduated rates."""
 Key = tuple[int, str, Kind, Payer, Place, str, str, str]
 """(day, card, kind, payer, place, resource, product, rate)."""
 Amount = tuple[int, int | None]
@@ -191,7 +193,7 @@ def _charges(
     charged: Mapping[Charged, int], rates: RateList, amounts: dict[Key, Amount], payers: Payers
 ) -> None:
     """Reported use is also a cost: what the internal card says."""
-    tiers: dict[tuple[str, str, str, str], int] = {}
+    tiers: dict[Scope, int] = {}
     for name in sorted(charged):
         own = payers.of(name.payer.project).card
         if name.kind is Kind.METERED:
@@ -206,9 +208,9 @@ def _charge(
     quantity: int,
     rates: RateList,
     amounts: dict[Key, Amount],
-    tiers: dict[tuple[str, str, str, str], int],
+    tiers: dict[Scope, int],
 ) -> None:
-    """`listed`: the card that has the rate. `tiers`: what each project has used of a graduated rate this month."""
+    """`listed`: the card that has the rate. `tiers`: what each project has used this month of what has graduated rates."""
     rate = rates.at(Subject(listed, name.resource, name.product), name.day_ms)
     key = (name.day_ms, card, *name[1:], "" if rate is None else rate.id)
     if rate is None:
@@ -216,7 +218,7 @@ def _charge(
         return
     before = 0
     if len(rate.tiers) > 1:
-        scope = (card, rate.id, name.payer.division, name.payer.project)
+        scope = (card, rate.subject, name.payer.division, name.payer.project)
         before = tiers.get(scope, 0)
         tiers[scope] = before + quantity
     amounts[key] = (quantity, rate.booked(before, before + quantity))

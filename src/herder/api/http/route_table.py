@@ -65,6 +65,7 @@ class Repeat:
     made: Made
 
 
+_FREE: AbstractAsyncContextManager[None] = nullcontext()
 Writing = Callable[[Write], Any]
 Again = Callable[[Repeat], Awaitable[Any]]
 
@@ -248,7 +249,7 @@ class RouteTable:
                 await self.core.settle()  # the first may still be on its way to the disk
                 return reply(await route.again(Repeat(request=request, who=who, body=body, made=made)))
         # From here on nothing may be awaited before the key is kept, other than what `held` looks up: the same request may have come twice at once.
-        async with nullcontext() if route.held is None else route.held(who, body) as found:
+        async with _FREE if route.held is None else route.held(who, body) as found:
             with self.core.change(Changes()) as changes:
                 now_ms = self.core.clock.now_ms()
                 value = route.run(

@@ -102,9 +102,7 @@ def _plain(row: RateRow) -> RateRow:
     return row
 
 
-def read_price_file(
-    path: Path, card: str, from_day: str, markup: Decimal, only: Sequence[str]
-) -> RateFile:  # fmt: skip
+def read_price_file(path: Path, card: str, from_day: str, only: Sequence[str]) -> RateFile:
     """LiteLLM's price map. `only`: patterns of models. Raises CommandError."""
     name = "stdin" if str(path) == "-" else str(path)
     try:
@@ -120,7 +118,7 @@ def read_price_file(
             model: found[model] for model in found if any(fnmatchcase(model, pattern) for pattern in only)
         }
     try:
-        read = read_price_map(found, card, 0, markup)
+        read = read_price_map(found, card, 0)
     except PriceError as error:
         raise _unread(f"{name}: {error.text}.", error.hint) from None
     if not read.rows:
@@ -134,7 +132,7 @@ def _unread(text: str, hint: str = "") -> CommandError:
     return CommandError(text, hint=f"Nothing was added. {hint}".strip(), code=Code.USAGE)
 
 
-def built_in(card: str, from_day: str, markup: Decimal) -> RateFile:
+def built_in(card: str, from_day: str) -> RateFile:
     if card not in built_in_cards.CARDS:
         raise CommandError(
             f"There is no built-in card {card!r}.",
@@ -142,10 +140,10 @@ def built_in(card: str, from_day: str, markup: Decimal) -> RateFile:
             code=Code.USAGE,
         )
     rows = built_in_cards.card(card, 0)
-    return RateFile(_rows(rows, from_day, markup))
+    return RateFile(_rows(rows, from_day))
 
 
-def _rows(rows: Iterable[Priced], from_day: str, markup: Decimal = Decimal(0)) -> list[RateRow]:
+def _rows(rows: Iterable[Priced], from_day: str) -> list[RateRow]:
     return [
         _plain(
             RateRow(
@@ -154,20 +152,20 @@ def _rows(rows: Iterable[Priced], from_day: str, markup: Decimal = Decimal(0)) -
                 product=row.subject.product,
                 from_=from_day,
                 per=row.per,
-                tiers=[
-                    TierRow(above=tier.above, price=marked_up(tier.price, markup) if markup else tier.price)
-                    for tier in row.tiers
-                ],
+                tiers=[TierRow(above=tier.above, price=tier.price) for tier in row.tiers],
             )
         )
         for row in rows
     ]
 
 
-def raised(file: RateFile, markup: Decimal) -> None:
-    """Each price by so many percent, exactly."""
-    for row in file.rows:
-        if row.price is not None:
-            row.price = marked_up(row.price, markup)
-        for tier in row.tiers:
-            tier.price = marked_up(tier.price, markup)
+def raise_by(file: RateFile, percent: Decimal) -> None:
+    """Each price, exactly. Raises CommandError."""
+    try:
+        for row in file.rows:
+            if row.price is not None:
+                row.price = marked_up(row.price, percent)
+            for tier in row.tiers:
+                tier.price = marked_up(tier.price, percent)
+    except PriceError as error:
+        raise _unread(f"--markup: {error.text}.", "Write fewer digits.") from None

@@ -19,6 +19,10 @@ def _units(rate: RateView) -> str:
     return rate.unit.removesuffix("s") if rate.per == 1 else f"{rate.per:,} {rate.unit}"
 
 
+def _brief_units(rate: RateView) -> str:
+    return _units(rate).replace("1,000,000 ", "1M ")
+
+
 def _short(rate: RateView) -> str:
     more = len(rate.tiers) - 1
     return f"${rate.tiers[0].price}" + (f" +{counted(more, 'tier')}" if more else "")
@@ -37,7 +41,7 @@ RATES = View(
         field("RESOURCE", "resource"),
         field("PRODUCT", "product", long=True),
         made("PRICE", _short, key="price", right=True),
-        made("PER", _units, key="per"),
+        made("PER", _brief_units, key="per"),
         field("FROM", "from_", key="from"),
         made("UNTIL", lambda rate: rate.until, key="until", drop=3),
         made("ORIGIN", lambda rate: rate.origin or rate.added_by, key="origin", wide=True),

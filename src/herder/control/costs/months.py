@@ -3,7 +3,6 @@
 A person asks for it, and the metering loop does it: a server that dies in between leaves the month open, and the next one closes it.
 """
 
-import asyncio
 from functools import partial
 
 from sqlalchemy import Connection
@@ -22,7 +21,13 @@ from herder.model.stored.ledger_records import MonthLinesRecord, MonthRecord
 from herder.model.stored.records import TotalRecord
 from herder.model.values.phrases import counted
 from herder.store.rows.known_rates import rates_at
-from herder.store.rows.month_rows import closed, closing_records, computed_lines, months_with_use
+from herder.store.rows.month_rows import (
+    closed,
+    closing_records,
+    computed_lines,
+    last_known_ms,
+    months_with_use,
+)
 from herder.wire.api.resources import Result
 
 
@@ -77,8 +82,6 @@ async def _close_one(core: Core) -> None:
     with core.change(Changes()) as changes:
         _take(core, changes, records)
     await core.commit(changes)
-    while core.clock.now_ms() <= known_ms:
-        await asyncio.sleep(0.001)
 
 
 def _take(core: Core, changes: Changes, records: list[MonthRecord | MonthLinesRecord]) -> None:
@@ -102,5 +105,6 @@ def _next_close(
     closes = closed(connection)
     open_months = [each for each in months_with_use(connection) if each not in closes and each < upto]
     month = open_months[0] if open_months else upto
+    known_ms = max(known_ms, last_known_ms(connection))
     lines = computed_lines(connection, month, closes, rates_at(connection), payers)
     return closing_records(month, lines, number, known_ms, closed_by, payers)

@@ -11,6 +11,7 @@ from herder.control.kernel.bounds.errors import Conflict, Invalid, Overloaded
 from herder.control.kernel.core import Core
 from herder.control.rates.views import change_view
 from herder.engine.memory.events import record_event
+from herder.ledger.months import after_closes
 from herder.ledger.price_lists import (
     Change,
     Priced,
@@ -27,7 +28,7 @@ from herder.model.permissions import Action, Principal
 from herder.model.stored.changes import Changes
 from herder.model.stored.metering_records import RateRecord
 from herder.model.values.phrases import counted, sentence
-from herder.store.rows.rate_rows import date_of, day_of, rate_from, read_records, subject_of
+from herder.store.rows.rate_rows import day_of, rate_from, read_records, subject_of
 from herder.wire.api.rates import RateRow, RatesAdd, RatesAnswer
 
 #: Of the whole installation.
@@ -65,14 +66,13 @@ def add(
     """Raises Refused, which names the row."""
     check(who, Action.CHANGE, FLEET)
     rows = [priced(place, row, now_ms) for place, row in enumerate(body.rates)]
-    names = {row.place: _id(row) for row in rows}
     last = {
         subject: rate_from(known.last[subject])
         for subject in {row.subject for row in rows}
         if subject in known.last
     }
     try:
-        found = changes_of(rows, last, names)
+        found = changes_of(rows, last)
     except PriceError as error:
         raise refused(error) from None
     if known.count + len(found) > RATES_MAX:
@@ -80,9 +80,10 @@ def add(
             f"The server has {known.count:,} rates; the maximum is {RATES_MAX:,}.",
             hint="Import only the models in use: `herder rate import FILE --only 'gpt-*'`.",
         )
-    records = [_record(change, body.origin, now_ms, who) for change in found]
+    added_ms = after_closes(now_ms, core.ledger.closed)
+    records = [_record(change, body.origin, added_ms, who) for change in found]
     if not dry_run:
-        _put(core, who, changes, found, records, now_ms)
+        _put(core, who, changes, records, now_ms)
     by_id = {each.id: each for each in (*known.last.values(), *records)}
     views = [
         change_view(record, None if change.before is None else by_id[change.before.id])
@@ -95,35 +96,31 @@ def _put(
     core: Core,
     who: Principal,
     changes: Changes,
-    found: Sequence[Change],
     records: Sequence[RateRecord],
     now_ms: int,
 ) -> None:
     for record in records:
         changes.put(record)
     if records:
-        subject = records[0].id if len(records) == 1 else "all"
-        text = f"{_text(found, len(found))} They were added by {who.user}."
-        if len(records) == 1:
-            text = f"Rate {records[0].id} was added by {who.user}."
-        record_event(core.state, changes, now_ms, "rate.added", f"rate/{subject}", text, actor=who.actor)
+        cards = sorted({record.card for record in records})
+        named = f"rate {records[0].id}" if len(records) == 1 else counted(len(records), "rate")
+        text = (
+            f"User {who.user} added {named} to {'card' if len(cards) == 1 else 'cards'} {', '.join(cards)}."
+        )
+        record_event(core.state, changes, now_ms, "rate.added", f"card/{cards[0]}", text, actor=who.actor)
 
 
 def _text(found: Sequence[Change], rows: int) -> str:
     new = sum(change.before is None for change in found)
-    return f"{counted(new, 'rate')} new, {len(found) - new:,} changed, {rows - len(found):,} as before."
+    return f"{new:,} new, {len(found) - new:,} changed, {rows - len(found):,} as before."
 
 
-def _record(change: Change, origin: str, now_ms: int, who: Principal) -> RateRecord:
+def _record(change: Change, origin: str, added_ms: int, who: Principal) -> RateRecord:
     row, rate = change.row, change.rate
     tiers = json.dumps([[each.above, price_text(each.price)] for each in row.tiers], separators=(",", ":"))
     return RateRecord(
-        rate.id, *row.subject, from_ms=row.from_ms, per=row.per, tiers=tiers, origin=origin, added_at_ms=now_ms, added_by=who.user
+        rate.id, *row.subject, from_ms=row.from_ms, per=row.per, tiers=tiers, origin=origin, added_at_ms=added_ms, added_by=who.user
     )  # fmt: skip
-
-
-def _id(row: Priced) -> str:
-    return rate_id(row.subject, date_of(row.from_ms))
 
 
 async def added_before(core: Core, who: Principal, body: RatesAdd) -> RatesAnswer:
@@ -133,7 +130,7 @@ async def added_before(core: Core, who: Principal, body: RatesAdd) -> RatesAnswe
     by_id = {each.id: place for place, each in enumerate(found)}
     changes = []
     for place, row in enumerate(body.rates):
-        at = by_id.get(_id(priced(place, row, core.clock.now_ms())))
+        at = by_id.get(rate_id(priced(place, row, core.clock.now_ms())))
         if at is not None:
             before = found[at - 1] if at else None
             follows = before is not None and subject_of(before) == subject_of(found[at])

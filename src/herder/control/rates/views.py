@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from herder.ledger.lines import unit_of
+from herder.ledger.months import date_text
 from herder.model.stored.metering_records import RateRecord
 from herder.model.values.times import iso
-from herder.store.rows.rate_rows import date_of, subject_of
+from herder.store.rows.rate_rows import subject_of
 from herder.wire.api.rates import RateChange, RateView, TierView
 
 
@@ -19,8 +20,8 @@ def rate_view(record: RateRecord, until_ms: int | None = None) -> RateView:
         resource=record.resource,
         product=record.product,
         unit="" if unit is None else unit.name,
-        from_=date_of(record.from_ms),
-        until=None if until_ms is None else date_of(until_ms),
+        from_=date_text(record.from_ms),
+        until=None if until_ms is None else date_text(until_ms),
         per=record.per,
         tiers=tiers_of(record),
         origin=record.origin,

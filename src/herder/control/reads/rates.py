@@ -40,7 +40,7 @@ class RateReads:
         """By card, resource and product; all rates of one of these are on one page."""
         check(who, Action.SEE, FLEET)
         on_ms = _day(asked.on, self._core.clock.now_ms())
-        groups, more = await self._core.read(partial(_read, asked=asked, after=after, limit=limit))
+        groups, more = await self._core.read(partial(rate_groups, asked=asked, after=after, limit=limit))
         views = [
             view
             for group in groups
@@ -81,7 +81,7 @@ def _holds(record: RateRecord, view: RateView, on_ms: int) -> bool:
     return record.from_ms <= on_ms and (view.until is None or day_of(view.until) > on_ms)
 
 
-def _read(
+def rate_groups(
     connection: Connection, *, asked: RateFilter, after: str | None, limit: int
 ) -> tuple[list[list[RateRecord]], bool]:
     """Rates of one subject after the other, and whether there are more."""
@@ -95,9 +95,9 @@ def _read(
             raise Invalid(f"There is no rate {after[:100]!r} to go on after.", field="after")
         query = query.where(tuple_(*_SUBJECT) > tuple_(*found))
     some: list[list[RateRecord]] = []
-    rows = connection.execute(query, execution_options={"yield_per": 1000})
-    for _, group in groupby((RateRecord(*row) for row in rows), key=subject_of):
-        if sum(map(len, some)) >= limit:
-            return some, True
-        some.append(list(group))
+    with connection.execute(query, execution_options={"yield_per": 1000}) as rows:
+        for _, group in groupby((RateRecord(*row) for row in rows), key=subject_of):
+            if sum(map(len, some)) >= limit:
+                return some, True
+            some.append(list(group))
     return some, False

@@ -11,10 +11,11 @@ from herder.control.access.access_check import OF_KIND, check
 from herder.control.kernel.bounds.errors import Invalid
 from herder.control.kernel.core import Core
 from herder.ledger.metering import default_unit, units_of
+from herder.ledger.months import date_text
 from herder.model.permissions import Action, Kind, Principal, Scope, scope_of
 from herder.model.stored.metering_records import MeteredDayRecord
 from herder.store.rows.metering_tables import metered_days as table
-from herder.store.rows.rate_rows import date_of, day_of
+from herder.store.rows.rate_rows import day_of
 from herder.wire.api.resources import Page
 from herder.wire.api.usage import MeteredDayView
 
@@ -45,7 +46,9 @@ class UsageReads:
             raise Invalid("There is no such page.", field="after", hint="Send next of the page before.")
         scope = scope_of(who, Kind.USAGE)
         found = await self._core.read(
-            partial(_read, days=days, asked=asked, scope=scope, after=place if after else [], limit=limit)
+            partial(
+                stored_days, days=days, asked=asked, scope=scope, after=place if after else [], limit=limit
+            )
         )
         more = len(found) > limit
         last = found[:limit][-1] if more else None
@@ -62,7 +65,7 @@ def _day(text: str, name: str) -> int | None:
         raise Invalid(f"{text[:40]!r} is not a day.", field=name, hint=str(error)) from None
 
 
-def _read(
+def stored_days(
     connection: Connection,
     *,
     days: tuple[int | None, ...],
@@ -91,7 +94,7 @@ def _view(record: MeteredDayRecord) -> MeteredDayView:
     unit = default_unit(record.resource)
     quantity = Fraction(int(record.quantity), units_of(record.resource)[unit])
     return MeteredDayView(
-        day=date_of(record.day_ms), month=record.booked, source=record.source, resource=record.resource,
+        day=date_text(record.day_ms), month=record.booked, source=record.source, resource=record.resource,
         product=record.product, division=record.division, project=record.project, user=record.user,
         quantity=_decimal(quantity), unit=unit, base_units=record.quantity,
     )  # fmt: skip

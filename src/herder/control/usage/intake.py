@@ -18,6 +18,7 @@ from herder.control.usage.reports import NOT_YET, Reported, expanded
 from herder.engine.memory.events import record_event
 from herder.ledger.built_in_cards import INTERNAL
 from herder.ledger.metering import Closed, Metered, Point, UsageEvent, added, booked_in, growth_by_day
+from herder.ledger.months import after_closes
 from herder.ledger.rates import Subject
 from herder.model.permissions import Action, Kind, Principal
 from herder.model.stored.changes import Changes
@@ -63,10 +64,9 @@ async def looked_up(
     reported = expanded(core, who, body, core.clock.now_ms())
     async with core.booking:
         await core.settle()
-        look = partial(
-            outcome_of, reported=reported, arrived_ms=core.clock.now_ms(), closed=dict(core.ledger.closed)
-        )
-        yield await core.read(look)
+        closed = dict(core.ledger.closed)
+        arrived_ms = after_closes(core.clock.now_ms(), closed)
+        yield await core.read(partial(outcome_of, reported=reported, arrived_ms=arrived_ms, closed=closed))
 
 
 def put(
@@ -87,7 +87,7 @@ def put(
 
 def _text(outcome: Outcome) -> str:
     new = len({event.id for event in outcome.new})
-    text = f"Source {outcome.source} reported {counted(new, 'new event')}; {outcome.known:,} were known."
+    text = f"Source {outcome.source} reported {counted(new, 'new event')} and {counted(outcome.known, 'known event')}."
     if outcome.unpriced:
         some = ", ".join(outcome.unpriced[:UNPRICED_TOLD])
         more = len(outcome.unpriced) - UNPRICED_TOLD

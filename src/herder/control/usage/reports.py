@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from itertools import islice
 from typing import Any, NamedTuple
 
 from herder.control.access.access_check import check
@@ -26,6 +27,8 @@ AHEAD_MS = 5 * 60_000
 #: Older use is not taken in.
 OLDEST_MS = 400 * 86_400_000
 AMOUNT_MOST = 10**30
+#: Counts of tokens by kind, of all requests of a report together.
+KINDS_EACH = 20_000
 #: It arrives when it is booked, not while it waits for others.
 NOT_YET = 0
 
@@ -147,7 +150,14 @@ def expanded(core: Core, who: Principal, body: UsageReport | TokensReport, now_m
     expanding = Expanding(core, who, body.source, now_ms)
     if isinstance(body, TokensReport):
         _check_number(len(body.requests) + len(body.spans) + len(body.rows), "requests")
-        return list(_of_tokens(expanding, body))
+        found = list(islice(_of_tokens(expanding, body), KINDS_EACH + 1))
+        if len(found) > KINDS_EACH:
+            raise TooLarge(
+                f"The report has more than {KINDS_EACH:,} counts of tokens.",
+                field=found[-1].field,
+                hint="Send it in several requests.",
+            )
+        return found
     _check_number(len(body.events), "events")
     if len({each.counter for each in body.events}) > COUNTERS_EACH:
         raise TooLarge(
@@ -173,13 +183,11 @@ def _of_event(expanding: Expanding, place: str, sent: SentEvent) -> Reported:
     resource = _resource(sent.resource, place)
     if (sent.quantity is None) == (sent.total is None) or bool(sent.counter) != (sent.total is not None):
         raise Invalid(
-            "The event has neither a quantity nor a total of a counter, or both.",
+            "The event needs either a quantity, or a counter with its total.",
             field=f"{place}.quantity",
-            hint="Send quantity, or counter and total.",
+            hint="Send one of the two.",
         )
-    name, amount = (
-        ("total", sent.total) if sent.quantity is None or sent.total is not None else ("quantity", sent.quantity)
-    )  # fmt: skip
+    name, amount = ("quantity", sent.quantity) if sent.total is None else ("total", sent.total)
     assert amount is not None
     return expanding.event(
         place,

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from herder.ledger.lines import Kind, Line, Payer, Place, text_of
 from herder.ledger.months import begin_of, end_of, following
@@ -13,7 +13,7 @@ from herder.ledger.pricing import Month, Payers, Project, amounts_of, correction
 from herder.ledger.rates import RateList
 from herder.model.stored.ledger_records import MonthLinesRecord, MonthRecord
 from herder.store.rows import ledger_tables as t
-from herder.store.rows.metering_tables import metered_days
+from herder.store.rows.metering_tables import metered_days, rates, usage_events
 from herder.store.rows.use_rows import days_between, late_months
 
 #: Lines in one row.
@@ -41,6 +41,12 @@ def closed(connection: Connection) -> dict[str, Closed]:
         )
         for row in connection.execute(select(t.months).order_by(t.months.c.month))
     }
+
+
+def last_known_ms(connection: Connection) -> int:
+    """When the last report or rate came; a clock that was set back since is no reason to leave it out of a close."""
+    queries = (select(func.max(usage_events.c.arrived_ms)), select(func.max(rates.c.added_at_ms)))
+    return max(connection.execute(query).scalar() or 0 for query in queries)
 
 
 def payers_text(payers: Payers) -> str:

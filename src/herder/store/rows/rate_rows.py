@@ -44,7 +44,7 @@ def subject_of(record: RateRecord) -> Subject:
 def rate_from(record: RateRecord) -> Rate:
     tiers = tuple(PriceTier(above, Decimal(price)) for above, price in json.loads(record.tiers))
     row = Priced(subject=subject_of(record), from_ms=record.from_ms, per=record.per, tiers=tiers)
-    return rate_of(row, record.id)
+    return rate_of(row)
 
 
 def day_of(text: str) -> int:
@@ -56,7 +56,3 @@ def day_of(text: str) -> int:
     except ValueError:
         raise ValueError("Write the day, UTC, such as 2026-12-01.") from None
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
-
-
-def date_of(day_ms: int) -> str:
-    return datetime.fromtimestamp(day_ms // 1000, UTC).strftime("%Y-%m-%d")

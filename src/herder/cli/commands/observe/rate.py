@@ -17,8 +17,8 @@ from herder.cli.views.rates import RATES, change_line, details
 if TYPE_CHECKING:
     from herder.cli.input.rate_files import RateFile
 
-#: Rates in one request.
-_PIECE = 5_000
+#: Rates in one request, and those that are named because a list lacks them.
+_PIECE, _TOLD = 5_000, 20
 _IMPORT = """
 herder rate import --card internal
 herder rate import prices.json --format litellm --only 'gpt-5*'
@@ -155,19 +155,20 @@ def read_in(
 
     Changes are shown: + new, ~ another price, - in force, but not in the list.
     """
-    from herder.cli.input.rate_files import built_in, raised, read_csv, read_price_file
+    from herder.cli.input.rate_files import built_in, raise_by, read_csv, read_price_file
 
     say = session(ctx)
     percent = _price(markup, "--markup")
     if only and form is not FileFormat.LITELLM:
         raise usage("--only is for --format litellm.", hint="Remove the other rows from the file.")
     if file is None:
-        found = built_in(card, from_day, percent)
+        found = built_in(card, from_day)
     elif form is FileFormat.LITELLM:
-        found = read_price_file(file, card, from_day, percent, only or ())
+        found = read_price_file(file, card, from_day, only or ())
     else:
         found = read_csv(file, card, from_day)
-        raised(found, percent)
+    if percent:
+        raise_by(found, percent)
     origin = "built-in" if file is None else form.value if form is FileFormat.LITELLM else ""
     _add(say, found, origin, dry_run=dry_run)
     _tell_rest(say, found, card if form is FileFormat.LITELLM and file is not None else "", only or [])
@@ -226,8 +227,14 @@ def _tell_rest(say: Session, file: "RateFile", card: str, only: list[str]) -> No
     if not card or say.format is not Format.TABLE:
         return
     named = {(row.resource, row.product) for row in file.rows}
-    for rate in say.client.rates.list(card=card):
-        if rate.origin != FileFormat.LITELLM or (rate.resource, rate.product) in named:
-            continue
-        if not only or any(fnmatchcase(rate.product, pattern) for pattern in only):
-            say.say(f"- {rate.id}: not in this list; it stays in force")
+    left = [
+        rate.id
+        for rate in say.client.rates.list(card=card)
+        if rate.origin == FileFormat.LITELLM
+        and (rate.resource, rate.product) not in named
+        and (not only or any(fnmatchcase(rate.product, pattern) for pattern in only))
+    ]
+    for each in left[:_TOLD]:
+        say.say(f"- {each}: not in this list; it stays in force")
+    if len(left) > _TOLD:
+        say.say(f"- and {len(left) - _TOLD:,} more")

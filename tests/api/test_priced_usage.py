@@ -1,0 +1,125 @@
+"""Reported use, from the report to the lines: priced at the rate of its day, corrected later where its month is closed, and computed anew with the same result."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from herder.control.loops import metering
+from herder.store.ledger_rebuild import rebuild
+from tests.api.conftest import Server
+
+TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+BEFORE = (TODAY.replace(day=1) - timedelta(days=1)).replace(day=1)
+"""The first day of the month before this one."""
+MONTH = f"{BEFORE:%Y-%m}"
+
+
+@pytest.fixture
+def server(tmp_path: Path):  # type: ignore[no-untyped-def]
+    """A ledger of its own."""
+    made = Server(tmp_path).start()
+    yield made
+    made.stop()
+
+
+def use(name: str, day: datetime, tokens: int, **more: Any) -> dict[str, Any]:
+    time = min(day + timedelta(hours=1), datetime.now(UTC)).isoformat()
+    return {"id": name, "time": time, "model": "m", "tokens": {"input": tokens}, "project": "alpha", **more}
+
+
+def report(server: Server, *requests: dict[str, Any]) -> None:
+    server.http.post("/usage/tokens", json={"source": "gateway", "requests": requests}).raise_for_status()
+
+
+def rate(server: Server, day: datetime, price: str, **more: Any) -> None:
+    row = {
+        "card": "internal",
+        "resource": "tokens.input",
+        "product": "m",
+        "from": f"{day:%Y-%m-%d}",
+        "price": price,
+        **more,
+    }
+    server.http.post("/rates", json={"rates": [row]}).raise_for_status()
+
+
+def total(server: Server) -> tuple[Decimal, dict[str, str]]:
+    days = {"first": f"{BEFORE:%Y-%m-%d}", "last": f"{TODAY:%Y-%m-%d}"}
+    found = server.http.get("/costs", params=days).raise_for_status().json()
+    return Decimal(found["total_usd"]), found["unpriced"]
+
+
+def lines(server: Server) -> list[dict[str, Any]]:
+    days = {"first": f"{BEFORE:%Y-%m-%d}", "last": f"{TODAY:%Y-%m-%d}", "card": "cost"}
+    found: list[dict[str, Any]] = (
+        server.http.get("/costs/lines", params=days).raise_for_status().json()["items"]
+    )
+    return found
+
+
+def close(server: Server) -> None:
+    server.http.post(f"/costs/months/{MONTH}/close").raise_for_status()
+    server.run(metering.once(server.running.core))
+    months = {each["month"]: each["state"] for each in server.http.get("/costs/months").json()["items"]}
+    assert months[MONTH] == "closed"
+
+
+def check_kept(server: Server) -> None:
+    assert server.run(server.running.core.read(rebuild)).differences == []  # type: ignore[arg-type]
+
+
+def test_use_costs_the_rate_of_its_day_and_none_is_unpriced_until_there_is_one(server: Server) -> None:
+    report(server, use("1", BEFORE, 1_000_000), use("2", BEFORE + timedelta(days=9), 2_000_000))
+    assert total(server) == (0, {"tokens.input.above_512k": "3000000"})
+    rate(server, BEFORE, "3")
+    assert total(server) == (9, {})
+    rate(server, BEFORE + timedelta(days=9), "2.5")
+    assert total(server) == (8, {})
+    check_kept(server)
+
+
+def test_a_large_prompt_costs_the_price_of_its_bound_also_when_that_comes_later(server: Server) -> None:
+    rate(server, BEFORE, "1")
+    report(server, use("1", BEFORE, 1_000_000), use("2", BEFORE, 10, prompt_tokens=150_000))
+    assert total(server)[0] == Decimal("1.00001")
+    rate(server, BEFORE, "2", resource="tokens.input.above_200k")
+    assert total(server)[0] == Decimal("2.00001")
+
+
+def test_what_comes_after_the_close_is_a_correction_and_the_closed_month_stays(server: Server) -> None:
+    rate(server, BEFORE, "3")
+    report(server, use("1", BEFORE, 1_000_000))
+    close(server)
+    stored = lines(server)
+    assert [(line["period"], line["corrects"], line["amount_usd"]) for line in stored] == [(MONTH, "", "3")]
+    report(server, use("2", BEFORE, 500_000), use("3", TODAY, 1_000_000))
+    rate(server, BEFORE + timedelta(days=1), "4")
+    after = lines(server)
+    assert stored[0] in after
+    now = f"{TODAY:%Y-%m}"
+    assert {(line["period"], line["corrects"], line["amount_usd"]) for line in after} == {
+        (MONTH, "", "3"),
+        (now, MONTH, "1.5"),
+        (now, "", "4"),
+    }
+    assert total(server)[0] == Decimal("8.5")
+    check_kept(server)
+    server.restart()
+    assert lines(server) == after
+    check_kept(server)
+
+
+def test_a_report_after_a_close_comes_after_it_whatever_the_clock_says(server: Server) -> None:
+    report(server, use("1", BEFORE, 5))
+    close(server)
+    closed = server.running.core.ledger.closed
+    closed[MONTH] += 60_000  # as if the clock had been set back by a minute since
+    report(server, use("2", BEFORE, 7))
+    rate(server, BEFORE, "3")
+    added = server.http.get("/rates/internal/tokens.input/m@" + f"{BEFORE:%Y-%m-%d}").json()["added_at"]
+    assert datetime.fromisoformat(added).timestamp() * 1000 > closed[MONTH]
+    booked = [(day["month"], day["base_units"]) for day in server.http.get("/usage").json()["items"]]
+    assert booked == [(MONTH, "5"), (f"{TODAY:%Y-%m}", "7")]

@@ -48,7 +48,7 @@ def interleaving(seed: int, *, stubborn: bool = False) -> None:
         elif what == 1 and (lease.id in state.live or lease.id in state.expired):
             cost = used[lease.id] = cost_of(lease, used, random, now)
             amount, until = random.randint(1, QUANTUM), now + random.randint(1, HOUR_MS)
-            answer = state.renew(lease.id, lease.number, cost, amount, until, now)
+            answer = state.renew(lease.id, lease.number, cost, amount, until, now, remote=True)
         elif what == 2:
             extra = random.randint(0, QUANTUM) if stubborn and not over else 0
             cost = cost_of(lease, used, random, now) + extra

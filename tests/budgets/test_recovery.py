@@ -58,7 +58,7 @@ class Run:
                 old = self.known[id_]
                 cost, until = self._cost(id_), now + 20 * MINUTE_MS
                 amount = random.randint(1, QUANTUM)
-                found = leasing.renew(core, changes, id_, old.number, cost, amount, until)
+                found = leasing.renew(core, changes, id_, old.number, cost, amount, until, remote=True)
                 told = found if isinstance(found, Lease) else None
             elif what == "settle" and id_:
                 leasing.settle(core, changes, id_, self._cost(id_))

@@ -71,7 +71,7 @@ def renew(
     until_ms = now_ms + _lasts_ms(body.lasts_s)
     found = _answer(
         core, specs, most, now_ms,
-        lambda: leasing.renew(core, changes, lease_id, body.number, cost, most, until_ms),
+        lambda: leasing.renew(core, changes, lease_id, body.number, cost, most, until_ms, remote=True),
     )  # fmt: skip
     return _tell(
         core, changes, found, f"Lease {lease_id} was renewed with {amount(most, specs[0].unit)}.", who, now_ms

@@ -181,6 +181,33 @@ def missing_driver(server: Server) -> str:
 
 NEW_POOLS = [{**POOLS[0], "max_workers": 5}, {**POOLS[0], "name": "new"}, POOLS[1]]
 
+
+def budget(server: Server, name: str = "a") -> str:
+    server.http.put(f"/budgets/{name}", json={"settings": {"limit": "10"}}).raise_for_status()
+    return name
+
+
+def asked(server: Server) -> str:
+    """By somebody else than the one who decides."""
+    budget(server)
+    with server.client(server.person("beggar", "operator")) as person:
+        more = {"amount": "5", "reason": "r"}
+        done = person.post("/budgets/a/requests", json=more).raise_for_status().json()
+    return str(done["object"].partition("/")[2])
+
+
+def granted(server: Server) -> str:
+    body = {"from": budget(server), "to": budget(server, "b"), "amount": "2", "reason": "r"}
+    return str(
+        server.http.post("/budget-transfers", json=body).raise_for_status().json()["object"].partition("/")[2]
+    )
+
+
+def lease(server: Server) -> str:
+    body = {"id": "l", "budgets": [budget(server)], "amount": "2", "lasts_s": 3600}
+    return str(server.http.post("/budget-leases", json=body).raise_for_status().json()["id"])
+
+
 #: By what is asked: route, and given the server what fills it (path, body).
 ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
     "a job": ("POST /jobs", lambda s: ("/jobs", JOB)),
@@ -232,6 +259,43 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
     ),
     "a pipeline": ("PUT /pipelines/{pipeline}", lambda s: ("/pipelines/etl", {"config": "a: 1"})),
     "a deleted pipeline": ("DELETE /pipelines/{pipeline}", lambda s: (stored_pipeline(s), None)),
+    "a budget": ("PUT /budgets/{budget}", lambda s: ("/budgets/b", {"settings": {"limit": "5"}})),
+    "a budget less": ("DELETE /budgets/{budget}", lambda s: (f"/budgets/{budget(s)}", None)),
+    "more for a budget": (
+        "POST /budgets/{budget}/requests",
+        lambda s: (f"/budgets/{budget(s)}/requests", {"amount": "50", "reason": "r"}),
+    ),
+    "a reallocation": (
+        "POST /budget-transfers",
+        lambda s: (
+            "/budget-transfers",
+            {"from": budget(s), "to": budget(s, "b"), "amount": "2", "reason": "r"},
+        ),
+    ),
+    "an approval": (
+        "POST /budget-transfers/{transfer}/approve",
+        lambda s: (f"/budget-transfers/{asked(s)}/approve", {"message": "m"}),
+    ),
+    "a rejection": (
+        "POST /budget-transfers/{transfer}/reject",
+        lambda s: (f"/budget-transfers/{asked(s)}/reject", {}),
+    ),
+    "what is taken back": (
+        "POST /budget-transfers/{transfer}/take-back",
+        lambda s: (f"/budget-transfers/{granted(s)}/take-back", {}),
+    ),
+    "a lease on a budget": (
+        "POST /budget-leases",
+        lambda s: ("/budget-leases", {"id": "l", "budgets": [budget(s)], "amount": "2", "lasts_s": 3600}),
+    ),
+    "a renewed lease": (
+        "PUT /budget-leases/{lease}",
+        lambda s: (f"/budget-leases/{lease(s)}", {"number": 1, "cost": "1", "amount": "2", "lasts_s": 3600}),
+    ),
+    "a settled lease": (
+        "POST /budget-leases/{lease}/settle",
+        lambda s: (f"/budget-leases/{lease(s)}/settle", {"cost": "1"}),
+    ),
     "a schedule": ("POST /schedules", lambda s: ("/schedules", NIGHTLY)),
     "a paused schedule": (
         "POST /schedules/{schedule}/pause",

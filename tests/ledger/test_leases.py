@@ -128,6 +128,13 @@ def test_a_renewal_settles_and_reserves_in_one_step() -> None:
     books_balance(state)
 
 
+def test_a_holder_that_may_not_hear_the_answer_keeps_what_is_left_of_its_quantum() -> None:
+    state = tree()
+    state.reserve("1", ["alpha"], 400, 9, 0)
+    assert held(state.renew("1", 1, cost=100, amount=50, until_ms=20, now_ms=8, remote=True)).amount == 300
+    assert held(state.renew("1", 2, cost=100, amount=50, until_ms=20, now_ms=9)).amount == 50
+
+
 def test_what_cannot_be_is_refused() -> None:
     state = tree()
     state.reserve("1", ["alpha"], 300, 9, 0)

@@ -1,9 +1,12 @@
 """The section `budgets:` of herder.yaml: read, written back, and refused with place and remedy."""
 
+from pathlib import Path
+
 import pytest
 
 from herder.ledger.budgets.spec import BudgetSpec, Every, Period, Priority, Scope, Unit
 from herder.settings import SettingsError
+from herder.settings.lint import lint
 from herder.settings.load import load_texts
 from herder.settings.sections.budgets import budgets_from_plain, budgets_to_plain
 
@@ -74,3 +77,68 @@ def test_what_cannot_be_is_refused_with_its_place(line: str, message: str) -> No
 def test_budgets_of_two_files_are_one_set() -> None:
     texts = [("a.yaml", "budgets: {org: {limit: 5}}"), ("b.yaml", "budgets: {pool: {limit: 2, parent: org}}")]
     assert len(load_texts(texts).budgets) == 2
+
+
+def doubts(text: str) -> list[str]:
+    return [str(each) for each in lint(load_texts([("herder.yaml", text)])) if "udget" in str(each)]
+
+
+def test_a_minimum_that_costs_more_than_its_budget_is_told() -> None:
+    """The permanent pool of Cortex: three workers at $0.24 cost $525.60 a month, and its budget is $500."""
+    text = """
+pools:
+  permanent:
+    templates: [{name: t, cpu: 4, memory: 8Gi, price_per_hour: "0.24"}]
+    min_workers: 3
+    max_workers: 10
+budgets:
+  permanent: {scope: pool, limit: LIMIT}
+"""
+    (told,) = doubts(text.replace("LIMIT", "500"))
+    assert "(3 workers at $0.24/h) costs $525.60 in 730 hours, more than its budget of $500.00" in told
+    assert "herder.yaml:8" in told
+    assert doubts(text.replace("LIMIT", "526")) == []
+    (told,) = doubts(text.replace("permanent: {scope: pool", "burst: {scope: pool").replace("LIMIT", "500"))
+    assert "is for pool burst, which is not in these files" in told
+
+
+def test_limits_below_that_cannot_all_be_used_are_told() -> None:
+    (told,) = doubts("budgets: {org: {limit: 5}, a: {limit: 3, parent: org}, b: {limit: 3, parent: org}}")
+    assert "The 2 budgets below org have limits of 6 together, and it has 5" in told
+
+
+TABLE = Path(__file__).parents[2] / "docs" / "how-to" / "cortex-token-budgets.yaml"
+DIVISIONS = ("infrastructure", "containers", "workflows", "configuration", "monitoring", "intelligence")
+
+
+def test_the_documented_token_table_adds_up() -> None:
+    found = read(TABLE.read_text())
+    assert doubts(TABLE.read_text()) == []
+
+    def below(name: str) -> int:
+        return sum(each.limit or 0 for each in found.values() if each.parent == name)
+
+    assert found["tokens"].limit == below("tokens") == 200_000
+    sums = {name: found[name].limit for name in ("divisions", "services", "meta", "emergency-reserve")}
+    assert sums == {"divisions": 83_000, "services": 100_000, "meta": 15_000, "emergency-reserve": 2_000}
+    assert [below(name) for name in ("divisions", "services", "meta")] == [83_000, 100_000, 15_000]
+    for name in DIVISIONS:
+        limit = found[name].limit or 0
+        parts = [
+            found[f"{name}-{part}"].limit
+            for part in ("coordination", "contractors", "reporting", "emergency")
+        ]
+        assert [(part or 0) * 100 // limit for part in parts] == [20, 60, 10, 10]
+        assert below(name) == limit
+        assert (found[name].borrow, found[name].overage_percent, found[name].approval_percent) == (
+            True,
+            10,
+            15,
+        )
+    assert below("infrastructure-contractors") == 12_000
+    assert found["n8n-contractor"].limit == found["workflows-contractors"].limit == 7_200
+    assert (found["contingency"].limit, found["contingency"].parent, found["contingency"].approvers) == (
+        10_000, "", ("coo",),
+    )  # fmt: skip
+    assert found["k8s-cluster-migration"].limit == 14 * 25_000
+    assert below("k8s-cluster-migration-daily") == found["k8s-cluster-migration-daily"].limit == 25_000

@@ -14,6 +14,7 @@ from herder.api.http.route_table import RouteTable
 from herder.api.routes import (
     alerts,
     bootstraps,
+    budgets,
     clusters,
     cost_reports,
     costs,
@@ -56,6 +57,7 @@ def front_of(core: Core) -> RouteTable:
     cost_reports.add(front)
     clusters.add(front)
     bootstraps.add(front)
+    budgets.add(front)
     events.add(front)
     alerts.add(front)
     return front

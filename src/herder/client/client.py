@@ -8,6 +8,7 @@ from herder.client.http.http_library import httpx
 from herder.client.http.transport import RETRIES, TIMEOUT_S, Transport
 from herder.client.parts.alerts import Alerts
 from herder.client.parts.bootstraps import Bootstraps
+from herder.client.parts.budgets import Budgets
 from herder.client.parts.callbacks import Callbacks
 from herder.client.parts.clusters import Clusters
 from herder.client.parts.costs import Costs
@@ -63,6 +64,7 @@ class HerderClient:
         self.drivers, self.offers = Drivers(self.http), Offers(self.http)
         self.clusters, self.bootstraps = Clusters(self.http), Bootstraps(self.http)
         self.events, self.alerts, self.costs = Events(self.http), Alerts(self.http), Costs(self.http)
+        self.budgets = Budgets(self.http)
         self.secrets = Secrets(self.http)
 
     def __repr__(self) -> str:

@@ -8,6 +8,7 @@ from herder.control.access import secrets, sessions, users
 from herder.control.access.access_check import OF_KIND, check
 from herder.control.access.credential_commands import CredentialCommands
 from herder.control.alerts.alert_commands import AlertCommands
+from herder.control.budgets.commands import BudgetCommands
 from herder.control.costs.cost_commands import CostCommands
 from herder.control.drivers import driver_actions, sweep_decisions
 from herder.control.jobs import callbacks, documented, pipelines, schedules
@@ -56,7 +57,7 @@ WORKER_VERBS = worker_actions.VERBS
 SESSION_S = sessions.SESSION_S
 
 
-class Commands(CredentialCommands, CostCommands, RateCommands, UsageCommands, AlertCommands):
+class Commands(CredentialCommands, CostCommands, RateCommands, UsageCommands, AlertCommands, BudgetCommands):
     def __init__(self, core: Core) -> None:
         self._core = core
 

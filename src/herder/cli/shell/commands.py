@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Inspect": ("status", "plan", "why", "events", "pack", "cost", "rate", "usage", "alert"),
     "Jobs": ("batch", "job", "pipeline", "schedule", "callback"),
-    "Fleet": ("pool", "worker", "cluster", "driver", "offer", "bootstrap", "apply", "config"),
+    "Fleet": ("pool", "budget", "worker", "cluster", "driver", "offer", "bootstrap", "apply", "config"),
     "Access": ("whoami", "user", "project", "token", "secret"),
 }
 _OTHER = "Operate"

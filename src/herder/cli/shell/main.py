@@ -41,7 +41,7 @@ def build_app(
     `bootstrap_faults`: what is wrong with the kind and settings of one, from whoever knows them; `jobs_manifests`: what the driver
     kubernetes-jobs needs in a namespace; `workflow_tasks`: the reader of recorded workflows."""
     from herder.cli.commands.fleet import apply, bootstrap, cluster, config, driver, offer, pool, worker
-    from herder.cli.commands.observe import alert, cost, events, pack, plan, rate, status, usage, why
+    from herder.cli.commands.observe import alert, budget, cost, events, pack, plan, rate, status, usage, why
     from herder.cli.commands.people import project, secret, token, user, whoami
     from herder.cli.commands.work import batch, callback, job, pipeline, schedule
 
@@ -60,6 +60,7 @@ def build_app(
         ("alert", alert.build),
         ("batch", partial(batch.build, workflow_tasks)),
         ("bootstrap", bootstrap.build),
+        ("budget", budget.build),
         ("callback", callback.build),
         ("cluster", partial(cluster.build, jobs_manifests)),
         ("cost", cost.build),

@@ -39,13 +39,22 @@ def reserve(
 
 
 def renew(
-    core: Core, changes: Changes, lease_id: str, number: int, cost: int, amount: int, until_ms: int
+    core: Core,
+    changes: Changes,
+    lease_id: str,
+    number: int,
+    cost: int,
+    amount: int,
+    until_ms: int,
+    *,
+    remote: bool = False,
 ) -> Answer:
-    """Settle the quantum with this number, and reserve the next. `cost`: of the lease from its beginning. Refused: the lease stays as it was, until its end. Raises KeyError, BudgetError."""
+    """Settle the quantum with this number, and reserve the next. `cost`: of the lease from its beginning; `remote`: the holder may not hear the answer, so at least
+    what is left of its quantum is reserved. Refused: the lease stays as it was, until its end. Raises KeyError, BudgetError."""
     now_ms, leases = core.clock.now_ms(), core.budgets
-    found = leases.renew(lease_id, number, cost, amount, until_ms, now_ms)
+    found = leases.renew(lease_id, number, cost, amount, until_ms, now_ms, remote=remote)
     while isinstance(found, Refused) and transfers.borrow(leases, found.budget, amount - found.left, now_ms):
-        found = leases.renew(lease_id, number, cost, amount, until_ms, now_ms)
+        found = leases.renew(lease_id, number, cost, amount, until_ms, now_ms, remote=remote)
     put_rows(leases, changes, now_ms)
     return found
 

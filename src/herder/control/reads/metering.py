@@ -1,11 +1,12 @@
-"""Rates, reported use, the ledger with its reports, and alerts of it. Part of `Reads`."""
+"""Rates, reported use, the ledger with its reports, alerts of it, and budgets. Part of `Reads`."""
 
 from herder.control.reads.alerts import AlertReads
+from herder.control.reads.budgets import BudgetReads
 from herder.control.reads.costs.documented import DocumentedCostReads
 from herder.control.reads.costs.report_reads import ReportReads
 from herder.control.reads.rates import RateReads
 from herder.control.reads.usage import UsageReads
 
 
-class MeteringReads(RateReads, UsageReads, ReportReads, DocumentedCostReads, AlertReads):
+class MeteringReads(RateReads, UsageReads, ReportReads, DocumentedCostReads, AlertReads, BudgetReads):
     pass

@@ -94,10 +94,19 @@ class Leases:
         return refused or self._hold(Lease(lease_id, names, amount, until_ms, 1, (), cost), chain, now_ms)
 
     def renew(
-        self, lease_id: str, number: int, cost: int, amount: int, until_ms: int, now_ms: int
+        self,
+        lease_id: str,
+        number: int,
+        cost: int,
+        amount: int,
+        until_ms: int,
+        now_ms: int,
+        *,
+        remote: bool = False,
     ) -> Lease | Refused:
         """Settle the quantum with this number and reserve the next, in one step; refused: nothing has changed. `cost`: of the lease from its beginning. The same
-        question again, also with a later end, is answered as before. Raises KeyError for a lease that is not known, BudgetError."""
+        question again, also with a later end, is answered as before. `remote`: the answer may not reach the holder, who then goes on with the quantum that it has;
+        so at least what is left of it is reserved. Raises KeyError for a lease that is not known, BudgetError."""
         _check(lease_id, ("",), amount, until_ms, now_ms)
         known = self.live.get(lease_id) or self.expired[lease_id]
         if known.number == number + 1:
@@ -105,6 +114,8 @@ class Leases:
         if known.number != number:
             raise BudgetError(f"lease {lease_id} is at number {known.number}, not {number}; read it again")
         used = _used(known, cost)
+        if remote and known.state is LeaseState.LIVE:
+            amount = max(amount, known.amount - used)
         chain = self.chain(known.budgets)
         refused = self._refused(chain, amount, now_ms, freed=dict.fromkeys(known.spans, known.amount - used))
         if refused is not None:

@@ -18,6 +18,7 @@ from herder.ledger.totals import Account
 from herder.model.stored.retention import Retention
 from herder.model.work.job import JobState
 from herder.store.rows import tables as t
+from herder.store.rows.budget_tables import budget_leases
 from herder.store.rows.incarnation import REACHED
 from herder.store.rows.secrets_table import secrets
 from herder.store.rows.usage_rows import ended_attempts, ended_worker_cost
@@ -36,6 +37,8 @@ FORGOTTEN_BEFORE = "forgotten.before"
 FORGOTTEN_COST = "forgotten.cost"
 FORGOTTEN_USAGE = "forgotten.usage"
 
+#: The cost of a lease that has expired can be reported for 7 days (`ledger/budgets/leases.py`).
+LEASES_MS = 8 * 86_400_000
 #: With fewer rows of classes none is deleted: a class that comes again takes the row that is there, as long as it is in memory.
 CLASSES_KEPT = 200_000
 
@@ -60,6 +63,7 @@ def steps(keep: Retention, now_ms: int) -> tuple[Step, ...]:
         partial(forget_plans, before_ms=now_ms - keep.plans_ms),
         partial(forget_events, before_ms=now_ms - keep.events_ms),
         partial(forget_secrets, before_ms=now_ms - keep.events_ms),
+        partial(forget_leases, before_ms=now_ms - max(keep.events_ms, LEASES_MS)),
     )
 
 
@@ -79,6 +83,14 @@ def forget_secrets(
     c = secrets.c
     connection.execute(delete(secrets).where(c.sealed == "", c.deleted_at_ms < before_ms))
     return None
+
+
+def forget_leases(connection: Connection, after: int, before_ms: int, piece: int | None = None) -> int | None:
+    """Rows of ended leases on budgets; what they cost stays in the periods of their budgets."""
+    lease, size = budget_leases.c, piece or PIECE
+    old = select(lease.id).where(lease.ended_at_ms < before_ms).order_by(lease.ended_at_ms).limit(size)
+    deleted = connection.execute(delete(budget_leases).where(lease.id.in_(old))).rowcount
+    return 0 if deleted == size else None
 
 
 def unused_classes(connection: Connection) -> list[int]:

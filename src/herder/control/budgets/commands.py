@@ -1,0 +1,88 @@
+"""What is done with budgets, leases and transfers. A part of `Commands`."""
+
+from herder.control.access.access_check import FLEET, check
+from herder.control.budgets import leases_of_people, moving, settings, views
+from herder.control.budgets.access import budget_named
+from herder.control.budgets.words import amounts_in
+from herder.control.kernel.bounds.errors import Conflict
+from herder.control.kernel.bounds.limits import check_settings
+from herder.control.kernel.budget_rows import put_deleted
+from herder.control.kernel.core import Core
+from herder.engine.memory.events import record_event
+from herder.ledger.budgets.leases import BudgetError
+from herder.model.permissions import Action, Kind, Principal, Thing
+from herder.model.stored.changes import Changes
+from herder.settings.sections.budgets import budget_to_plain
+from herder.wire.api.budgets import (
+    BudgetAsk,
+    BudgetLeaseView,
+    BudgetSet,
+    LeaseRenew,
+    LeaseReserve,
+    LeaseSettle,
+    TransferCreate,
+    TransferDecision,
+)
+from herder.wire.api.resources import Result
+
+
+class BudgetCommands:
+    _core: Core
+
+    def set_budget(self, who: Principal, name: str, body: BudgetSet, changes: Changes, now_ms: int) -> Result:
+        """Create it, or change the settings that are named."""
+        core = self._core
+        check(who, Action.CHANGE, FLEET)
+        check_settings(body.settings, "settings")
+        known = core.budgets.budgets.get(name)
+        before = {} if known is None else budget_to_plain(known.spec)
+        wanted = settings.wanted(core, {name: {**before, **body.settings}}, now_ms)
+        settings.change(core, changes, wanted, now_ms, actor=who.actor)
+        verb = "created" if known is None else "changed" if wanted else "as it was; nothing was changed"
+        return Result(object=f"budget/{name}", text=f"Budget {name} is {verb}.")
+
+    def delete_budget(self, who: Principal, name: str, changes: Changes, now_ms: int) -> Result:
+        core = self._core
+        check(who, Action.REMOVE, Thing(kind=Kind.POOL, name=name))
+        budget = budget_named(core, name)
+        try:
+            core.budgets.remove(name)
+        except BudgetError as error:
+            raise Conflict(amounts_in(error, budget.spec.unit)) from None
+        put_deleted(changes, budget, now_ms)
+        text = f"Budget {name} was deleted by {who.user}."
+        record_event(core.state, changes, now_ms, "budget.deleted", f"budget/{name}", text, actor=who.actor)
+        return Result(object=f"budget/{name}", text=text)
+
+    def request_budget(
+        self, who: Principal, name: str, body: BudgetAsk, changes: Changes, now_ms: int
+    ) -> Result:
+        return moving.request(self._core, who, name, body, changes, now_ms)
+
+    def reallocate_budget(
+        self, who: Principal, body: TransferCreate, changes: Changes, now_ms: int
+    ) -> Result:
+        return moving.reallocate(self._core, who, body, changes, now_ms)
+
+    def decide_transfer(
+        self, who: Principal, number: int, verb: str, body: TransferDecision, changes: Changes, now_ms: int
+    ) -> Result:
+        """`verb`: approve, reject or take-back."""
+        decide = {"approve": moving.approve, "reject": moving.reject, "take-back": moving.take_back}[verb]
+        return decide(self._core, who, number, body, changes, now_ms)
+
+    def reserve_lease(
+        self, who: Principal, body: LeaseReserve, changes: Changes, now_ms: int
+    ) -> BudgetLeaseView:
+        return views.lease_view(self._core, leases_of_people.reserve(self._core, who, body, changes, now_ms))
+
+    def renew_lease(
+        self, who: Principal, lease_id: str, body: LeaseRenew, changes: Changes, now_ms: int
+    ) -> BudgetLeaseView:
+        renewed = leases_of_people.renew(self._core, who, lease_id, body, changes, now_ms)
+        return views.lease_view(self._core, renewed)
+
+    def settle_lease(
+        self, who: Principal, lease_id: str, body: LeaseSettle, changes: Changes, now_ms: int
+    ) -> Result:
+        return leases_of_people.settle(self._core, who, lease_id, body, changes, now_ms)

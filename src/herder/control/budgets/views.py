@@ -1,0 +1,61 @@
+"""Budgets, leases and transfers as the API shows them."""
+
+from herder.control.kernel.core import Core
+from herder.ledger.budgets.budget import Budget, Span
+from herder.ledger.budgets.leases import Lease
+from herder.ledger.budgets.periods import FOREVER_MS
+from herder.ledger.budgets.spec import Unit
+from herder.ledger.budgets.transfer import Transfer
+from herder.model.values.money import usd_text
+from herder.model.values.times import iso
+from herder.settings.sections.budgets import amount_text
+from herder.wire.api.budgets import BudgetLeaseView, BudgetPeriodView, BudgetView, TransferView
+
+
+def exact(amount: int, unit: Unit) -> str:
+    return usd_text(amount) if unit is Unit.USD else str(amount)
+
+
+def budget_view(core: Core, budget: Budget, *, whole: bool = False) -> BudgetView:
+    """`whole`: with its periods."""
+    now_ms, spec = core.clock.now_ms(), budget.spec
+    counting, unit = budget.counting(now_ms), spec.unit
+    return BudgetView(
+        name=spec.name, scope=spec.scope.value, of=spec.subject, parent=spec.parent, unit=unit.value,
+        priority=spec.priority.value, period=spec.period.text, timezone=spec.timezone,
+        limit=amount_text(budget.limit(now_ms), unit),
+        most=amount_text(budget.ceiling(now_ms), unit),
+        spent=exact(sum(each.spent for each in counting), unit),
+        reserved=exact(sum(each.reserved for each in counting), unit),
+        left=amount_text(budget.left(now_ms), unit),
+        grantable=amount_text(core.budgets.left((spec.name,), now_ms), unit),
+        leases=sum(each.leases for each in budget.spans.values()),
+        periods=[_period(budget.spans[at], unit) for at in sorted(budget.spans, reverse=True)] if whole else [],
+    )  # fmt: skip
+
+
+def _period(span: Span, unit: Unit) -> BudgetPeriodView:
+    return BudgetPeriodView(
+        start=iso(span.start_ms), end=None if span.end_ms >= FOREVER_MS else iso(span.end_ms),
+        spent=exact(span.spent, unit), reserved=exact(span.reserved, unit), moved=exact(span.moved, unit),
+    )  # fmt: skip
+
+
+def lease_view(core: Core, lease: Lease) -> BudgetLeaseView:
+    budget = core.budgets.budgets.get(lease.budgets[0])
+    unit = Unit.USD if budget is None else budget.spec.unit
+    return BudgetLeaseView(
+        id=lease.id, budgets=list(lease.budgets), amount=exact(lease.amount, unit), number=lease.number,
+        ends_at=iso(lease.until_ms), cost=exact(lease.cost, unit), state=lease.state.value,
+    )  # fmt: skip
+
+
+def transfer_view(core: Core, each: Transfer) -> TransferView:
+    unit = core.budgets.budgets[each.target].spec.unit
+    return TransferView(
+        number=each.number, kind=each.kind.value, state=each.state.value, source=each.source, target=each.target,
+        amount=exact(each.amount, unit), unit=unit.value, repaid=exact(each.repaid, unit),
+        next_repayment=None if each.due_ms is None else iso(each.due_ms), temporary=not each.lasting,
+        reason=each.reason, asked_by=each.asked_by, asked_at=iso(each.asked_ms), decided_by=each.decided_by,
+        message=each.note,
+    )  # fmt: skip

@@ -1,0 +1,147 @@
+"""Budgets, leases on them and transfers between them, as the API takes and shows them. Data only. Amounts are text: US dollars as a decimal number, or whole tokens."""
+
+from typing import Any
+
+import msgspec
+
+
+class BudgetSet(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Settings as herder.yaml writes them; those that are not named stay as they are, or have their default."""
+
+    settings: dict[str, Any]
+
+
+class BudgetPeriodView(msgspec.Struct, kw_only=True):
+    start: str
+    end: str | None
+    """Null: it never ends."""
+    spent: str
+    reserved: str
+    moved: str
+    """What other budgets or an approver gave to it in this period; negative: what it gave."""
+
+
+class BudgetView(msgspec.Struct, kw_only=True):
+    name: str
+    scope: str
+    of: str
+    parent: str
+    unit: str
+    priority: str
+    period: str
+    timezone: str
+    limit: str | None
+    """Of this period, with what was moved to it. Null: it limits nothing."""
+    most: str | None
+    """The limit with its overage."""
+    spent: str
+    reserved: str
+    left: str | None
+    """Of this budget alone."""
+    grantable: str | None
+    """What can be reserved now, through all budgets above it too."""
+    leases: int
+    periods: list[BudgetPeriodView] = []
+    """The newest first, as far as they are in memory. Not in lists."""
+
+
+class LeaseReserve(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    id: str
+    budgets: list[str]
+    amount: str
+    """The most that can be spent until it ends."""
+    lasts_s: float
+
+
+class LeaseRenew(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    number: int
+    """Of the quantum that is settled."""
+    cost: str
+    """Of the lease from its beginning on."""
+    amount: str
+    lasts_s: float
+
+
+class LeaseSettle(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    cost: str
+    """Of the lease from its beginning on."""
+
+
+class BudgetLeaseView(msgspec.Struct, kw_only=True):
+    id: str
+    budgets: list[str]
+    amount: str
+    number: int
+    ends_at: str
+    cost: str
+    state: str
+
+
+class BudgetAsk(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    amount: str
+    reason: str
+
+
+class TransferCreate(
+    msgspec.Struct,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    rename={"source": "from", "target": "to"},
+):
+    source: str
+    target: str
+    amount: str
+    reason: str
+    temporary: bool = True
+    """For this period only; else for every period from now on."""
+    repay_days: int = 0
+    """Repaid in so many daily parts; 0: not."""
+
+
+class DocumentedAsk(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Body of `/api/budget/request`. `division` is another word for `entity`."""
+
+    entity: str = ""
+    division: str = ""
+    amount: int | str
+    reason: str
+
+
+class DocumentedMove(
+    msgspec.Struct,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    rename={"source": "from", "target": "to"},
+):
+    """Body of `/api/budget/reallocate`."""
+
+    source: str
+    target: str
+    amount: int | str
+    reason: str = ""
+
+
+class TransferDecision(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    message: str = ""
+    source: str = msgspec.field(default="", name="from")
+    """Of an approval: the budget that gives. Empty: none, the limit grows."""
+
+
+class TransferView(msgspec.Struct, kw_only=True, rename={"source": "from", "target": "to"}):
+    number: int
+    kind: str
+    state: str
+    source: str
+    target: str
+    amount: str
+    unit: str
+    repaid: str
+    next_repayment: str | None
+    temporary: bool
+    reason: str
+    asked_by: str
+    asked_at: str
+    decided_by: str
+    message: str

@@ -1,0 +1,184 @@
+"""Budgets over the API and the command line: apply, leases, requests and their approval, reallocation, the documented paths."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from herder.cli.shell.main import build_app, run
+from tests.api.conftest import Refusal, Server
+
+BUDGETS = {
+    "fleet": {"limit": "800", "scope": "organisation"},
+    "burst": {"limit": "200", "scope": "pool", "parent": "fleet", "approvers": ["coo"]},
+    "spot": {"limit": "100", "scope": "pool", "parent": "fleet"},
+    "work": {"limit": None, "scope": "project", "parent": "fleet"},
+}
+
+
+@pytest.fixture
+def fresh(server: Server) -> Iterator[Server]:
+    server.http.post("/apply", json={"pools": [], "budgets": BUDGETS}).raise_for_status()
+    yield server
+    for each in server.http.get("/budget-transfers").json()["items"]:
+        if each["state"] == "asked":
+            server.http.post(f"/budget-transfers/{each['number']}/reject", json={})
+    for each in server.http.get("/budget-leases").json()["items"]:
+        server.http.post(f"/budget-leases/{each['id']}/settle", json={"cost": each["cost"]})
+    for name in reversed(BUDGETS):
+        server.http.delete(f"/budgets/{name}").raise_for_status()
+
+
+def reserve(client: httpx.Client, lease: str, budget: str, amount: str) -> httpx.Response:
+    body = {"id": lease, "budgets": [budget], "amount": amount, "lasts_s": 600}
+    return client.post("/budget-leases", json=body)
+
+
+def shown(server: Server, name: str) -> dict[str, Any]:
+    return dict(server.http.get(f"/budgets/{name}").json())
+
+
+def test_a_lease_is_reserved_renewed_and_settled_in_the_whole_tree(fresh: Server, refused: Refusal) -> None:
+    http = fresh.http
+    first = reserve(http, "one", "burst", "150").raise_for_status().json()
+    assert (first["number"], first["state"]) == (1, "live")
+    assert reserve(http, "one", "burst", "150").raise_for_status().json() == first, "asked for again"
+    assert (shown(fresh, "burst")["left"], shown(fresh, "fleet")["left"]) == ("50", "650")
+    body = {"id": "two", "budgets": ["burst"], "amount": "50.01", "lasts_s": 600}
+    told = refused(409, "POST", "/budget-leases", http, json=body)
+    assert told["detail"] == "Budget burst has $50.00 of $200.00 left; $50.01 was asked for."
+    fresh.restart()
+    http = fresh.http
+    renewal = {"number": 1, "cost": "30", "amount": "170", "lasts_s": 600}
+    second = http.put("/budget-leases/one", json=renewal).raise_for_status().json()
+    assert (second["number"], second["cost"], shown(fresh, "burst")["left"]) == (2, "30", "0")
+    http.post("/budget-leases/one/settle", json={"cost": "42.5"}).raise_for_status()
+    assert (shown(fresh, "burst")["spent"], shown(fresh, "burst")["left"]) == ("42.5", "157.5")
+    assert shown(fresh, "fleet")["spent"] == "42.5"
+    assert http.get("/budget-leases/one").status_code == 404
+
+
+def test_a_request_waits_for_its_approver_and_a_small_one_does_not(fresh: Server, refused: Refusal) -> None:
+    ann, coo = fresh.client(fresh.person("oann", "operator")), fresh.client(fresh.person("coo", "user"))
+    with ann, coo:
+        ann.post("/budgets/burst/requests", json={"amount": "30", "reason": "more"}).raise_for_status()
+        assert shown(fresh, "burst")["limit"] == "230", "15 % of it"
+        asked = ann.post("/budgets/burst/requests", json={"amount": "60", "reason": "release"}).json()
+        assert asked["text"].endswith("for budget burst waits for coo.")
+        number = asked["object"].partition("/")[2]
+        path = f"/budget-transfers/{number}/approve"
+        told = refused(403, "POST", path, ann, json={})
+        assert told["detail"] == "oann is not an approver of budget burst."
+        told = refused(403, "POST", path, coo, json={"from": "spot"})
+        assert told["detail"] == "coo cannot decide about budget spot."
+        coo.post(path, json={"message": "once"}).raise_for_status()
+        assert shown(fresh, "burst")["limit"] == "290"
+        assert refused(409, "POST", path, coo, json={})["detail"] == f"Transfer {number} is granted already."
+        coo.post(f"/budget-transfers/{number}/take-back", json={}).raise_for_status()
+        assert shown(fresh, "burst")["limit"] == "230"
+
+
+def test_what_moves_is_left_over_at_the_giver_and_named_in_the_refusal(
+    fresh: Server, refused: Refusal
+) -> None:
+    reserve(fresh.http, "s", "spot", "80").raise_for_status()
+    body = {"from": "spot", "to": "burst", "amount": "30", "reason": "r", "repay_days": 7}
+    told = refused(409, "POST", "/budget-transfers", fresh.http, json=body)
+    assert told["detail"] == "Budget spot has $20.00 of $100.00 left; $30.00 was asked for."
+    fresh.http.post("/budget-transfers", json={**body, "amount": "20"}).raise_for_status()
+    (moved,) = [each for each in fresh.http.get("/budget-transfers").json()["items"] if each["from"]]
+    assert (moved["amount"], moved["repaid"], bool(moved["next_repayment"])) == ("20", "0", True)
+    fresh.http.post(f"/budget-transfers/{moved['number']}/take-back", json={}).raise_for_status()
+
+
+def test_what_cannot_be_is_refused_by_apply_as_by_a_file(fresh: Server, refused: Refusal) -> None:
+    def told(status: int = 422, **budgets: Any) -> str:
+        body = {"pools": [], "budgets": budgets}
+        dry = refused(status, "POST", "/apply?dry_run=true", fresh.http, json=body)["detail"]
+        assert refused(status, "POST", "/apply", fresh.http, json=body)["detail"] == dry
+        return str(dry)
+
+    before = fresh.http.get("/budgets").json()
+    assert "'-1' is not an amount of US dollars" in told(x={"limit": "-1"})
+    assert "has the parent z, which does not exist" in told(x={"limit": "1", "parent": "z"})
+    assert "above themselves: fleet → burst → fleet" in told(fleet={**BUDGETS["fleet"], "parent": "burst"})
+    assert "is in tokens and its parent fleet in usd" in told(
+        x={"limit": "1", "unit": "tokens", "parent": "fleet"}
+    )
+    assert "are both for pool burst" in told(x={"limit": "1", "scope": "pool", "of": "burst"})
+    reserve(fresh.http, "b", "burst", "150").raise_for_status()
+    assert told(409, burst={**BUDGETS["burst"], "limit": "149"}) == (
+        "Budget burst has $150.00 spent or reserved already; set at least that, or wait for leases to end."
+    )
+    assert "exists with another period" in told(409, burst={**BUDGETS["burst"], "period": "day"})
+    fresh.http.post("/budget-leases/b/settle", json={"cost": "0"}).raise_for_status()
+    assert fresh.http.get("/budgets").json() == before
+
+
+def test_a_user_spends_from_their_own_budget_and_their_projects(fresh: Server, refused: Refusal) -> None:
+    with fresh.client(fresh.person("buser")) as user:
+        body = {"id": "u", "budgets": ["burst"], "amount": "1", "lasts_s": 60}
+        told = refused(403, "POST", "/budget-leases", user, json=body)
+        assert told["detail"] == "buser cannot spend from budget burst."
+        fresh.http.put(
+            "/budgets/buser", json={"settings": {"limit": "5", "scope": "user"}}
+        ).raise_for_status()
+        reserve(user, "u", "buser", "5").raise_for_status()
+        user.post("/budget-leases/u/settle", json={"cost": "1"}).raise_for_status()
+    fresh.http.delete("/budgets/buser").raise_for_status()
+
+
+def test_the_documented_paths(fresh: Server) -> None:
+    headers = {"Authorization": f"Bearer {fresh.running.token}"}
+    with httpx.Client(base_url=f"{fresh.running.url}/api", headers=headers) as client:
+        assert client.get("/budget/status/pool/burst").raise_for_status().json()["limit"] == "200"
+        assert client.get("/budget/status/pool/none").status_code == 404
+        for field in ("entity", "division"):
+            body = {field: "spot", "amount": 5, "reason": "r"}
+            client.post("/budget/request", json=body).raise_for_status()
+        assert shown(fresh, "spot")["limit"] == "110"
+        assert client.post("/budget/request", json={"amount": 5, "reason": "r"}).status_code == 422
+        client.post(
+            "/budget/reallocate", json={"from": "spot", "to": "burst", "amount": 10}
+        ).raise_for_status()
+        assert (shown(fresh, "spot")["limit"], shown(fresh, "burst")["limit"]) == ("100", "210")
+        with fresh.client(fresh.person("asker", "operator")) as asker:
+            asked = asker.post("/budgets/burst/requests", json={"amount": "90", "reason": "r"}).json()
+        number = asked["object"].partition("/")[2]
+        client.post(f"/budget/approve/{number}", json={}).raise_for_status()
+        assert shown(fresh, "burst")["limit"] == "300"
+
+
+def test_the_command_line(fresh: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def herder(*words: str) -> str:
+        code = run(build_app(), [*words, "--server", fresh.running.url, "--token-file", str(token)])
+        told = capsys.readouterr()
+        assert code == 0, told.err
+        return told.out
+
+    path, token = tmp_path / "herder.yaml", tmp_path / "token"
+    token.write_text(fresh.running.token)
+    path.write_text(
+        "budgets:\n  fleet: {scope: organisation, limit: 800}\n  gpu: {scope: pool, parent: fleet, limit: 1000}\n"
+    )
+    assert "+ budgets.gpu.limit: " in herder("apply", "-f", str(path), "--dry-run")
+    assert not any(each["name"] == "gpu" for each in fresh.http.get("/budgets").json()["items"])
+    herder("apply", "-f", str(path), "--yes")
+    herder("budget", "set", "gpu", "--limit", "900", "--set", "thresholds=50%,80%")
+    table = herder("budget", "list")
+    assert max(map(len, table.splitlines())) <= 80
+    assert "$900.00" in table
+    reserve(fresh.http, "g", "gpu", "10").raise_for_status()
+    assert "g " in herder("budget", "leases")
+    herder("budget", "request", "gpu", "--amount", "50", "--reason", "r")
+    herder("budget", "reallocate", "spot", "gpu", "--amount", "5", "--reason", "r")
+    (moved,) = [
+        each for each in json.loads(herder("budget", "requests", "-o", "json"))["items"] if each["from"]
+    ]
+    herder("budget", "take-back", str(moved["number"]))
+    assert "$950.00" in herder("budget", "show", "gpu")
+    fresh.http.post("/budget-leases/g/settle", json={"cost": "0"}).raise_for_status()
+    herder("budget", "delete", "gpu", "--yes")

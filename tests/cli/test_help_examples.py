@@ -131,7 +131,18 @@ CODES = {
         3,
         "a line's id cannot be foretold; tests/api/test_costs.py explains one",
     ),
-    "herder cost rebuild --check --data-dir /var/lib/herder": (1, "there is no store in that folder"),
+    **dict.fromkeys(
+        ("herder alert show alert-0f6c1b2a9d3e", "herder alert ack alert-0f6c1b2a9d3e"),
+        (3, "the server has raised no alert; tests/alerts has some"),
+    ),
+    **dict.fromkeys(
+        (
+            "herder budget approve 3 --from contingency",
+            'herder budget reject 3 -m "not this month"',
+            "herder budget take-back 3",
+        ),
+        (3, "the server has no such request, and nobody approves their own; tests/budgets has some"),
+    ),
 }
 
 
@@ -276,6 +287,9 @@ def _prepare(installation: Installation, example: str) -> Callable[[], object]:
             path = installation.folder / "cpu.csv"
             path.write_text("card,resource,price,from\nshown,cpu,0.05,2026-11-01\n")
             installation.made("rate", "import", str(path))
+        case ["budget", "show" | "request" | "reallocate"]:
+            for name in ("burst", "spot"):
+                installation.made("budget", "set", name, "--limit", "200", "--set", "scope=group")
         case ["secret", verb]:
             installation.secret(there=verb != "create")
         case ["pipeline", "get" | "delete"]:

@@ -143,6 +143,6 @@ def _answer(
 
 def _tell(core: Core, changes: Changes, lease: Lease, text: str, who: Principal, now_ms: int) -> Lease:
     record_event(
-        core.state, changes, now_ms, "budget.lease", f"budget-lease/{lease.id}", text, actor=who.actor
+        core.state, changes, now_ms, "budget.leased", f"budget-lease/{lease.id}", text, actor=who.actor
     )
     return lease

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from herder.cli.output.formats import Format
-from herder.cli.shell.exit_codes import Code, CommandError
+from herder.cli.shell.exit_codes import CommandError
 from herder.cli.shell.session import session
-from herder.client.connection import state_dir
-from herder.model.values.phrases import clause, counted
+from herder.model.values.phrases import counted
+from herder.server.admin_commands.store import stored
 from herder.server.data.options import DataDir, Store
 
 if TYPE_CHECKING:
@@ -51,23 +51,7 @@ def rebuild(
 
 def rebuilt(data_dir: Path | None, store: str | None) -> "Rebuilt":
     """Raises CommandError for what is no store of Herder."""
-    from sqlalchemy.exc import DBAPIError
-
-    from herder.server.admin_commands.store import existing_file
     from herder.store.ledger_rebuild import rebuild as computed
-    from herder.store.opening.database import StoreError, open_engine, sqlite_url
 
-    url = store or sqlite_url(existing_file(data_dir or state_dir()).parent)
-    try:
-        engine = open_engine(url)
-        with engine.connect() as connection:
-            if engine.dialect.name == "postgresql":
-                connection.execution_options(isolation_level="REPEATABLE READ")
-            return computed(connection)
-    except StoreError as error:
-        raise CommandError(str(error), hint=error.hint, code=Code.FAILURE) from None
-    except DBAPIError as error:
-        raise CommandError(
-            f"Cannot read the store: {clause(error.orig)}.",
-            hint="Check that it is a store of this version of Herder.",
-        ) from None
+    with stored(data_dir, store) as connection:
+        return computed(connection)

@@ -28,6 +28,8 @@ from herder.server.admin_commands.sweep import sweep
 from herder.server.data.options import DataDir, Store
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from herder.store.backup.restoring import Restored
 
 _BACKUP_EXAMPLE = "herder admin backup herder-backup.db"
@@ -97,9 +99,17 @@ def invariants(ctx: typer.Context, data_dir: DataDir = None, store: Store = None
 
 def found_violations(data_dir: Path | None, store: str | None = None) -> list[str]:
     """Raises CommandError for what is no store of Herder."""
+    from herder.store.invariants import violations
+
+    with stored(data_dir, store) as connection:
+        return violations(connection)
+
+
+@contextmanager
+def stored(data_dir: Path | None, store: str | None) -> "Iterator[Connection]":
+    """One moment of a store, to be read; a server may be running. Raises CommandError for what is no store of Herder."""
     from sqlalchemy.exc import DBAPIError
 
-    from herder.store.invariants import violations
     from herder.store.opening.database import StoreError, open_engine, sqlite_url
 
     folder = data_dir or state_dir()
@@ -107,7 +117,9 @@ def found_violations(data_dir: Path | None, store: str | None = None) -> list[st
     try:
         engine = open_engine(url)
         with engine.connect() as connection:
-            return violations(connection)
+            if engine.dialect.name == "postgresql":
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
     except StoreError as error:
         raise CommandError(str(error), hint=error.hint, code=Code.FAILURE) from None
     except DBAPIError as error:

@@ -17,6 +17,7 @@ from herder.control.planning.observation import observe
 from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
 from herder.engine.memory.invariants import violations
+from herder.ledger.budgets.leases import Leases
 from herder.model.planning.observed import Observed
 from herder.model.planning.plan import Plan, ReasonKind
 from herder.model.stored.changes import Changes
@@ -86,7 +87,7 @@ def test_the_loop_and_the_dry_run_give_the_simulators_plan() -> None:
     core: Any = SimpleNamespace(
         state=policy.state, commit=commit, workers_changed=asyncio.Event(), placer=policy.placer,
         recorder=Recorder(), planning=Planning(), clock=SimpleNamespace(now_ms=lambda: now_ms),
-        change=nullcontext,
+        change=nullcontext, budgets=Leases(),
     )  # fmt: skip
     asyncio.run(scale.cycle(cast(Core, core), b""))
     [recorded] = committed[0].rows[PlanRecord].values()

@@ -367,12 +367,14 @@ class World:
         return worker
 
     def at_rest(self) -> bool:
+        """Also in the store: nothing is on its way there."""
         if self.server is None:
             return False
-        state = self.server.core.state
+        core = self.server.core
+        state = core.state
         waiting = sum(state.counts[each] for each in JobState if not each.ended)
         machines = any(provider.machines for provider in self.providers.values())
-        return not (waiting or state.workers or machines or self.server.core._sweeps)
+        return not (waiting or state.workers or machines or core._sweeps or core._busy or core._scheduled)
 
     def left(self) -> str:
         if self.server is None:

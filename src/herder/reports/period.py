@@ -94,13 +94,17 @@ def _sums(lines: Iterable[Line], key: Callable[[Line], Key]) -> dict[Key, int]:
 def _compared(
     key: str, title: str, columns: tuple[str, ...], by: Callable[[Line], Key]
 ) -> Make:  # fmt: skip
-    """A table of sums, the dearest first, each with its part of the whole and what it was before."""
+    """A table of sums, the dearest first, each with its part of the whole and what it was before. What has no price at all is unknown."""
 
     def make(_given: Subject, lines: Sequence[Line], before: Sequence[Line]) -> Table:
         now, then = _sums(lines, by), _sums(before, by)
         total = sum(now.values())
+        priced = {by(line) for line in lines if line.pico is not None}
+        unknown = now.keys() - priced
         rows: list[tuple[Cell, ...]] = [
-            (*name, now.get(name, 0), tenths(now.get(name, 0), total), then.get(name, 0))
+            (*name, None, None, then.get(name, 0))
+            if name in unknown
+            else (*name, now.get(name, 0), tenths(now.get(name, 0), total), then.get(name, 0))
             for name in sorted(now.keys() | then.keys(), key=lambda name: (-now.get(name, 0), name))
         ]
         return Table(

@@ -109,7 +109,9 @@ def test_tables_of_cost_sum_to_the_total(found: list[Line], before: list[Line], 
             continue
         place = [column.key for column in table.columns].index("cost")
         assert table.columns[place].form is Form.MONEY
-        assert sum(int(str(row[place] or 0)) for row in table.rows) == table.total[place] == made.fact("total")
+        assert (
+            sum(int(str(row[place] or 0)) for row in table.rows) == table.total[place] == made.fact("total")
+        )
 
 
 @given(st.lists(lines, max_size=10), st.sampled_from(View), st.sampled_from(sorted(FORMATS)))

@@ -16,6 +16,15 @@ def _when_empty(look: Any) -> Any:
     return without_end
 
 
+def _but_the_sample(clock_set: Any) -> Any:
+    def moved(state: Any, changes: Any, by_ms: int) -> None:
+        sampled_ms = state.use_sampled_ms
+        clock_set(state, changes, by_ms)
+        state.use_sampled_ms = sampled_ms
+
+    return moved
+
+
 _CALM_SERVER = {"server_crash": 0.0, "server_stop": 0.0, "crash_at_effect": 0.0, "second_leader": 0.0}
 _CLOCK = {**_CALM_SERVER, "clock_set": 0.002}
 
@@ -60,6 +69,13 @@ TIME = (
         removes="When the clock is set, the times of workers stay as they were.",
         rules=("no worker is dead while it calls", "memory is consistent", "cooldowns are respected"),
         replaced=(answers("herder.engine.clock_step:clock_set", lambda: None),),
+        look=Look(odds=_CLOCK),
+    ),
+    Mutant(
+        guard="samples move with the clock",
+        removes="When the clock is set, the time of the last sample of use stays as it was.",
+        rules=("use is in the ledger once",),
+        replaced=(replaced("herder.engine.clock_step:clock_set", _but_the_sample),),
         look=Look(odds=_CLOCK),
     ),
     Mutant(

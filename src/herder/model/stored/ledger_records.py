@@ -30,7 +30,7 @@ class MachineDayRecord(NamedTuple):
 
 
 class WorkDayRecord(NamedTuple):
-    """`ledger.quantities.WorkDay`."""
+    """`ledger.quantities.WorkDay`; what may exceed 64 bits is text."""
 
     day_ms: int
     booked: str
@@ -39,9 +39,9 @@ class WorkDayRecord(NamedTuple):
     project: str
     attempts: int
     ms: int
-    cpu_milli_ms: int
-    memory_mib_ms: int
-    gpu_ms: int
+    cpu_milli_ms: str
+    memory_mib_ms: str
+    gpu_ms: str
     weight: str
 
 

@@ -40,9 +40,9 @@ work_days = Table(
     words("project", key=True),
     number("attempts"),
     number("ms"),
-    number("cpu_milli_ms"),
-    number("memory_mib_ms"),
-    number("gpu_ms"),
+    words("cpu_milli_ms"),
+    words("memory_mib_ms"),
+    words("gpu_ms"),
     words("weight"),
 )
 

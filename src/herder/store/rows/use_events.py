@@ -39,7 +39,7 @@ def events_of(connection: Connection, line: Line) -> Iterator[UseEvent]:
     query = select(t.use_log.c.number, t.use_log.c.body).order_by(t.use_log.c.number)
     if word:
         query = query.where(t.use_log.c.body.contains(json.dumps(word), autoescape=True))
-    for row in connection.execution_options(yield_per=ENTRIES).execute(query):
+    for row in connection.execute(query, execution_options={"yield_per": ENTRIES}):
         if booked_in(line.day_ms, row.number, closed) == line.period:
             entry: Entry = _decode(row.body)
             machines = [LoggedMachine(*each) for each in entry["machines"]]

@@ -40,7 +40,7 @@ def entries(connection: Connection, after: int, upto: int | None = None) -> Iter
     number = t.use_log.c.number
     query = select(number, t.use_log.c.body).where(number > after).order_by(number)
     query = query.limit(ENTRIES) if upto is None else query.where(number <= upto)
-    for row in connection.execution_options(yield_per=ENTRIES).execute(query):
+    for row in connection.execute(query, execution_options={"yield_per": ENTRIES}):
         yield row.number, _decode(row.body)
 
 
@@ -86,7 +86,7 @@ def _known(connection: Connection, table: Any, day_ms: int, booked: str, names: 
 
 def records_of(days: Days) -> list[MachineDayRecord | WorkDayRecord]:
     machines = [MachineDayRecord(*row[:-1], str(row.capacity)) for row in days.machines.values()]
-    return [*machines, *(WorkDayRecord(*row[:-1], str(row.weight)) for row in days.work.values())]
+    return [*machines, *(WorkDayRecord(*row[:7], *map(str, row[7:])) for row in days.work.values())]
 
 
 def machine_day(row: Any) -> MachineDay:
@@ -94,7 +94,7 @@ def machine_day(row: Any) -> MachineDay:
 
 
 def work_day(row: Any) -> WorkDay:
-    return WorkDay._make((*row[:-1], int(row.weight)))
+    return WorkDay._make((*row[:7], *map(int, row[7:])))
 
 
 def days_between(

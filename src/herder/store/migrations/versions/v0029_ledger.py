@@ -22,8 +22,8 @@ _TABLES: dict[str, tuple[tuple[str, type[sa.Text] | type[sa.BigInteger], bool], 
     "work_days": (
         ("day_ms", _INT, True),
         *((name, _TEXT, True) for name in ("booked", "worker", "user", "project")),
-        *((name, _INT, False) for name in ("attempts", "ms", "cpu_milli_ms", "memory_mib_ms", "gpu_ms")),
-        ("weight", _TEXT, False),
+        *((name, _INT, False) for name in ("attempts", "ms")),
+        *((name, _TEXT, False) for name in ("cpu_milli_ms", "memory_mib_ms", "gpu_ms", "weight")),
     ),
     "months": (
         ("month", _TEXT, True),

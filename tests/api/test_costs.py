@@ -18,7 +18,10 @@ def test_bad_questions_are_answered_with_what_is_right(refused: Refusal) -> None
     assert refused(422, "GET", "/costs?first=2026-13-01")["field"] == "first"
     assert "after the last one" in refused(422, "GET", "/costs?first=2026-02-01&last=2026-01-01")["detail"]
     assert "more than" in refused(422, "GET", "/costs?first=1990-01-01&last=2026-01-01")["detail"]
-    assert "is not a month" in refused(422, "POST", "/costs/months/2026-1/close")["detail"]
+    for month in ("2026-1", "２０２６-１０", "0001-01"):
+        assert "is not a month" in refused(422, "POST", f"/costs/months/{month}/close")["detail"]
+    for day in ("0001-01-01", "9999-12-31"):
+        assert "is not a day" in refused(422, "GET", f"/costs?first={day}&last={day}")["detail"]
     assert "has not ended" in refused(422, "POST", "/costs/months/2999-01/close")["detail"]
     assert refused(404, "GET", "/costs/lines/0000000000000000")["hint"] == "`herder cost lines` lists them."
 
@@ -51,11 +54,17 @@ def test_what_a_job_cost_is_there_and_explained(
     assert bob.get(f"/costs/lines/{mine[0]['id']}").status_code == 404
 
 
-def test_a_month_that_is_over_is_closed(server: Server, api: httpx.Client) -> None:
+def test_a_month_that_is_over_is_closed(server: Server, api: httpx.Client, refused: Refusal) -> None:
     assert api.post("/costs/months/2021-03/close").raise_for_status().json()["object"] == "month/2021-03"
     server.run(_sampled(server))
     answer = api.post("/costs/months/2021-03/close")
     assert (answer.status_code, answer.json()["detail"]) == (409, "2021-03 is closed.")
+    later = refused(409, "POST", "/costs/months/2021-02/close")
+    assert later["detail"] == "2021-03 is closed, and months are closed in order."
+    api.post("/costs/months/2021-05/close").raise_for_status()
+    server.run(_sampled(server))
+    states = {each["month"]: each["state"] for each in api.get("/costs/months").json()["items"]}
+    assert [states[f"2021-0{number}"] for number in (3, 4, 5, 6)] == ["closed", "closed", "closed", "open"]
     (event,) = api.get("/events", params={"object": "month/2021-03"}).json()["items"]
     assert event["text"] == "2021-03 was closed with 0 lines."
 

@@ -138,3 +138,5 @@ def test_what_comes_after_the_close_counts_in_the_first_open_month() -> None:
     assert booked_in(NOVEMBER, 21, closed) == "2027-01"
     assert booked_in(begin_of("2027-01"), 21, closed) == "2027-01"
     assert booked_in(begin_of("2026-12"), 15, closed) == "2026-12"
+    assert booked_in(begin_of("2026-09"), 10, closed) == "2026-09", "it came before the first close"
+    assert booked_in(begin_of("2026-09"), 21, closed) == "2027-01"

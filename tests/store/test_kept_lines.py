@@ -11,7 +11,7 @@ from herder.ledger.use_log import entry_of
 from herder.model.ids import JobId, PoolName, UserName, WorkerName
 from herder.model.stored.changes import Changes
 from herder.model.stored.ledger_records import UseLogRecord
-from herder.model.stored.metering_records import RateRecord
+from herder.model.stored.metering_records import MeteredDayRecord, RateRecord
 from herder.model.stored.records import Record, TotalRecord
 from herder.model.values.resources import Resources
 from herder.model.work.usage import AttemptUsage, Machine, MachineUsage, UsageInterval
@@ -50,7 +50,49 @@ def attempt(job: int, from_ms: int, to_ms: int) -> AttemptUsage:
 
 
 def lines(connection: Connection, month: str) -> list[Line]:
-    return computed_lines(connection, month, closed(connection), rates_at(connection), PAYERS)
+    closes = closed(connection)
+    if month in closes:
+        return list(stored_lines(connection, month))
+    return computed_lines(connection, month, closes, rates_at(connection), PAYERS)
+
+
+def test_a_rate_that_comes_late_corrects_each_closed_month_once(engine: Engine) -> None:
+    """Two months are closed, two are open; what is corrected is in the first open one alone. Also use of a time before the first close."""
+    gpu = 5040 * 3_600_000
+    months = ["2026-08", "2026-09", "2026-10", "2026-11"]
+    with engine.connect() as connection:
+        for month in months:
+            put(
+                connection,
+                MeteredDayRecord(
+                    begin_of(month), month, "meter", "gpu", "", "", "alpha", "ann", str(10 * gpu)
+                ),
+            )
+        for number, month in enumerate(months[:2]):
+            put(
+                connection,
+                *closing_records(month, lines(connection, month), 0, NOVEMBER + number, "user/ann", PAYERS),
+            )
+        put(
+            connection,
+            RateRecord(
+                "r", "internal", "gpu", "", begin_of("2026-01"), 1, '[[0,"1"]]', "", NOVEMBER + 9, "ann"
+            ),
+        )
+        early = MeteredDayRecord(
+            begin_of("2026-07"), "2026-10", "meter", "gpu", "", "", "alpha", "ann", str(gpu)
+        )
+        put(connection, early)
+        found = [line for month in months for line in lines(connection, month) if line.card == "internal"]
+        assert sum(line.pico or 0 for line in found) == 41 * 10**12
+        late = {line.corrects for line in lines(connection, "2026-10") if line.corrects}
+        assert late == {"2026-07", "2026-08", "2026-09"}
+        assert [line for line in lines(connection, "2026-11") if line.corrects] == []
+        put(
+            connection,
+            *closing_records("2026-10", lines(connection, "2026-10"), 0, NOVEMBER + 10, "user/ann", PAYERS),
+        )
+        assert [line for line in lines(connection, "2026-11") if line.corrects] == []
 
 
 def test_a_month_is_closed_and_corrected(engine: Engine) -> None:

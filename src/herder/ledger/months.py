@@ -6,6 +6,9 @@ from functools import lru_cache
 
 from herder.ledger.quantities import DAY_MS
 
+#: Of which the ledger has months: the first and the last.
+YEARS = (1970, 9000)
+
 
 @lru_cache(maxsize=4096)
 def month_of(at_ms: int) -> str:
@@ -16,18 +19,25 @@ def month_of(at_ms: int) -> str:
 def begin_of(month: str) -> int:
     """Raises ValueError for what is not a month such as 2026-11."""
     year, dash, number = month.partition("-")
-    if not (dash and len(year) == 4 and len(number) == 2 and (year + number).isdecimal()):
-        raise ValueError(f"{month!r} is not a month; write for example 2026-11")
-    try:
-        return int(datetime(int(year), int(number), 1, tzinfo=UTC).timestamp()) * 1000
-    except ValueError:
-        raise ValueError(f"{month!r} is not a month; write for example 2026-11") from None
+    figures = year + number
+    if not (dash and len(year) == 4 and len(number) == 2 and figures.isascii() and figures.isdigit()):
+        raise ValueError(f"{month[:50]!r} is not a month; write for example 2026-11")
+    if not (YEARS[0] <= int(year) <= YEARS[1] and 1 <= int(number) <= 12):
+        raise ValueError(
+            f"{month!r} is not a month of the years {YEARS[0]} to {YEARS[1]}; write for example 2026-11"
+        )
+    return int(datetime(int(year), int(number), 1, tzinfo=UTC).timestamp()) * 1000
 
 
 @lru_cache(maxsize=4096)
 def following(month: str) -> str:
     begin = datetime.fromtimestamp(begin_of(month) // 1000, UTC)
     return f"{begin.year + begin.month // 12:04}-{begin.month % 12 + 1:02}"
+
+
+@lru_cache(maxsize=4096)
+def preceding(month: str) -> str:
+    return month_of(begin_of(month) - DAY_MS)
 
 
 def end_of(month: str) -> int:
@@ -45,11 +55,13 @@ def date_text(day_ms: int) -> str:
 
 
 def booked_in(day_ms: int, came: int, closed: Mapping[str, int]) -> str:
-    """The month in which use counts for a day: that of the day, or the first later one that was not closed when it came.
+    """The month in which use counts for a day: that of the day, or the first later one that was not closed when it came. Before the first close all months are open, and after it none of those before it is.
 
     `came`: its number in the log of use, or when a report arrived; `closed`: by month, the last one that it counts.
     """
     month = month_of(day_ms)
+    if closed and month < (first := min(closed)) and closed[first] < came:
+        month = first
     while closed.get(month, came) < came:
         month = following(month)
     return month

@@ -13,7 +13,7 @@ from herder.control.kernel.bounds.errors import Conflict, Invalid
 from herder.control.kernel.core import Core
 from herder.control.kernel.jobs.usage_ledger import CLOSING
 from herder.engine.memory.events import record_event
-from herder.ledger.months import date_text, end_of
+from herder.ledger.months import date_text, end_of, following
 from herder.ledger.pricing import Payers, Project
 from herder.model.permissions import Action, Kind, Principal
 from herder.model.stored.changes import Changes
@@ -54,6 +54,11 @@ def close(core: Core, who: Principal, month: str, changes: Changes, now_ms: int)
         raise Conflict(
             f"{month} is closed.",
             hint="What became known later is in the corrections of the months that follow.",
+        )
+    if core.ledger.closed and month < (last := max(core.ledger.closed)):
+        raise Conflict(
+            f"{last} is closed, and months are closed in order.",
+            hint="Use of an earlier month is booked in the first open one.",
         )
     core.ledger.closing[month] = who.actor
     changes.put(TotalRecord(f"{CLOSING}/{month}", who.actor))
@@ -101,10 +106,9 @@ def _take(core: Core, changes: Changes, records: list[MonthRecord | MonthLinesRe
 def _next_close(
     connection: Connection, upto: str, number: int, known_ms: int, payers: Payers, closed_by: str
 ) -> list[MonthRecord | MonthLinesRecord]:
-    """Of the first open month with use, or of the one that was asked for."""
+    """Of the month after the last closed one; the first time, of the first one with use. All up to the one that was asked for are closed in order."""
     closes = closed(connection)
-    open_months = [each for each in months_with_use(connection) if each not in closes and each < upto]
-    month = open_months[0] if open_months else upto
+    month = following(max(closes)) if closes else min([upto, *months_with_use(connection)])
     known_ms = max(known_ms, last_known_ms(connection))
     lines = computed_lines(connection, month, closes, rates_at(connection), payers)
     return closing_records(month, lines, number, known_ms, closed_by, payers)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from herder.ledger.lines import Kind, Line, Payer, Place, text_of
-from herder.ledger.months import begin_of, end_of, following
+from herder.ledger.months import begin_of, end_of, following, preceding
 from herder.ledger.pricing import Month, Payers, Project, amounts_of, corrections_of, lines_of
 from herder.ledger.rates import RateList
 from herder.model.stored.ledger_records import MonthLinesRecord, MonthRecord
@@ -112,44 +112,45 @@ def digest_of(bodies: Iterable[str]) -> str:
 def computed_lines(
     connection: Connection, month: str, closes: Mapping[str, Closed], rates: RatesAt, payers: Payers
 ) -> list[Line]:
-    """From the rows by day, of a month as it is now, or as it was closed: use that is booked in it at the rates that were known, then the corrections of earlier months."""
-    own = closes.get(month)
+    """From the rows by day, of a month as it is now, or as it was closed: use that is booked in it at the rates that were known, then the corrections of earlier months.
+
+    Months are closed in order, without gaps. What becomes known of closed ones is booked in the month after them, and in no other.
+    """
+    own, before = closes.get(month), closes.get(preceding(month))
     known_ms, now_payers = (None, payers) if own is None else (own.known_ms, own.payers)
-    use = _month_use(connection, month, month)
-    lines = lines_of(month, use, rates(known_ms), now_payers)
-    for earlier in _corrected(connection, month, closes, rates, known_ms):
-        lines += _corrections(connection, month, closes, earlier, rates, known_ms)
+    lines = lines_of(month, _month_use(connection, month, month), rates(known_ms), now_payers)
+    if before is not None:
+        for earlier in _corrected(connection, month, before, closes, rates, known_ms):
+            lines += _corrections(connection, month, before, closes, earlier, rates, known_ms)
     return lines
 
 
 def _corrected(
-    connection: Connection, month: str, closes: Mapping[str, Closed], rates: RatesAt, known_ms: int | None
+    connection: Connection,
+    month: str,
+    before: Closed,
+    closes: Mapping[str, Closed],
+    rates: RatesAt,
+    known_ms: int | None,
 ) -> list[str]:
-    """Closed months before it of which use came late, or that have other rates than they were closed with."""
+    """Months before it of which use came late, or that have other rates than they were closed with. Of what was before the first close, nothing was known then."""
     late = set(late_months(connection, month))
-    before = _close_before(month, closes)
-    if before is not None and rates(before.known_ms).ids != rates(known_ms).ids:
+    if rates(before.known_ms).ids != rates(known_ms).ids:
         late.update(closes)
-    return [each for each in closes if each < month and each in late]
-
-
-def _close_before(month: str, closes: Mapping[str, Closed]) -> Closed | None:
-    earlier = [each for name, each in closes.items() if name < month]
-    return earlier[-1] if earlier else None
+    return sorted(each for each in late if each < month)
 
 
 def _corrections(
     connection: Connection,
     month: str,
+    before: Closed,
     closes: Mapping[str, Closed],
     corrected: str,
     rates: RatesAt,
     known_ms: int | None,
 ) -> list[Line]:
-    """What is known at the end of `month` of an earlier one, less what was known at the end of the month before."""
-    before = _close_before(month, closes)
-    assert before is not None
-    payers = closes[corrected].payers
+    """What is known at the end of `month` of an earlier one, less what was known when the month before it was closed."""
+    payers = closes.get(corrected, closes[min(closes)]).payers
     was = amounts_of(_month_use(connection, corrected, before.month), rates(before.known_ms), payers)
     is_now = amounts_of(_month_use(connection, corrected, month), rates(known_ms), payers)
     return corrections_of(month, corrected, was, is_now)

@@ -11,7 +11,7 @@ from herder.control.reads.costs.explained import explained
 from herder.control.reads.costs.lines import lines_between, seen_by
 from herder.control.reads.costs.views import line_view, sums_view
 from herder.ledger.lines import COST, DIMENSIONS, Line
-from herder.ledger.months import begin_of, following, month_of
+from herder.ledger.months import YEARS, begin_of, following, month_of
 from herder.ledger.quantities import DAY_MS
 from herder.model.permissions import Action, Kind, Principal
 from herder.model.values.times import iso
@@ -70,7 +70,7 @@ class CostReads:
         check(who, Action.SEE, OF_KIND[Kind.COST])
         now = month_of(self._core.clock.now_ms())
         closes, known = await self._core.read(_months)
-        found, month = [], min([now, *known])
+        found, month = [], min([now, *known, *closes])
         while month <= now:
             found.append(_month_view(month, closes.get(month), month in self._core.ledger.closing))
             month = following(month)
@@ -111,7 +111,10 @@ def _day(field: str, text: str) -> date:
             return (
                 begin if field == "first" else (begin + timedelta(days=31)).replace(day=1) - timedelta(days=1)
             )
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
+        if not YEARS[0] <= day.year < YEARS[1]:
+            raise ValueError(text)
+        return day
     except ValueError:
         raise Invalid(
             f"{text!r} is not a day.", field=field, hint="Write for example 2026-11-28, or 2026-11."

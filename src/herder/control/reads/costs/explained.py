@@ -13,7 +13,7 @@ from herder.control.kernel.core import Core
 from herder.control.reads.costs.lines import seen_by
 from herder.control.reads.costs.views import line_view, unit_text
 from herder.ledger.lines import COST, Kind, Line, unit_of
-from herder.ledger.months import date_text
+from herder.ledger.months import date_text, following
 from herder.ledger.pricing import INTERNAL, Month, Payers, parts_of
 from herder.ledger.quantities import DAY_MS, MachineDay, WorkDay
 from herder.ledger.rates import Rate
@@ -57,7 +57,7 @@ async def explained(core: Core, who: Principal, line_id: str) -> LineExplanation
 
 def _find(connection: Connection, line_id: str, payers: Payers) -> _Found | None:
     closes, rates = closed(connection), rates_at(connection)
-    for month in reversed(months_with_use(connection)):
+    for month in sorted({*months_with_use(connection), *closes, *map(following, closes)}, reverse=True):
         if month in closes:
             lines = stored_lines(connection, month)
         else:

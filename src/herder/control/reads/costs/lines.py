@@ -1,6 +1,6 @@
 """Lines of the ledger, of closed months as they are stored and of open ones as they are now."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 
 from sqlalchemy import Connection
@@ -12,7 +12,7 @@ from herder.ledger.months import following, month_of
 from herder.ledger.pricing import Payers
 from herder.model.permissions import Kind, Principal, scope_of
 from herder.store.rows.known_rates import rates_at
-from herder.store.rows.month_rows import closed, computed_lines, months_with_use, stored_lines
+from herder.store.rows.month_rows import Closed, closed, computed_lines, months_with_use, stored_lines
 
 
 async def lines_between(core: Core, from_ms: int, to_ms: int, cards: Collection[str] = ()) -> list[Line]:
@@ -47,7 +47,7 @@ def _booked(connection: Connection, month: str, payers: Payers) -> list[Line]:
 def _between(connection: Connection, from_ms: int, to_ms: int, payers: Payers) -> list[Line]:
     closes, rates = closed(connection), rates_at(connection)
     found: list[Line] = []
-    for month in _months(connection, from_ms):
+    for month in _months(connection, from_ms, closes):
         lines = (
             stored_lines(connection, month)
             if month in closes
@@ -57,10 +57,12 @@ def _between(connection: Connection, from_ms: int, to_ms: int, payers: Payers) -
     return found
 
 
-def _months(connection: Connection, from_ms: int) -> Iterator[str]:
-    """From that of `from_ms` to the last with use: corrections are in later ones."""
-    known = months_with_use(connection)
-    month = month_of(from_ms)
-    while known and month <= known[-1]:
+def _months(connection: Connection, from_ms: int, closes: Mapping[str, Closed]) -> Iterator[str]:
+    """From that of `from_ms`, or the first with anything, to the last with use, or the one after the last close: corrections are in later ones."""
+    known = [*months_with_use(connection), *(following(each) for each in closes)]
+    if not known:
+        return
+    month, last = max(month_of(from_ms), min([*known, *closes])), max(known)
+    while month <= last:
         yield month
         month = following(month)

@@ -23,7 +23,7 @@ TOKEN_BUDGET = Policy(
     id="token-budget-warning", scope="division", resource="tokens", chain=CHAIN,
     thresholds=(
         _threshold(Level.INFO, 50),
-        _threshold(Level.WARNING, 75, to=(GM,), advice=("See who uses it: `herder cost breakdown`.", "See what can be saved: `herder cost recommend`.")),
+        _threshold(Level.WARNING, 75, to=(GM,), advice=("See who uses it: `herder cost breakdown`.",)),
         _threshold(Level.CRITICAL, 90, Action.DEFER_LOW_PRIORITY, to=(GM, COO), advice=("Cache contexts that repeat.",)),
         _threshold(Level.EMERGENCY, 100, Action.DEFER_LOW_PRIORITY, Action.STOP_NON_CRITICAL, to=(GM, COO), advice=("Ask for a larger budget: `herder budget request`.",)),
     ),
@@ -31,7 +31,7 @@ TOKEN_BUDGET = Policy(
 COMPUTE = Policy(
     id="compute-overallocation", scope="organization", resource="cpu", absolute=True, chain=(COO, PRIME),
     thresholds=(
-        _threshold(Level.WARNING, 200 * CPU_HOUR, to=(COO, "infrastructure_gm"), advice=("See which projects use it, and which request more than they use: `herder cost recommend`.",)),
+        _threshold(Level.WARNING, 200 * CPU_HOUR, to=(COO, "infrastructure_gm"), advice=("See which projects use it: `herder cost breakdown --by project,user`.",)),
         _threshold(Level.CRITICAL, 230 * CPU_HOUR, Action.THROTTLE, to=(COO, "infrastructure_gm")),
         _threshold(Level.EMERGENCY, 250 * CPU_HOUR, Action.THROTTLE, to=(COO, "infrastructure_gm")),
     ),

@@ -77,7 +77,7 @@ class ReportReads(CostReads):
             return statement(Model(asked.view), lines, span, how.method.value)
         if asked.view == period.View.DIVISION and not asked.division:
             raise Invalid(
-                "The view division needs a division.", field="division", hint="Name one: division=NAME."
+                "The view division needs a division.", field="division", hint="Name one with --division, or division= in the address."
             )
         before = await self._shared(who, from_ms - (to_ms - from_ms), from_ms, how)
         attempts = None
@@ -125,7 +125,7 @@ class ReportReads(CostReads):
         if len(cards) > 1:
             raise Invalid(
                 f"The projects of division {asked.division} have several rate cards: {', '.join(sorted(cards))}.",
-                field="card", hint="Name one of them: card=NAME.",
+                field="card", hint="Name one of them with --card, or card= in the address.",
             )  # fmt: skip
         name = asked.issuer or ISSUER
         terms = Terms(

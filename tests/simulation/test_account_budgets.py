@@ -97,6 +97,24 @@ def test_only_so_many_jobs_start_as_are_paid_and_the_others_say_why() -> None:
     World(1, pools=(POOL,), core_settings=SETTINGS).run(story)
 
 
+def test_a_job_of_one_pool_is_not_kept_from_it_by_the_price_of_another() -> None:
+    """There is money for a quantum on the pool that it names, and not for one on the dearest."""
+    dear = replace(
+        POOLS[1],
+        templates=tuple(
+            replace(each, price_pico_per_hour=PicoUsd(360 * PICO_PER_USD)) for each in POOLS[1].templates
+        ),
+    )
+
+    async def story(world: World) -> None:
+        await apply(world, ann="0.10")
+        await world.until(lambda: world.core.state.funds is not None, 30, "the budget is seen")
+        job = await world.people.submit(**HALF, sleep_ms=20_000, pool=POOL.name)
+        await world.until(lambda: states_of(world).get(job) is JobState.SUCCEEDED, 200, "it ends")
+
+    World(1, pools=(POOL, dear), core_settings=SETTINGS).run(story)
+
+
 def test_attempts_are_preempted_when_the_money_ends_the_least_urgent_first_and_go_on_with_more() -> None:
     async def story(world: World) -> None:
         await apply(world, bob="0.33")
@@ -129,6 +147,28 @@ def test_what_was_spent_before_the_budget_is_not_paid_by_it() -> None:
         await asyncio.sleep(30)
         before = 100 * PICO_PER_USD // 2000
         assert 0 < spent(world, "of-ann") <= booked(world, "ann") - before
+
+    World(1, pools=(POOL,), core_settings=SETTINGS).run(story)
+
+
+def test_neither_is_it_where_others_had_budgets_before() -> None:
+    """A job that has ended, and one that runs: the budget pays from its creation on."""
+
+    async def story(world: World) -> None:
+        await apply(world, bob="10")
+        await world.until(lambda: world.core.state.funds is not None, 30, "the budget is seen")
+        job = await world.people.submit(**HALF, sleep_ms=100_000)
+        await world.until(lambda: states_of(world).get(job) is JobState.SUCCEEDED, 400, "it ends")
+        await asyncio.sleep(30)
+        await apply(world, ann="10")
+        await asyncio.sleep(30)
+        assert booked(world, "ann") > 0
+        assert spent(world, "of-ann") == 0
+        job = await world.people.submit(**HALF, sleep_ms=100_000)
+        before = booked(world, "ann")
+        await world.until(lambda: states_of(world).get(job) is JobState.SUCCEEDED, 400, "it ends")
+        await asyncio.sleep(30)
+        assert spent(world, "of-ann") == booked(world, "ann") - before > 0
 
     World(1, pools=(POOL,), core_settings=SETTINGS).run(story)
 

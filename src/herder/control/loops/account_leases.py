@@ -14,6 +14,7 @@ from herder.control.budgets import leasing
 from herder.control.budgets.words import amount
 from herder.control.budgets.worker_leases import is_due, quantum_ms
 from herder.control.kernel.core import Core
+from herder.decide.eligibility.matching import job_may_use_template
 from herder.engine.attempts.attempt import preempt
 from herder.engine.memory.events import record_event
 from herder.engine.memory.funds import Funds
@@ -71,7 +72,7 @@ async def run(core: Core) -> None:
 
 
 def look(core: Core, changes: Changes, now_ms: int, known: set[Account] | None) -> set[Account] | None:
-    """`known`: the accounts of the look before; None: there was none. What an account has cost before its budget is not paid by it."""
+    """`known`: all accounts of the look before, with a budget or without; None: there was none. What an account has cost before its budget is not paid by it."""
     state = core.state
     if not any(
         each.spec.scope in _SCOPES and each.spec.unit is Unit.USD for each in core.budgets.budgets.values()
@@ -91,7 +92,14 @@ def look(core: Core, changes: Changes, now_ms: int, known: set[Account] | None) 
     held_back = state.funds is not None and state.funds.held_back
     state.funds = _funds(core, names_of, now_ms)
     state.fresh_demand = state.fresh_demand or held_back  # there may be money again
-    return set(accounts)
+    return _all_accounts(core)
+
+
+def _all_accounts(core: Core) -> set[Account]:
+    live = {core.state.classes[number] for number in {each.class_id for each in core.state.live.values()}}
+    return {(user, project) for user, project, _ in core.ledger.accounts} | {
+        (each.user, each.project) for each in live
+    }
 
 
 def _accounts(
@@ -224,16 +232,26 @@ def _funds(core: Core, names_of: Callable[[UserName, str], tuple[str, ...]], now
         chain = core.budgets.chain(names_of(user, project))
         return tuple(each.spec.name for each in chain if left.get(each.spec.name) is not None)
 
-    shapes = {
-        (offer.price_pico_per_hour, offer.allocatable, offer.gpu_parts)
+    offers = [
+        (
+            pool,
+            template,
+            {(each.price_pico_per_hour, each.allocatable, each.gpu_parts) for each in offers_of(template)},
+        )
         for pool in core.state.pools.values()
         for template in pool.templates
-        for offer in offers_of(template)
-    }
+    ]
 
+    @cache
     def price_of(job_class: JobClass) -> int:
+        """The dearest worker on which it may run: where it will, nobody knows yet."""
         request, most = job_class.request, 0
-        for price, allocatable, parts in shapes:
+        for price, allocatable, parts in {
+            shape
+            for pool, template, shapes in offers
+            if job_may_use_template(job_class, pool, template)
+            for shape in shapes
+        }:
             if request.fits_in(allocatable):
                 part, whole = share_of(price, allocatable, parts, request)
                 most = max(most, rounded(price * part, whole))

@@ -77,7 +77,9 @@ class ReportReads(CostReads):
             return statement(Model(asked.view), lines, span, how.method.value)
         if asked.view == period.View.DIVISION and not asked.division:
             raise Invalid(
-                "The view division needs a division.", field="division", hint="Name one with --division, or division= in the address."
+                "The view division needs a division.",
+                field="division",
+                hint="Name one with --division, or division= in the address.",
             )
         before = await self._shared(who, from_ms - (to_ms - from_ms), from_ms, how)
         attempts = None

@@ -6,7 +6,7 @@ from herder.control.budgets.access import budget_named
 from herder.control.budgets.words import amounts_in
 from herder.control.kernel.bounds.errors import Conflict
 from herder.control.kernel.bounds.limits import check_settings
-from herder.control.kernel.budget_rows import put_deleted
+from herder.control.kernel.budget_rows import put_deleted, put_rows
 from herder.control.kernel.core import Core
 from herder.engine.memory.events import record_event
 from herder.ledger.budgets.leases import BudgetError
@@ -49,6 +49,7 @@ class BudgetCommands:
             core.budgets.remove(name)
         except BudgetError as error:
             raise Conflict(amounts_in(error, budget.spec.unit)) from None
+        put_rows(core.budgets, changes, now_ms)
         put_deleted(changes, budget, now_ms)
         text = f"Budget {name} was deleted by {who.user}."
         record_event(core.state, changes, now_ms, "budget.deleted", f"budget/{name}", text, actor=who.actor)

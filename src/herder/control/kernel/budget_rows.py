@@ -88,7 +88,8 @@ def read_budgets(connection: Connection) -> Leases:
     _read_leases(connection, found)
     waits = t.budget_transfers.c.state.in_((TransferState.ASKED.value, TransferState.GRANTED.value))
     for row in connection.execute(select(t.budget_transfers).where(waits)):
-        found.transfers[row.number] = transfer_of(row)
+        if all(name in found.budgets for name in (row.source, row.target) if name):
+            found.transfers[row.number] = transfer_of(row)
     found.next_transfer = 1 + (
         connection.execute(select(func.max(t.budget_transfers.c.number))).scalar() or 0
     )

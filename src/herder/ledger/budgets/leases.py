@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from herder.ledger.budgets.budget import Budget
 from herder.ledger.budgets.spec import BudgetSpec, Scope, Unit
-from herder.ledger.budgets.transfer import Transfer
+from herder.ledger.budgets.transfer import Transfer, TransferState
 
 #: How long the cost of an expired lease can still be reported.
 LATE_MS = 7 * 86_400_000
@@ -227,9 +227,11 @@ class Leases:
                 f"budget {name} has open requests or repayments; decide or take back these first"
             )
         del self.budgets[name]
+        self.touched_budgets.discard(name)
         self._by_subject = None
         for number in [n for n, each in self.transfers.items() if name in (each.source, each.target)]:
-            del self.transfers[number]
+            over = self.transfers.pop(number)._replace(state=TransferState.OVER)
+            self.touched_transfers[number] = over
 
     def _refused(
         self, chain: list[Budget], amount: int, now_ms: int, freed: dict[tuple[str, int], int] | None = None

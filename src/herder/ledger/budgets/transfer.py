@@ -18,6 +18,8 @@ class TransferState(StrEnum):
     REJECTED = "rejected"
     TAKEN_BACK = "taken_back"
     REPAID = "repaid"
+    OVER = "over"
+    """Nothing of it can be changed any more: its period has ended, or one of its budgets was deleted."""
 
 
 class Transfer(NamedTuple):

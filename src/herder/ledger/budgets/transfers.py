@@ -222,7 +222,7 @@ def forget_old(state: Leases, now_ms: int) -> None:
     for transfer in list(state.transfers.values()):
         waits = transfer.state is TransferState.ASKED or transfer.due_ms is not None
         if not waits and not transfer.lasting and not _same_periods(state, transfer, now_ms):
-            del state.transfers[transfer.number]
+            _note(state, transfer._replace(state=TransferState.OVER))
 
 
 def _note(state: Leases, transfer: Transfer) -> Transfer:

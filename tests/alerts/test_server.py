@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from decimal import InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,20 @@ import httpx
 import pytest
 
 from herder.cli.shell.main import build_app, run
+from herder.control.alerts import telling
+from herder.control.alerts.texts import alert_view
 from herder.control.loops import alerts as loop
 from herder.control.reads.alert_readings import Sources
 from herder.ledger.alerts.documented import STORAGE, TOKEN_BUDGET
+from herder.ledger.alerts.policies import Policy
+from herder.ledger.alerts.raising import Alert
 from herder.ledger.alerts.readings import Reading
 from herder.ledger.quantities import DAY_MS
 from herder.model.stored.changes import Changes
 from herder.model.work.alerts import AlertRules, Channel
 from herder.model.work.callbacks import CallbackRules
 from herder.notify.handoff import write_handoff
+from herder.wire.api.alerts import AlertView
 from tests.api.conftest import Server
 from tests.support.receiver import Receiver, status
 
@@ -217,3 +223,21 @@ async def test_a_handoff_is_whole_or_not_at_all(tmp_path: Path) -> None:
     assert (tmp_path / "a.json").read_text() == "[1]"
     said = await write_handoff(str(tmp_path / "none"), "a.json", "{}")
     assert said.endswith("No such file or directory.")
+
+
+def test_an_alert_whose_message_cannot_be_written_does_not_stop_the_others(
+    serve: Callable[..., Watched], used: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def view(policy: Policy, alert: Alert) -> AlertView:
+        if policy.id == STORAGE.id:
+            raise InvalidOperation
+        return alert_view(policy, alert)
+
+    monkeypatch.setattr(telling, "alert_view", view)
+    names = {
+        name for policy in (STORAGE, TOKEN_BUDGET) for each in policy.thresholds for name in each.recipients
+    }
+    used |= {STORAGE.id: 99, TOKEN_BUDGET.id: 91}
+    server = serve(channels=tuple(Channel(name=name, folder=str(tmp_path)) for name in sorted(names)))
+    wait(server, lambda: len(items(server)) == 2)
+    wait(server, lambda: [each["policy"] for each in items(server) if each["notified"]] == [TOKEN_BUDGET.id])

@@ -141,6 +141,10 @@ def month(used: Server) -> str:
         ("invoice", {"month": "2026-11", "project": "beta", "due_days": 400}, "it is 0 to 366"),
         ("export", {"first": "2026-11-02", "last": "2026-11-01"}, "is after the last one"),
         ("export", {"format": "parquet"}, "There is no format 'parquet'"),
+        ("report", {"first": "9999-12-31", "last": "9999-12-31"}, "Nothing is kept of 9999-12-31"),
+        ("report", {"first": "1969-12-31", "last": "1970-01-02"}, "Nothing is kept of 1969-12-31"),
+        ("report", {"first": "9999-12", "last": "9999-12"}, "Nothing is kept of 9999-12"),
+        ("invoice", {"month": "9999-12", "project": "beta"}, "Nothing is kept of 9999-12"),
     ],
 )
 def test_what_makes_no_sense_is_refused(

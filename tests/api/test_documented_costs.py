@@ -120,6 +120,10 @@ def test_what_came_back(api: httpx.Client) -> None:
         ("/cost/trends", {"window": "x"}, "window"),
         ("/analytics/roi", {"hours_saved": "-1"}, "hours_saved"),
         ("/analytics/roi", {"hours_saved": "nan"}, "hours_saved"),
+        ("/analytics/roi", {"hours_saved": "1e-999999"}, "hours_saved"),
+        ("/analytics/roi", {"hours_saved": "0." + "1" * 61}, "hours_saved"),
+        ("/cost/organization", {"period": "9999-12-31"}, "period"),
+        ("/cost/organization", {"period": "9999-11"}, "period"),
         ("/analytics/roi", {"hourly_rate": "cheap"}, "hourly_rate"),
     ],
 )

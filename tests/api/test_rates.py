@@ -124,3 +124,10 @@ def test_a_price_is_kept_as_the_decimal_that_was_written(server: Server, rate: M
     (found,) = listed(server, card=rate()["card"])
     assert found["tiers"][0]["price"] == price
     assert found["per"] == 1_000_000
+
+
+def test_a_rate_begins_within_two_years(server: Server, rate: Make) -> None:
+    answer = add(server, rate(**{"from": "9999-12-31"}))
+    assert (answer.status_code, answer.json()["field"]) == (422, "rates[0].from")
+    assert "more than two years ahead" in answer.json()["detail"]
+    add(server, rate()).raise_for_status()

@@ -288,3 +288,20 @@ def test_a_report_is_bounded(server: Server, report: Report, source: str) -> Non
         "The report has 6,000 events; the maximum is 5,000.",
     )
     assert days(server, source=source) == []
+
+
+def test_more_use_than_28_digits_is_shown_exactly(server: Server, report: Report, source: str) -> None:
+    report(event(resource="tokens.input", product="m", quantity="1" + "0" * 29)).raise_for_status()
+    (day,) = days(server, source=source)
+    assert (day["quantity"], day["base_units"]) == ("1" + "0" * 29, "1" + "0" * 29)
+
+
+def test_a_page_that_is_beyond_all_days_is_refused(server: Server) -> None:
+    answer = server.http.get("/usage", params={"after": "\n".join(["9" * 20, *"abcdefg"])})
+    assert (answer.status_code, answer.json()["field"]) == (422, "after")
+
+
+def test_a_row_with_deep_metadata_is_refused(server: Server, source: str) -> None:
+    row = {**ROW, "metadata": "[" * 100_000}
+    answer = tokens(server, source, rows=[row])
+    assert (answer.status_code, answer.json()["field"]) == (422, "rows[0].metadata")

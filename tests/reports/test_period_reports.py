@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -118,3 +121,12 @@ def test_tables_of_cost_sum_to_the_total(found: list[Line], before: list[Line], 
 def test_every_view_has_every_format(found: list[Line], view: View, name: str) -> None:
     made = report(view, subject(found, [], division="abc" if view is View.DIVISION else ""))
     assert FORMATS[name][1](made, None)
+
+
+@pytest.mark.parametrize("name", ["=1+2", "+1+2", "-1+2", "@SUM(A1)", "\t=1", "\r=1"])
+def test_no_text_of_a_csv_file_is_a_formula(name: str) -> None:
+    paid = [machine(Kind.WORKLOAD, -USD, ANN._replace(project=name))]
+    made = report(View.FULL, subject(paid, []))
+    (row,) = csv.DictReader(io.StringIO(FORMATS["csv"][1](made, None), newline=""))
+    assert (row["project"], row["cost"]) == (f"'{name}", "-1.0")
+    assert all(cell[:2] != "'-" for key, cell in row.items() if key != "project")

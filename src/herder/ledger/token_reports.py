@@ -56,7 +56,9 @@ def resources_of(request: ModelRequest) -> dict[str, int]:
             )  # fmt: skip
         if not 0 <= count <= _TOKENS_MOST:
             raise ReportError(
-                f"There are {count:,} tokens of the kind {kind}", "tokens", "Report what was used, 0 or more."
+                f"There are {_shown(count)} tokens of the kind {kind}",
+                "tokens",
+                "Report what was used, 0 or more.",
             )
     prompt = request.prompt_tokens
     if prompt is None:
@@ -125,7 +127,7 @@ def of_spend_row(row: Mapping[str, Any]) -> ModelRequest | None:
     if isinstance(metadata, str):
         try:
             metadata = json.loads(metadata or "{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ReportError(
                 "The metadata of the row is not JSON", "metadata", "Export the whole row."
             ) from None
@@ -160,13 +162,20 @@ def of_spend_row(row: Mapping[str, Any]) -> ModelRequest | None:
     )
 
 
+def _shown(count: int) -> str:
+    """Not with thousands of digits, as somebody may send it."""
+    if abs(count) > 1000 * _TOKENS_MOST:
+        return f"{'less than -' if count < 0 else 'more than '}{1000 * _TOKENS_MOST:,}"
+    return f"{count:,}"
+
+
 def _apart(kind: str, whole: int, parts: Mapping[str, int | None]) -> dict[str, int]:
     """What is left of the whole is of `kind`. Raises ReportError when the parts are more."""
     found = {name: count for name, count in parts.items() if count}
     rest = whole - sum(found.values())
     if rest < 0:
         raise ReportError(
-            f"The parts of the {whole:,} tokens of {kind} are {sum(found.values()):,}",
+            f"The parts of the {_shown(whole)} tokens of {kind} are {_shown(sum(found.values()))}",
             "tokens", "Cached and reasoning tokens count within those of input and output.",
         )  # fmt: skip
     return {kind: rest, **found} if rest else found

@@ -3,17 +3,22 @@
 import csv
 import io
 import json
+import re
 import textwrap
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from herder.reports.documents import Document, Table, plain
+from herder.reports.documents import Document, Form, Table, plain
 
 _WIDTH = 80
+#: What a spreadsheet takes for a formula. A number with its sign is none.
+_FORMULA = re.compile(r"[=+@\t\r-]")
+_SIGNED_NUMBER = re.compile(r"[+-]\$?[0-9][0-9.,]*( ?%)?")
 
 
 def html(document: Document, table: str | None = None) -> str:
@@ -22,14 +27,21 @@ def html(document: Document, table: str | None = None) -> str:
 
 
 def csv_text(document: Document, table: str | None = None) -> str:
-    """The first table, or the one that is named: a header, its rows, exact amounts. Raises ValueError for a table that there is not."""
+    """The first table, or the one that is named: a header, its rows, exact amounts. A text that a spreadsheet would take for a formula begins with an apostrophe. Raises ValueError for a table that there is not."""
     found = document.tables[0] if table is None else document.table(table)
     rows = plain(document)["tables"][found.key]["rows"]
+    texts = [column.key for column in found.columns if column.form is Form.TEXT]
     text = io.StringIO()
     writer = csv.DictWriter(text, [column.key for column in found.columns], lineterminator="\r\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({**row, **{key: _no_formula(row[key]) for key in texts}} for row in rows)
     return text.getvalue()
+
+
+def _no_formula(value: Any) -> Any:
+    if isinstance(value, str) and _FORMULA.match(value) and not _SIGNED_NUMBER.fullmatch(value):
+        return f"'{value}"
+    return value
 
 
 def json_text(document: Document, table: str | None = None) -> str:

@@ -68,7 +68,10 @@ class Teller:
     async def _send(self, notice: Notice, channel: Channel) -> str:
         """Why it could not be delivered, as a sentence; empty: it was."""
         core, alert = self._core, notice.alert
-        view = alert_view(core.ledger.alerts.policies[alert.policy], alert)
+        try:
+            view = alert_view(core.ledger.alerts.policies[alert.policy], alert)
+        except (ArithmeticError, LookupError, ValueError) as error:
+            return f"Its message cannot be written: {str(error)[:100] or type(error).__name__}."
         body = msgspec.json.encode(
             {"escalated": notice.escalated, "recipient": channel.name, **msgspec.structs.asdict(view)}
         ).decode()

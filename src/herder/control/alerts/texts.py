@@ -1,12 +1,11 @@
 """Sentences and views of alerts. Pure."""
 
-from decimal import Decimal
-
 from herder.ledger.alerts.policies import Level, Once, Policy
 from herder.ledger.alerts.raising import Alert
 from herder.ledger.alerts.readings import Reading, outlook
 from herder.ledger.lines import GB, UNITS
-from herder.model.values.money import PICO_PER_USD, format_usd
+from herder.model.values import decimals
+from herder.model.values.money import PICO_PER_USD, format_usd, usd_text
 from herder.model.values.times import iso, iso_or_none
 from herder.wire.api.alerts import AlertPolicyView, AlertState, AlertView
 
@@ -26,10 +25,7 @@ def unit_of(resource: str) -> tuple[str, int]:
 
 def decimal_text(amount: int, resource: str) -> str:
     """In its unit, to 6 decimals; of money exact."""
-    _, base = unit_of(resource)
-    exact = Decimal(amount) / base
-    places = exact if resource == "usd" else exact.quantize(Decimal("0.000001"))
-    return format(places.normalize(), "f")
+    return usd_text(amount) if resource == "usd" else decimals.decimal_text(amount, unit_of(resource)[1], 6)
 
 
 def amount_text(amount: int, resource: str) -> str:
@@ -37,7 +33,7 @@ def amount_text(amount: int, resource: str) -> str:
     if resource == "usd":
         return format_usd(amount, 2)
     unit, base = unit_of(resource)
-    return f"{round(Decimal(amount) / base, 1 if base > 1 else 0):,} {unit}"
+    return f"{decimals.fixed_text(amount, base, 1 if base > 1 else 0)} {unit}"
 
 
 def subject_text(alert: Alert) -> str:

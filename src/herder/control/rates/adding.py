@@ -33,6 +33,8 @@ from herder.wire.api.rates import RateRow, RatesAdd, RatesAnswer
 
 #: Of the whole installation.
 RATES_MAX = 100_000
+#: How far ahead a rate may begin: none can begin before it afterwards, so that a day that was mistyped would stand for good.
+AHEAD_MS = 2 * 366 * DAY_MS
 CARD = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
 
@@ -160,12 +162,25 @@ def priced(place: int, row: RateRow, now_ms: int) -> Priced:
     )
     return Priced(
         subject=Subject(row.card, row.resource, row.product),
-        from_ms=_day(row.from_, f"rates[{place}].from") if row.from_ else now_ms // DAY_MS * DAY_MS,
+        from_ms=_begin(row.from_, f"rates[{place}].from", now_ms),
         until_ms=_day(row.until, f"rates[{place}].until") if row.until else None,
         per=per_of(row.resource) if row.per is None else row.per,
         tiers=tiers,
         place=place,
     )
+
+
+def _begin(text: str, field: str, now_ms: int) -> int:
+    if not text:
+        return now_ms // DAY_MS * DAY_MS
+    from_ms = _day(text, field)
+    if from_ms > now_ms + AHEAD_MS:
+        raise Invalid(
+            f"The rate begins on {text}, which is more than two years ahead.",
+            field=field,
+            hint="Add it later: no rate of its subject can begin before one that is there.",
+        )
+    return from_ms
 
 
 def _day(text: str, field: str) -> int:

@@ -1,8 +1,6 @@
 """Reported use by day. Part of `Reads`."""
 
 from dataclasses import dataclass
-from decimal import Decimal
-from fractions import Fraction
 from functools import partial
 
 from sqlalchemy import Connection, select, tuple_
@@ -14,13 +12,16 @@ from herder.ledger.metering import default_unit, units_of
 from herder.ledger.months import date_text
 from herder.model.permissions import Action, Kind, Principal, Scope, scope_of
 from herder.model.stored.metering_records import MeteredDayRecord
+from herder.model.values.decimals import decimal_text
 from herder.store.rows.metering_tables import metered_days as table
 from herder.store.rows.rate_rows import day_of
 from herder.wire.api.resources import Page
 from herder.wire.api.usage import MeteredDayView
 
-#: Of a quantity for people.
-_PLACES = Decimal(1).scaleb(-9)
+#: Decimals of a quantity for people.
+_PLACES = 9
+#: Digits of a day in milliseconds, which the database takes.
+_DAY_DIGITS = 15
 _KEY = [table.c[name] for name in MeteredDayRecord._fields[:-1]]
 
 
@@ -42,7 +43,9 @@ class UsageReads:
         check(who, Action.SEE, OF_KIND[Kind.USAGE])
         days = tuple(_day(text, name) for name, text in (("from", asked.from_day), ("to", asked.to_day)))
         place = (after or "").split("\n")
-        if after is not None and (len(place) != len(_KEY) or not place[0].isdecimal()):
+        if after is not None and (
+            len(place) != len(_KEY) or not place[0].isdecimal() or len(place[0]) > _DAY_DIGITS
+        ):
             raise Invalid("There is no such page.", field="after", hint="Send next of the page before.")
         scope = scope_of(who, Kind.USAGE)
         found = await self._core.read(
@@ -92,14 +95,9 @@ def stored_days(
 
 def _view(record: MeteredDayRecord) -> MeteredDayView:
     unit = default_unit(record.resource)
-    quantity = Fraction(int(record.quantity), units_of(record.resource)[unit])
+    quantity = decimal_text(int(record.quantity), units_of(record.resource)[unit], _PLACES)
     return MeteredDayView(
         day=date_text(record.day_ms), month=record.booked, source=record.source, resource=record.resource,
         product=record.product, division=record.division, project=record.project, user=record.user,
-        quantity=_decimal(quantity), unit=unit, base_units=record.quantity,
+        quantity=quantity, unit=unit, base_units=record.quantity,
     )  # fmt: skip
-
-
-def _decimal(quantity: Fraction) -> str:
-    found = (Decimal(quantity.numerator) / quantity.denominator).quantize(_PLACES).normalize()
-    return format(found, "f")

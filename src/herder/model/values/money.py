@@ -1,12 +1,17 @@
 """Money: whole pico-USD (10**-12 $) in plain integers. Never a float, rounded only where it is shown to a person."""
 
 import re
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import Decimal
 from typing import NewType
+
+from herder.model.values.decimals import decimal_text, fixed_text
 
 PicoUsd = NewType("PicoUsd", int)
 PICO_PER_USD = 10**12
 PICO_PER_CENT = 10**10
+_PLACES = 12
+#: Digits of an amount before its point.
+_DIGITS_MOST = 40
 MS_PER_HOUR = 3_600_000
 _PRICE = re.compile(r"^\$?\s*([0-9]+(?:\.[0-9]+)?)\s*(?:/\s*h)?$")
 
@@ -18,13 +23,13 @@ def parse_usd(text: str | int | Decimal) -> PicoUsd:
     match = _PRICE.match(str(text).strip())
     if match is None:
         raise ValueError(f"{text!r} is not an amount of US dollars; write an amount such as 0.12")
-    try:
-        pico = Decimal(match.group(1)) * PICO_PER_USD
-    except InvalidOperation:
-        raise ValueError(f"{text!r} is not an amount of US dollars") from None
-    if pico != int(pico):
+    whole, _, part = match.group(1).partition(".")
+    whole, part = whole.lstrip("0"), part.rstrip("0")
+    if len(whole) > _DIGITS_MOST:
+        raise ValueError(f"{str(text)[:_DIGITS_MOST]!r} is too large an amount of US dollars")
+    if len(part) > _PLACES:
         raise ValueError(f"{text!r} has more than 12 decimals; write at most 12")
-    return PicoUsd(int(pico))
+    return PicoUsd(int(whole + part.ljust(_PLACES, "0")))
 
 
 def cost_of(price_pico_per_hour: int, duration_ms: int) -> PicoUsd:
@@ -46,8 +51,7 @@ def most_cost_of(price_pico_per_hour: int, duration_ms: int) -> PicoUsd:
 
 def format_usd(pico: int, places: int = 4) -> str:
     """For people: `$0.1200`. Use `usd_text` for machines."""
-    amount = (Decimal(pico) / PICO_PER_USD).quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_EVEN)
-    return f"${amount:,}"
+    return f"${fixed_text(pico, PICO_PER_USD, places)}"
 
 
 def dollars(pico: int) -> str:
@@ -57,4 +61,4 @@ def dollars(pico: int) -> str:
 
 def usd_text(pico: int) -> str:
     """The exact amount as a decimal string, for JSON: `0.12`."""
-    return format((Decimal(pico) / PICO_PER_USD).normalize(), "f")
+    return decimal_text(pico, PICO_PER_USD, _PLACES)

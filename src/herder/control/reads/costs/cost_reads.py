@@ -21,6 +21,8 @@ from herder.wire.api.resources import Page
 
 #: Days in one question.
 DAYS_MAX = 3660
+#: Of days and months in questions: what lies before and after them is a day, too.
+YEARS = range(1970, 9000)
 #: Dimensions in one question: people ask by one or two.
 BY_MAX = 5
 
@@ -105,6 +107,8 @@ def _month_view(month: str, close: Closed | None, closing: bool) -> MonthView:
 
 
 def _day(field: str, text: str) -> date:
+    if text[:4].isdecimal() and int(text[:4]) not in YEARS:
+        raise Invalid(f"Nothing is kept of {text[:10]}.", field=field, hint="Write for example 2026-11-28.")
     try:
         if len(text) == len("2026-11"):
             begin = datetime.fromtimestamp(begin_of(text) // 1000, UTC).date()

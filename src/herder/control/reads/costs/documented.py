@@ -11,6 +11,7 @@ from herder.analysis.optimisation.returns import Return, Value, cost_per_hour_sa
 from herder.control.access.access_check import OF_KIND, check
 from herder.control.kernel.bounds.errors import Invalid
 from herder.control.kernel.core import Core
+from herder.control.reads.costs.cost_reads import YEARS
 from herder.control.reads.costs.lines import lines_between, seen_by
 from herder.control.reads.costs.views import unit_text
 from herder.ledger.lines import COST, DIMENSIONS, Line, value_of
@@ -24,6 +25,8 @@ CATEGORIES = ("tokens", "compute", "storage", "network")
 #: Days that a forecast is made from.
 LEARNED_DAYS = 180
 WINDOW_DAYS_MAX = 400
+#: Digits of a number of hours, and places that its point is moved by.
+HOURS_DIGITS = 60
 HOURLY = "75"
 """Dollars: what Cortex assumes that an hour of a person costs."""
 _WINDOW = re.compile(r"([1-9][0-9]{0,2})d")
@@ -172,8 +175,13 @@ def span_of(period: str, now_ms: int, field: str) -> Span:
         return today_ms - (int(window[1]) - 1) * DAY_MS, today_ms + DAY_MS
     try:
         if len(period) == len("2026-11"):
+            day = datetime.fromtimestamp(begin_of(period) // 1000, UTC)
+        else:
+            day = datetime.strptime(period, "%Y-%m-%d").replace(tzinfo=UTC)
+        if day.year not in YEARS:
+            raise ValueError(period)
+        if len(period) == len("2026-11"):
             return begin_of(period), begin_of(following(period))
-        day = datetime.strptime(period, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
         raise Invalid(
             f"{period[:50]!r} is not a period.",
@@ -230,7 +238,11 @@ def _hours(text: str) -> Fraction:
         found = Decimal(text or "0")
     except InvalidOperation:
         found = Decimal(-1)
-    if not found.is_finite() or not 0 <= found <= 10**9:
+    digits = found.as_tuple()
+    short = (
+        found.is_finite() and len(digits.digits) <= HOURS_DIGITS and abs(int(digits.exponent)) <= HOURS_DIGITS
+    )
+    if not short or not 0 <= found <= 10**9:
         raise Invalid(
             f"{text[:50]!r} is not a number of hours.", field="hours_saved", hint="Write for example 120.5."
         )

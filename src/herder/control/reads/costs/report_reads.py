@@ -12,7 +12,7 @@ import msgspec
 from herder.control.access.access_check import OF_KIND, check
 from herder.control.costs.months import payers_of
 from herder.control.kernel.bounds.errors import Invalid, NotKnown
-from herder.control.reads.costs.cost_reads import CostReads
+from herder.control.reads.costs.cost_reads import YEARS, CostReads
 from herder.control.reads.costs.lines import lines_between, lines_booked, seen_by
 from herder.ledger.allocation import Allocation, Method, Weights, allocated
 from herder.ledger.lines import COST, Line
@@ -198,6 +198,8 @@ def _month(text: str) -> str:
         begin_of(text)
     except ValueError as error:
         raise Invalid(f"{str(error).capitalize()}.", field="month") from None
+    if int(text[:4]) not in YEARS:
+        raise Invalid(f"Nothing is kept of {text}.", field="month", hint="Write for example 2026-11.")
     return text
 
 

@@ -21,7 +21,7 @@ def test_bad_questions_are_answered_with_what_is_right(refused: Refusal) -> None
     for month in ("2026-1", "２０２６-１０", "0001-01"):
         assert "is not a month" in refused(422, "POST", f"/costs/months/{month}/close")["detail"]
     for day in ("0001-01-01", "9999-12-31"):
-        assert "is not a day" in refused(422, "GET", f"/costs?first={day}&last={day}")["detail"]
+        assert "Nothing is kept of" in refused(422, "GET", f"/costs?first={day}&last={day}")["detail"]
     assert "has not ended" in refused(422, "POST", "/costs/months/2999-01/close")["detail"]
     assert refused(404, "GET", "/costs/lines/0000000000000000")["hint"] == "`herder cost lines` lists them."
 

@@ -6,8 +6,8 @@ from functools import lru_cache
 
 from herder.ledger.quantities import DAY_MS
 
-#: Of which the ledger has months: the first and the last.
-YEARS = (1970, 9000)
+#: Of which the ledger has months.
+YEARS = range(1970, 9000)
 
 
 @lru_cache(maxsize=4096)
@@ -22,9 +22,9 @@ def begin_of(month: str) -> int:
     figures = year + number
     if not (dash and len(year) == 4 and len(number) == 2 and figures.isascii() and figures.isdigit()):
         raise ValueError(f"{month[:50]!r} is not a month; write for example 2026-11")
-    if not (YEARS[0] <= int(year) <= YEARS[1] and 1 <= int(number) <= 12):
+    if not (YEARS.start <= int(year) <= YEARS.stop and 1 <= int(number) <= 12):
         raise ValueError(
-            f"{month!r} is not a month of the years {YEARS[0]} to {YEARS[1]}; write for example 2026-11"
+            f"{month!r} is not a month of the years {YEARS[0]} to {YEARS[-1]}; write for example 2026-11"
         )
     return int(datetime(int(year), int(number), 1, tzinfo=UTC).timestamp()) * 1000
 

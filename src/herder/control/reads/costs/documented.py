@@ -11,11 +11,10 @@ from herder.analysis.optimisation.returns import Return, Value, cost_per_hour_sa
 from herder.control.access.access_check import OF_KIND, check
 from herder.control.kernel.bounds.errors import Invalid
 from herder.control.kernel.core import Core
-from herder.control.reads.costs.cost_reads import YEARS
 from herder.control.reads.costs.lines import lines_between, seen_by
 from herder.control.reads.costs.views import unit_text
 from herder.ledger.lines import COST, DIMENSIONS, Line, value_of
-from herder.ledger.months import begin_of, date_text, following
+from herder.ledger.months import YEARS, begin_of, date_text, following
 from herder.ledger.quantities import DAY_MS
 from herder.model.permissions import Action, Kind, Principal
 from herder.model.values.money import parse_usd, usd_text

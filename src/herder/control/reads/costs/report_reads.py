@@ -12,12 +12,12 @@ import msgspec
 from herder.control.access.access_check import OF_KIND, check
 from herder.control.costs.months import payers_of
 from herder.control.kernel.bounds.errors import Invalid, NotKnown
-from herder.control.reads.costs.cost_reads import YEARS, CostReads
+from herder.control.reads.costs.cost_reads import CostReads
 from herder.control.reads.costs.lines import lines_between, lines_booked, seen_by
 from herder.ledger.allocation import Allocation, Method, Weights, allocated
 from herder.ledger.lines import COST, Line
 from herder.ledger.lines import Kind as LineKind
-from herder.ledger.months import begin_of, end_of, month_of
+from herder.ledger.months import YEARS, begin_of, end_of, month_of
 from herder.ledger.pricing import INTERNAL
 from herder.ledger.quantities import DAY_MS
 from herder.ledger.rates import RateList, Subject
@@ -194,12 +194,12 @@ def at_internal_card(rates: RateList, lines: Sequence[Line]) -> int | None:
 
 
 def _month(text: str) -> str:
+    if text[:4].isdecimal() and int(text[:4]) not in YEARS:
+        raise Invalid(f"Nothing is kept of {text[:10]}.", field="month", hint="Write for example 2026-11.")
     try:
         begin_of(text)
     except ValueError as error:
         raise Invalid(f"{str(error).capitalize()}.", field="month") from None
-    if int(text[:4]) not in YEARS:
-        raise Invalid(f"Nothing is kept of {text}.", field="month", hint="Write for example 2026-11.")
     return text
 
 

@@ -109,9 +109,9 @@ def test_what_cannot_be_is_refused_by_apply_as_by_a_file(fresh: Server, refused:
         x={"limit": "1", "unit": "tokens", "parent": "fleet"}
     )
     assert "are both for pool burst" in told(x={"limit": "1", "scope": "pool", "of": "burst"})
-    reserve(fresh.http, "b", "burst", "150").raise_for_status()
-    assert told(409, burst={**BUDGETS["burst"], "limit": "149"}) == (
-        "Budget burst has $150.00 spent or reserved already; set at least that, or wait for leases to end."
+    reserve(fresh.http, "b", "spot", "80").raise_for_status()
+    assert told(409, spot={**BUDGETS["spot"], "limit": "79"}) == (
+        "Budget spot has $80.00 spent or reserved already; set at least that, or wait for leases to end."
     )
     assert "exists with another period" in told(409, burst={**BUDGETS["burst"], "period": "day"})
     fresh.http.post("/budget-leases/b/settle", json={"cost": "0"}).raise_for_status()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select, update
 
-from herder.control.budgets import moving
+from herder.control.budgets import leasing, moving
 from herder.control.budgets import settings as budget_settings
 from herder.control.budgets.commands import BudgetCommands
 from herder.ledger.budgets.transfer import TransferState
@@ -15,7 +15,7 @@ from herder.model.permissions import Principal, Role
 from herder.model.stored.changes import Changes
 from herder.store.rows.budget_tables import budget_transfers
 from herder.wire.api.budgets import BudgetAsk
-from tests.budgets.worlds import DAY_MS, World
+from tests.budgets.worlds import DAY_MS, MINUTE_MS, World, picture
 
 ANN = Principal(user=UserName("ann"), role=Role.ADMINISTRATOR)
 
@@ -78,4 +78,55 @@ async def test_what_is_forgotten_with_its_period_stays_forgotten(engine: Engine)
     assert states(engine) == [TransferState.OVER]
     await world.crash()
     assert world.core.budgets.transfers == {}
+    await world.close()
+
+
+async def spend(world: World, name: str, cost: int) -> None:
+    changes = Changes()
+    leasing.reserve(world.core, changes, name, f"{name}{cost}", cost, world.clock.ms + MINUTE_MS)
+    leasing.settle(world.core, changes, f"{name}{cost}", cost)
+    await world.core.commit(changes)
+
+
+@pytest.mark.parametrize("period", ["once", "month", "day", "rolling 24h"])
+@pytest.mark.parametrize("restarted", [True, False])
+async def test_a_budget_that_is_created_again_has_spent_what_it_had_and_has_so_after_a_restart(
+    engine: Engine, period: str, restarted: bool
+) -> None:
+    world = World(engine)
+    given = {"a": {"limit": "10", "period": period, "parent": "top"}}
+    await put(world, {"top": {"limit": "100"}})
+    await put(world, given)
+    await spend(world, "a", 7)
+    await request(world, "a")
+    await delete(world, "a")
+    await delete(world, "top")
+    if restarted:
+        await world.crash()
+    await put(world, {"top": {"limit": "100"}})
+    await put(world, given)
+    budget = world.core.budgets.budgets["a"]
+    assert (budget.used(world.clock.ms), budget.limit(world.clock.ms)) == (7, 10 * 10**12)
+    before = picture(world.core.budgets, world.clock.ms)
+    await world.crash()
+    assert picture(world.core.budgets, world.clock.ms) == before
+    await world.close()
+
+
+@pytest.mark.parametrize(
+    "other", [{"unit": "tokens"}, {"period": "day"}, {"period": "rolling 48h"}, {"timezone": "Asia/Tokyo"}]
+)
+async def test_one_of_another_unit_or_period_has_spent_nothing_also_after_a_restart(
+    engine: Engine, other: dict[str, str]
+) -> None:
+    world = World(engine)
+    for period in ("month", "rolling 24h"):
+        await put(world, {"a": {"limit": "10", "period": period}})
+        await spend(world, "a", 7)
+        await delete(world, "a")
+        await put(world, {"a": {"limit": "10", "period": period, **other}})
+        assert world.core.budgets.budgets["a"].used(world.clock.ms) == 0
+        await world.crash()
+        assert world.core.budgets.budgets["a"].used(world.clock.ms) == 0
+        await delete(world, "a")
     await world.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -203,3 +204,29 @@ def random_step(state: Leases, random: Random, step: int, now: int) -> int:
         state.expire(now)
         transfers.repay(state, now)
     return now
+
+
+@pytest.mark.parametrize("name", ["a", "east"])
+def test_a_parent_does_not_change_while_something_is_moved_between_what_is_below_it_and_others(
+    name: str,
+) -> None:
+    state = tree()
+    moved = move(state, "c", "a", 50)
+    spec = replace(state.budgets[name].spec, parent="contingency")
+    with pytest.raises(BudgetError, match="has transfer 1 in force, so its parent cannot change"):
+        state.put(spec, NOON)
+    transfers.take_back(state, moved, "coo", NOON)
+    state.put(spec, NOON)
+
+
+def test_what_was_granted_at_once_counts_as_long_as_its_window() -> None:
+    state = budgets(
+        BudgetSpec(name="a", limit=100, unit=Unit.TOKENS, period=Period(Every.ROLLING, 24)), now_ms=NOON
+    )
+    move(state, "", "a", 10, kind=TransferKind.REQUEST, asked_by="coo")
+    move(state, "", "a", 20, kind=TransferKind.REQUEST, asked_by="ann")  # approved by another
+    a = state.budgets["a"]
+    for hours, counts in ((0, 10), (20, 10), (26, 0)):
+        transfers.forget_old(state, NOON + hours * HOUR_MS)
+        assert transfers.granted_at_once(state, a, NOON + hours * HOUR_MS) == counts
+    assert state.transfers == {}

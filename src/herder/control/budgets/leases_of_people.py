@@ -13,8 +13,8 @@ from herder.control.kernel.bounds.limits import check_between, check_count, chec
 from herder.control.kernel.core import Core
 from herder.engine.memory.events import record_event
 from herder.ledger.budgets.leases import BudgetError, Lease, Refused
-from herder.ledger.budgets.spec import BudgetSpec
-from herder.model.permissions import Principal
+from herder.ledger.budgets.spec import BudgetSpec, Unit
+from herder.model.permissions import Principal, Role
 from herder.model.stored.changes import Changes
 from herder.wire.api.budgets import LeaseRenew, LeaseReserve, LeaseSettle
 from herder.wire.api.resources import Result
@@ -25,6 +25,8 @@ BUDGETS_EACH_MAX = 16
 #: Others, as those of workers, have a slash: they are not changed by calls of people.
 ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 LEASES_MAX = 100_000
+#: On one budget, by callers below operators: a user cannot take all that there may be.
+LEASES_OF_USERS_MAX = 1_000
 
 
 def reserve(core: Core, who: Principal, body: LeaseReserve, changes: Changes, now_ms: int) -> Lease:
@@ -42,6 +44,8 @@ def reserve(core: Core, who: Principal, body: LeaseReserve, changes: Changes, no
         raise Conflict(f"There are {LEASES_MAX:,} leases, the maximum.", hint="Settle those that are done.")
     most, until_ms = parsed(body.amount, specs[0]), now_ms + _lasts_ms(body.lasts_s)
     known = core.budgets.live.get(body.id)
+    if known is None and who.role < Role.OPERATOR:
+        _check_user(core, body.budgets, most)
     if known is not None and (known.amount, list(known.budgets), known.number) == (most, body.budgets, 1):
         until_ms = known.until_ms  # asked for again, a moment later
     found = _answer(
@@ -68,6 +72,8 @@ def renew(
     lease = known_lease(core, lease_id)
     specs = _specs(core, who, lease.budgets)
     most, cost = parsed(body.amount, specs[0]), parsed(body.cost, specs[0], "cost")
+    if lease.number == body.number:
+        _check_cost(who, lease, cost, specs[0].unit)
     until_ms = now_ms + _lasts_ms(body.lasts_s)
     found = _answer(
         core, specs, most, now_ms,
@@ -85,6 +91,7 @@ def settle(
     lease = known_lease(core, lease_id)
     specs = _specs(core, who, lease.budgets)
     cost = parsed(body.cost, specs[0], "cost")
+    _check_cost(who, lease, cost, specs[0].unit)
     try:
         done = leasing.settle(core, changes, lease_id, cost)
     except BudgetError as error:
@@ -93,6 +100,37 @@ def settle(
     text = f"Lease {lease_id} was settled at {amount(cost, specs[0].unit)}."
     _tell(core, changes, done, text, who, now_ms)
     return Result(object=f"budget-lease/{lease_id}", text=text)
+
+
+def _check_user(core: Core, names: Sequence[str], most: int) -> None:
+    """Operators may report any cost, so they need not reserve one. Raises Refused."""
+    if not most:
+        raise Invalid(
+            "The lease reserves nothing.",
+            field="amount",
+            hint="Reserve what can be spent until it ends.",
+        )
+    now_ms = core.clock.now_ms()
+    for name in names:
+        if sum(span.leases for span in core.budgets.budgets[name].counting(now_ms)) < LEASES_OF_USERS_MAX:
+            continue
+        mine = sum(name in each.budgets and "/" not in each.id for each in core.budgets.live.values())
+        if mine >= LEASES_OF_USERS_MAX:
+            raise Conflict(
+                f"Budget {name} has {mine:,} leases; users may have {LEASES_OF_USERS_MAX:,}.",
+                hint="Settle those that are done.",
+            )
+
+
+def _check_cost(who: Principal, lease: Lease, cost: int, unit: Unit) -> None:
+    """Only operators book more than was reserved: it is paid by the budgets above, whatever these have left. Raises Conflict."""
+    most = lease.cost + lease.amount
+    if who.role < Role.OPERATOR and cost > most:
+        raise Conflict(
+            f"Lease {lease.id} can cost {amount(most, unit)} at most with what it has reserved; {amount(cost, unit)} was reported.",
+            field="cost",
+            hint="Renew it with a larger amount before more is spent, or ask an operator to settle it.",
+        )
 
 
 def known_lease(core: Core, lease_id: str) -> Lease:

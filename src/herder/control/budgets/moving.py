@@ -34,12 +34,13 @@ def parsed(raw: str, spec: BudgetSpec, field: str = "amount") -> int:
 
 
 def request(core: Core, who: Principal, name: str, body: BudgetAsk, changes: Changes, now_ms: int) -> Result:
-    """More for one budget in this period. Up to its part `approval` it is granted at once, within what is above it. Raises Refused."""
+    """More for one budget in this period. Up to its part `approval` of the limit, with what was granted so before, it is granted at once. Raises Refused."""
     budget = budget_named(core, name)
     check_spender(who, budget.spec)
     asked = _new(core, TransferKind.REQUEST, "", name, body.amount, body.reason, who, now_ms)
     limit = budget.spec.limit or 0
-    if asked.amount * 100 <= limit * budget.spec.approval_percent:
+    at_once = transfers.granted_at_once(core.budgets, budget, now_ms)
+    if (at_once + asked.amount) * 100 <= limit * budget.spec.approval_percent:
         return _granted(core, asked, who, "", changes, now_ms)
     if len(core.budgets.transfers) >= WAITING_MAX:
         raise Conflict(f"{WAITING_MAX:,} requests wait, the maximum.", hint="Decide about some first.")

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from herder.ledger.budgets.budget import SPANS_KEPT, Budget, Span
-from herder.ledger.budgets.leases import LATE_MS, Lease, Leases, LeaseState
-from herder.ledger.budgets.periods import PARTS, window_ms
+from herder.ledger.budgets.leases import LATE_MS, REMOVED_KEPT, Lease, Leases, LeaseState
+from herder.ledger.budgets.periods import PARTS, bounds, window_ms
 from herder.ledger.budgets.transfer import Transfer, TransferKind, TransferState
 from herder.model.stored.budget_records import BudgetRecord, BudgetSpanRecord, LeaseRecord, TransferRecord
 from herder.model.stored.changes import Changes
@@ -85,6 +85,7 @@ def read_budgets(connection: Connection) -> Leases:
         found.budgets[row.name] = budget
         for span in _spans(connection, budget):
             budget.spans[span.start_ms] = span
+    _read_removed(connection, found)
     _read_leases(connection, found)
     waits = t.budget_transfers.c.state.in_((TransferState.ASKED.value, TransferState.GRANTED.value))
     for row in connection.execute(select(t.budget_transfers).where(waits)):
@@ -96,12 +97,34 @@ def read_budgets(connection: Connection) -> Leases:
     return found
 
 
+def _read_removed(connection: Connection, found: Leases) -> None:
+    """The newest of those that were deleted, the oldest first."""
+    b = t.budgets.c
+    query = (
+        select(t.budgets).where(b.deleted == 1).order_by(b.changed_at_ms.desc(), b.name).limit(REMOVED_KEPT)
+    )
+    for row in reversed(connection.execute(query).all()):
+        plain = opened("budget", json.loads(row.spec), f"The stored budget {row.name}")
+        # Without its parent, which may not exist any more.
+        kept: dict[str, Any] = {
+            "limit": None,
+            **{key: plain[key] for key in ("unit", "period", "timezone") if key in plain},
+        }
+        spec = budgets_from_plain({row.name: kept}, {}, "The stored budgets")[row.name]
+        budget = found.removed[row.name] = Budget(spec, created_at_ms=row.created_at_ms)
+        for span in _spans(connection, budget):
+            budget.spans[span.start_ms] = span
+
+
 def _spans(connection: Connection, budget: Budget) -> list[Span]:
-    """The newest: of a rolling window at least all that still count."""
+    """The newest since its creation: of a rolling window at least all that still count. Older ones are of another that had its name."""
     most = PARTS_KEPT if window_ms(budget.spec.period) else SPANS_KEPT
     s = t.budget_spans.c
-    query = select(t.budget_spans).where(s.budget == budget.spec.name).order_by(s.start_ms.desc()).limit(most)
-    return [span_of(row) for row in connection.execute(query)]
+    mine = (s.budget == budget.spec.name) & (s.end_ms > budget.created_at_ms)
+    query = select(t.budget_spans).where(mine).order_by(s.start_ms.desc()).limit(most)
+    found = [span_of(row) for row in connection.execute(query)]
+    period, zone = budget.spec.period, budget.spec.timezone
+    return [each for each in found if bounds(period, zone, each.start_ms) == (each.start_ms, each.end_ms)]
 
 
 def span_of(row: Row[Any]) -> Span:

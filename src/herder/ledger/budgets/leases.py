@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from herder.ledger.budgets.budget import Budget
+from herder.ledger.budgets.budget import Budget, Span
 from herder.ledger.budgets.spec import BudgetSpec, Scope, Unit
 from herder.ledger.budgets.transfer import Transfer, TransferState
 
 #: How long the cost of an expired lease can still be reported.
 LATE_MS = 7 * 86_400_000
+#: Deleted budgets whose spent is still known, at most.
+REMOVED_KEPT = 1_000
 
 
 class BudgetError(ValueError):
@@ -63,6 +65,8 @@ class Leases:
     transfers: dict[int, Transfer] = field(default_factory=dict)
     """Those that can still be decided, repaid or taken back."""
     next_transfer: int = 1
+    removed: dict[str, Budget] = field(default_factory=dict)
+    """Created again, a budget goes on with what it has spent."""
     touched_budgets: set[str] = field(default_factory=set)
     touched_spans: set[tuple[str, int]] = field(default_factory=set)
     touched_leases: dict[str, Lease] = field(default_factory=dict)
@@ -187,12 +191,23 @@ class Leases:
         """Create it, or change it. Its set must have no `faults`. Raises BudgetError below what is spent and reserved already: nothing that was granted is taken away."""
         known, self._by_subject = self.budgets.get(spec.name), None
         if known is None:
-            self.budgets[spec.name] = Budget(spec, created_at_ms=now_ms)
-            self.touched_budgets.add(spec.name)
+            self._create(spec, now_ms)
             return
         self.check_change(known, spec, now_ms)
         known.spec = spec
         self.touched_budgets.add(spec.name)
+
+    def _create(self, spec: BudgetSpec, now_ms: int) -> None:
+        """Of the same unit and periods as one that was deleted: with what that had spent. Else its periods count from now on."""
+        old = self.removed.pop(spec.name, None)
+        budget = self.budgets[spec.name] = Budget(spec, created_at_ms=now_ms)
+        self.touched_budgets.add(spec.name)
+        if old is not None and _alike(old.spec, spec):
+            budget.created_at_ms = old.created_at_ms
+            for start, span in old.spans.items():
+                budget.spans[start] = Span(start, span.end_ms, spent=span.spent)
+                self.touched_spans.add((spec.name, start))
+        self._touch(budget, now_ms)
 
     def check_change(self, known: Budget, spec: BudgetSpec, now_ms: int) -> None:
         before = known.spec
@@ -205,12 +220,24 @@ class Leases:
             raise BudgetError(
                 f"budget {spec.name} has leases, so its parent cannot change; wait until they have ended"
             )
+        if before.parent != spec.parent:
+            self._check_unmoved(spec.name)
         used, had = known.used(now_ms), known.ceiling(now_ms)
         ceiling = Budget(spec, known.lasting, known.spans).ceiling(now_ms)
         if ceiling is not None and ceiling < used and (had is None or ceiling < had):
             raise BudgetError(
                 f"budget {spec.name} has {used} spent or reserved already; set at least that, or wait for leases to end"
             )
+
+    def _check_unmoved(self, name: str) -> None:
+        """What was moved between it, or those below it, and others has changed the limits above both. Raises BudgetError."""
+        for each in self.transfers.values():
+            if each.state is not TransferState.GRANTED or not each.source:
+                continue
+            if any(name == above.spec.name for above in self.chain((each.source, each.target))):
+                raise BudgetError(
+                    f"budget {name} has transfer {each.number} in force, so its parent cannot change; take it back, or wait until it is over"
+                )
 
     def remove(self, name: str) -> None:
         """Raises BudgetError while something depends on it."""
@@ -226,7 +253,9 @@ class Leases:
             raise BudgetError(
                 f"budget {name} has open requests or repayments; decide or take back these first"
             )
-        del self.budgets[name]
+        self.removed[name] = self.budgets.pop(name)
+        for oldest in list(self.removed)[:-REMOVED_KEPT]:
+            del self.removed[oldest]
         self.touched_budgets.discard(name)
         self._by_subject = None
         for number in [n for n, each in self.transfers.items() if name in (each.source, each.target)]:
@@ -292,6 +321,10 @@ def _check(lease_id: str, names: tuple[str, ...], amount: int, until_ms: int, no
         raise BudgetError(f"lease {lease_id} would end in the past; choose a later end")
     if not names:
         raise BudgetError(f"lease {lease_id} names no budget; name at least one")
+
+
+def _alike(one: BudgetSpec, other: BudgetSpec) -> bool:
+    return (one.unit, one.period, one.timezone) == (other.unit, other.period, other.timezone)
 
 
 def _used(lease: Lease, cost: int) -> int:

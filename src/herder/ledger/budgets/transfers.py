@@ -217,11 +217,32 @@ def _same_periods(state: Leases, transfer: Transfer, now_ms: int) -> bool:
     return all((span := state.budgets[name].span(now_ms)).start_ms <= then < span.end_ms for name in names)
 
 
+def granted_at_once(state: Leases, budget: Budget, now_ms: int) -> int:
+    """What was given to it on request, without an approver, and counts now. (Nobody approves a request of their own.)"""
+    return sum(
+        each.amount
+        for each in state.transfers.values()
+        if each.target == budget.spec.name
+        and each.kind is TransferKind.REQUEST
+        and each.state is TransferState.GRANTED
+        and each.decided_by == each.asked_by
+        and _counts(budget, each, now_ms)
+    )
+
+
+def _counts(budget: Budget, transfer: Transfer, now_ms: int) -> bool:
+    """Whether what it moved is in the limit now: in a rolling window, longer than it can be taken back."""
+    then = transfer.decided_ms or 0
+    return any(span.start_ms <= then < span.end_ms for span in budget.counting(now_ms))
+
+
 def forget_old(state: Leases, now_ms: int) -> None:
-    """Those that can be neither decided, repaid nor taken back any more."""
+    """Those that can be neither decided, repaid nor taken back any more, and count in no limit."""
     for transfer in list(state.transfers.values()):
         waits = transfer.state is TransferState.ASKED or transfer.due_ms is not None
-        if not waits and not transfer.lasting and not _same_periods(state, transfer, now_ms):
+        if waits or transfer.lasting or _counts(state.budgets[transfer.target], transfer, now_ms):
+            continue
+        if not _same_periods(state, transfer, now_ms):
             _note(state, transfer._replace(state=TransferState.OVER))
 
 

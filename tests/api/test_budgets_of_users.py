@@ -1,0 +1,81 @@
+"""What users with the role user can do with their own budgets: no more than these allow, and nothing to those above them."""
+
+from collections.abc import Iterator
+from itertools import count
+
+import httpx
+import pytest
+
+from herder.control.budgets import leases_of_people
+from tests.api.conftest import Refusal, Server
+
+BUDGETS = {
+    "company": {"limit": "100", "scope": "organisation"},
+    "cuser": {"limit": "10", "scope": "user", "parent": "company"},
+}
+
+
+NUMBERS = count(1)
+
+
+@pytest.fixture
+def user(server: Server) -> Iterator[httpx.Client]:
+    name = f"cuser{next(NUMBERS)}"
+    budgets = {**BUDGETS, "cuser": {**BUDGETS["cuser"], "of": name}}
+    server.http.post("/apply", json={"pools": [], "budgets": budgets}).raise_for_status()
+    with server.client(server.person(name)) as client:
+        yield client
+    for each in server.http.get("/budget-transfers").json()["items"]:
+        if each["state"] == "asked":
+            server.http.post(f"/budget-transfers/{each['number']}/reject", json={})
+    for each in server.http.get("/budget-leases").json()["items"]:
+        server.http.post(f"/budget-leases/{each['id']}/settle", json={"cost": each["cost"]})
+    for name in reversed(BUDGETS):
+        server.http.delete(f"/budgets/{name}").raise_for_status()
+
+
+def reserve(lease: str, amount: str) -> dict[str, object]:
+    return {"id": lease, "budgets": ["cuser"], "amount": amount, "lasts_s": 600}
+
+
+def test_small_requests_together_are_granted_up_to_the_part_that_needs_no_approver(
+    server: Server, user: httpx.Client
+) -> None:
+    for amount, text in (("1", "were given"), ("0.5", "were given"), ("0.01", "waits for an operator.")):
+        body = {"amount": amount, "reason": "more"}
+        asked = user.post("/budgets/cuser/requests", json=body).raise_for_status().json()
+        assert text in asked["text"]
+    assert server.http.get("/budgets/cuser").json()["limit"] == "11.5"
+
+
+def test_a_user_reports_no_more_than_the_lease_has_reserved_and_an_operator_does(
+    server: Server, user: httpx.Client, refused: Refusal
+) -> None:
+    told = refused(422, "POST", "/budget-leases", user, json=reserve("none", "0"))
+    assert told["detail"] == "The lease reserves nothing."
+    user.post("/budget-leases", json=reserve("c", "2")).raise_for_status()
+    renewal = {"number": 1, "cost": "2.01", "amount": "3", "lasts_s": 600}
+    told = refused(409, "PUT", "/budget-leases/c", user, json=renewal)
+    sentence = "Lease c can cost $2.00 at most with what it has reserved; $2.01 was reported."
+    assert told["detail"] == sentence
+    renewal["cost"] = "2"
+    user.put("/budget-leases/c", json=renewal).raise_for_status()
+    assert user.put("/budget-leases/c", json=renewal).raise_for_status().json()["number"] == 2, "asked again"
+    told = refused(409, "POST", "/budget-leases/c/settle", user, json={"cost": "5.01"})
+    assert told["detail"].startswith("Lease c can cost $5.00 at most")
+    assert server.http.get("/budgets/company").json()["spent"] == "2"
+    server.http.post("/budget-leases/c/settle", json={"cost": "5.01"}).raise_for_status()
+    assert server.http.get("/budgets/company").json()["spent"] == "5.01"
+
+
+def test_a_user_has_so_many_leases_on_a_budget_and_no_more(
+    user: httpx.Client, refused: Refusal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases_of_people, "LEASES_OF_USERS_MAX", 2)
+    for name in ("c1", "c2"):
+        user.post("/budget-leases", json=reserve(name, "0.1")).raise_for_status()
+    told = refused(409, "POST", "/budget-leases", user, json=reserve("c3", "0.1"))
+    assert told["detail"] == "Budget cuser has 2 leases; users may have 2."
+    user.post("/budget-leases", json=reserve("c2", "0.1")).raise_for_status()
+    user.post("/budget-leases/c1/settle", json={"cost": "0"}).raise_for_status()
+    user.post("/budget-leases", json=reserve("c3", "0.1")).raise_for_status()

@@ -4,7 +4,7 @@ from decimal import Decimal, localcontext
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from herder.control.alerts.texts import amount_text, decimal_text
@@ -16,6 +16,8 @@ amounts = st.integers(-(10**60), 10**60) | st.integers(-(10**13), 10**13)
 
 
 @given(amounts)
+@example(10**40 + 1)
+@example(-(10**40) - 1)
 def test_an_amount_for_machines_is_exact(pico: int) -> None:
     text = usd_text(pico)
     assert Fraction(text) == Fraction(pico, PICO_PER_USD)

@@ -54,7 +54,7 @@ def charge(
     )  # fmt: skip
 
 
-names = st.text("abcxyz-0129", max_size=6)
+names = st.text("abz-019=+@'", max_size=6)
 lines = st.builds(
     Line,
     st.sampled_from(["2026-11", "2026-12", "2027-01"]),

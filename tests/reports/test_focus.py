@@ -188,3 +188,11 @@ def test_a_damaged_file_says_where(damage: Callable[[str], str], says: str) -> N
     rows = read_rows(io.StringIO(text, newline=""), "export.csv")
     with pytest.raises(FocusError, match=says):
         [line_of(row, "row") for row in rows]
+
+
+@pytest.mark.parametrize("name", ["=1+2", "+1", "-a", "@SUM(A1)", "\t=1", "\r=1", "'=1"])
+def test_no_cell_is_a_formula_and_the_line_comes_back(name: str) -> None:
+    line = machine(Kind.WORKLOAD, 3 * USD, ANN._replace(project=name))
+    (row,) = rows_of([line])
+    assert row["x_Project"] == row["SubAccountName"] == f"'{name}"
+    assert line_of(row, "row") == line

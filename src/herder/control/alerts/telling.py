@@ -71,7 +71,7 @@ class Teller:
         try:
             view = alert_view(core.ledger.alerts.policies[alert.policy], alert)
         except (ArithmeticError, LookupError, ValueError) as error:
-            return f"Its message cannot be written: {str(error)[:100] or type(error).__name__}."
+            return f"Its message cannot be written ({type(error).__name__})."
         body = msgspec.json.encode(
             {"escalated": notice.escalated, "recipient": channel.name, **msgspec.structs.asdict(view)}
         ).decode()

@@ -8,7 +8,7 @@ from typing import IO
 
 from herder.ledger.lines import Kind, Line, Payer, Place
 from herder.reports.focus.columns import COLUMNS
-from herder.reports.focus.rows import Issuer, Rows
+from herder.reports.focus.rows import Issuer, Rows, unmarked
 
 _LINES_OF_A_PIECE = 1_000
 #: Of one field, as an import takes it.
@@ -51,7 +51,7 @@ def read_rows(file: IO[str], name: str) -> Iterator[dict[str, str | None]]:
 def line_of(row: dict[str, str | None], where: str) -> Line:
     """The line of the ledger that the row was made from. Raises FocusError for rows of others."""
     try:
-        text = {key: row[key] or "" for key in COLUMNS}
+        text = {key: unmarked(row[key] or "") for key in COLUMNS}
     except KeyError as missing:
         raise FocusError(
             f"{where}: the column {missing.args[0]} is missing; only an export of Herder has the lines of its ledger"

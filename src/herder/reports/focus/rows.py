@@ -10,6 +10,8 @@ from herder.reports.focus.columns import amount, day_ends, money, month_ends
 _CACHE_MOST = 50_000
 _JSON = json.JSONEncoder(separators=(",", ":")).encode
 _QUOTE = '"'
+#: By its beginning: what a spreadsheet takes for a formula, and what would be taken for one that was marked.
+_TO_MARK = re.compile(r"'*[=+@\t\r-]")
 _TO_QUOTE = re.compile(r'[",\r\n]')
 #: By the beginning of the name of a resource: category, service and subcategory, of which a service has one each.
 _SERVICES = {
@@ -109,12 +111,18 @@ class Rows:
 
 
 def _csv(*values: str) -> str:
-    """Quoted where it must be (RFC 4180)."""
+    """Quoted where it must be (RFC 4180); no value is a formula."""
+    values = tuple(f"'{value}" if _TO_MARK.match(value) else value for value in values)
     if _TO_QUOTE.search("".join(values)) is None:
         return ",".join(values)
     return ",".join(
         f'"{value.replace(_QUOTE, _QUOTE * 2)}"' if _TO_QUOTE.search(value) else value for value in values
     )
+
+
+def unmarked(cell: str) -> str:
+    """What was written to the file as this cell."""
+    return cell[1:] if cell.startswith("'") and _TO_MARK.match(cell) else cell
 
 
 def _invoice(line: Line) -> str:

@@ -202,12 +202,15 @@ class Leases:
         old = self.removed.pop(spec.name, None)
         budget = self.budgets[spec.name] = Budget(spec, created_at_ms=now_ms)
         self.touched_budgets.add(spec.name)
-        if old is not None and _alike(old.spec, spec):
-            budget.created_at_ms = old.created_at_ms
-            for start, span in old.spans.items():
-                budget.spans[start] = Span(start, span.end_ms, spent=span.spent)
-                self.touched_spans.add((spec.name, start))
-        self._touch(budget, now_ms)
+        if old is None:
+            return
+        if not _alike(old.spec, spec):
+            self._touch(budget, now_ms)  # its row takes the place of the old one's
+            return
+        budget.created_at_ms = old.created_at_ms
+        for start, span in old.spans.items():
+            budget.spans[start] = Span(start, span.end_ms, spent=span.spent)
+            self.touched_spans.add((spec.name, start))
 
     def check_change(self, known: Budget, spec: BudgetSpec, now_ms: int) -> None:
         before = known.spec

@@ -11,6 +11,7 @@ from herder.control.kernel.core import Core
 from herder.control.kernel.worker_leases import lease_of
 from herder.ledger.budgets.leases import Lease, broken
 from herder.model.fleet.worker import WorkerState
+from herder.model.ids import PoolName
 from herder.model.values.money import format_usd, most_cost_of
 from herder.simulate.chaos.world import World
 
@@ -57,7 +58,7 @@ class BudgetRules:
         for lease in (*core.budgets.live.values(), *core.budgets.expired.values()):
             held.setdefault(lease.budgets[0], []).append(lease)
         for name, budget in core.budgets.budgets.items():
-            booked = core.ledger.pools.get(budget.spec.subject)  # type: ignore[call-overload]
+            booked = core.ledger.pools.get(PoolName(budget.spec.subject))
             if budget.spec.scope != "pool":
                 continue
             settled = sum(

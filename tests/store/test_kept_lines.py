@@ -3,6 +3,7 @@
 import msgspec
 from sqlalchemy import Connection, Engine
 
+from herder.control.reads.alert_readings import cpu_of_day
 from herder.ledger.lines import COST, Line
 from herder.ledger.months import begin_of
 from herder.ledger.pricing import Payers, Project
@@ -129,3 +130,12 @@ def test_a_month_is_closed_and_corrected(engine: Engine) -> None:
         )
         done = rebuild(connection)
         assert (done.differences, done.months, done.entries) == ([], 2, 2)
+
+
+def test_the_cpu_of_a_day_is_summed_up_also_beyond_64_bits(engine: Engine) -> None:
+    """As the alert of compute reads it."""
+    with engine.connect() as connection:
+        log(connection, 1, *(attempt(job, OCTOBER, OCTOBER + DAY_MS) for job in range(200)))
+        fold(connection)
+        assert cpu_of_day(connection, OCTOBER) == 200 * 10**9 * DAY_MS > 2**63
+        assert cpu_of_day(connection, OCTOBER + DAY_MS) == 0

@@ -27,11 +27,15 @@ async def run(core: Core) -> None:
     known = await core.read(partial(kept, since_ms=since_ms))
     core.ledger.alerts = Alerts.restored(policies_of(core.settings.alerts), known)
     teller = Teller(core)
+    tasks = [asyncio.create_task(_judging(core)), asyncio.create_task(_telling(core, teller))]
     try:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_judging(core))
-            tasks.create_task(_telling(core, teller))
+        await asyncio.gather(
+            *tasks
+        )  # the error of the first as it is: a store that is away is no fault of the loop
     finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await teller.close()
 
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from herder.control.alerts.samples import META_KEY, Samples
 from herder.control.kernel.core import Core
@@ -60,7 +60,9 @@ class Sources:
         metered: Days = await self._core.read(partial(_metered, from_ms=today_ms - DAY_MS))
         found += self._storage(metered, today_ms, now_ms)
         found += self._traffic(metered.get(EGRESS, {}), now_ms)
-        cpu = await self._core.read(partial(_cpu, day_ms=today_ms)) + metered.get("cpu", {}).get(today_ms, 0)
+        cpu = await self._core.read(partial(cpu_of_day, day_ms=today_ms)) + metered.get("cpu", {}).get(
+            today_ms, 0
+        )
         found.append(Reading(COMPUTE.id, "", today_ms, today_ms + DAY_MS, now_ms, cpu, None))
         if self._day_ms != today_ms:
             self._day_ms = today_ms
@@ -139,9 +141,10 @@ def variances(lines: list[Line], since_ms: int, today_ms: int, now_ms: int) -> I
             )
 
 
-def _cpu(connection: Connection, day_ms: int) -> int:
-    query = select(func.sum(work_days.c.cpu_milli_ms)).where(work_days.c.day_ms == day_ms)
-    return int(connection.execute(query).scalar() or 0)
+def cpu_of_day(connection: Connection, day_ms: int) -> int:
+    """Summed up here: amounts that may exceed 64 bits are text in the store."""
+    query = select(work_days.c.cpu_milli_ms).where(work_days.c.day_ms == day_ms)
+    return sum(int(row.cpu_milli_ms) for row in connection.execute(query))
 
 
 def _stored_samples(connection: Connection) -> str | None:

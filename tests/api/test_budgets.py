@@ -152,6 +152,34 @@ def test_the_documented_paths(fresh: Server) -> None:
         assert shown(fresh, "burst")["limit"] == "300"
 
 
+def test_metrics(fresh: Server) -> None:
+    more = {
+        "words": {"scope": "group", "unit": "tokens", "limit": None},
+        "metered": {"scope": "pool", "limit": "40", "overage": "25%"},
+    }
+    fresh.http.post("/apply", json={"pools": [], "budgets": {**BUDGETS, **more}}).raise_for_status()
+    reserve(fresh.http, "one", "metered", "10").raise_for_status()
+    reserve(fresh.http, "two", "metered", "5").raise_for_status()
+    fresh.http.post("/budget-leases/two/settle", json={"cost": "4.5"}).raise_for_status()
+    text = fresh.client(fresh.running.token).get(fresh.running.url + "/metrics").raise_for_status().text
+    found = {
+        line.partition(" ")[0]: float(line.rpartition(" ")[2])
+        for line in text.splitlines()
+        if "herder_budget_" in line and line[0] != "#"
+    }
+    metered = {
+        name: found[f'herder_budget_{name}{{budget="metered",unit="usd"}}']
+        for name in ("limit", "spent", "reserved", "left")
+    }
+    assert metered == {"limit": 40, "spent": 4.5, "reserved": 10, "left": 35.5}  # with overage
+    assert {name for name in found if "words" in name} == {
+        f'herder_budget_{name}{{budget="words",unit="tokens"}}' for name in ("spent", "reserved")
+    }
+    fresh.http.post("/budget-leases/one/settle", json={"cost": "10"}).raise_for_status()
+    for name in more:
+        fresh.http.delete(f"/budgets/{name}").raise_for_status()
+
+
 def test_the_command_line(fresh: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def herder(*words: str) -> str:
         code = run(build_app(), [*words, "--server", fresh.running.url, "--token-file", str(token)])

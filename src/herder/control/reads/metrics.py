@@ -12,6 +12,7 @@ from herder.control.reads.fleet.drivers import driver_views
 from herder.engine.workers.draining.drain_texts import is_blocked
 from herder.engine.workers.repairs import breaker
 from herder.engine.workers.repairs.repair import needs_person
+from herder.ledger.budgets.spec import Unit
 from herder.model.permissions import Principal, scope_of
 from herder.model.values.money import PICO_PER_USD
 from herder.model.work.job import JobState
@@ -65,6 +66,28 @@ class _Collector:
         yield from self._repairs()
         yield from self._drivers()
         yield from self._totals()
+        yield from self._budgets()
+
+    def _budgets(self) -> Iterator[Metric]:
+        now = self._core.clock.now_ms()
+        families = [
+            GaugeMetricFamily(f"herder_budget_{name}", text, labels=["budget", "unit"])
+            for name, text in (
+                ("limit", "What may be spent in the period, with what was moved, in dollars or tokens."),
+                ("spent", "What was settled in the period, in dollars or tokens."),
+                ("reserved", "What is held by leases, in dollars or tokens."),
+                ("left", "Limit and allowed overage without spent and reserved, in dollars or tokens."),
+            )
+        ]
+        for name, budget in sorted(self._core.budgets.budgets.items()):
+            unit, counting = budget.spec.unit, budget.counting(now)
+            spent, reserved = sum(each.spent for each in counting), sum(each.reserved for each in counting)
+            amounts = (budget.limit(now), spent, reserved, budget.left(now))
+            for family, amount in zip(families, amounts, strict=True):
+                if amount is None:  # it has no limit
+                    continue
+                family.add_metric([name, unit.value], amount / PICO_PER_USD if unit is Unit.USD else amount)
+        yield from families
 
     def _repairs(self) -> Iterator[Metric]:
         state, now = self._core.state, self._core.clock.now_ms()

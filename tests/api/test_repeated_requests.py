@@ -21,6 +21,7 @@ from herder.ledger.alerts.documented import TOKEN_BUDGET
 from herder.ledger.alerts.readings import Reading
 from herder.model.ids import UserName
 from herder.model.stored.changes import Changes
+from herder.model.stored.recommendation_records import RecommendationRecord
 from herder.model.stored.records import JobNew
 from herder.settings.sections.server import DriverSettings
 from herder.store.rows.alert_rows import record_of
@@ -126,6 +127,25 @@ def raised(server: Server) -> str:
         return next(each.id for each in found if each.active)
 
     return f"/alerts/{server.run(judge())}/acknowledge"
+
+
+def recommended(server: Server) -> str:
+    """As the loop stores it."""
+    record = RecommendationRecord(
+        id="opt-1", kind="resource_rightsizing", target="t", action="cpu 50m", why="w", how="h", project="p", user="u",
+        pool="std", monthly_pico=str(9 * 10**12), saving_pico=str(4 * 10**12), observed=14, supporting=14, state="open",
+        found_ms=1, approved_by="", approved_ms=None, begun_by="", begun_ms=None, closed_ms=None,
+    )  # fmt: skip
+
+    async def store() -> None:
+        core = server.running.core
+        with core.change(Changes()) as changes:
+            core.ledger.recommendations[record.id] = record
+            changes.put(record)
+        await core.commit(changes)
+
+    server.run(store())
+    return f"/costs/recommendations/{record.id}"
 
 
 def stored_pipeline(server: Server) -> str:
@@ -247,6 +267,14 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
         lambda s: (f"/callbacks/{called_back(s)}/retry", None),
     ),
     "a closed month": ("POST /costs/months/{month}/close", lambda s: ("/costs/months/2020-01/close", None)),
+    "an approved recommendation": (
+        "POST /costs/recommendations/{recommendation}/approve",
+        lambda s: (f"{recommended(s)}/approve", None),
+    ),
+    "a recommendation that is carried out": (
+        "POST /costs/recommendations/{recommendation}/implement",
+        lambda s: (f"{recommended(s)}/implement", None),
+    ),
     "an acknowledged alert": ("POST /alerts/{alert}/acknowledge", lambda s: (raised(s), None)),
     "rates": (
         "POST /rates",

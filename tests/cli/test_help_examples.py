@@ -131,6 +131,13 @@ CODES = {
         3,
         "a line's id cannot be foretold; tests/api/test_costs.py explains one",
     ),
+    **{
+        f"herder cost {verb} opt-0f6c1b2a9d": (
+            3,
+            "it has 14 days of no work; tests/api/test_recommendations.py has some",
+        )
+        for verb in ("recommend", "approve", "implement", "results")
+    },
     **dict.fromkeys(
         ("herder alert show alert-0f6c1b2a9d3e", "herder alert ack alert-0f6c1b2a9d3e"),
         (3, "the server has raised no alert; tests/alerts has some"),

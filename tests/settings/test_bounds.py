@@ -24,6 +24,7 @@ from herder.settings.sections.fields import Field
 from herder.settings.sections.jobs.callbacks import CALLBACK_FIELDS
 from herder.settings.sections.pool.bounds import BOUNDS, INNER
 from herder.settings.sections.pool.pool_fields import POOL_FIELDS
+from herder.settings.sections.recommendations import RECOMMENDATION_FIELDS
 from herder.settings.sections.upkeep import RETENTION_FIELDS, SWEEP_FIELDS
 from herder.settings.syntax.problems import Problem
 
@@ -126,6 +127,15 @@ RETENTION = [
 ]
 ALERTS = [("cooldown", "0s", "8d"), ("escalate_after", "59s", "8d")]
 CALLBACKS = [("timeout", "0s", "61s"), ("give_up", "0s", "31d")]
+RECOMMENDATIONS = [
+    ("confidence", "-1%", "101%"),
+    ("min_saving", "-1", "1e2"),
+    ("approval_above", "-1", "1e2"),
+    ("pilot_above", "-1", "1e2"),
+    ("pilot_days", "0", "31"),
+    ("quality_loss", "-1%", "101%"),
+    ("realised", "-1%", "101%"),
+]
 #: Settings that are no numbers of their own.
 WITHOUT = {
     "membership", "description", "driver", "schedules", "cpu_pressure", "memory_pressure", "metrics", "consolidation",
@@ -183,6 +193,7 @@ def test_each_number_of_a_driver(key: str, value: str) -> None:
             *(("retention", *row) for row in RETENTION),
             *(("callbacks", *row) for row in CALLBACKS),
             *(("alerts", *row) for row in ALERTS),
+            *(("recommendations", *row) for row in RECOMMENDATIONS),
         ]
     ),  # type: ignore[arg-type]
 )
@@ -199,6 +210,7 @@ def test_each_number_of_the_upkeep(section: str, key: str, value: str) -> None:
         (RETENTION_FIELDS, RETENTION),
         (CALLBACK_FIELDS, CALLBACKS),
         (ALERT_FIELDS, ALERTS),
+        (RECOMMENDATION_FIELDS, RECOMMENDATIONS),
     ],
 )
 def test_no_setting_is_missing_from_these_tables(

@@ -25,6 +25,7 @@ from herder.api.routes import (
     people,
     pipelines,
     rates,
+    recommendations,
     secrets,
     usage,
     worker,
@@ -47,6 +48,7 @@ def front_of(core: Core) -> RouteTable:
     schedules.add(front)
     pipelines.add(front)
     rates.add(front)
+    recommendations.add(front)
     usage.add(front)
     fleet.add(front)
     people.add(front)

@@ -10,6 +10,7 @@ from herder.control.access.credential_commands import CredentialCommands
 from herder.control.alerts.alert_commands import AlertCommands
 from herder.control.budgets.commands import BudgetCommands
 from herder.control.costs.cost_commands import CostCommands
+from herder.control.costs.recommendation_commands import RecommendationCommands
 from herder.control.drivers import driver_actions, sweep_decisions
 from herder.control.jobs import callbacks, documented, pipelines, schedules
 from herder.control.jobs.attempts.attempt_environment import attempt_of, user_of
@@ -57,7 +58,15 @@ WORKER_VERBS = worker_actions.VERBS
 SESSION_S = sessions.SESSION_S
 
 
-class Commands(CredentialCommands, CostCommands, RateCommands, UsageCommands, AlertCommands, BudgetCommands):
+class Commands(
+    CredentialCommands,
+    CostCommands,
+    RecommendationCommands,
+    RateCommands,
+    UsageCommands,
+    AlertCommands,
+    BudgetCommands,
+):
     def __init__(self, core: Core) -> None:
         self._core = core
 

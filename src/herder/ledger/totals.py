@@ -10,6 +10,7 @@ from herder.ledger.alerts.raising import Alerts
 from herder.ledger.budgets.leases import Leases
 from herder.ledger.costs import cost
 from herder.model.ids import BatchId, PoolName, UserName
+from herder.model.stored.recommendation_records import RecommendationRecord
 from herder.model.work.usage import AttemptUsage, UsageInterval
 
 Account = tuple[UserName, str, PoolName]
@@ -31,6 +32,10 @@ class Totals:
     pools: dict[PoolName, int] = field(default_factory=dict)
     """Pico-USD of machines that are gone."""
     alerts: Alerts = field(default_factory=lambda: Alerts({}))
+    recommendations: dict[str, RecommendationRecord] = field(default_factory=dict)
+    """By id, as they are stored."""
+    looked_ms: int | None = None
+    """When facts were last looked at for recommendations; None: not since the server leads."""
     last_entry: int = 0
     """Of the log of use: the number of the last one."""
     folded: int | None = None

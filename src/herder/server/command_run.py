@@ -154,6 +154,7 @@ def options_of(
         retention=settings.retention,
         callbacks=settings.callbacks,
         alerts=settings.alerts,
+        recommendations=settings.recommendations,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from herder.analysis.optimisation.recommendations import Rules
 from herder.model.fleet.bootstrap import BootstrapSettings
 from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.pool import PoolSpec
@@ -85,6 +86,7 @@ class ServerOptions:
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     callbacks: CallbackRules = field(default_factory=CallbackRules)
     alerts: AlertRules = field(default_factory=AlertRules)
+    recommendations: Rules = field(default_factory=Rules)
     sweep: SweepSettings = field(default_factory=SweepSettings)
     """All but its period, which `sweep_period_s` is."""
 

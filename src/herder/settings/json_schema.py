@@ -39,6 +39,8 @@ from herder.settings.sections.pipelines import SECTION as PIPELINES
 from herder.settings.sections.pool.pool_fields import POOL_FIELDS
 from herder.settings.sections.pool.presets import PRESETS
 from herder.settings.sections.pool.template_fields import TEMPLATE_FIELDS
+from herder.settings.sections.recommendations import RECOMMENDATION_FIELDS
+from herder.settings.sections.recommendations import SECTION as RECOMMENDATIONS
 from herder.settings.sections.server import CONNECTION_KEYS
 from herder.settings.sections.upkeep import RETENTION, RETENTION_FIELDS, SWEEP, SWEEP_FIELDS
 from herder.settings.syntax.amounts import BUILT_IN_KEYS, SECTION
@@ -86,6 +88,7 @@ def json_schema() -> dict[str, Any]:
             SWEEP: _object(_plain_properties(SWEEP_FIELDS)),
             RETENTION: _object(_plain_properties(RETENTION_FIELDS)),
             ALERTS: _object(_plain_properties(ALERT_FIELDS)),
+            RECOMMENDATIONS: _object(_plain_properties(RECOMMENDATION_FIELDS)),
             CALLBACKS: _object(_plain_properties(CALLBACK_FIELDS)),
             "metric_sources": _named(_source()),
             BUDGETS: _named(budget_schema()),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from herder.analysis.optimisation.recommendations import Rules
 from herder.ledger.budgets.spec import BudgetSpec
 from herder.model.fleet.bootstrap import BootstrapSettings
 from herder.model.fleet.cluster import ClusterSettings
@@ -30,6 +31,8 @@ from herder.settings.sections.pipelines import SECTION as PIPELINES
 from herder.settings.sections.pool.bounds import faults_of
 from herder.settings.sections.pool.pools import read_pool, read_template
 from herder.settings.sections.pool.presets import TEMPLATES
+from herder.settings.sections.recommendations import SECTION as RECOMMENDATIONS
+from herder.settings.sections.recommendations import read_recommendations
 from herder.settings.sections.server import (
     DriverSettings,
     MetricSource,
@@ -79,8 +82,18 @@ TOP_KEYS = (
     RETENTION,
     CALLBACKS,
     alerts_section.SECTION,
+    RECOMMENDATIONS,
 )
-SINGLE_KEYS = (SECTION, "server", "fair_share", SWEEP, RETENTION, CALLBACKS, alerts_section.SECTION)
+SINGLE_KEYS = (
+    SECTION,
+    "server",
+    "fair_share",
+    SWEEP,
+    RETENTION,
+    CALLBACKS,
+    alerts_section.SECTION,
+    RECOMMENDATIONS,
+)
 """Sections that are not lists of named things: each stands in one file only."""
 SUFFIXES = (".yaml", ".yml", ".json")
 FILE_BYTES_MAX = 4 * 2**20
@@ -110,6 +123,7 @@ class Settings:
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     callbacks: CallbackRules = field(default_factory=CallbackRules)
     alerts: AlertRules = field(default_factory=AlertRules)
+    recommendations: Rules = field(default_factory=Rules)
     sharing: SharingSettings = field(default_factory=SharingSettings)
     sharing_sections: tuple[str, ...] = ()
     """Those of them that stand in the files, be they empty."""
@@ -217,6 +231,7 @@ def _assemble(found: Reading, sections: Mapping[str, list[Value]], files: list[s
         retention=read_retention(found, singles[RETENTION]),
         callbacks=read_callbacks(found, singles[CALLBACKS]),
         alerts=alerts_section.read_alerts(found, singles[alerts_section.SECTION]),
+        recommendations=read_recommendations(found, singles[RECOMMENDATIONS]),
         sharing=read_sharing(found, fair_share, rows),
         sharing_sections=tuple(key for key in SECTIONS if sections[key]),
         files=tuple(files),

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from herder.analysis.optimisation.recommendations import Rules
 from herder.decide.placement.ageing import Ageing
 from herder.ledger.budgets.spec import BudgetSpec
 from herder.model.fleet.cluster import ClusterSettings
@@ -35,6 +36,7 @@ from herder.settings.sections.pool.pool_fields import POOL_FIELDS
 from herder.settings.sections.pool.pools import template_to_plain
 from herder.settings.sections.pool.presets import PRESETS, TEMPLATES
 from herder.settings.sections.pool.template_fields import TEMPLATE_FIELDS
+from herder.settings.sections.recommendations import RECOMMENDATION_FIELDS
 from herder.settings.sections.upkeep import (
     RETENTION_FIELDS,
     SWEEP_FIELDS,
@@ -86,6 +88,9 @@ def reference() -> str:
         "## `alerts:`",
         "Who is notified of alerts, and when the next recipient is. Read when the server starts; [alerts](../how-to/alerts.md).",
         _table(ALERT_FIELDS, lambda field: _default(field.of(AlertRules()), field)),
+        "## `recommendations:`",
+        "What is recommended, and what is needed before it is carried out. Read when the server starts; [recommendations](../how-to/save-costs.md).",
+        _table(RECOMMENDATION_FIELDS, lambda field: _default(field.of(Rules()), field)),
         "## Built-in templates",
         _rows(["name", *(field.key for field in TEMPLATE_FIELDS)], _templates()),
         "## Built-in job types",

@@ -20,6 +20,8 @@ from herder.settings.sections.jobs.object_stores import SECTION as SECTION_OF_OB
 from herder.settings.sections.jobs.object_stores import write_object_store
 from herder.settings.sections.jobs.sharing import sharing_to_plain
 from herder.settings.sections.pool.pools import pool_to_plain, template_to_plain
+from herder.settings.sections.recommendations import RECOMMENDATION_FIELDS
+from herder.settings.sections.recommendations import SECTION as RECOMMENDATIONS
 from herder.settings.sections.server import CONNECTION_KEYS, DriverSettings, MetricSource
 from herder.settings.sections.upkeep import RETENTION, RETENTION_FIELDS, SWEEP, SWEEP_FIELDS, to_plain
 from herder.settings.syntax.amounts import SECTION, resources_to_plain, write_amounts
@@ -81,6 +83,7 @@ def expanded(settings: Settings) -> dict[str, Any]:
         SWEEP: to_plain(settings.sweep, SWEEP_FIELDS),
         RETENTION: to_plain(settings.retention, RETENTION_FIELDS),
         ALERTS: to_plain(settings.alerts, ALERT_FIELDS),
+        RECOMMENDATIONS: to_plain(settings.recommendations, RECOMMENDATION_FIELDS),
         CALLBACKS: to_plain(settings.callbacks, CALLBACK_FIELDS),
     }
 

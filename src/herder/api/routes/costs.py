@@ -5,11 +5,14 @@ from fastapi import Request
 from herder.api.http.replies import number, page_size
 from herder.api.http.route_table import RouteTable, Write
 from herder.model.permissions import Action, Kind, Principal
+from herder.wire.api.cost_changes import CostChange
 from herder.wire.api.costs import CostSums, LineExplanation
+from herder.wire.api.documented_costs import Roi
 from herder.wire.api.resources import Page, Result
 
 _SEE, _CHANGE = (Action.SEE, Kind.COST), (Action.CHANGE, Kind.COST)
 _DAYS = ("first", "last", "card")
+_ROI = ("period", "hours_saved", "hourly_rate", "error_reduction", "faster_delivery")
 
 
 def add(front: RouteTable) -> None:
@@ -37,6 +40,14 @@ def add(front: RouteTable) -> None:
         """Months of the ledger: open, closing, closed."""
         return await reads.months(who)
 
+    async def get_change(request: Request, who: Principal) -> CostChange:
+        """Why a day (default: yesterday) cost more or less than the 7 days before: who and what."""
+        return await reads.cost_change(who, request.query_params.get("day") or "")
+
+    async def get_roi(request: Request, who: Principal) -> Roi:
+        """What came back for what was spent in a period."""
+        return await reads.roi(who, *(request.query_params.get(name) or "" for name in _ROI))
+
     def close_month(write: Write) -> Result:
         """Close a month that has ended, and those before it: their lines never change again."""
         return commands.close_month(
@@ -46,5 +57,7 @@ def add(front: RouteTable) -> None:
     front.read("/costs", get_costs, CostSums, _SEE, query=(*_DAYS, "by"))
     front.read("/costs/lines", list_lines, Page, _SEE, query=_DAYS)
     front.read("/costs/lines/{line}", explain_line, LineExplanation, _SEE)
+    front.read("/costs/change", get_change, CostChange, _SEE, query=("day",))
+    front.read("/costs/roi", get_roi, Roi, _SEE, query=_ROI)
     front.read("/costs/months", list_months, Page, _SEE)
     front.write("POST", "/costs/months/{month}/close", close_month, None, Result, _CHANGE)

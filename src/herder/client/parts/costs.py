@@ -5,9 +5,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from herder.client.http.transport import Query, Transport
 from herder.client.parts.fleet import segment
 from herder.client.parts.pages import pages, whole
+from herder.wire.api.cost_changes import CostChange
 from herder.wire.api.costs import CostSums, LineExplanation, LineView, MonthView
+from herder.wire.api.documented_costs import Roi
+from herder.wire.api.recommendations import (
+    RecommendationList,
+    RecommendationResults,
+    RecommendationView,
+)
 from herder.wire.api.resources import Result
 
+_RECOMMENDATIONS = "/costs/recommendations"
 EXPORT_IDLE_S = 300.0
 """The server reads a month of lines before it sends the first."""
 
@@ -60,6 +68,32 @@ class Costs:
 
     def close(self, month: str) -> Result:
         return self._http.write("POST", f"/costs/months/{segment(month)}/close", Result)
+
+    def change(self, day: str = "") -> CostChange:
+        """Why a day (default: yesterday) cost more or less than the 7 days before."""
+        return self._http.get("/costs/change", CostChange, {"day": day or None})
+
+    def roi(self, **asked: str | None) -> Roi:
+        """`asked`: period, hours_saved, hourly_rate, error_reduction, faster_delivery."""
+        return self._http.get("/costs/roi", Roi, _given(asked))
+
+    def recommendations(self, priority: str | None = None) -> RecommendationList:
+        """The largest saving first. `priority`: high, medium, low."""
+        return self._http.get(_RECOMMENDATIONS, RecommendationList, {"priority": priority})
+
+    def recommendation(self, name: str) -> RecommendationView:
+        return self._http.get(f"{_RECOMMENDATIONS}/{segment(name)}", RecommendationView)
+
+    def approve(self, name: str) -> Result:
+        return self._http.write("POST", f"{_RECOMMENDATIONS}/{segment(name)}/approve", Result)
+
+    def implement(self, name: str) -> Result:
+        """Note that a recommendation is carried out, or that its pilot begins or is over."""
+        return self._http.write("POST", f"{_RECOMMENDATIONS}/{segment(name)}/implement", Result)
+
+    def results(self, name: str) -> RecommendationResults:
+        """What was projected, and what was saved."""
+        return self._http.get(f"{_RECOMMENDATIONS}/{segment(name)}/results", RecommendationResults)
 
 
 def _given(asked: Mapping[str, str | int | None]) -> Query:

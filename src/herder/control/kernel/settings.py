@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from herder.analysis.optimisation.recommendations import Rules
 from herder.control.kernel.bounds.limits import (
     LOG_BYTES_PER_ATTEMPT,
     QUEUED_BYTES_PER_USER,
@@ -72,6 +73,7 @@ class CoreSettings:
     callbacks: CallbackRules = field(default_factory=CallbackRules)
     """Where messages about ended batches may go, and how long they are tried."""
     alerts: AlertRules = field(default_factory=AlertRules)
+    recommendations: Rules = field(default_factory=Rules)
     jobs_queued_max: int = 20_000_000
     """Above so many jobs that have not ended, submissions are refused: 8 bytes each stay in memory, more of those with parents."""
     queued_jobs_per_user: int = QUEUED_JOBS_PER_USER

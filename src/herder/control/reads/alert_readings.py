@@ -10,12 +10,14 @@ from functools import partial
 from sqlalchemy import Connection, select
 
 from herder.control.alerts.samples import META_KEY, Samples
+from herder.control.costs.recommendation_states import waiting_pico
 from herder.control.kernel.core import Core
 from herder.control.reads.costs.lines import lines_between
 from herder.ledger.alerts.documented import (
     BUDGET,
     COMPUTE,
     NETWORK,
+    OPPORTUNITY,
     POOL_BUDGET,
     STORAGE,
     TOKEN_BUDGET,
@@ -64,6 +66,9 @@ class Sources:
             today_ms, 0
         )
         found.append(Reading(COMPUTE.id, "", today_ms, today_ms + DAY_MS, now_ms, cpu, None))
+        if self._core.ledger.looked_ms is not None:
+            waiting = waiting_pico(self._core)
+            found.append(Reading(OPPORTUNITY.id, "", now_ms, now_ms, now_ms, waiting, None))
         if self._day_ms != today_ms:
             self._day_ms = today_ms
             since_ms = today_ms - (MEAN_DAYS + 1) * DAY_MS

@@ -3,10 +3,21 @@
 from herder.control.reads.alerts import AlertReads
 from herder.control.reads.budgets import BudgetReads
 from herder.control.reads.costs.documented import DocumentedCostReads
+from herder.control.reads.costs.explained_change import ChangeReads
+from herder.control.reads.costs.recommendation_reads import RecommendationReads
 from herder.control.reads.costs.report_reads import ReportReads
 from herder.control.reads.rates import RateReads
 from herder.control.reads.usage import UsageReads
 
 
-class MeteringReads(RateReads, UsageReads, ReportReads, DocumentedCostReads, AlertReads, BudgetReads):
+class MeteringReads(
+    RateReads,
+    UsageReads,
+    ReportReads,
+    DocumentedCostReads,
+    ChangeReads,
+    RecommendationReads,
+    AlertReads,
+    BudgetReads,
+):
     pass

@@ -75,6 +75,8 @@ EVENT_KINDS = frozenset(
         "pool.unfrozen",
         "pool.updated",
         "rate.added",
+        "recommendation.approved",
+        "recommendation.implemented",
         "schedule.created",
         "schedule.deleted",
         "schedule.failed",

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from herder.model.stored.recommendation_records import RecommendationRecord
+
 
 class UseLogRecord(NamedTuple):
     """What one hand-over or one sample adds (`ledger/use_log.py`). Never changed."""
@@ -67,11 +69,14 @@ class MonthLinesRecord(NamedTuple):
     body: str
 
 
-LedgerRecord = UseLogRecord | MachineDayRecord | WorkDayRecord | MonthRecord | MonthLinesRecord
+LedgerRecord = (
+    UseLogRecord | MachineDayRecord | WorkDayRecord | MonthRecord | MonthLinesRecord | RecommendationRecord
+)
 LEDGER_KEYS: dict[type, int] = {
     UseLogRecord: 1,
     MachineDayRecord: 3,
     WorkDayRecord: 5,
     MonthRecord: 1,
     MonthLinesRecord: 2,
+    RecommendationRecord: 1,
 }

@@ -177,6 +177,7 @@ def core_settings(
         retention=options.retention.store,
         callbacks=options.callbacks,
         alerts=options.alerts,
+        recommendations=options.recommendations,
         observations_kept_s=options.retention.observations_s,
         observations_bytes_max=options.retention.observations_mib * 2**20,
         sweep_delay_s=options.sweep.delay_s,

@@ -9,6 +9,7 @@ from herder.model.stored.ledger_records import (
     UseLogRecord,
     WorkDayRecord,
 )
+from herder.model.stored.recommendation_records import RecommendationRecord
 from herder.store.rows.columns import metadata, number, words
 
 use_log = Table("use_log", metadata, number("number", key=True), number("arrived_ms"), words("body"))
@@ -62,10 +63,27 @@ month_lines = Table(
     "month_lines", metadata, words("month", key=True), number("place", key=True), words("body")
 )
 
+recommendations = Table(
+    "recommendations",
+    metadata,
+    words("id", key=True),
+    *map(words, ("kind", "target", "action", "why", "how", "project", "user", "pool")),
+    *map(words, ("monthly_pico", "saving_pico")),
+    *map(number, ("observed", "supporting")),
+    words("state"),
+    number("found_ms"),
+    words("approved_by"),
+    number("approved_ms", null=True),
+    words("begun_by"),
+    number("begun_ms", null=True),
+    number("closed_ms", null=True),
+)
+
 TABLE_OF: dict[type, Table] = {
     UseLogRecord: use_log,
     MachineDayRecord: machine_days,
     WorkDayRecord: work_days,
     MonthRecord: months,
     MonthLinesRecord: month_lines,
+    RecommendationRecord: recommendations,
 }

@@ -8,7 +8,7 @@ from starlette.routing import Route
 from herder.api.http.bodies import BODY_BYTES_MAX, read_body
 from herder.api.http.replies import bearer, decode, is_number, number, page_size, problem, reply
 from herder.api.http.route_table import Repeat, RouteTable, Write
-from herder.api.routes import alerts, budgets, documented_costs, pipelines
+from herder.api.routes import alerts, budgets, documented_costs, pipelines, recommendations
 from herder.control.access.known_caller import trust
 from herder.control.kernel.bounds.errors import NotReady, Refused
 from herder.control.reads.work.jobs import PAGE
@@ -61,6 +61,7 @@ def documented_front(front: RouteTable) -> RouteTable:
     pipelines.add_documented(table)
     alerts.add_documented(table)
     documented_costs.add_documented(table)
+    recommendations.add_documented(table)
     budgets.add_documented(table)
     return table
 

@@ -1,0 +1,130 @@
+"""What is recommended now: reads facts of the last 30 whole days, asks the rules, and brings stored recommendations up to date. Called by the loop of recommendations.
+
+Use of a whole day is read once and kept, since it changes no more; what is kept grows with the classes of jobs.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import NamedTuple
+
+from herder.analysis.optimisation.recommendations import Kind, Recommendation, Rules, ranked
+from herder.analysis.optimisation.rules import recommendations
+from herder.control.costs.recommendation_states import OPEN, WAITING, WITHDRAWN
+from herder.control.kernel.core import Core
+from herder.control.reads.costs.lines import lines_between
+from herder.control.reads.costs.measured_facts import (
+    WINDOW_DAYS,
+    Shape,
+    Use,
+    costs,
+    days_known,
+    facts,
+    paid,
+    uses,
+)
+from herder.ledger.lines import COST
+from herder.ledger.quantities import DAY_MS
+from herder.model.stored.recommendation_records import RecommendationRecord
+from herder.store.rows.measured_use import Measured, measured
+
+
+class Found(NamedTuple):
+    recommendation: Recommendation
+    shape: Shape
+    how: str
+
+
+class Recommender:
+    """Of one server, as long as it leads."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._days: dict[int, list[Measured]] = {}
+
+    async def look(self, now_ms: int) -> list[Found]:
+        """What the rules say of the last whole days, the largest saving first."""
+        to_ms = now_ms - now_ms % DAY_MS
+        from_ms = to_ms - WINDOW_DAYS * DAY_MS
+        await self._measure(from_ms, to_ms)
+        lines = await lines_between(self._core, from_ms, to_ms, (COST,))
+        return found_in(
+            (row for rows in self._days.values() for row in rows),
+            paid(lines),
+            days_known(lines, from_ms, to_ms),
+            self._core.settings.recommendations,
+        )
+
+    async def _measure(self, from_ms: int, to_ms: int) -> None:
+        self._days = {day: rows for day, rows in self._days.items() if from_ms <= day < to_ms}
+        missing = [day for day in range(from_ms, to_ms, DAY_MS) if day not in self._days]
+        if not missing:
+            return
+        rows: list[Measured] = await self._core.read(partial(measured, from_ms=missing[0], to_ms=to_ms))
+        self._days.update({day: [] for day in missing})
+        for row in rows:
+            if row.day_ms in missing:
+                self._days[row.day_ms].append(row)
+
+
+def found_in(
+    rows: Iterable[Measured], accounts: Mapping[tuple[str, str, str], int], days: int, rules: Rules
+) -> list[Found]:
+    if days <= 0:
+        return []
+    used = uses(rows)
+    cost = costs(used, accounts, days)
+    known: dict[str, Found] = {}
+    for shape, use, fact in facts(used, cost, days):
+        for each in recommendations([fact]):
+            known[each.id] = Found(each, shape, command(each, shape, use))
+    return [known[each.id] for each in ranked((found.recommendation for found in known.values()), rules)]
+
+
+def command(found: Recommendation, shape: Shape, use: Use) -> str:
+    """What carries it out. Words in capitals are the caller's."""
+    types = use.types - {""}
+    of_type = f"--type {next(iter(types))} " if len(types) == 1 and "" not in use.types else ""
+    submit = f"herder job submit {of_type}--project {shape.project} --pool {shape.pool}"
+    if found.kind is Kind.SIZE:
+        part, size = found.action.split()
+        return f"{submit} --{part} {size} -- COMMAND"
+    if found.kind is Kind.SCHEDULE:
+        return 'herder schedule create NAME --cron "0 3 * * *" --file jobs.yaml'
+    if found.action == "batches_of_10":
+        return f"{submit} -- sh -c 'TASK-1 && TASK-2 && … TASK-10'"
+    return 'herder schedule create NAME --cron "0 * * * *" --file jobs.yaml'
+
+
+def changed(
+    known: Mapping[str, RecommendationRecord], found: Iterable[Found], now_ms: int
+) -> Iterator[RecommendationRecord]:
+    """Rows that are to be written: new ones, those whose facts have changed, and those that no longer hold."""
+    ids = set()
+    for each in found:
+        new = _record(each, now_ms)
+        ids.add(new.id)
+        old = known.get(new.id)
+        if old is None or old.state == WITHDRAWN:
+            yield new
+        elif old.state in WAITING:
+            kept = new._replace(
+                state=old.state,
+                found_ms=old.found_ms,
+                approved_by=old.approved_by,
+                approved_ms=old.approved_ms,
+            )
+            if kept != old:
+                yield kept
+    for old in known.values():
+        if old.state in WAITING and old.id not in ids:
+            yield old._replace(state=WITHDRAWN, closed_ms=now_ms)
+
+
+def _record(found: Found, now_ms: int) -> RecommendationRecord:
+    each, shape = found.recommendation, found.shape
+    return RecommendationRecord(
+        id=each.id, kind=each.kind.value, target=each.target, action=each.action, why=each.why, how=found.how,
+        project=shape.project, user=shape.user, pool=shape.pool, monthly_pico=str(each.monthly_pico),
+        saving_pico=str(each.saving_pico), observed=each.evidence.observed, supporting=each.evidence.supporting,
+        state=OPEN, found_ms=now_ms, approved_by="", approved_ms=None, begun_by="", begun_ms=None, closed_ms=None,
+    )  # fmt: skip

@@ -1,0 +1,209 @@
+"""Recommendations of a server: from measured use in its store to what is saved by them, with approval and pilot; why a day cost more; returns."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import Connection, insert
+
+from herder.cli.shell.main import build_app, run
+from herder.control.loops import recommendations as loop
+from herder.control.reads.alert_readings import Sources
+from herder.control.reads.costs.recommending import Recommender
+from herder.ledger.alerts.documented import OPPORTUNITY
+from herder.ledger.quantities import DAY_MS
+from herder.model.ids import UserName
+from herder.model.stored.changes import Changes
+from herder.model.stored.ledger_records import MachineDayRecord, WorkDayRecord
+from herder.model.values.resources import Resources
+from herder.model.work.job import AttemptState, JobClass
+from herder.store.rows import tables as t
+from herder.store.rows.json_forms import encode_class
+from herder.store.rows.ledger_tables import machine_days, work_days
+from tests.api.conftest import Server
+
+USD, HOUR_MS = 10**12, 3_600_000
+ASKED = Resources(4000, 8192, 0, 0)
+HALF = Resources(2000, 8192, 0, 0)
+PRICE = USD * 24 // 100
+"""An hour of the machine: a day on which it is requested as a whole costs $5.76, of which CPU pays 4 × 0.05 of 0.24."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    made = Server(tmp_path_factory.mktemp("recommendations"))
+    made.start()
+    yield made
+    made.stop()
+
+
+def day_of_work(number: int, day_ms: int, asked: Resources, cpu_ms: int, state: int) -> list[Any]:
+    """One machine, requested by one attempt for 12 hours; the ledger's days and the attempt's row."""
+    half = DAY_MS // 2
+    month = date_of(day_ms)[:7]
+    whole = 4000 * 50 + 8 * 5000
+    weight = asked.cpu_milli * 50 + asked.memory_mib // 1024 * 5000
+    worker = f"std-{number}"
+    machine = MachineDayRecord(
+        day_ms, month, worker, "std", "t", "d", "", "", PRICE, half, 0, str(half * whole)
+    )
+    work = WorkDayRecord(
+        day_ms, month, worker, "ann", "ml", 1, half, str(half * asked.cpu_milli), str(half * asked.memory_mib), "0", str(half * weight)
+    )  # fmt: skip
+    attempt = {
+        "job_id": number, "attempt": 1, "worker": worker, "state": state, "cause": "", "message": "", "exit_code": 0,
+        "assigned_at_ms": day_ms, "started_at_ms": day_ms, "ended_at_ms": day_ms + half, "cpu_ms": cpu_ms,
+        "memory_peak_mib": 6000, "result": None,
+    }  # fmt: skip
+    return [machine, work, attempt]
+
+
+def fill(connection: Connection, rows: list[list[Any]], class_id: int, asked: Resources) -> None:
+    job_class = JobClass(user=UserName("ann"), project="ml", request=asked)
+    plain = {column.name: 0 if "INT" in str(column.type) else "" for column in t.workers.columns}
+    connection.execute(
+        insert(t.job_classes),
+        [{"id": class_id, "user": "ann", "project": "ml", "pool": "std", "spec": encode_class(job_class)}],
+    )
+    connection.execute(insert(machine_days), [each[0]._asdict() for each in rows])
+    connection.execute(insert(work_days), [each[1]._asdict() for each in rows])
+    connection.execute(
+        insert(t.workers),
+        [{**plain, "name": each[2]["worker"], "pool": "std", "ended_at_ms": 1} for each in rows],
+    )
+    connection.execute(
+        insert(t.jobs),
+        [
+            {
+                "id": each[2]["job_id"], "position": 0, "class_id": class_id, "payload": "{}", "created_at_ms": 1,
+                "state": 3, "attempts": 1, "failures": 0, "cause": "", "user": "ann", "project": "ml",
+            }
+            for each in rows
+        ],
+    )  # fmt: skip
+    connection.execute(insert(t.attempts), [each[2] for each in rows])
+
+
+async def write(server: Server, rows: list[list[Any]], class_id: int, asked: Resources) -> None:
+    await server.running.core.store.call(lambda connection: fill(connection, rows, class_id, asked))
+
+
+async def look(server: Server, now_ms: int) -> None:
+    core = server.running.core
+    await loop.look(core, Recommender(core), now_ms)
+
+
+def items(client: httpx.Client, **query: str) -> list[dict[str, Any]]:
+    answer = client.get("/costs/recommendations", params=query).raise_for_status().json()
+    return list(answer["items"])
+
+
+def test_from_measured_use_to_what_was_saved(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    core, api = server.running.core, server.http
+    assert items(api) == []
+    today = core.clock.now_ms() // DAY_MS * DAY_MS
+    half = DAY_MS // 2
+    done = int(AttemptState.SUCCEEDED)
+    before = [
+        day_of_work(900_000 + day, today - day * DAY_MS, ASKED, half, done) for day in range(1, 21)
+    ]  # a quarter of 4 cores
+    server.run(write(server, before, 900_001, ASKED))
+    server.run(look(server, today))
+    (found,) = items(api, priority="high")
+    assert (found["rule"], found["action"], found["target"]) == (
+        "resource_rightsizing", "cpu 2000m", "ml/ann/std/4000m-8192Mi"
+    )  # fmt: skip
+    # 12 h a day at $0.24 are $86.40 in 30 days; CPU pays 5/6 of it, and half of that is saved.
+    assert (found["monthly_usd"], found["saving_usd"]) == ("72", "36")
+    assert found["facts"] == "CPU use was below 40 % for 14 days, with a peak of 1000m of 4000m."
+    assert (found["confidence"], found["observed"]) == (0.938, 14)
+    assert (found["needs_approval"], found["needs_pilot"]) == (True, True)
+    assert found["command"] == "herder job submit --project ml --pool std --cpu 2000m -- COMMAND"
+    assert items(api, priority="low") == []
+    path = f"/costs/recommendations/{found['id']}"
+
+    refused = api.post(f"{path}/implement")
+    assert refused.status_code == 409
+    assert "changes more than $10.00 a month" in refused.json()["detail"]
+    readings = server.run(Sources(core).readings(Changes(), core.clock.now_ms() + HOUR_MS))
+    assert [each.used for each in readings if each.policy == OPPORTUNITY.id] == [36 * USD]
+    api.post(f"{path}/approve").raise_for_status()
+    begun = api.post(f"{path}/implement").raise_for_status().json()
+    assert begun["text"].startswith(f"The pilot of recommendation {found['id']} began, and runs for 7 days.")
+    assert "another 7 days to run" in api.post(f"{path}/implement").json()["detail"]
+    assert api.get(f"{path}/results").json()["verdict"] == "running"
+
+    # Eight days later its jobs ask for half of the CPU; as many of them succeed.
+    record = core.ledger.recommendations[found["id"]]
+    core.ledger.recommendations[found["id"]] = record._replace(begun_ms=today)
+    after = [day_of_work(910_000 + day, today + day * DAY_MS, HALF, half, done) for day in range(1, 9)]
+    server.run(write(server, after, 900_002, HALF))
+    monkeypatch.setattr(core.clock, "now_ms", lambda: today + 9 * DAY_MS)
+    results = api.get(f"{path}/results").json()
+    assert (results["days"], results["realised_usd"], results["realised_percent"]) == (8, "36", 100)
+    assert (results["quality_before_percent"], results["quality_after_percent"]) == (100.0, 100.0)
+    assert (results["verdict"], results["text"]) == (
+        "success", "It saved 100 % of what was projected, and quality fell by 0.0 %."
+    )  # fmt: skip
+    documented = httpx.Client(base_url=f"{server.running.url}/api", headers=api.headers)
+    with documented:
+        name = found["id"]
+        assert documented.get(f"/optimization/results/{name}").json() == results
+        assert documented.get("/optimization/recommendations").json()["implemented"] == 0
+        assert documented.get(f"/optimization/impact/{name}").json()["state"] == "pilot"
+        documented.post(f"/optimization/implement/{name}").raise_for_status()
+        listed = documented.get("/optimization/recommendations").json()
+        assert (listed["implemented"], listed["implementation_percent"]) == (1, 100.0)
+        assert (
+            documented.get("/analytics/roi", params={"hours_saved": "2"}).json()
+            == api.get("/costs/roi", params={"hours_saved": "2"}).json()
+        )
+    assert items(api)[0]["state"] == "implemented"
+
+    monkeypatch.setenv("HERDER_URL", server.running.url)
+    monkeypatch.setenv("HERDER_TOKEN", server.running.token)
+    for words, said in (
+        (["recommend"], "ml/ann/std/4000m-8192Mi"),
+        (["recommend", name], "$36.0000 a month of $72.0000"),
+        (["results", name], "realised   $36.0000 a month, 100 % of it"),
+        (["why", date_of(today + DAY_MS)], "By "),
+        (["roi", "--hours-saved", "10"], "return"),
+    ):
+        assert run(build_app(), ["cost", *words]) == 0
+        assert said in capfd.readouterr().out
+
+
+def date_of(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d")
+
+
+def test_bad_questions(server: Server) -> None:
+    api = server.http
+    wrong = api.get("/costs/recommendations", params={"priority": "huge"})
+    assert (wrong.status_code, wrong.json()["field"]) == (422, "priority")
+    assert api.get("/costs/recommendations/opt-0").status_code == 404
+    assert api.get("/costs/change", params={"day": "2026-11"}).json()["detail"] == "'2026-11' is not a day."
+
+
+def test_others_see_their_own_alone(server: Server) -> None:
+    bob, ann = (server.client(server.person(name)) for name in ("bob", "ann"))
+    assert items(bob) == []
+    assert [each["target"] for each in items(ann)] == ["ml/ann/std/4000m-8192Mi"]
+
+
+def test_the_loop_looks_by_itself_and_again_after_a_restart(server: Server) -> None:
+    before = items(server.http)
+    server.restart()
+    for _ in range(2000):
+        if server.http.get("/costs/recommendations").json()["looked_at"] is not None:
+            break
+        server.run(asyncio.sleep(0.01))
+    else:
+        raise AssertionError("it has not looked")
+    assert items(server.http) == before

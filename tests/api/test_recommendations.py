@@ -197,7 +197,10 @@ def test_others_see_their_own_alone(server: Server) -> None:
     assert [each["target"] for each in items(ann)] == ["ml/ann/std/4000m-8192Mi"]
 
 
-def test_the_loop_looks_by_itself_and_again_after_a_restart(server: Server) -> None:
+def test_the_loop_looks_by_itself_and_again_after_a_restart(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "FIRST_LOOK_S", 0.0)
     before = items(server.http)
     server.restart()
     for _ in range(2000):

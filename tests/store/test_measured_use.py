@@ -62,7 +62,7 @@ def test_attempts_are_summed_up_by_class_day_and_hour(engine: Engine) -> None:
     fill(engine)
     with engine.connect() as connection:
         rows = {(row.asked.user, row.hour): row for row in measured(connection, DAY, DAY + DAY_MS)}
-        assert measured(connection, DAY + DAY_MS, DAY + 2 * DAY_MS) == []
+        assert list(measured(connection, DAY + DAY_MS, DAY + 2 * DAY_MS)) == []
     assert set(rows) == {("ann", 9), ("ann", 10), ("bob", 23)}
     row = rows["ann", 9]
     assert row.asked == Asked("ml", "ann", 4000, 8192, 0, -10, "train")

@@ -33,7 +33,7 @@ class Totals:
     """Pico-USD of machines that are gone."""
     alerts: Alerts = field(default_factory=lambda: Alerts({}))
     recommendations: dict[str, RecommendationRecord] = field(default_factory=dict)
-    """By id, as they are stored."""
+    """By id, as they are stored: what is recommended, and what became of it."""
     looked_ms: int | None = None
     """When facts were last looked at for recommendations; None: not since the server leads."""
     last_entry: int = 0

@@ -57,7 +57,9 @@ def recommend(
         return
     say.printer.items(RECOMMENDATIONS, known.items)
     if known.looked_at is None:
-        say.say("The server has not looked at the facts yet. It does when it starts, and every hour.")
+        say.say(
+            "The server has not looked at the facts yet. It does half a minute after its start, and every hour."
+        )
     elif not known.items:
         say.say(
             RECOMMENDATIONS.empty if priority is None else f"No recommendations have priority {priority}."

@@ -103,6 +103,9 @@ def roi_lines(found: Roi) -> Iterator[str]:
 
 
 def change_lines(found: CostChange) -> Iterator[str]:
+    if found.usual_usd == found.actual_usd == "0":
+        yield f"No costs on {found.day} and the 7 days before. `herder cost show` shows this month."
+        return
     sign = "" if found.change_usd.startswith("-") else "+"
     yield f"{found.day} (UTC) cost {amount(found.actual_usd)}; the mean of the 7 days before is {amount(found.usual_usd)} ({sign}{amount(found.change_usd)})."
     if found.unpriced:

@@ -7,16 +7,18 @@ from herder.control.kernel.core import Core
 from herder.control.reads.costs.recommending import Recommender, changed
 from herder.ledger.quantities import DAY_MS
 from herder.model.stored.changes import Changes
-from herder.store.rows.recommendation_rows import forget, stored
+from herder.store.rows.recommendation_rows import forget
 
 PERIOD_S = 3_600.0
+#: After the start, which it does not slow down.
+FIRST_LOOK_S = 30.0
 #: How long what was withdrawn or carried out is kept: thirteen months.
 KEPT_DAYS = 400
 
 
 async def run(core: Core) -> None:
-    core.ledger.recommendations = {each.id: each for each in await core.read(stored)}
     recommender = Recommender(core)
+    await asyncio.sleep(FIRST_LOOK_S)
     while True:
         if core.leadership.holds():
             await look(core, recommender, core.clock.now_ms())

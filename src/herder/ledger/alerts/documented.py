@@ -54,14 +54,14 @@ VARIANCE = Policy(
     id="cost-variance", scope="division", resource="usd", chain=CHAIN,
     thresholds=(
         _threshold(Level.INFO, 110),
-        _threshold(Level.WARNING, 120, to=(GM,), advice=("See which groups explain it: `herder cost breakdown`.",)),
+        _threshold(Level.WARNING, 120, to=(GM,), advice=("See which groups explain it: `herder cost why`.",)),
         _threshold(Level.CRITICAL, 135, to=(GM, COO)),
     ),
 )  # fmt: skip
 OPPORTUNITY = Policy(
     id="optimization-opportunity", scope="organization", resource="usd", absolute=True, once=Once.EPISODE, chain=(COO, PRIME),
     thresholds=(
-        _threshold(Level.INFO, 10 * PICO_PER_USD, to=("resource_manager",)),
+        _threshold(Level.INFO, 10 * PICO_PER_USD, to=("resource_manager",), advice=("See what would be saved: `herder cost recommend`.",)),
         _threshold(Level.WARNING, 25 * PICO_PER_USD, to=("resource_manager", COO)),
         _threshold(Level.CRITICAL, 50 * PICO_PER_USD, to=("resource_manager", COO)),
     ),

@@ -19,8 +19,9 @@ from herder.store.rows.usage_rows import TEXTS_KEPT, class_of_attempt
 
 HOUR_MS = 3_600_000
 MEASURED_MS = 1_000
-#: Classes in one query.
+#: Classes in one query, and rows that are fetched at a time.
 NAMES = 500
+_STREAMED = {"stream_results": True, "yield_per": 10_000}
 
 
 class Asked(NamedTuple):
@@ -62,7 +63,7 @@ class Quality(NamedTuple):
     succeeded: int
 
 
-def measured(connection: Connection, from_ms: int, to_ms: int) -> list[Measured]:
+def measured(connection: Connection, from_ms: int, to_ms: int) -> Iterator[Measured]:
     """Attempts that ended in `[from_ms, to_ms)`. Goes through the attempts once."""
     a = t.attempts.c
     ran = a.ended_at_ms - a.started_at_ms
@@ -94,13 +95,12 @@ def measured(connection: Connection, from_ms: int, to_ms: int) -> list[Measured]
         i.day, i.hour, i.class_id, i.pool, func.count(), total(i.state == int(AttemptState.SUCCEEDED), 1),
         func.sum(i.held), func.sum(i.ran), func.sum(i.cpu_ran), func.sum(i.cpu), func.max(i.peak), func.max(i.memory_peak_mib),
     ).group_by(i.day, i.hour, i.class_id, i.pool)  # type: ignore[call-overload]  # fmt: skip
-    rows = connection.execute(query).all()
-    classes = dict(_classes(connection, {row[2] for row in rows}))
-    return [
-        Measured(int(row[0]), int(row[1]), classes[row[2]], row[3], *map(int, row[4:]))
-        for row in rows
-        if row[2] in classes
-    ]
+    classes: dict[int, Asked] = {}
+    for rows in connection.execute(query, execution_options=_STREAMED).partitions():
+        classes.update(_classes(connection, {row[2] for row in rows} - classes.keys()))
+        for row in rows:
+            if row[2] in classes:
+                yield Measured(int(row[0]), int(row[1]), classes[row[2]], row[3], *map(int, row[4:]))
 
 
 def quality(connection: Connection, project: str, user: str, pool: str, from_ms: int, to_ms: int) -> Quality:

@@ -1,4 +1,4 @@
-"""Rows of recommendations. Called by their loop; what is asked for is in memory."""
+"""Rows of recommendations. Read when a server starts; what is asked for is in memory."""
 
 from collections.abc import Sequence
 

@@ -22,6 +22,7 @@ from herder.model.stored.records import BatchRecord, TotalRecord, UsageRecord
 from herder.model.work.usage import AttemptUsage, UsageInterval
 from herder.store.rows import tables as t
 from herder.store.rows.ledger_tables import months, use_log
+from herder.store.rows.recommendation_rows import stored
 
 #: Names of rows of `totals`: `cost/POOL`, in pico-USD, of the workers that have gone.
 COST = "cost"
@@ -115,6 +116,7 @@ def read_ledger(connection: Connection) -> Totals:
         if row.name.startswith(f"{CLOSING}/") and row.value:
             totals.closing[row.name.removeprefix(f"{CLOSING}/")] = row.value
     totals.closed = {row.month: row.known_ms for row in connection.execute(select(months))}
+    totals.recommendations = {each.id: each for each in stored(connection)}
     live = select(t.batches.c.id, t.batches.c.cost_pico).where(t.batches.c.ended_at_ms.is_(None))
     for row in connection.execute(live):
         totals.batches[BatchId(row.id)] = int(row.cost_pico)

@@ -3,8 +3,6 @@
 Usual is the mean of the 7 days before, so that each day of a week is in it once.
 """
 
-from collections.abc import Mapping
-
 from herder.analysis.optimisation.decomposition import Explanation, explanations
 from herder.control.access.access_check import OF_KIND, check
 from herder.control.kernel.bounds.errors import Invalid
@@ -31,7 +29,6 @@ DIMENSIONS = (
     "resource",
     "product",
 )
-Sums = Mapping[str, int]
 
 
 class ChangeReads:

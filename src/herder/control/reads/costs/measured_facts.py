@@ -21,8 +21,8 @@ from herder.store.rows.measured_use import Measured
 WINDOW_DAYS = MONTH_DAYS = 30
 #: An hour of a day is one of a pool's peak when at least so much more than in the mean is requested in it.
 PEAK_PERCENT = 150
-#: Shapes that are looked at, those that requested most.
-SHAPES_MAX = 20_000
+#: Shapes of one day that are looked at, those that requested most; what the others cost is counted with these.
+SHAPES_MAX = 2_000
 HOURS = 24
 Account = tuple[str, str, str]
 """(project, user, pool)."""
@@ -93,6 +93,18 @@ class Use:
         day.cpu_ms += row.cpu_ms
         day.memory_peak_mib = max(day.memory_peak_mib, row.memory_peak_mib)
 
+    def merge(self, other: "Use") -> None:
+        """Of other days."""
+        self.attempts += other.attempts
+        self.low_priority += other.low_priority
+        self.held_ms += other.held_ms
+        self.ran_ms += other.ran_ms
+        self.cpu_peak_milli = max(self.cpu_peak_milli, other.cpu_peak_milli)
+        self.memory_peak_mib = max(self.memory_peak_mib, other.memory_peak_mib)
+        self.hours = [one + more for one, more in zip(self.hours, other.hours, strict=True)]
+        self.types |= other.types
+        self.days.update(other.days)
+
     @property
     def may_wait(self) -> bool | None:
         """Only a priority below 0 says so; of others it is unknown."""
@@ -107,12 +119,25 @@ class Costs(NamedTuple):
     memory_pico: int
 
 
-def uses(rows: Iterable[Measured]) -> dict[Shape, Use]:
+def uses(days: Iterable[Mapping[Shape, Use]]) -> dict[Shape, Use]:
+    """Of several days together."""
     found: dict[Shape, Use] = {}
+    for day in days:
+        for shape, use in day.items():
+            found.setdefault(shape, Use()).merge(use)
+    return found
+
+
+def uses_by_day(rows: Iterable[Measured]) -> dict[int, dict[Shape, Use]]:
+    found: dict[int, dict[Shape, Use]] = defaultdict(dict)
     for row in rows:
         asked = row.asked
         shape = Shape(asked.project, asked.user, row.pool, asked.cpu_milli, asked.memory_mib, asked.gpu)
-        found.setdefault(shape, Use()).add(row)
+        found[row.day_ms].setdefault(shape, Use()).add(row)
+    return {day: _largest(by_shape) for day, by_shape in found.items()}
+
+
+def _largest(found: dict[Shape, Use]) -> dict[Shape, Use]:
     most = sorted(found, key=lambda shape: -sum(shape.weights(found[shape].held_ms)))[:SHAPES_MAX]
     return {shape: found[shape] for shape in most}
 

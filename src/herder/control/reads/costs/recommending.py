@@ -4,7 +4,6 @@ Use of a whole day is read once and kept, since it changes no more; what is kept
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
 from typing import NamedTuple
 
 from herder.analysis.optimisation.recommendations import Kind, Recommendation, Rules, ranked
@@ -21,11 +20,12 @@ from herder.control.reads.costs.measured_facts import (
     facts,
     paid,
     uses,
+    uses_by_day,
 )
 from herder.ledger.lines import COST
 from herder.ledger.quantities import DAY_MS
 from herder.model.stored.recommendation_records import RecommendationRecord
-from herder.store.rows.measured_use import Measured, measured
+from herder.store.rows.measured_use import measured
 
 
 class Found(NamedTuple):
@@ -39,7 +39,7 @@ class Recommender:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._days: dict[int, list[Measured]] = {}
+        self._days: dict[int, dict[Shape, Use]] = {}
 
     async def look(self, now_ms: int) -> list[Found]:
         """What the rules say of the last whole days, the largest saving first."""
@@ -48,7 +48,7 @@ class Recommender:
         await self._measure(from_ms, to_ms)
         lines = await lines_between(self._core, from_ms, to_ms, (COST,))
         return found_in(
-            (row for rows in self._days.values() for row in rows),
+            uses(self._days.values()),
             paid(lines),
             days_known(lines, from_ms, to_ms),
             self._core.settings.recommendations,
@@ -59,19 +59,17 @@ class Recommender:
         missing = [day for day in range(from_ms, to_ms, DAY_MS) if day not in self._days]
         if not missing:
             return
-        rows: list[Measured] = await self._core.read(partial(measured, from_ms=missing[0], to_ms=to_ms))
-        self._days.update({day: [] for day in missing})
-        for row in rows:
-            if row.day_ms in missing:
-                self._days[row.day_ms].append(row)
+        read: dict[int, dict[Shape, Use]] = await self._core.read(
+            lambda connection: uses_by_day(measured(connection, missing[0], to_ms))
+        )
+        self._days.update({day: read.get(day, {}) for day in missing})
 
 
 def found_in(
-    rows: Iterable[Measured], accounts: Mapping[tuple[str, str, str], int], days: int, rules: Rules
+    used: Mapping[Shape, Use], accounts: Mapping[tuple[str, str, str], int], days: int, rules: Rules
 ) -> list[Found]:
     if days <= 0:
         return []
-    used = uses(rows)
     cost = costs(used, accounts, days)
     known: dict[str, Found] = {}
     for shape, use, fact in facts(used, cost, days):

@@ -1,9 +1,13 @@
 """Job groups: counts of the whole tree, the cancel of a group with its descendants and not its siblings, limits on failures, restarts."""
 
+import json
+from typing import Any
+
 import pytest
 
 from herder.engine.jobs.groups import NewGroup
 from herder.model.work.job import JobState
+from herder.store.rows import tables
 from tests.engine.test_batches import LAST, ONE, counts
 from tests.engine.test_holding import run_all
 from tests.support.engine_world import World
@@ -187,3 +191,31 @@ def test_a_cancel_costs_a_step_a_range_and_not_one_a_job(world: World) -> None:
     (queue,) = [each for each in world.state.queues.values() if each.count]
     assert len(queue._segments) == 1
     assert queue.count + len(world.state.live) == 3_000
+
+
+def test_a_group_that_is_retried_and_cancelled_in_one_hand_over_is_told_of_again(world: World) -> None:
+    batch = world.batch()
+    (job,) = world.add(
+        batch, [LAST], groups=["a"], new_groups=[NewGroup(path="a", callback="https://example.org/a")]
+    )
+    world.commit_batch(batch)
+    _, agent = world.ready_worker()
+    world.until_running(job, agent)
+    agent.end((job, 1), world.now_ms, "failed", cause="exit_code", exit_code=1)
+    world.talk(agent)
+    world.commit()
+    first = announced(world)
+    assert [each["counts"] for each in first] == [{"failed": 1}]
+    world.now_ms += 1000
+    world.retry_batch(batch.id)
+    world.cancel_job(job)
+    world.commit()
+    assert [each["counts"] for each in announced(world)] == [{"failed": 1}, {"cancelled": 1}]
+    assert world.faults() == []
+
+
+def announced(world: World) -> list[dict[str, Any]]:
+    """What callbacks of groups say, in the order in which they were made."""
+    query = tables.callbacks.select().order_by(tables.callbacks.c.created_at_ms)
+    with world.engine.connect() as connection:
+        return [json.loads(each.body)["data"] for each in connection.execute(query)]

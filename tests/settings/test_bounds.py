@@ -125,7 +125,13 @@ RETENTION = [
     ("observations_size", "-1Mi", "1025Ti"),
     ("store_size", "63Mi", "1025Ti"),
 ]
-ALERTS = [("cooldown", "0s", "8d"), ("escalate_after", "59s", "8d")]
+ALERTS = [
+    ("cooldown", "0s", "8d"),
+    ("escalate_after", "59s", "8d"),
+    ("low_priority_below", "-1000001", "1000001"),
+    ("non_critical_below", "-1000001", "1000001"),
+    ("throttle_percent", "-1", "101"),
+]
 CALLBACKS = [("timeout", "0s", "61s"), ("give_up", "0s", "31d")]
 RECOMMENDATIONS = [
     ("confidence", "-1%", "101%"),
@@ -141,7 +147,7 @@ WITHOUT = {
     "membership", "description", "driver", "schedules", "cpu_pressure", "memory_pressure", "metrics", "consolidation",
     "preempts_spot", "disruption_budget", "maintenance_windows", "replace_drifted", "on_blocked", "step_timeouts", "repair",
     "repair_breaker", "labels", "taints", "containers", "cpu_limit", "default_eligible", "frozen", "driver_options",
-    "cluster", "bootstrap", "grows_after", "one_job_per_worker", "allow", "channels", "chain", "thresholds", "off", "storage_capacity",
+    "cluster", "bootstrap", "grows_after", "one_job_per_worker", "allow", "channels", "carry_out", "chain", "thresholds", "off", "storage_capacity",
 }  # fmt: skip
 
 

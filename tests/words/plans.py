@@ -14,7 +14,7 @@ from herder.model.fleet.schedule import Schedule, Window
 from herder.model.fleet.upkeep import Disruption, DisruptionBudget, Opening, TimeWindow
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import ClassId, PlanNumber, PoolName, UserName
-from herder.model.planning.budgets import BudgetLeft, BudgetsLeft, UnpaidClass
+from herder.model.planning.budgets import BudgetLeft, BudgetsLeft, RestrictedClass, UnpaidClass
 from herder.model.planning.demand_rises import Rises
 from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory, RunningClass
 from herder.model.planning.plan import Reason
@@ -489,6 +489,17 @@ def only_unpaid_jobs() -> Observed:
     return replace(world, demand=world.demand[1:], unpaid=world.unpaid[1:])
 
 
+def restricted_jobs() -> Observed:
+    """Of low priority: three of five wait while an alert throttles them, and one while another defers it."""
+    world = observed([one()], [idle(1, one(), 1)], [queued(1, 5), queued(2, 1, user=UserName("bob"))])
+    throttled = RestrictedClass(
+        class_id=ClassId(1), count=3, alert="alert-0f6c1b2a9d3e", policy="compute-overallocation", action="throttle", below=0,
+        until_ms=86_400_000,
+    )  # fmt: skip
+    deferred = replace(throttled, class_id=ClassId(2), count=1, action="defer_low_priority", until_ms=None)
+    return replace(world, restricted=(throttled, deferred))
+
+
 def gradual_limit() -> Observed:
     of = one(scale_down_fraction=0.2)
     return observed(
@@ -578,7 +589,7 @@ WORLDS: tuple[Callable[[], Observed], ...] = (
     at_maximum_with_drains, near_maximum, scheduled_maximum, no_workers_wanted, zone_limit, per_cycle, cooldown, stored_with_a_short_ttl,
     scale_down_cooldown, frozen, frozen_without_work, frozen_driver, refused_bootstrap, nothing_fits, offer_resting, offer_tried_again,
     credentials_refused, quota_exceeded, at_live_maximum, over_budget, budget_for_some,
-    budget_for_several_sizes, overspent, unpaid_jobs, only_unpaid_jobs, gradual_limit, disruption_budget, shapes_grouped, ahead_and_shared,
+    budget_for_several_sizes, overspent, unpaid_jobs, only_unpaid_jobs, restricted_jobs, gradual_limit, disruption_budget, shapes_grouped, ahead_and_shared,
     quotas, below_threshold, in_flight, enough_capacity, kept_by_rules, kept_by_schedule, waiting_on_observation,
 )  # fmt: skip
 

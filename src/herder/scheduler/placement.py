@@ -15,6 +15,8 @@ from herder.decide.placement.ageing import Ageing
 from herder.decide.placement.free_capacity import Assignment
 from herder.decide.placement.place import PendingClass, Placement, UserShare, place
 from herder.engine.attempts.attempt import assign
+from herder.engine.memory.funds import Funds
+from herder.engine.memory.restrictions import Restrictions
 from herder.engine.memory.state import EngineState, WorkerLife
 from herder.model.ids import UserName, WorkerName
 from herder.model.stored.changes import Changes
@@ -150,7 +152,7 @@ class Placer:
         held = any(worker.spec.name in self.reservations.by_worker for worker in workers)
         while workers:
             # Beside a reservation or a quota it is not the level alone that says who may start.
-            every = held or state.sharing.has_quotas or state.funds is not None
+            every = held or state.sharing.has_quotas or bool(_caps(state))
             pending = self._look(state) if every else self.queue_index.select(state, workers)
             if not pending or not self._place(state, changes, pending, workers, now_ms).assignments:
                 return
@@ -224,8 +226,9 @@ class Placer:
             pending = self.within.capped(
                 state, self.queue_index, pending, workers, reservations.values(), aged_ms
             )
-        if state.funds is not None:
-            pending = state.funds.capped(pending, lambda item, count: replace(item, count=count))
+        caps = _caps(state)
+        for cap in caps:
+            pending = cap.capped(pending, lambda item, count: replace(item, count=count))
         users = dict.fromkeys(item.job_class.user for item in pending)
         placement = place(
             pending,
@@ -254,11 +257,16 @@ class Placer:
             self.queue_index.served(state.classes[item.class_id])
             self.within.served(item.class_id)
             assign(state, changes, item.class_id, state.workers[item.worker], item.count, now_ms)
-            if state.funds is not None:
-                state.funds.take(state.classes[item.class_id], item.count)
+            for cap in caps:
+                cap.take(state.classes[item.class_id], item.count)
         for name in placement.kept:
             self.reservations.release(name)
         return placement
+
+
+def _caps(state: EngineState) -> tuple[Restrictions | Funds, ...]:
+    """What keeps jobs from starting beside quotas: alerts, and budgets."""
+    return tuple(each for each in (state.restrictions, state.funds) if each is not None)
 
 
 def _open(workers: Iterable[WorkerLife], queue_index: QueueIndex) -> list[WorkerLife]:

@@ -136,6 +136,7 @@ def _wishes(state: EngineState, now_ms: int) -> list[_Demand]:
         if queue.count
         and queue.oldest_ready_at_ms <= since_ms
         and (state.funds is None or state.funds.pays(state.classes[class_id]))
+        and (state.restrictions is None or state.restrictions.allow(state.classes[class_id]))
     ]
     reclaims = rules.reclaim is not Reclaim.NEVER
     if not any(reclaims or each.job_class.priority in preempting for each in waiting):

@@ -65,9 +65,11 @@ class QuotaUsage:
 
 
 def may_start(state: EngineState, heads: Iterable[QueuedClass]) -> list[QueuedClass]:
-    """Those of which one job is within the quotas and paid now: for others no place is to be kept."""
+    """Those of which one job is within the quotas, paid and kept back by no alert now: for others no place is to be kept."""
     if state.funds is not None:
         heads = [head for head in heads if state.funds.pays(head.job_class)]
+    if state.restrictions is not None:
+        heads = [head for head in heads if state.restrictions.allow(head.job_class)]
     if not state.sharing.has_quotas:
         return list(heads)
     remaining = remaining_quota(state.sharing, state.held, state.resources, state.running_types)

@@ -6,6 +6,7 @@ What was raised is in the store before anybody is told; who was told is written 
 import asyncio
 from functools import partial
 
+from herder.control.alerts.actions import Actions
 from herder.control.alerts.policies import policies_of
 from herder.control.alerts.telling import Teller
 from herder.control.alerts.texts import raised_text
@@ -40,11 +41,11 @@ async def run(core: Core) -> None:
 
 
 async def _judging(core: Core) -> None:
-    sources, forgotten_ms = Sources(core), 0
+    sources, actions, forgotten_ms = Sources(core), Actions(core), 0
     while True:
         now_ms = core.clock.now_ms()
         if core.leadership.holds():
-            await judge(core, sources, now_ms)
+            await judge(core, sources, actions, now_ms)
             if now_ms - forgotten_ms >= DAY_MS:
                 forgotten_ms = now_ms
                 await core.store.call(partial(forget, before_ms=now_ms - KEPT_DAYS * DAY_MS))
@@ -59,8 +60,9 @@ async def _telling(core: Core, teller: Teller) -> None:
         await asyncio.sleep(PERIOD_S)
 
 
-async def judge(core: Core, sources: Sources, now_ms: int) -> None:
+async def judge(core: Core, sources: Sources, actions: Actions, now_ms: int) -> None:
     """One look at everything, in one commit."""
+    await actions.restore()
     state, changes = core.ledger.alerts, Changes()
     found = await sources.readings(changes, now_ms)
     with core.change(changes):
@@ -70,8 +72,9 @@ async def judge(core: Core, sources: Sources, now_ms: int) -> None:
             for alert in state.judge(reading):
                 changes.put(record_of(alert))
                 _record(core, changes, alert, now_ms)
+        actions.carry_out(changes, now_ms)
         state.forget(now_ms - DAY_MS)
-    if not changes.empty:
+    if not changes.empty or core.state.fresh_demand:
         await core.commit(changes)
 
 

@@ -14,6 +14,7 @@ from herder.decide.forecast.run_times import Kind, RunTime, kinds_of
 from herder.decide.scaling.failed_triggers import Failures
 from herder.decide.scaling.signals.pressure import pressed_since
 from herder.decide.scaling.triggers.pending_pods import pods_since
+from herder.engine.memory.restrictions import Restrictions
 from herder.engine.memory.state import EngineState, LiveAttempt, WorkerLife
 from herder.engine.workers.cluster.node_texts import unseen_text
 from herder.engine.workers.cluster.nodes import cordoned_by_others, not_considered, pods_waiting
@@ -25,7 +26,7 @@ from herder.model.fleet.pool import Consolidation, PoolSpec
 from herder.model.fleet.pressure import WorkerUse
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import ClassId, PlanNumber
-from herder.model.planning.budgets import UnpaidClass, bounded
+from herder.model.planning.budgets import RestrictedClass, UnpaidClass, bounded
 from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory, QueuedClass, RunningClass
 from herder.model.values.money import PICO_PER_CENT
 from herder.model.values.resources import ZERO
@@ -56,9 +57,26 @@ def observation_at(core: Core, now_ms: int) -> Observed:
     """What the loop, dry runs and `why` plan from."""
     aged_ms = now_ms - core.placer.ageing_at(now_ms).reserve_after_ms
     observed = observe(core.state, now_ms, core.placer.run_times.guess, aged_ms)
+    if core.state.restrictions is not None:
+        observed = replace(observed, restricted=_restricted(core.state.restrictions, observed))
     if not core.budgets.budgets:
         return observed
     return replace(observed, budgets=budgets_left(core, now_ms), unpaid=_unpaid(core, observed, now_ms))
+
+
+def _restricted(restrictions: Restrictions, observed: Observed) -> tuple[RestrictedClass, ...]:
+    return tuple(
+        RestrictedClass(
+            class_id=each.queued.class_id,
+            count=each.count,
+            alert=each.by.alert,
+            policy=each.by.policy,
+            action=each.by.action,
+            below=each.by.below,
+            until_ms=each.by.until_ms,
+        )
+        for each in restrictions.withheld(observed.demand)
+    )
 
 
 def _unpaid(core: Core, observed: Observed, now_ms: int) -> tuple[UnpaidClass, ...]:

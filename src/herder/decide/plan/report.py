@@ -316,7 +316,7 @@ def _demand_met(snapshot: Snapshot, view: PoolView, queue: QueueResult, jobs: in
 
 
 def _what(snapshot: Snapshot) -> str:
-    """What holds jobs back: quotas, budgets, or both."""
+    """What holds jobs back: quotas, budgets, alerts, or several of them."""
     kinds = {each.reason.kind for each in snapshot.held_back}
-    named = {ReasonKind.QUOTA: "quota", ReasonKind.BUDGET: "a budget"}
+    named = {ReasonKind.QUOTA: "quota", ReasonKind.BUDGET: "a budget", ReasonKind.ALERT: "an alert"}
     return listed([name for kind, name in named.items() if kind in kinds], "or")

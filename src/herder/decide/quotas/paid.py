@@ -1,9 +1,8 @@
 """Jobs that wait because no budget of their user or project pays for them: no workers are made for them, and the plan says so."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from herder.decide.quotas.reasons import HeldBack
+from herder.decide.quotas.reasons import HeldBack, held_back
 from herder.model.planning.budgets import UnpaidClass
 from herder.model.planning.observed import Observed
 from herder.model.planning.plan import Reason, ReasonKind
@@ -17,19 +16,8 @@ def paid_demand(
 ) -> tuple[list[DemandGroup], tuple[HeldBack, ...]]:
     """What of it is paid, and what is not. `waiting`: within the quotas."""
     unpaid = {each.class_id: each for each in observed.unpaid}
-    if not unpaid:
-        return list(waiting), ()
-    counts = {queued.class_id: queued.count for queued in observed.demand}
-    paid, held_back = [], []
-    for queued in waiting:
-        mine = unpaid.get(queued.class_id)
-        most = queued.count if mine is None else min(queued.count, counts[queued.class_id] - mine.count)
-        if most > 0:
-            paid.append(queued if most == queued.count else replace(queued, count=most))
-        if mine is not None and most < queued.count:
-            count = queued.count - max(0, most)
-            held_back.append(HeldBack(queued=queued, count=count, reason=_reason(queued, mine, count)))
-    return paid, tuple(held_back)
+    counts = {class_id: each.count for class_id, each in unpaid.items()}
+    return held_back(observed, waiting, counts, lambda queued, n: _reason(queued, unpaid[queued.class_id], n))
 
 
 def _reason(queued: DemandGroup, mine: UnpaidClass, count: int) -> Reason:

@@ -4,11 +4,13 @@ Called for the planner's scene: no workers are made for what quotas hold back, a
 `Allowance`; nothing is decided here.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from herder.decide.quotas.allowed_starts import QuotaEntry, QuotaInput, allow
 from herder.decide.quotas.usage import UNLIMITED, Project, RemainingQuota
+from herder.model.ids import ClassId
 from herder.model.planning.observed import Observed
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.values.phrases import agree, counted
@@ -24,6 +26,28 @@ class HeldBack:
     queued: DemandGroup
     count: int
     reason: Reason
+
+
+def held_back(
+    observed: Observed,
+    waiting: Sequence[DemandGroup],
+    counts: Mapping[ClassId, int],
+    reason: Callable[[DemandGroup, int], Reason],
+) -> tuple[list[DemandGroup], tuple[HeldBack, ...]]:
+    """What of `waiting` may start, and what not. `counts`: by class, of how many waiting jobs that is so."""
+    if not counts:
+        return list(waiting), ()
+    there = {queued.class_id: queued.count for queued in observed.demand}
+    free, held = [], []
+    for queued in waiting:
+        less = counts.get(queued.class_id, 0)
+        most = min(queued.count, there[queued.class_id] - less) if less else queued.count
+        if most > 0:
+            free.append(queued if most == queued.count else replace(queued, count=most))
+        if most < queued.count:
+            count = queued.count - max(0, most)
+            held.append(HeldBack(queued=queued, count=count, reason=reason(queued, count)))
+    return free, tuple(held)
 
 
 def within_quotas(observed: Observed) -> tuple[list[DemandGroup], tuple[HeldBack, ...]]:

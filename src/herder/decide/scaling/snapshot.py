@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, partial
 
 from herder.decide.eligibility.matching import Kinds, kind_of_template, kind_of_worker
+from herder.decide.quotas.alerted import allowed_demand
 from herder.decide.quotas.paid import paid_demand
 from herder.decide.quotas.reasons import HeldBack, within_quotas
 from herder.decide.scaling.failed_triggers import Failures
@@ -154,12 +155,13 @@ def snapshot_of(observed: Observed, now_ms: int, failures: Failures | None = Non
     }
     worker_kinds = {worker.name: number for view in pools for worker, number in _numbered(view, kinds)}
     waiting, held_back = within_quotas(observed)
+    waiting, restricted = allowed_demand(observed, waiting)
     waiting, unpaid = paid_demand(observed, waiting)
     found = _grouped(waiting, pools, kinds, template_kinds, observed.demand_left_out)
     return Snapshot(
         pools=pools,
         queue=found.queue,
-        held_back=(*held_back, *unpaid),
+        held_back=(*held_back, *restricted, *unpaid),
         lead=found.lead,
         note=found.note,
         left_out=observed.not_considered,

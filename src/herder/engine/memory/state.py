@@ -18,6 +18,7 @@ from herder.engine.memory.keeping import HeldJob, Keeping
 from herder.engine.memory.live_usage import LiveUsage
 from herder.engine.memory.memory_peaks import MemoryPeaks
 from herder.engine.memory.queue import ReadyQueue
+from herder.engine.memory.restrictions import Restrictions
 from herder.engine.memory.waiting_jobs import DelayedJob, JobFaults, RetriedAs, WaitingJob
 from herder.engine.memory.worker_node import ClusterLife, NodeLife
 from herder.engine.memory.worker_repair import HealthLife
@@ -336,6 +337,8 @@ class EngineState:
     """Users that hold more or less than at the last pass."""
     funds: Funds | None = None
     """Of users and projects that have a budget; None: none has."""
+    restrictions: Restrictions | None = None
+    """What alerts keep from starting; None: no such action is in force."""
     fleet_version: int = 0
     """Changes whenever a worker comes or goes."""
     ended_runs: "deque[tuple[ClassId, int]]" = field(default_factory=lambda: deque(maxlen=ENDED_RUNS_MAX))

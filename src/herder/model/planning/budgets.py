@@ -58,4 +58,18 @@ class UnpaidClass:
     needs: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestrictedClass:
+    """So many of the waiting jobs of a class that an action of an alert keeps from starting: their priority is below `below`.
+    `until_ms`: the end of its period; None: it ends when the use falls."""
+
+    class_id: ClassId
+    count: int
+    alert: str
+    policy: str
+    action: str
+    below: int
+    until_ms: int | None
+
+
 NO_BUDGETS = BudgetsLeft(quantum_ms=0, budgets=(), pools=())

@@ -64,6 +64,7 @@ class ReasonKind(StrEnum):
     TRIGGER_FAILED = "trigger_failed"
     # why a job still waits
     QUOTA = "quota"
+    ALERT = "alert"
     AHEAD_IN_QUEUE = "ahead_in_queue"
     FAIR_SHARE = "fair_share"
     IN_FLIGHT = "in_flight"

@@ -6,6 +6,9 @@ Whoever records a new kind adds it here; a test compares this list with what the
 EVENT_KINDS = frozenset(
     {
         "alert.acknowledged",
+        "alert.action_ended",
+        "alert.action_started",
+        "alert.action_stopped",
         "alert.escalated",
         "alert.raised",
         "alert.resolved",

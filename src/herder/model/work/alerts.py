@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+#: The actions of policies that the server carries out; others, such as notifying, are not about jobs.
+CARRIED_OUT = ("defer_low_priority", "throttle", "stop_non_critical")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
@@ -28,5 +31,13 @@ class AlertRules:
     """By policy and level: percent, core-hours or dollars, in place of the documented ones."""
     storage_capacity: Mapping[str, int] = field(default_factory=dict)
     """GB by tier (hot, warm, cold): of what reported storage fills. A tier that is not named is not judged."""
+    carry_out: tuple[str, ...] = CARRIED_OUT
+    """Of these, what this server carries out."""
+    low_priority_below: int = 0
+    """Jobs of a lower priority are deferred and throttled."""
+    non_critical_below: int = 0
+    """Jobs of a lower priority are stopped."""
+    throttle_percent: int = 25
+    """Of the jobs of low priority that run or may start: so many run at once."""
     off: tuple[str, ...] = ()
     """Policies that raise nothing."""

@@ -1,13 +1,15 @@
 """The section `alerts` of herder.yaml: who is told of alerts, after which time the next one, and other thresholds than the documented ones."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
 from herder.ledger.alerts.documented import DOCUMENTED, with_thresholds
-from herder.model.work.alerts import AlertRules, Channel
-from herder.settings.sections.fields import Field
+from herder.model.work.alerts import CARRIED_OUT, AlertRules, Channel
+from herder.model.work.sharing import PRIORITY_MAX
+from herder.settings.sections.fields import Field, plain
+from herder.settings.sections.jobs.job_types import whole_between
 from herder.settings.sections.upkeep import between_durations, read_fields
 from herder.settings.syntax import validation
 from herder.settings.syntax.durations import format_duration
@@ -89,6 +91,24 @@ def _read_off(found: Reading, value: Value) -> tuple[str, ...]:
     return names
 
 
+def _read_carry_out(found: Reading, value: Value) -> tuple[str, ...]:
+    names = []
+    for each in validation.listing(found, value):
+        name = validation.text(found, each)
+        if name not in CARRIED_OUT:
+            found.wrong(
+                each,
+                f"{name[:50]!r} is not an action that can be carried out.",
+                f"Write one of {', '.join(CARRIED_OUT)}.",
+            )
+        names.append(name)
+    return tuple(names)
+
+
+def _between(low: int, high: int) -> Callable[[Reading, Value], int]:
+    return lambda found, value: whole_between(found, value, low, high)
+
+
 def _write_channels(channels: tuple[Channel, ...]) -> dict[str, Any]:
     return {each.name: {"url": each.url} if each.url else {"folder": each.folder} for each in channels}
 
@@ -135,6 +155,22 @@ ALERT_FIELDS: tuple[Field, ...] = (
         key="storage_capacity", attribute="storage_capacity", read=_read_capacity, write=dict,
         schema={"type": "object", "propertyNames": {"enum": list(TIERS)}, "additionalProperties": {"type": "integer", "minimum": 1}},
         doc="GB by tier, of which reported storage is judged (storage-capacity). A tier that is not named is not judged.",
+    ),
+    plain(
+        "carry_out", _read_carry_out, {"type": "array", "items": {"enum": list(CARRIED_OUT)}},
+        "Actions that are carried out while the threshold of an alert that names them is exceeded; the others are only shown. `[]`: none is.",
+    ),
+    plain(
+        "low_priority_below", _between(-PRIORITY_MAX, PRIORITY_MAX), {"type": "integer", "minimum": -PRIORITY_MAX, "maximum": PRIORITY_MAX},
+        "Jobs of a lower priority are deferred and throttled.",
+    ),
+    plain(
+        "non_critical_below", _between(-PRIORITY_MAX, PRIORITY_MAX), {"type": "integer", "minimum": -PRIORITY_MAX, "maximum": PRIORITY_MAX},
+        "Jobs of a lower priority are stopped.",
+    ),
+    plain(
+        "throttle_percent", _between(0, 100), {"type": "integer", "minimum": 0, "maximum": 100},
+        "How many of the jobs that are throttled run at once, in percent of those that run or may start, rounded up.",
     ),
     Field(key="off", attribute="off", read=_read_off, write=list, schema=_NAMES, doc="Alerts that are not raised."),
 )  # fmt: skip

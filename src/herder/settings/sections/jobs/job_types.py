@@ -50,10 +50,10 @@ def _number(found: Reading, value: Value, low: float, high: float, example: str)
 
 
 def _read_priority(found: Reading, value: Value) -> int:
-    return int(_whole(found, value, -PRIORITY_MAX, PRIORITY_MAX))
+    return int(whole_between(found, value, -PRIORITY_MAX, PRIORITY_MAX))
 
 
-def _whole(found: Reading, value: Value, low: int, high: int) -> int:
+def whole_between(found: Reading, value: Value, low: int, high: int) -> int:
     number = _number(found, value, low, high, f"a whole number from {low:,} to {high:,}")
     if number != int(number):
         found.wrong(value, f"{number:g} is not a whole number.", "Write a whole number.")
@@ -61,15 +61,15 @@ def _whole(found: Reading, value: Value, low: int, high: int) -> int:
 
 
 def _read_most(found: Reading, value: Value) -> int | None:
-    return None if _none(value) else _whole(found, value, 1, CONCURRENT_MAX)
+    return None if _none(value) else whole_between(found, value, 1, CONCURRENT_MAX)
 
 
 def _read_slots(found: Reading, value: Value) -> int | None:
-    return None if _none(value) else _whole(found, value, 1, SLOTS_MAX)
+    return None if _none(value) else whole_between(found, value, 1, SLOTS_MAX)
 
 
 def _read_retries(found: Reading, value: Value) -> int | None:
-    return None if _none(value) else _whole(found, value, 0, RETRIES_MAX)
+    return None if _none(value) else whole_between(found, value, 0, RETRIES_MAX)
 
 
 def _read_weight(found: Reading, value: Value) -> int:

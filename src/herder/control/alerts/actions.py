@@ -1,0 +1,177 @@
+"""Carries out the actions of alerts while their thresholds are exceeded: jobs of low priority wait, and jobs that are not critical are preempted.
+
+Which are in force is a function of the last readings (`ledger/alerts/raising.py`). What has begun is in the store, so that a restart begins and ends nothing twice.
+When an action ends, what waited is placed at once.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from herder.control.alerts.texts import raised_text
+from herder.control.budgets.leasing import budgets_of_account
+from herder.control.kernel.core import Core
+from herder.engine.attempts.attempt import preempt
+from herder.engine.memory.events import record_event
+from herder.engine.memory.restrictions import Restriction, Restrictions
+from herder.engine.memory.state import LiveAttempt
+from herder.ledger.alerts.policies import Action, Once
+from herder.ledger.alerts.raising import Key
+from herder.ledger.budgets.spec import Scope, Unit
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import MetaRecord
+from herder.model.values.phrases import agree, counted
+from herder.model.work.job import JobClass
+from herder.store.rows.tables import meta
+
+#: Row of `meta`.
+META_KEY = "alerts/actions"
+
+
+class InForce(NamedTuple):
+    policy: str
+    subject: str
+    action: str
+
+
+class Actions:
+    """Of one server, as long as it leads."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._begun: dict[InForce, str] | None = None
+        """With the alert of each. None: not read yet."""
+
+    async def restore(self) -> None:
+        if self._begun is None:
+            text = await self._core.read(_stored)
+            self._begun = {InForce(*key): alert for *key, alert in json.loads(text or "[]")}
+
+    def carry_out(self, changes: Changes, now_ms: int) -> None:
+        """`restore` comes first. Within the commit of the readings."""
+        core, before = self._core, self._begun
+        assert before is not None
+        now = dict(self._in_force(now_ms))
+        for each in now.keys() - before.keys():
+            self._record(changes, each, now[each], "started", now_ms)
+        for each in before.keys() - now.keys():
+            self._record(changes, each, before[each], "ended", now_ms)
+        if now.keys() != before.keys():
+            changes.put(
+                MetaRecord(META_KEY, json.dumps(sorted([*each, alert] for each, alert in now.items())))
+            )
+        self._begun = now
+        restrictions = [self._restriction(each, alert) for each, alert in sorted(now.items())]
+        waited = core.state.restrictions is not None
+        core.state.restrictions = Restrictions(restrictions) if restrictions else None
+        core.state.fresh_demand = core.state.fresh_demand or waited  # there may be room again
+        for restriction in restrictions:
+            if restriction.action == Action.STOP_NON_CRITICAL:
+                self._stop(changes, restriction, now_ms)
+
+    def _in_force(self, now_ms: int) -> Iterator[tuple[InForce, str]]:
+        core = self._core
+        for (policy, subject), actions in core.ledger.alerts.actions_in_force(now_ms).items():
+            for action in actions & set(core.settings.alerts.carry_out):
+                yield InForce(policy, subject, str(action)), _alert_of(core, (policy, subject))
+
+    def _restriction(self, each: InForce, alert: str) -> Restriction:
+        core, rules = self._core, self._core.settings.alerts
+        watch = core.ledger.alerts.watches[(each.policy, each.subject)]
+        periodic = core.ledger.alerts.policies[each.policy].once is Once.PERIOD
+        stops = each.action == Action.STOP_NON_CRITICAL
+        found = Restriction(
+            alert=alert,
+            policy=each.policy,
+            action=each.action,
+            below=rules.non_critical_below if stops else rules.low_priority_below,
+            until_ms=watch.to_ms if periodic else None,
+            covers=covers(core, each.subject),
+        )
+        if each.action == Action.THROTTLE:
+            found.room = self._room(found, rules.throttle_percent)
+        return found
+
+    def _room(self, throttled: Restriction, percent: int) -> int:
+        """Of the jobs that run or may start, so many percent may run at once, rounded up."""
+        state, classes = self._core.state, self._core.state.classes
+        running = sum(1 for each in state.live.values() if throttled.binds(classes[each.class_id]))
+        waiting = sum(
+            queue.count
+            for number, queue in state.queues.items()
+            if queue.count and throttled.binds(classes[number])
+        )
+        return max(0, -(-(running + waiting) * percent // 100) - running)
+
+    def _stop(self, changes: Changes, each: Restriction, now_ms: int) -> None:
+        state = self._core.state
+        going = [
+            attempt
+            for attempt in state.live.values()
+            if not (attempt.cancelling or attempt.preempted_for)
+            and each.binds(state.classes[attempt.class_id])
+            and not state.classes[attempt.class_id].always_run
+        ]
+        why = f"{each.alert} ({each.policy}) stops jobs of a priority below {each.below}; they continue when the action has ended."
+        for attempt in going:
+            preempt(state, changes, attempt, why)
+        if going:
+            text = f"{counted(len(going), 'attempt')} {agree(len(going), 'is', 'are')} preempted: {why}"
+            self._event(changes, "alert.action_stopped", each.alert, text, {"jobs": _jobs(going)}, now_ms)
+
+    def _record(self, changes: Changes, each: InForce, alert: str, what: str, now_ms: int) -> None:
+        name, subject = each.action.replace("_", " "), each.subject or "the organisation"
+        text = f"Action {name} of {each.policy} has {what} for {subject}."
+        known = self._core.ledger.alerts.alerts.get(alert)
+        if what == "started" and known is not None:
+            text += f" {raised_text(self._core.ledger.alerts.policies[each.policy], known)}"
+        data: dict[str, object] = {"policy": each.policy, "subject": each.subject, "action": each.action}
+        self._event(changes, f"alert.action_{what}", alert, text, data, now_ms)
+
+    def _event(
+        self, changes: Changes, kind: str, alert: str, text: str, data: dict[str, object], now_ms: int
+    ) -> None:
+        record_event(self._core.state, changes, now_ms, kind, f"alert/{alert}", text, data=data)
+
+
+def covers(core: Core, subject: str) -> Callable[[JobClass], bool]:
+    """Whether a job belongs to the subject of an alert: a division, a budget with all below it, or, without a name, the organisation. Of others, such as a tier of storage, no job does."""
+    kind, _, name = subject.partition("/")
+    if not subject:
+        return lambda _job_class: True
+    divisions = {each.name: each.division for each in core.state.sharing.projects}
+    if kind == "division":
+        return lambda job_class: divisions.get(job_class.project, "") == name
+    if kind != "budget":
+        return lambda _job_class: False
+
+    @cache
+    def paid_from(user: str, project: str, pool: str) -> bool:
+        names = [
+            found
+            for unit in Unit
+            for found in budgets_of_account(core, user, project, divisions.get(project, ""), unit)
+        ]
+        names += [found for unit in Unit if (found := core.budgets.budget_for(Scope.POOL, pool, unit))]
+        return any(each.spec.name == name for each in core.budgets.chain(names))
+
+    return lambda job_class: paid_from(job_class.user, job_class.project, job_class.pool)
+
+
+def _alert_of(core: Core, key: Key) -> str:
+    """The highest alert of the subject that was raised, also one that is acknowledged."""
+    raised = core.ledger.alerts.watches[key].raised
+    return raised[max(raised)] if raised else key[0]
+
+
+def _jobs(attempts: list[LiveAttempt]) -> list[int]:
+    """The first hundred."""
+    return sorted(int(each.job) for each in attempts)[:100]
+
+
+def _stored(connection: Connection) -> str | None:
+    found = connection.execute(select(meta.c.value).where(meta.c.key == META_KEY)).scalar()
+    return None if found is None else str(found)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -210,3 +211,53 @@ def test_the_command_line(fresh: Server, tmp_path: Path, capsys: pytest.CaptureF
     assert "$950.00" in herder("budget", "show", "gpu")
     fresh.http.post("/budget-leases/g/settle", json={"cost": "0"}).raise_for_status()
     herder("budget", "delete", "gpu", "--yes")
+
+
+def test_a_budget_by_hand_is_for_something_that_exists_or_said_to_come_later(
+    fresh: Server, refused: Refusal
+) -> None:
+    before = fresh.http.get("/budgets").json()
+    for scope in ("pool", "user", "project", "division"):
+        body: dict[str, Any] = {"settings": {"limit": "5", "scope": scope}}
+        told = refused(422, "PUT", "/budgets/nowhere", fresh.http, json=body)
+        sentence = f"There is no {scope} 'nowhere', so budget nowhere would limit nothing."
+        assert told["detail"] == sentence
+        assert "--ahead" in told["hint"]
+    with fresh.client(fresh.person("known")):
+        body = {"settings": {"limit": "5", "scope": "user"}}
+        assert "known" in refused(422, "PUT", "/budgets/nowhere", fresh.http, json=body)["hint"]
+    assert fresh.http.get("/budgets").json() == before
+    for name, settings, words in (
+        ("nowhere", {"limit": "5", "scope": "pool"}, "It limits pool nowhere."),
+        ("some", {"limit": "5"}, "It is a group: it limits only the budgets below it."),
+    ):
+        done = fresh.http.put(f"/budgets/{name}", json={"settings": settings, "ahead": True})
+        assert words in done.raise_for_status().json()["text"]
+    changed = fresh.http.put("/budgets/nowhere", json={"settings": {"limit": "6"}}).raise_for_status().json()
+    assert changed["text"] == "Budget nowhere is changed."
+    for name in ("nowhere", "some"):
+        fresh.http.delete(f"/budgets/{name}").raise_for_status()
+
+
+def test_overage_counts_in_both_numbers_of_a_refusal(fresh: Server, refused: Refusal) -> None:
+    overage = {"settings": {"limit": "100", "overage": "10%"}}
+    fresh.http.put("/budgets/spot", json=overage).raise_for_status()
+    body = {"id": "o", "budgets": ["spot"], "amount": "110.01", "lasts_s": 60}
+    told = refused(409, "POST", "/budget-leases", fresh.http, json=body)
+    assert told["detail"] == "Budget spot has $110.00 of $110.00 left; $110.01 was asked for."
+
+
+def test_one_budget_shows_what_was_moved_and_a_lease_its_unit(fresh: Server) -> None:
+    spent = Decimal(shown(fresh, "burst")["spent"])
+    move = {"from": "spot", "to": "burst", "amount": "20", "reason": "r", "repay_days": 2}
+    fresh.http.post("/budget-transfers", json=move).raise_for_status()
+    reserve(fresh.http, "l", "burst", "30").raise_for_status()
+    burst, spot = shown(fresh, "burst"), shown(fresh, "spot")
+    assert [(each["from"], each["amount"]) for each in burst["transfers"]] == [("spot", "20")]
+    assert (burst["periods"][0]["moved"], spot["periods"][0]["moved"]) == ("20", "-20")
+    assert (Decimal(burst["used"]), burst["reserved"]) == (spent, "30"), "what people use is not metered"
+    assert [each["unit"] for each in fresh.http.get("/budget-leases").json()["items"]] == ["usd"]
+    fresh.http.post("/budget-leases/l/settle", json={"cost": "12"}).raise_for_status()
+    assert Decimal(shown(fresh, "burst")["used"]) == spent + 12
+    number = burst["transfers"][0]["number"]
+    fresh.http.post(f"/budget-transfers/{number}/take-back", json={}).raise_for_status()

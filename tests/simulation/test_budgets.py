@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
+from herder.control.budgets.metered import used_of_leases
 from herder.control.kernel.worker_leases import lease_of
 from herder.ledger.budgets.leases import broken
 from herder.model.fleet.worker import WorkerState
@@ -79,6 +80,19 @@ def test_a_worker_reserves_a_quantum_renews_and_settles_what_it_cost() -> None:
                 select(t.totals.c.value).where(t.totals.c.name == "cost/std")
             ).scalars()
         assert spent(world) == int(booked)
+
+    World(1, pools=(POOL,), core_settings=SETTINGS).run(story)
+
+
+def test_what_a_worker_uses_is_known_before_its_lease_is_settled() -> None:
+    async def story(world: World) -> None:
+        await apply(world, budget("10"))
+        await world.people.submit(cpu=2, sleep_ms=3_600_000, attempts_max=1000)
+        await world.until(lambda: used_of_leases(world.core)["burst"] > 0, 120, "it costs something")
+        assert spent(world) == 0
+        assert used_of_leases(world.core)["burst"] <= reserved(world)
+        await world.until(lambda: spent(world) > 0, 600, "a quantum is settled")
+        check_books(world)
 
     World(1, pools=(POOL,), core_settings=SETTINGS).run(story)
 

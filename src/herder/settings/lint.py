@@ -19,6 +19,7 @@ from herder.settings.creation_lint import creation_findings
 from herder.settings.doubts import Doubt, error, note, warning
 from herder.settings.load import Settings
 from herder.settings.repair_lint import repair_findings
+from herder.settings.schedule_lint import schedule_findings
 from herder.settings.sections.pool.bounds import faults_of
 from herder.settings.sections.pool.pools import template_to_plain
 from herder.settings.sections.pool.presets import TEMPLATES
@@ -59,7 +60,17 @@ def lint(
     doubts: list[tuple[str, Doubt]] = []
     for pool in settings.pools:
         prefix = f"pools.{pool.name}"
-        for rule in (_counts, _taints, _silence, _costs, _moves, _pressures, _spot, _preempts):
+        for rule in (
+            _counts,
+            _taints,
+            _silence,
+            _costs,
+            _moves,
+            schedule_findings,
+            _pressures,
+            _spot,
+            _preempts,
+        ):
             doubts.extend((prefix, doubt) for doubt in rule(pool))
         doubts.extend((prefix, error(*fault)) for fault in faults_of(pool))
         for severity, key, message, remedy in (*upkeep_findings(pool), *undefined_findings(settings, pool)):
@@ -172,13 +183,6 @@ def _moves(pool: PoolSpec) -> Iterator[Doubt]:
         yield note(
             "headroom", f"The headroom costs at least {cost} a month.", "Lower headroom if this is too much."
         )
-    for schedule in pool.size.schedules:
-        if schedule.duration_s is not None and schedule.lead_time_s >= schedule.duration_s:
-            yield warning(
-                "schedules",
-                f"lead_time of schedule {schedule.cron!r} is longer than its duration.",
-                "Set a shorter lead_time.",
-            )
 
 
 def _preempts(pool: PoolSpec) -> Iterator[Doubt]:

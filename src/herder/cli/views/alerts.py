@@ -24,6 +24,7 @@ ALERTS = View(
         since("AGE", "raised_at", drop=3),
     ),
     empty="No alerts. See the thresholds with: herder alert policies",
+    tells_left_out=True,
 )
 
 
@@ -41,6 +42,7 @@ POLICIES = View(
         field("ONCE IN", "once", drop=1),
     ),
     empty="All alerts are off in herder.yaml.",
+    tells_left_out=True,
 )
 
 

@@ -1,14 +1,16 @@
 """Budgets, leases and transfers as tables and in full."""
 
+from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from herder.cli.output.columns import field, made
 from herder.cli.output.printer import Details
 from herder.cli.output.rows import View
+from herder.model.values.phrases import counted
 
 if TYPE_CHECKING:
-    from herder.wire.api.budgets import BudgetView
+    from herder.wire.api.budgets import BudgetPeriodView, BudgetView
 
 
 def shown(amount: str | None, unit: str) -> str:
@@ -20,22 +22,31 @@ def shown(amount: str | None, unit: str) -> str:
     return f"-${-value:,.2f}" if value < 0 else f"${value:,.2f}"
 
 
+def _limit(view: "BudgetView") -> str:
+    """With the unit of the row: tokens have no sign."""
+    if view.unit == "usd":
+        return shown(view.limit, view.unit)
+    return view.unit if view.limit is None else f"{shown(view.limit, view.unit)} {view.unit}"
+
+
 BUDGETS = View(
     noun="budget",
     name=lambda each: str(each.name),
     columns=(
         field("NAME", "name"),
-        made("LIMIT", lambda each: shown(each.limit, each.unit), key="limit", right=True),
-        made("SPENT", lambda each: shown(each.spent, each.unit), key="spent", right=True),
+        made("LIMIT", _limit, key="limit", right=True),
+        made("USED", lambda each: shown(each.used, each.unit), key="used", right=True),
         made("RESERVED", lambda each: shown(each.reserved, each.unit), key="reserved", right=True),
         made("LEFT", lambda each: shown(each.left, each.unit), key="left", right=True),
-        field("PERIOD", "period"),
+        field("PERIOD", "period", drop=1),
+        field("UNIT", "unit", wide=True),
         made("FOR", lambda each: f"{each.scope} {each.of}", key="for", drop=2),
         field("PARENT", "parent", wide=True),
         field("LEASES", "leases", right=True, wide=True),
         field("PRIORITY", "priority", wide=True),
     ),
     empty="No budgets. Create one with: herder budget set NAME --limit 500",
+    tells_left_out=True,
 )
 
 TRANSFERS = View(
@@ -48,12 +59,17 @@ TRANSFERS = View(
         field("FROM", "source"),
         field("TO", "target"),
         made("AMOUNT", lambda each: shown(each.amount, each.unit), key="amount", right=True),
+        field("UNIT", "unit", wide=True),
         made("REPAID", lambda each: shown(each.repaid, each.unit), key="repaid", right=True, drop=2),
         field("ASKED BY", "asked_by", drop=3),
         field("REASON", "reason", drop=1),
     ),
     empty="No requests or transfers. Ask with: herder budget request NAME --amount 50 --reason TEXT",
+    tells_left_out=True,
 )
+
+#: In the details of one budget.
+MOVES = replace(TRANSFERS, columns=TRANSFERS.columns[:6] + TRANSFERS.columns[7:8])
 
 LEASES = View(
     noun="lease",
@@ -61,13 +77,15 @@ LEASES = View(
     columns=(
         field("ID", "id"),
         made("BUDGETS", lambda each: ", ".join(each.budgets), key="budgets"),
-        field("AMOUNT", "amount", right=True),
-        field("COST", "cost", right=True),
+        made("RESERVED", lambda each: shown(each.amount, each.unit), key="amount", right=True),
+        made("SPENT", lambda each: shown(each.cost, each.unit), key="cost", right=True),
+        field("UNIT", "unit"),
         field("STATUS", "state", state=True),
         field("ENDS", "ends_at", drop=1),
         field("NUMBER", "number", right=True, wide=True),
     ),
     empty="No leases.",
+    tells_left_out=True,
 )
 
 
@@ -78,13 +96,27 @@ def budget(view: "BudgetView") -> Details:
         ("For", f"{view.scope} {view.of}"),
         ("Parent", view.parent or "none"),
         ("Period", f"{view.period} ({view.timezone})"),
+        ("Unit", unit),
         ("Limit", shown(view.limit, unit)),
         ("With overage", shown(view.most, unit)),
-        ("Spent", shown(view.spent, unit)),
-        ("Reserved", f"{shown(view.reserved, unit)} by {view.leases:,} leases"),
+        ("Used", f"{shown(view.used, unit)} ({shown(view.spent, unit)} settled)"),
+        ("Reserved", f"{shown(view.reserved, unit)} by {counted(view.leases, 'lease')}"),
         ("Left", shown(view.left, unit)),
         ("Grantable now", shown(view.grantable, unit)),
         ("Priority", view.priority),
     ]
-    rows += [(f"Since {each.start}", f"spent {shown(each.spent, unit)}") for each in view.periods]
-    return Details(rows=rows, tables=[])
+    rows += [
+        (f"Since {each.start}", f"spent {shown(each.spent, unit)}{_moved(each, unit)}")
+        for each in view.periods
+    ]
+    tables: list[Any] = [("Moved", MOVES, view.transfers)] if view.transfers else []
+    return Details(rows=rows, tables=tables)
+
+
+def _moved(period: "BudgetPeriodView", unit: str) -> str:
+    """What its limit gained or lost in this period."""
+    if period.moved == "0":
+        return ""
+    gave = period.moved.startswith("-")
+    amount = shown(period.moved.removeprefix("-"), unit)
+    return f", {amount} moved to other budgets" if gave else f", {amount} moved to it"

@@ -48,6 +48,7 @@ RATES = View(
         since("ADDED", "added_at", wide=True),
     ),
     empty="No rates. Add the built-in ones with: herder rate import --card internal",
+    tells_left_out=True,
 )
 
 

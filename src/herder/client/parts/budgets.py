@@ -35,9 +35,10 @@ class Budgets:
         """With its periods."""
         return self._http.get(f"/budgets/{segment(name)}", BudgetView)
 
-    def set(self, name: str, settings: dict[str, Any]) -> Result:
-        """Create it, or change the settings that are named, as herder.yaml writes them."""
-        return self._http.write("PUT", f"/budgets/{segment(name)}", Result, BudgetSet(settings=settings))
+    def set(self, name: str, settings: dict[str, Any], *, ahead: bool = False) -> Result:
+        """Create it, or change the settings that are named, as herder.yaml writes them. `ahead`: what it limits may not exist yet."""
+        body = BudgetSet(settings=settings, ahead=ahead)
+        return self._http.write("PUT", f"/budgets/{segment(name)}", Result, body)
 
     def delete(self, name: str) -> Result:
         return self._http.write("DELETE", f"/budgets/{segment(name)}", Result)

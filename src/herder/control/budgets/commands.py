@@ -3,6 +3,7 @@
 from herder.control.access.access_check import FLEET, check
 from herder.control.budgets import leases_of_people, moving, settings, views
 from herder.control.budgets.access import budget_named
+from herder.control.budgets.subjects import check_subject, what_it_limits
 from herder.control.budgets.words import amounts_in
 from herder.control.kernel.bounds.errors import Conflict
 from herder.control.kernel.bounds.limits import check_settings
@@ -10,6 +11,7 @@ from herder.control.kernel.budget_rows import put_deleted, put_rows
 from herder.control.kernel.core import Core
 from herder.engine.memory.events import record_event
 from herder.ledger.budgets.leases import BudgetError
+from herder.ledger.budgets.spec import BudgetSpec, Scope
 from herder.model.permissions import Action, Kind, Principal, Thing
 from herder.model.stored.changes import Changes
 from herder.settings.sections.budgets import budget_to_plain
@@ -30,16 +32,20 @@ class BudgetCommands:
     _core: Core
 
     def set_budget(self, who: Principal, name: str, body: BudgetSet, changes: Changes, now_ms: int) -> Result:
-        """Create it, or change the settings that are named."""
+        """Create it, or change the settings that are named. Raises Invalid if what it limits does not exist, without `ahead`."""
         core = self._core
         check(who, Action.CHANGE, FLEET)
         check_settings(body.settings, "settings")
         known = core.budgets.budgets.get(name)
         before = {} if known is None else budget_to_plain(known.spec)
         wanted = settings.wanted(core, {name: {**before, **body.settings}}, now_ms)
+        spec = wanted.get(name)
+        if spec is not None and not body.ahead and (known is None or _target(spec) != _target(known.spec)):
+            check_subject(core, spec)
         settings.change(core, changes, wanted, now_ms, actor=who.actor)
         verb = "created" if known is None else "changed" if wanted else "as it was; nothing was changed"
-        return Result(object=f"budget/{name}", text=f"Budget {name} is {verb}.")
+        more = f" {what_it_limits(spec)}" if known is None and spec is not None else ""
+        return Result(object=f"budget/{name}", text=f"Budget {name} is {verb}.{more}")
 
     def delete_budget(self, who: Principal, name: str, changes: Changes, now_ms: int) -> Result:
         core = self._core
@@ -87,3 +93,7 @@ class BudgetCommands:
         self, who: Principal, lease_id: str, body: LeaseSettle, changes: Changes, now_ms: int
     ) -> Result:
         return leases_of_people.settle(self._core, who, lease_id, body, changes, now_ms)
+
+
+def _target(spec: BudgetSpec) -> tuple[Scope, str]:
+    return spec.scope, spec.subject

@@ -1,6 +1,6 @@
 """Whether budgets last: what workers cost an hour and to the end of the period, against what is left. For dry runs and `herder plan`; changes nothing.
 
-What is reserved counts as left: it is for the same workers.
+What is reserved is not spent yet: it is for the same workers, and is told beside what is left.
 """
 
 from collections.abc import Iterable, Mapping
@@ -82,7 +82,7 @@ def _outlook(core: Core, spec: BudgetSpec, least: int, most: int, now_ms: int) -
         left_usd=usd_text(left),
         holds_least=holds[0],
         holds_most=holds[1],
-        text=_text(spec, budget.limit(now_ms) or 0, left, least, most, end_ms, now_ms),
+        text=_text(budget, left, least, most, end_ms, now_ms),
     )
 
 
@@ -95,10 +95,11 @@ def _end_ms(budget: Budget, now_ms: int) -> int | None:
     return None if end_ms >= FOREVER_MS else end_ms
 
 
-def _text(
-    spec: BudgetSpec, limit: int, left: int, least: int, most: int, end_ms: int | None, now_ms: int
-) -> str:
-    has = f"Budget {spec.name} has {amount(max(0, left), Unit.USD)} of {amount(limit, Unit.USD)} left"
+def _text(budget: Budget, left: int, least: int, most: int, end_ms: int | None, now_ms: int) -> str:
+    ceiling = amount(budget.ceiling(now_ms) or 0, Unit.USD)
+    has = f"Budget {budget.spec.name} has {amount(max(0, left), Unit.USD)} of {ceiling} left"
+    if reserved := sum(each.reserved for each in budget.counting(now_ms)):
+        has += f" ({amount(reserved, Unit.USD)} is reserved)"
     if end_ms is not None:
         has += f" until {iso(end_ms)}"
     if least == most:

@@ -1,5 +1,7 @@
 """Budgets, leases and transfers as the API shows them."""
 
+from collections.abc import Mapping
+
 from herder.control.kernel.core import Core
 from herder.ledger.budgets.budget import Budget, Span
 from herder.ledger.budgets.leases import Lease
@@ -16,22 +18,30 @@ def exact(amount: int, unit: Unit) -> str:
     return usd_text(amount) if unit is Unit.USD else str(amount)
 
 
-def budget_view(core: Core, budget: Budget, *, whole: bool = False) -> BudgetView:
-    """`whole`: with its periods."""
+def budget_view(
+    core: Core, budget: Budget, used_of_leases: Mapping[str, int], *, whole: bool = False
+) -> BudgetView:
+    """`used_of_leases`: by budget, see `metered.used_of_leases`. `whole`: with its periods and transfers."""
     now_ms, spec = core.clock.now_ms(), budget.spec
     counting, unit = budget.counting(now_ms), spec.unit
+    spent = sum(each.spent for each in counting)
     return BudgetView(
         name=spec.name, scope=spec.scope.value, of=spec.subject, parent=spec.parent, unit=unit.value,
         priority=spec.priority.value, period=spec.period.text, timezone=spec.timezone,
         limit=amount_text(budget.limit(now_ms), unit),
         most=amount_text(budget.ceiling(now_ms), unit),
-        spent=exact(sum(each.spent for each in counting), unit),
+        spent=exact(spent, unit), used=exact(spent + used_of_leases.get(spec.name, 0), unit),
         reserved=exact(sum(each.reserved for each in counting), unit),
         left=amount_text(budget.left(now_ms), unit),
         grantable=amount_text(core.budgets.left((spec.name,), now_ms), unit),
         leases=sum(each.leases for each in budget.spans.values()),
+        transfers=[transfer_view(core, each) for each in _transfers(core, spec.name)] if whole else [],
         periods=[_period(budget.spans[at], unit) for at in sorted(budget.spans, reverse=True)] if whole else [],
     )  # fmt: skip
+
+
+def _transfers(core: Core, name: str) -> list[Transfer]:
+    return [each for _, each in sorted(core.budgets.transfers.items()) if name in (each.source, each.target)]
 
 
 def _period(span: Span, unit: Unit) -> BudgetPeriodView:
@@ -46,7 +56,7 @@ def lease_view(core: Core, lease: Lease) -> BudgetLeaseView:
     unit = Unit.USD if budget is None else budget.spec.unit
     return BudgetLeaseView(
         id=lease.id, budgets=list(lease.budgets), amount=exact(lease.amount, unit), number=lease.number,
-        ends_at=iso(lease.until_ms), cost=exact(lease.cost, unit), state=lease.state.value,
+        ends_at=iso(lease.until_ms), cost=exact(lease.cost, unit), unit=unit.value, state=lease.state.value,
     )  # fmt: skip
 
 

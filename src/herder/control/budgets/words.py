@@ -28,7 +28,7 @@ def amounts_in(error: BudgetError, unit: Unit) -> str:
 
 
 def refusal(budget: Budget, refused: Refused, wanted: int, now_ms: int) -> str:
-    """Which budget binds and what it has left, with what was asked for."""
-    unit, limit = budget.spec.unit, budget.limit(now_ms)
-    of = "" if limit is None else f" of {amount(limit, unit)}"
+    """Which budget binds and what it has left, of its limit with its overage, and what was asked for."""
+    unit, ceiling = budget.spec.unit, budget.ceiling(now_ms)
+    of = "" if ceiling is None else f" of {amount(ceiling, unit)}"
     return f"Budget {refused.budget} has {amount(refused.left, unit)}{of} left; {amount(wanted, unit)} was asked for."

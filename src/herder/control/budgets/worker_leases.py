@@ -64,9 +64,9 @@ def check_paid(core: Core, specs: Sequence[WorkerSpec], field: str, *, otherwise
     for each in core.budgets.chain((budget,)):
         mine = left.get(each.spec.name)
         if mine is not None and needs > mine:
-            has, limit = amount(max(0, mine), Unit.USD), each.limit(core.clock.now_ms()) or 0
+            has, ceiling = amount(max(0, mine), Unit.USD), each.ceiling(core.clock.now_ms()) or 0
             raise Conflict(
-                f"Budget {each.spec.name} has {has} of {amount(limit, Unit.USD)} left, and {counted(len(specs), 'more worker')} "
+                f"Budget {each.spec.name} has {has} of {amount(ceiling, Unit.USD)} left, and {counted(len(specs), 'more worker')} "
                 f"{agree(len(specs), 'reserves', 'reserve')} {amount(needs, Unit.USD)} for the first {span(quantum_ms(core))}.",
                 field=field,
                 hint=f"Raise the limit of budget {each.spec.name}, or {otherwise}.",
@@ -97,12 +97,12 @@ def budgets_left(core: Core, now_ms: int) -> BudgetsLeft:
     owed = _owed(core, now_ms)
     budgets = []
     for each in core.budgets.chain(budget for _, budget in pools):
-        left, limit = each.left(now_ms), each.limit(now_ms)
+        left, ceiling = each.left(now_ms), each.ceiling(now_ms)
         loans = borrowable(core.budgets, each, now_ms)
         budgets.append(
             BudgetLeft(
                 name=each.spec.name,
-                limit_cents=None if limit is None else (limit + loans) // PICO_PER_CENT,
+                limit_cents=None if ceiling is None else (ceiling + loans) // PICO_PER_CENT,
                 left=None if left is None else bounded(left + loans - owed.get(each.spec.name, 0)),
                 parent=each.spec.parent or None,
             )

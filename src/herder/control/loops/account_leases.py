@@ -198,9 +198,9 @@ def _stop(
     """Preempt what is not paid. What stays costs no more than is left for a quantum."""
     state, budget = core.state, core.budgets.budgets[refused.budget]
     paid_per_hour = max(0, refused.left) * MS_PER_HOUR // quantum_ms(core)
-    limit = budget.limit(now_ms) or 0
+    ceiling = budget.ceiling(now_ms) or 0
     why = (
-        f"Budget {refused.budget} has {amount(max(0, refused.left), Unit.USD)} of {amount(limit, Unit.USD)} left, too little for the "
+        f"Budget {refused.budget} has {amount(max(0, refused.left), Unit.USD)} of {amount(ceiling, Unit.USD)} left, too little for the "
         f"next {span(quantum_ms(core))} of all jobs of user {account[0]}"
         + (f" in project {account[1]}." if account[1] else ".")
     )

@@ -89,7 +89,7 @@ def _unpaid(core: Core, observed: Observed, now_ms: int) -> tuple[UnpaidClass, .
                 class_id=each.queued.class_id,
                 count=each.count,
                 budget=each.budget,
-                limit_cents=(core.budgets.budgets[each.budget].limit(now_ms) or 0) // PICO_PER_CENT,
+                limit_cents=(core.budgets.budgets[each.budget].ceiling(now_ms) or 0) // PICO_PER_CENT,
                 left=bounded(each.left),
                 needs=each.needs,
             )

@@ -17,7 +17,7 @@ def bounded(pico: int) -> int:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetLeft:
     """`left`: what may still be reserved in the period; below zero when more was spent. None, as `limit_cents`: it has no limit of its own.
-    Both are with what it can borrow."""
+    Both are with its overage and with what it can borrow."""
 
     name: str
     limit_cents: int | None

@@ -9,6 +9,8 @@ class BudgetSet(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown
     """Settings as herder.yaml writes them; those that are not named stay as they are, or have their default."""
 
     settings: dict[str, Any]
+    ahead: bool = False
+    """What it limits may come later: a pool, project, user or division that does not exist is no error."""
 
 
 class BudgetPeriodView(msgspec.Struct, kw_only=True):
@@ -35,6 +37,9 @@ class BudgetView(msgspec.Struct, kw_only=True):
     most: str | None
     """The limit with its overage."""
     spent: str
+    """Settled."""
+    used: str
+    """Spent, and what the holders of leases have used of what is reserved, as far as it is known: workers are metered."""
     reserved: str
     left: str | None
     """Of this budget alone."""
@@ -43,6 +48,8 @@ class BudgetView(msgspec.Struct, kw_only=True):
     leases: int
     periods: list[BudgetPeriodView] = []
     """The newest first, as far as they are in memory. Not in lists."""
+    transfers: list["TransferView"] = []
+    """Requests, reallocations and loans that it gives to or gets from, and that can still be decided, repaid or taken back. Not in lists."""
 
 
 class LeaseReserve(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -74,6 +81,7 @@ class BudgetLeaseView(msgspec.Struct, kw_only=True):
     number: int
     ends_at: str
     cost: str
+    unit: str
     state: str
 
 

@@ -22,7 +22,7 @@ def build() -> typer.Typer:
     app = noun("Budgets: what may be spent, what is reserved, and what moves.", example="herder budget list")
     command(app, "list", example="herder budget list")(show_all)
     command(app, "show", example="herder budget show burst")(show)
-    command(app, "set", example="herder budget set burst --limit 200 --set scope=pool")(set_)
+    command(app, "set", example="herder budget set burst --limit 200 --set scope=pool --ahead")(set_)
     command(app, "delete", example="herder budget delete burst --yes")(delete)
     ask = 'herder budget request burst --amount 50 --reason "release week"'
     command(app, "request", example=ask)(request)
@@ -37,13 +37,13 @@ def build() -> typer.Typer:
 
 
 def show_all(ctx: typer.Context) -> None:
-    """List budgets, with what is spent, reserved and left in this period."""
+    """List budgets, with what is used, reserved and left in this period."""
     say = session(ctx)
     show_list(say, views.BUDGETS, lambda _most: list(say.client.budgets.list()))
 
 
 def show(ctx: typer.Context, name: Name) -> None:
-    """Show one budget and its last periods."""
+    """Show one budget, its last periods, and what was moved, borrowed and repaid."""
     say = session(ctx)
     found = say.client.budgets.get(name)
     say.printer.one(views.BUDGETS, found, views.budget(found))
@@ -64,8 +64,13 @@ def set_(
             help="A setting as in herder.yaml: scope=pool, period=day, parent=fleet. Repeatable.",
         ),
     ] = None,
+    ahead: Annotated[
+        bool, typer.Option("--ahead", help="Allow a pool, project, user or division that does not exist yet.")
+    ] = False,
 ) -> None:
     """Create a budget, or change settings of it. What is not named stays as it is.
+
+    Without a scope it is a group, which limits only the budgets below it.
 
     A file that names the budget replaces all its settings at the next herder apply.
     """
@@ -82,7 +87,7 @@ def set_(
         raise usage("No setting is given.", hint="Write --limit AMOUNT or --set KEY=VALUE.")
     say = session(ctx)
     with by_option(settings="--set", budgets="--set"):
-        done = say.client.budgets.set(name, given)
+        done = say.client.budgets.set(name, given, ahead=ahead)
     say.done(done.text, done, name)
 
 

@@ -293,7 +293,7 @@ def _waiting(core: Core, row: Row[Any], answer: PlanAnswer) -> Explanation:
     )
     queue = state.queues.get(class_id)
     before = queue.before(row.id) if queue is not None else None
-    reasons, bound = _quota_where_it_binds(reasons, 0 if queue is None else queue.count, before)
+    reasons, bound = limits_where_they_bind(reasons, 0 if queue is None else queue.count, before)
     facts = _reasons(reasons)
     since = (now - (row.ready_at_ms or row.committed_at_ms or row.created_at_ms)) / 1000
     summary = f"Job {row.id} has been queued for {since:.0f} s. {facts[0].text if facts else 'It is next.'}"
@@ -323,17 +323,23 @@ def _waiting(core: Core, row: Row[Any], answer: PlanAnswer) -> Explanation:
     return Explanation(subject=f"job/{row.id}", summary=summary, facts=facts)
 
 
-def _quota_where_it_binds(
+def limits_where_they_bind(
     reasons: tuple[Reason, ...], count: int, before: int | None
 ) -> tuple[tuple[Reason, ...], bool]:
-    """Of the jobs of a class a quota holds back those at its end: for the others it is said last. Whether it binds this one."""
-    quota = next((each for each in reasons if each.kind is ReasonKind.QUOTA), None)
-    if quota is None:
-        return reasons, False
-    others = tuple(each for each in reasons if each is not quota)
-    held_back = dict(quota.evidence).get("held_back", 0)
-    bound = before is None or before >= count - int(held_back)
-    return ((quota, *others) if bound else (*others, quota)), bound
+    """Of the jobs of a class a quota, or the budget of an account, holds back those at its end: for the others it is said last. Whether one binds this job."""
+    held_back = {each: _held_back(each) for each in reasons if _held_back(each) is not None}
+    binds = [each for each, jobs in held_back.items() if before is None or before >= count - (jobs or 0)]
+    loose = [each for each in held_back if each not in binds]
+    others = [each for each in reasons if each not in held_back]
+    return (*binds, *others, *loose), bool(binds)
+
+
+def _held_back(reason: Reason) -> int | None:
+    """How many jobs; None: it is not about accounts."""
+    if reason.kind not in (ReasonKind.QUOTA, ReasonKind.BUDGET):
+        return None
+    jobs = dict(reason.evidence).get("held_back", 0 if reason.kind is ReasonKind.QUOTA else None)
+    return None if jobs is None else int(jobs)
 
 
 def _holding(core: Core) -> dict[UserName, Standing]:

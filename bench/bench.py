@@ -31,6 +31,7 @@ MEASUREMENTS = {
     "decisions": "decisions",
     "retention": "retention",
     "usage": "usage",
+    "ledger-rebuild": "ledger_rebuild",
     "recovery": "recovery",
     "reconnect": "reconnect",
     "cluster": "cluster",

@@ -61,6 +61,8 @@ TARGETS: dict[tuple[str, str], Target] = {
     ("retention", "pruning transaction, longest"): Target(floor=50, goal=50),
     ("retention", "pruning transaction, most CPU"): Target(floor=50, goal=50),
     ("usage", "use by day, computed anew"): Target(floor=12, goal=12),
+    ("ledger-rebuild", "ten million events"): Target(floor=300, goal=300),
+    ("ledger-rebuild", "memory, peak"): Target(floor=2_000, goal=2_000),
     ("recovery", "time"): Target(floor=3, goal=3),
     ("reconnect", "last answer"): Target(floor=10, goal=5),
     ("cluster", "first picture"): Target(floor=30, goal=30),

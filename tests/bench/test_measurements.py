@@ -42,6 +42,7 @@ TINY = Sizes(
     pending_workers=4,
     retention_jobs=500,
     usage_events=500,
+    ledger_events=4_000,
     cluster_nodes=20,
     cluster_pods=300,
     cluster_watch_s=2.0,

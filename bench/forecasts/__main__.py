@@ -1,0 +1,34 @@
+"""`python -m bench.forecasts FOLDER`: how forecasts do on the traces of a folder. Rows are one trace each; the machines of one are averaged."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from time import process_time
+
+from bench.forecasts.judge import HOURLY, WEEKLY, Judged, judge, mean_of
+from bench.forecasts.series import hourly, weekly
+
+ROW = "{:<10} {:<10} {:>9} {:>9} {:>9} {:>9} {:>9}"
+
+
+def main(folder: Path) -> None:
+    hours = hourly(folder)
+    print(ROW.format("WAY", "TRACE", "SERIES", "FORECASTS", "sMAPE", "NAIVE", "WITHIN %"))
+    for way, series in ((HOURLY, hours), (WEEKLY, weekly(hours))):
+        began = process_time()
+        found = judge(series, way)
+        for trace in sorted({name.split()[0] for name in found}):
+            _show(way.name, trace, {name: each for name, each in found.items() if name.split()[0] == trace})
+        if found:
+            _show(way.name, "all", found)
+        print(f"{process_time() - began:.0f} s of CPU")
+
+
+def _show(way: str, trace: str, found: Mapping[str, Judged]) -> None:
+    mean = mean_of(list(found.values()))
+    figures = (f"{each:.2f}" for each in (mean.smape, mean.naive, mean.covered))
+    print(ROW.format(way, trace, len(found), mean.forecasts, *figures))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

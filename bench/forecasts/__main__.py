@@ -13,7 +13,7 @@ ROW = "{:<10} {:<10} {:>9} {:>9} {:>9} {:>9} {:>9}"
 
 def main(folder: Path) -> None:
     hours = hourly(folder)
-    print(ROW.format("WAY", "TRACE", "SERIES", "FORECASTS", "sMAPE", "NAIVE", "WITHIN %"))
+    say(ROW.format("WAY", "TRACE", "SERIES", "FORECASTS", "sMAPE", "NAIVE", "WITHIN %"))
     for way, series in ((HOURLY, hours), (WEEKLY, weekly(hours))):
         began = process_time()
         found = judge(series, way)
@@ -21,13 +21,17 @@ def main(folder: Path) -> None:
             _show(way.name, trace, {name: each for name, each in found.items() if name.split()[0] == trace})
         if found:
             _show(way.name, "all", found)
-        print(f"{process_time() - began:.0f} s of CPU")
+        say(f"{process_time() - began:.0f} s of CPU")
 
 
 def _show(way: str, trace: str, found: Mapping[str, Judged]) -> None:
     mean = mean_of(list(found.values()))
     figures = (f"{each:.2f}" for each in (mean.smape, mean.naive, mean.covered))
-    print(ROW.format(way, trace, len(found), mean.forecasts, *figures))
+    say(ROW.format(way, trace, len(found), mean.forecasts, *figures))
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
 
 
 if __name__ == "__main__":

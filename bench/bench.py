@@ -32,6 +32,8 @@ MEASUREMENTS = {
     "retention": "retention",
     "usage": "usage",
     "ledger-rebuild": "ledger_rebuild",
+    "focus-export": "focus_export",
+    "budget-decisions": "budget_decisions",
     "recovery": "recovery",
     "reconnect": "reconnect",
     "cluster": "cluster",

@@ -56,7 +56,8 @@ def bench(
 
     Starts servers and agents of its own and removes them. CPU times and ratios can be compared between runs; rates and
     latencies only when nothing else runs. Measurements: bulk-submit, single-submits, noop-jobs, process-jobs,
-    submit-to-start, long-queue, idle-workers, replay, decisions, retention, usage, ledger-rebuild, recovery, reconnect, cluster, data, containers.
+    submit-to-start, long-queue, idle-workers, replay, decisions, retention, usage, ledger-rebuild,
+    focus-export, budget-decisions, recovery, reconnect, cluster, data, containers.
     """
     from bench.bench import MEASUREMENTS
 

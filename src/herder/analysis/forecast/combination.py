@@ -10,7 +10,7 @@ from herder.analysis.forecast.models import FITTED_MOST, Model, models_of
 from herder.analysis.forecast.seasonal import periods_of, without_spikes
 
 #: Earlier times at which the models are asked, at most.
-ORIGINS = 8
+ORIGINS = 12
 #: Weight of a model: its error to this power, inverse.
 SHARPNESS = 2.0
 #: A model that errs this much more than the best has no part.

@@ -1,4 +1,4 @@
-"""`python -m bench.forecasts FOLDER`: how forecasts do on the traces of a folder. Rows are one trace each; the machines of one are averaged."""
+"""`python -m bench.forecasts FOLDER`: how forecasts and anomalies do on the traces of a folder. Rows are one trace each; the machines of one are averaged."""
 
 import sys
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from pathlib import Path
 from time import process_time
 
 from bench.forecasts.judge import HOURLY, WEEKLY, Judged, judge, mean_of
+from bench.forecasts.nab import judged, synthetic
 from bench.forecasts.series import hourly, weekly
 
 ROW = "{:<10} {:<10} {:>9} {:>9} {:>9} {:>9} {:>9}"
@@ -22,6 +23,12 @@ def main(folder: Path) -> None:
         if found:
             _show(way.name, "all", found)
         say(f"{process_time() - began:.0f} s of CPU")
+    for name, values in (("traces", hours), ("synthetic", synthetic())):
+        if values:
+            count, score, threshold = judged(values)
+            say(
+                f"anomalies that were put into {count} series ({name}): {score:.1f} as NAB scores them, threshold {threshold}"
+            )
 
 
 def _show(way: str, trace: str, found: Mapping[str, Judged]) -> None:

@@ -43,6 +43,13 @@ def test_one_spike_does_not_hide_the_season(count: int, at: int, factor: float) 
     assert smape(told, [float(each) for each in WEEKDAYS] * 2) < 15
 
 
+@pytest.mark.parametrize("at", [1, 5, 30])
+def test_one_spike_of_a_flat_series_is_not_repeated(at: int) -> None:
+    series = [100.0] * 60
+    series[-at] = 10_000.0
+    assert forecast(series, 14).mean == pytest.approx([100.0] * 14)
+
+
 def test_a_season_of_a_spike_each_week_is_no_odd_one() -> None:
     assert periods_of([500.0 if day % 7 == 3 else 10.0 + day % 2 for day in range(70)], 7) == (7,)
 

@@ -95,8 +95,6 @@ def without_spikes(values: Sequence[float], periods: tuple[int, ...]) -> list[fl
     off = [abs(value - usual) for value, usual in zip(flat, near, strict=True)]
     ordered, most = sorted(off), max(1, len(off) // _SPIKES_PART)
     bar = max(_FAR * ordered[len(off) // 2], ordered[max(0, len(off) - 1 - most)])
-    if bar <= 0:
-        return list(values)
     usual = seasonal.put_back(near, 0)
     return [usual[t] if far > bar else value for t, (value, far) in enumerate(zip(values, off, strict=True))]
 

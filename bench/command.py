@@ -42,6 +42,10 @@ def bench(
             "whose role may create databases. Repeat for more.",
         ),
     ] = None,
+    events: Annotated[
+        int | None,
+        typer.Option("--events", min=100_000, help="Events of ledger-rebuild; about 200 bytes each on disk."),
+    ] = None,
     runs: Annotated[int | None, typer.Option("--runs", min=1, help="Figures are medians of so many.")] = None,
     folder: Annotated[
         Path | None,
@@ -52,7 +56,8 @@ def bench(
 
     Starts servers and agents of its own and removes them. CPU times and ratios can be compared between runs; rates and
     latencies only when nothing else runs. Measurements: bulk-submit, single-submits, noop-jobs, process-jobs,
-    submit-to-start, long-queue, idle-workers, replay, decisions, retention, usage, recovery, reconnect, cluster, data, containers.
+    submit-to-start, long-queue, idle-workers, replay, decisions, retention, usage, ledger-rebuild,
+    focus-export, budget-decisions, recovery, reconnect, cluster, data, containers.
     """
     from bench.bench import MEASUREMENTS
 
@@ -65,6 +70,8 @@ def bench(
             code=Code.USAGE,
         )
     sizes = QUICK if quick else FULL
+    if events:
+        sizes = replace(sizes, ledger_events=events)
     say = session(ctx)
     text = _run(
         chosen,

@@ -40,6 +40,9 @@ class Sizes:
     retention_jobs: int = 100_000
     """The store after ten times as many is compared with that after these."""
     usage_events: int = 100_000
+    ledger_events: int = 1_000_000
+    focus_lines: int = 1_000_000
+    budget_decisions: int = 50_000
     cluster_nodes: int = 10_000
     cluster_pods: int = 100_000
     cluster_changes_per_s: int = 200
@@ -68,6 +71,9 @@ QUICK = Sizes(
     decision_seeds=1,
     retention_jobs=10_000,
     usage_events=20_000,
+    ledger_events=100_000,
+    focus_lines=100_000,
+    budget_decisions=10_000,
     cluster_nodes=1_000,
     cluster_pods=10_000,
     cluster_watch_s=10.0,

@@ -32,6 +32,38 @@ def test_a_pattern_with_noise_is_kept() -> None:
     assert smape(forecast(series[:-14], 14, 7), series[-14:]) < 4
 
 
+@pytest.mark.parametrize("count", [42, 70, 210])
+@pytest.mark.parametrize("at", [3, 10, 20, 25])
+@pytest.mark.parametrize("factor", [0.0, 5.0, 100.0])
+def test_one_spike_does_not_hide_the_season(count: int, at: int, factor: float) -> None:
+    series = days(count, noise=0.02)
+    series[-at] *= factor
+    assert periods_of(series, 7) == (7,)
+    told = forecast(series, 14, 7)
+    assert smape(told, [float(each) for each in WEEKDAYS] * 2) < 15
+
+
+@pytest.mark.parametrize("at", [1, 5, 30])
+def test_one_spike_of_a_flat_series_is_not_repeated(at: int) -> None:
+    series = [100.0] * 60
+    series[-at] = 10_000.0
+    assert forecast(series, 14).mean == pytest.approx([100.0] * 14)
+
+
+def test_a_season_of_a_spike_each_week_is_no_odd_one() -> None:
+    assert periods_of([500.0 if day % 7 == 3 else 10.0 + day % 2 for day in range(70)], 7) == (7,)
+
+
+def test_noise_and_one_spike_have_no_season() -> None:
+    shown = 0
+    for seed in range(100):
+        chance = random.Random(seed)
+        series = [100 + chance.gauss(0, 10) for _ in range(70)]
+        series[40] *= 20
+        shown += bool(periods_of(series, 7))
+    assert shown <= 12, "of a test at 10 %"
+
+
 def test_growth_goes_on() -> None:
     series = days(280, noise=0.01, growth=0.01)
     told = forecast(series[:-28], 28, 7)

@@ -230,3 +230,19 @@ def test_what_was_granted_at_once_counts_as_long_as_its_window() -> None:
         transfers.forget_old(state, NOON + hours * HOUR_MS)
         assert transfers.granted_at_once(state, a, NOON + hours * HOUR_MS) == counts
     assert state.transfers == {}
+
+
+@pytest.mark.parametrize(("used", "movable"), [(0, 300), (100, 209), (300, 27), (330, 0)])
+def test_a_budget_with_overage_gives_what_its_smaller_limit_can_spare(used: int, movable: int) -> None:
+    """A tenth more than its limit is granted, and a tenth less with each dollar that it gives: after all that is left has gone it would be overspent."""
+    state = budgets(
+        BudgetSpec(name="a", limit=300, period=Period(Every.DAY), overage_percent=10),
+        BudgetSpec(name="b", limit=300, period=Period(Every.DAY)),
+        now_ms=NOON,
+    )
+    use(state, "a", used)
+    more = Transfer(1, TransferKind.REALLOCATION, "a", "b", movable + 1, "r", False, 0, "ann", NOON)
+    assert transfers.grant(state, more, "coo", NOON) == Refused("a", movable)
+    if movable:
+        move(state, "a", "b", movable)
+    assert broken(state, NOON) == []

@@ -229,6 +229,8 @@ def _table_of_tokens() -> str:
     return f"{1000 * (divisions + services + 10 + 5 + 2):,}"
 
 
+#: How each division splits its tokens.
+SHARES = {"coordination": 20, "contractors": 60, "reporting": 10, "emergency": 10}
 EXAMPLES = (
     Example("tokens of cortex-prime on 2025-12-09", "$2.82000", lambda: d(tokens(OPUS, input=45_000, output=28_000, cache_write=3_000, cache_read=12_000), 5)),
     Example("its cache write of 3,000 tokens", "$0.04500", lambda: d(tokens(OPUS, cache_write=3_000), 5)),
@@ -261,7 +263,9 @@ EXAMPLES = (
     Example("saved by compressing webhooks, a month", "$5.18", lambda: d(cost("network.egress", str(MONTH * Fraction("1.92"))))),
     Example("saved by placing data nearby, a month", "$4.80", lambda: d(cost("network.inter", 240))),
     Example("the budget of tokens a day", "200,000", _table_of_tokens),
-    Example("coordination of infrastructure", "4,000", lambda: f"{split(20_000, {'coordination': 20, 'contractors': 60, 'reporting': 10, 'emergency': 10})['coordination']:,}"),
+    Example("coordination of infrastructure", "4,000", lambda: f"{split(20_000, SHARES)['coordination']:,}"),
+    Example("contractors of workflows", "7,200", lambda: f"{split(12_000, SHARES)['contractors']:,}"),
+    Example("emergency reserve of 200,000 tokens", "2,000", lambda: f"{split(200_000, {'reserve': 1, 'rest': 99})['reserve']:,}"),
     Example("k8s-cluster-migration, 14 days", "350,000", lambda: f"{14 * (15_000 + 5_000 + 5_000):,}"),
     Example("… used after 3 days", "68,500", lambda: f"{22_500 + 24_800 + 21_200:,}"),
     Example("… at this rate in the end", "315,000", lambda: f"{outlook(Reading('', '', 0, 14 * DAY_MS, 3 * DAY_MS, 68_500, 350_000)).projected:,}"),
@@ -281,6 +285,7 @@ EXAMPLES = (
     Example("… against $55.00", "-11.0 %", lambda: percent(_sum(CHARGEBACK) - usd("55"), usd("55"))),
     Example("a core-hour for others, 20 % more", "$0.075", lambda: d(cost("cpu", 1) * 120 // 100, 3)),
     Example("a million input tokens for others, 20 % more", "$3.60", lambda: d(tokens(SONNET, input=MILLION) * 120 // 100)),
+    Example("… and a million output tokens", "$18.00", lambda: d(tokens(SONNET, output=MILLION) * 120 // 100)),
     Example("opt-001: 450 tasks a day on Sonnet", "$0.68", lambda: d(_opt_1(SONNET))),
     Example("… on Haiku", "$0.18", lambda: d(_opt_1(HAIKU))),
     Example("… saved a month", "$15.00", lambda: d(_opt_1_saving())),

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from herder.analysis.forecast.models import FITTED_MOST, Model, models_of
-from herder.analysis.forecast.seasonal import periods_of
+from herder.analysis.forecast.seasonal import periods_of, without_spikes
 
 #: Earlier times at which the models are asked, at most.
-ORIGINS = 8
+ORIGINS = 12
 #: Weight of a model: its error to this power, inverse.
 SHARPNESS = 2.0
 #: A model that errs this much more than the best has no part.
@@ -39,6 +39,7 @@ def forecast(values: Sequence[float], horizon: int, season: int = 1) -> Forecast
         return Forecast((values[-1],) * horizon, (values[-1],) * horizon, (values[-1],) * horizon)
     periods = periods_of(values, season)
     models = models_of(periods)
+    values = without_spikes(values, periods)
     origins = _origins(len(values), horizon, periods)
     asked = [
         {name: _asked(model, values[:origin], horizon) for name, model in models.items()}

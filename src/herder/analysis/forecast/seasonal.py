@@ -15,6 +15,9 @@ PERIODS_LEAST = 2
 #: The autocorrelation at a period, after the trend is taken out, in standard errors: the 90 % test of the M4 competition's benchmarks.
 _SIGNIFICANT = 1.645
 
+#: A spike is so many times further from the values around it than usual; one value in so many is one at most.
+_FAR, _SPIKES_PART, _AROUND = 15.0, 50, 3
+
 
 @dataclass(frozen=True, slots=True)
 class Seasonal:
@@ -56,7 +59,9 @@ def periods_of(values: Sequence[float], season: int) -> tuple[int, ...]:
 
 
 def _shows(values: Sequence[float], period: int) -> bool:
-    differences = [after - before for before, after in itertools.pairwise(values)]
+    differences = _clipped(
+        [after - before for before, after in itertools.pairwise(values)], max(1, len(values) // period // 3)
+    )
     mean = fmean(differences)
     centred = [each - mean for each in differences]
     variance = sum(each * each for each in centred)
@@ -69,6 +74,29 @@ def _shows(values: Sequence[float], period: int) -> bool:
     # The standard error grows with the correlations before it (Bartlett); a few of them tell enough.
     before = sum(correlation(lag) ** 2 for lag in range(1, min(period, 12)))
     return correlation(period) > _SIGNIFICANT * math.sqrt((1 + 2 * before) / len(centred))
+
+
+def _clipped(differences: list[float], odd: int) -> list[float]:
+    """The largest and smallest ones no further out than the next: one spike has more variance than all the rest, and would hide a season. What repeats is among more of them than that."""
+    if len(differences) <= 2 * odd:
+        return differences
+    ordered = sorted(differences)
+    low, high = ordered[odd], ordered[-1 - odd]
+    return [min(max(each, low), high) for each in differences]
+
+
+def without_spikes(values: Sequence[float], periods: tuple[int, ...]) -> list[float]:
+    """Single values that lie far from those around them, beyond the season, are as these are: they come once, and say nothing of what follows."""
+    seasonal = decompose(values, periods[-1]) if periods else NONE
+    flat = seasonal.without(values)
+    near = [
+        median([*flat[max(0, t - _AROUND) : t], *flat[t + 1 : t + 1 + _AROUND]]) for t in range(len(flat))
+    ]
+    off = [abs(value - usual) for value, usual in zip(flat, near, strict=True)]
+    ordered, most = sorted(off), max(1, len(off) // _SPIKES_PART)
+    bar = max(_FAR * ordered[len(off) // 2], ordered[max(0, len(off) - 1 - most)])
+    usual = seasonal.put_back(near, 0)
+    return [usual[t] if far > bar else value for t, (value, far) in enumerate(zip(values, off, strict=True))]
 
 
 def decompose(values: Sequence[float], period: int) -> Seasonal:

@@ -85,6 +85,14 @@ class Budget:
         ceiling = self.ceiling(now_ms)
         return None if ceiling is None else ceiling - self.used(now_ms)
 
+    def movable(self, now_ms: int) -> int | None:
+        """What it can give away: its overage shrinks with its limit, so that less than all that is left can move. None: it has no limit."""
+        limit = self.limit(now_ms)
+        if limit is None:
+            return None
+        used = self.used(now_ms)
+        return limit - (used if used <= 0 else -(-used * 100 // (100 + self.spec.overage_percent)))
+
 
 def _overage(limit: int, spec: BudgetSpec) -> int:
     return max(0, limit) * spec.overage_percent // 100

@@ -84,7 +84,7 @@ def _repay_day(state: Leases, transfer: Transfer, now_ms: int) -> tuple[Transfer
     outstanding = transfer.amount - transfer.repaid
     part = -(-outstanding // max(1, transfer.days_left))
     side = _sides(state, transfer.target, transfer.source)[0]
-    lefts = [left for each in side if (left := each.left(now_ms)) is not None]
+    lefts = [left for each in side if (left := each.movable(now_ms)) is not None]
     part = max(0, min([part, *lefts]))
     if part:
         refused = _move(state, transfer.target, transfer.source, part, now_ms, lasting=False)
@@ -194,7 +194,7 @@ def _sides(state: Leases, source: str, target: str) -> tuple[list[Budget], list[
 def _move(state: Leases, source: str, target: str, amount: int, now_ms: int, lasting: bool) -> Refused | None:
     giving, taking = _sides(state, source, target)
     for budget in giving:
-        left = budget.left(now_ms)
+        left = budget.movable(now_ms)
         if left is not None and left < amount:
             return Refused(budget.spec.name, left)
     for sign, side in ((-1, giving), (1, taking)):

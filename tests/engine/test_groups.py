@@ -1,7 +1,6 @@
 """Job groups: counts of the whole tree, the cancel of a group with its descendants and not its siblings, limits on failures, restarts."""
 
 import json
-from typing import Any
 
 import pytest
 
@@ -181,6 +180,25 @@ def test_a_retry_leaves_cancelled_groups_as_they_are(world: World) -> None:
     assert world.faults() == []
 
 
+def test_a_group_that_is_retried_and_ends_again_in_one_commit_is_told_of_again(world: World) -> None:
+    batch = world.batch()
+    new = [NewGroup(path="a", callback="https://ann.example.org/end")]
+    (bad,) = world.add(batch, [ONE], groups=["a"], new_groups=new)
+    world.commit_batch(batch)
+    run_all(world, **{f"j{bad}": "failed"})
+    first = world.now_ms
+    world.seconds(60)
+    assert world.retry_batch(batch.id) == ([bad], [])
+    world.cancel_batch(world.state.batches[batch.id])
+    world.commit()
+    world.sweep()
+    assert world.group_counts(batch.id, "a") == {"cancelled": 1}
+    with world.engine.connect() as connection:
+        rows = connection.execute(tables.callbacks.select().order_by(tables.callbacks.c.created_at_ms)).all()
+    told = [(row.created_at_ms > first, json.loads(row.body)["data"]["counts"]) for row in rows]
+    assert told == [(False, {"failed": 1}), (True, {"cancelled": 1})]
+
+
 def test_a_cancel_costs_a_step_a_range_and_not_one_a_job(world: World) -> None:
     batch, _ = grouped(world, *["a"] * 3_000, *["b"] * 3_000)
     world.commit()
@@ -191,31 +209,3 @@ def test_a_cancel_costs_a_step_a_range_and_not_one_a_job(world: World) -> None:
     (queue,) = [each for each in world.state.queues.values() if each.count]
     assert len(queue._segments) == 1
     assert queue.count + len(world.state.live) == 3_000
-
-
-def test_a_group_that_is_retried_and_cancelled_in_one_hand_over_is_told_of_again(world: World) -> None:
-    batch = world.batch()
-    (job,) = world.add(
-        batch, [LAST], groups=["a"], new_groups=[NewGroup(path="a", callback="https://example.org/a")]
-    )
-    world.commit_batch(batch)
-    _, agent = world.ready_worker()
-    world.until_running(job, agent)
-    agent.end((job, 1), world.now_ms, "failed", cause="exit_code", exit_code=1)
-    world.talk(agent)
-    world.commit()
-    first = announced(world)
-    assert [each["counts"] for each in first] == [{"failed": 1}]
-    world.now_ms += 1000
-    world.retry_batch(batch.id)
-    world.cancel_job(job)
-    world.commit()
-    assert [each["counts"] for each in announced(world)] == [{"failed": 1}, {"cancelled": 1}]
-    assert world.faults() == []
-
-
-def announced(world: World) -> list[dict[str, Any]]:
-    """What callbacks of groups say, in the order in which they were made."""
-    query = tables.callbacks.select().order_by(tables.callbacks.c.created_at_ms)
-    with world.engine.connect() as connection:
-        return [json.loads(each.body)["data"] for each in connection.execute(query)]

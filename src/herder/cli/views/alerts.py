@@ -38,7 +38,8 @@ POLICIES = View(
         field("ID", "id"),
         field("SCOPE", "scope"),
         made("THRESHOLDS", _thresholds, key="thresholds"),
-        field("ONCE IN", "once", drop=1),
+        made("CARRIED OUT", lambda each: ", ".join(each.carried_out) or "-", key="carried_out", drop=1),
+        field("ONCE IN", "once", drop=2),
     ),
     empty="All alerts are off in herder.yaml.",
 )

@@ -214,6 +214,13 @@ def test_the_command_line(
     assert "acknowledged" in cli("alert", "list", "--state", "acknowledged")
     assert len(cli("alert", "history", "-o", "name").splitlines()) == 2
     assert "token-budget-warning" in cli("alert", "policies")
+    carried_out = {
+        each["id"]: each["carried_out"]
+        for each in json.loads(cli("alert", "policies", "-o", "json"))["items"]
+    }
+    assert carried_out["token-budget-warning"] == ["defer_low_priority", "stop_non_critical"]
+    assert carried_out["compute-overallocation"] == ["throttle"]
+    assert carried_out["cost-variance"] == []
 
 
 async def test_a_handoff_is_whole_or_not_at_all(tmp_path: Path) -> None:

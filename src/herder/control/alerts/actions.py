@@ -55,9 +55,9 @@ class Actions:
         core, before = self._core, self._begun
         assert before is not None
         now = dict(self._in_force(now_ms))
-        for each in now.keys() - before.keys():
+        for each in sorted(now.keys() - before.keys()):
             self._record(changes, each, now[each], "started", now_ms)
-        for each in before.keys() - now.keys():
+        for each in sorted(before.keys() - now.keys()):
             self._record(changes, each, before[each], "ended", now_ms)
         if now.keys() != before.keys():
             changes.put(

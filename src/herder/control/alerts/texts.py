@@ -1,5 +1,7 @@
 """Sentences and views of alerts. Pure."""
 
+from collections.abc import Collection
+
 from herder.ledger.alerts.policies import Level, Once, Policy
 from herder.ledger.alerts.raising import Alert
 from herder.ledger.alerts.readings import Reading, outlook
@@ -90,7 +92,9 @@ def alert_view(policy: Policy, alert: Alert) -> AlertView:
     )  # fmt: skip
 
 
-def policy_view(policy: Policy) -> AlertPolicyView:
+def policy_view(policy: Policy, carried_out: Collection[str]) -> AlertPolicyView:
+    """`carried_out`: actions, by the settings."""
+
     def at(level: Level) -> str:
         threshold = policy.threshold(level)
         assert threshold is not None
@@ -103,4 +107,5 @@ def policy_view(policy: Policy) -> AlertPolicyView:
         recipients={each.level.word: list(each.recipients) for each in policy.thresholds},
         chain=list(policy.chain),
         actions={each.level.word: sorted(each.actions) for each in policy.thresholds},
+        carried_out=sorted({action for each in policy.thresholds for action in each.actions if action in carried_out}),
     )  # fmt: skip

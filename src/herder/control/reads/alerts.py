@@ -69,7 +69,8 @@ class AlertReads:
 
     def alert_policies(self, who: Principal) -> Page:
         check(who, Action.SEE, OF_KIND[Kind.FLEET])
-        found = [policy_view(each) for _, each in sorted(self._core.ledger.alerts.policies.items())]
+        done = self._core.settings.alerts.carry_out
+        found = [policy_view(each, done) for _, each in sorted(self._core.ledger.alerts.policies.items())]
         return Page(items=found, total=len(found))
 
     def _view(self, alert: Alert) -> AlertView:

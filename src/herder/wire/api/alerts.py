@@ -63,6 +63,9 @@ class AlertPolicyView(msgspec.Struct, kw_only=True):
     """By level."""
     chain: list[str]
     actions: dict[str, list[str]]
+    """By level."""
+    carried_out: list[str]
+    """Of the actions: those that the server carries out while they are in force."""
 
 
 class AlertConfigure(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from herder.cli.input.series_file import read_series
 from herder.cli.shell.main import build_app, run
 
 
@@ -35,7 +36,31 @@ def test_a_forecast_as_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str
     path = written(tmp_path, *(f"{hour},5" for hour in range(50)))
     code, out, _ = called(capsys, "forecast", "--series", path, "--horizon", "2")
     assert code == 0
-    assert out.split() == ["STEP", "MEAN", "P10", "P90", "1", "5.0", "5.0", "5.0", "2", "5.0", "5.0", "5.0"]
+    assert out.split() == [
+        "STEP", "TIME", "MEAN", "P10", "P90",
+        "1", "50", "5.00", "5.00", "5.00",
+        "2", "51", "5.00", "5.00", "5.00",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("times", "following"),
+    [
+        (["2026-02-26", "2026-02-27", "2026-02-28"], ["2026-03-01", "2026-03-02"]),
+        (
+            ["2026-02-28T22:00:00Z", "2026-02-28T23:00:00Z"],
+            ["2026-03-01T00:00:00+00:00", "2026-03-01T01:00:00+00:00"],
+        ),
+        (["7200", "10800"], ["14400", "18000"]),
+        (["2026-01-01", "2026-02-01", "2026-03-01"], ["", ""]),
+        (["week 1", "week 2"], ["", ""]),
+        (["9999-12-30", "9999-12-31"], ["", ""]),
+    ],
+)
+def test_the_times_of_a_forecast(tmp_path: Path, times: list[str], following: list[str]) -> None:
+    """As the file writes its times; none where it has no fixed step."""
+    path = written(tmp_path, *(f"{time},5" for time in times))
+    assert read_series(Path(path)).following(2) == following
 
 
 def test_anomalies_as_json_have_every_point(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -121,6 +121,36 @@ def test_an_invoice_is_a_draft_that_says_what_has_no_price(used: Server) -> None
     assert {row["resource"] for row in invoice["tables"]["unpriced"]["rows"]} == {"cpu", "memory"}
 
 
+def test_what_is_booked_in_a_month_is_its_lines_and_its_invoices(used: Server) -> None:
+    asked = {"booked": "true", "first": month(used), "last": month(used)}
+    report = used.http.get("/costs/report", params=asked).raise_for_status().json()
+    assert "by month of booking" in report["title"]
+    assert "by day of use" in used.http.get("/costs/report").json()["title"]
+    lines = used.http.get("/costs/lines", params=asked).raise_for_status().json()["items"]
+    assert sum(Decimal(line["amount_usd"] or 0) for line in lines) == Decimal(report["total"]) > 0
+    charges = used.http.get("/costs/report", params={**asked, "view": "chargeback"}).json()
+    invoice = used.http.get("/costs/invoice", params={"project": "alpha", "month": month(used)}).json()
+    (alpha,) = [row for row in charges["tables"]["projects"]["rows"] if row["project"] == "alpha"]
+    assert (alpha["charge"] or "0.00") == f"{Decimal(invoice['total']):.2f}"
+    exported = used.http.get("/costs/export", params=asked).raise_for_status().text
+    assert exported.count("\n") == len(lines) + 1
+
+
+def test_a_division_that_does_not_exist_is_refused(herder: Herder) -> None:
+    code, out, err = herder("cost", "report", "--view", "division", "--division", "nosuch")
+    assert (code, out) == (2, "")
+    assert "Name one of research, sales." in err
+
+
+def test_trends_are_a_series(herder: Herder, tmp_path: Path) -> None:
+    code, out, err = herder("cost", "trends", "-o", "csv")
+    assert code == 0, err
+    assert out.splitlines()[0] == "time,value"
+    (tmp_path / "daily.csv").write_text(out)
+    code, out, err = herder("cost", "forecast", "--series", str(tmp_path / "daily.csv"), "--horizon", "2")
+    assert code == 0, err
+
+
 def month(used: Server) -> str:
     return str(used.http.get("/costs/months").json()["items"][-1]["month"])
 
@@ -130,6 +160,10 @@ def month(used: Server) -> str:
     [
         ("report", {"view": "odd"}, "There is no view 'odd'"),
         ("report", {"view": "division"}, "needs a division"),
+        ("report", {"view": "division", "division": "nosuch"}, "There is no division 'nosuch'"),
+        ("report", {"booked": "true", "first": "2026-11-02"}, "are booked; 2026-11-02 is within one"),
+        ("report", {"booked": "true", "period": "weekly"}, "is of whole months, not 'weekly'"),
+        ("export", {"booked": "true", "first": "2026-10", "last": "2026-10-30"}, "2026-10-30 is within one"),
         ("report", {"method": "odd"}, "There is no method 'odd'"),
         ("report", {"period": "hourly"}, "There is no period 'hourly'"),
         ("report", {"period": "daily", "first": "2026-11-01"}, "exclude one another"),

@@ -18,6 +18,9 @@ SAID = (
     "$4.50",
     "$7.28",
     "$11.78",
+    # By month of booking, chargeback is the sum of both invoices.
+    "Chargeback by month of booking",
+    "$16.28",
     "not due",
     "No rule of ",
 )  # fmt: skip

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from herder.ledger.allocation import Allocation, Method, Weights, allocated
 from herder.ledger.cents import PICO_PER_CENT
 from herder.ledger.lines import COST, Kind, Line
+from herder.reports.basis import Basis
 from herder.reports.documents import Document, plain
 from herder.reports.focus.rows import Issuer
 from herder.reports.invoice import BillTo, Terms, invoice
@@ -151,7 +152,7 @@ def shared(found: list[Line]) -> list[Line]:
         (Model.SHOWBACK, [("research", "alpha", 30, 0, 6, 3, 39), ("sales", "gamma", 10, 1, 2, 1, 14)], 53),
         (
             Model.CHARGEBACK,
-            [("research", "alpha", "internal", 39, 33), ("sales", "gamma", "external", 14, 60)],
+            [("research", "alpha", "internal", 39, 33, 33), ("sales", "gamma", "external", 14, 60, 60)],
             93,
         ),
         (
@@ -169,13 +170,70 @@ def test_statements(model: Model, rows: list[tuple[object, ...]], total: int) ->
     assert made.fact("total") == total * USD
 
 
+def test_each_amount_is_rounded_once() -> None:
+    """Two projects of half a cent each: the statement and the invoices say the same of each and of both."""
+    half = [charge("external", "cpu", 1, 1_005 * PICO_PER_CENT // 10, who) for who in (ANN, BOB, CY)]
+    found = [each._replace(payer=each.payer._replace(division="research")) for each in half]
+    charges = statement(Model.CHARGEBACK, found, "2026-11", "proportional", Basis.BOOKED)
+    each = [of(found, BillTo(project=name)).fact("total") for name in ("alpha", "beta", "gamma")]
+    assert [row[-1] for row in charges.tables[0].rows] == each == [100 * PICO_PER_CENT] * 3
+    assert (
+        charges.fact("total")
+        == of(found, BillTo(division="research")).fact("total")
+        == sum(map(int, map(str, each)))
+    )
+    rows = plain(of(found, BillTo(division="research")))["tables"]["lines"]["rows"]
+    assert [row["amount"] for row in rows] == ["3.00", None]
+    assert sum(Decimal(row["exact"]) for row in rows) == 3
+
+
+@given(st.lists(lines, max_size=20))
+def test_a_statement_of_what_is_booked_has_the_totals_of_the_invoices(found: list[Line]) -> None:
+    booked = [each for each in found if each.period == "2026-11" and each.payer.project]
+    made = statement(Model.CHARGEBACK, booked, "2026-11", "proportional", Basis.BOOKED)
+    cards = {each.card for each in booked} - {COST}
+    totals = {
+        project: sum(int(str(of(booked, BillTo(project=project), card).fact("total"))) for card in cards)
+        for project in {each.payer.project for each in booked}
+    }
+    assert (made.fact("total") or 0) == sum(totals.values())
+
+
+LATER = [
+    charge("external", "gpu", -7, None, corrects="2026-10"),
+    charge("external", "gpu", 7, 4 * USD, corrects="2026-10"),
+    charge("external", "gpu", 2, None),
+]
+
+
+def test_what_is_priced_later_is_no_negative_use() -> None:
+    made = of(LATER)
+    assert [(row[0], row[5]) for row in made.table("lines").rows[:-1]] == [
+        ("gpu (2026-10, priced later)", 4 * USD)
+    ]
+    ((resource, _, quantity, _),) = made.table("unpriced").rows
+    assert (resource, str(quantity).startswith("-")) == ("gpu", False)
+    assert "herder rate add --card external --resource gpu --price USD" in made.notes[0]
+    before = charge("external", "gpu", 7, None)._replace(period="2026-10", day_ms=LATER[0].day_ms)
+    assert statement(Model.CHARGEBACK, [before, *LATER[:2]], "x", "equal").table("unpriced").rows == []
+
+
+def test_corrections_are_rows_of_their_own_of_what_is_booked() -> None:
+    made = statement(Model.CHARGEBACK, CHARGES, "2026-11", "proportional", Basis.BOOKED)
+    rows = [(row[1], row[-1]) for row in made.table("projects").text()]
+    assert [name for name, _ in rows] == ["alpha", "alpha (correction of 2026-10)", "beta"]
+    assert dict(rows)["alpha (correction of 2026-10)"].startswith("-$0.0")
+    alpha = sum(int(str(row[-1])) for row in made.table("projects").rows if str(row[1]).startswith("alpha"))
+    assert alpha == sum(int(str(of(CHARGES, ALPHA, card).fact("total"))) for card in ("external", "internal"))
+
+
 def test_what_nobody_used_is_a_row_of_its_own() -> None:
     idle = [machine(Kind.IDLE, 8 * USD)]
     assert statement(Model.SHOWBACK, shared(idle), "2026-11", "proportional").tables[0].text() == [
         ("(unallocated)", "", "$0.00", "$0.00", "$8.00", "$0.00", "$8.00")
     ]
     assert statement(Model.CHARGEBACK, shared(idle), "2026-11", "proportional").tables[0].rows == [
-        ("(unallocated)", "", "none", 8 * USD, 0)
+        ("(unallocated)", "", "none", 8 * USD, 0, 0)
     ]
 
 

@@ -19,14 +19,15 @@ class Shown(NamedTuple):
     """Total less the exact sum: at most half a cent either way."""
 
 
-def shown(amounts: Sequence[int]) -> Shown:
-    """`amounts` in pico-USD."""
+def shown(amounts: Sequence[int], total: int | None = None) -> Shown:
+    """`amounts` in pico-USD. `total`: cents to be shared out, where the sum is not to be rounded as one; not further from the exact sum than there are amounts."""
     exact = sum(amounts)
-    total = cents(exact)
+    total = cents(exact) if total is None else total
     parts = [amount // PICO_PER_CENT for amount in amounts]
     order = sorted(range(len(amounts)), key=lambda place: (-(amounts[place] % PICO_PER_CENT), place))
-    for place in order[: total - sum(parts)]:
-        parts[place] += 1
+    left = total - sum(parts)
+    for place in order[:left] if left >= 0 else order[left:]:
+        parts[place] += 1 if left > 0 else -1
     return Shown(parts, total, total * PICO_PER_CENT - exact)
 
 

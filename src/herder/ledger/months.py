@@ -44,6 +44,14 @@ def end_of(month: str) -> int:
     return begin_of(following(month))
 
 
+def same_before(from_ms: int, to_ms: int) -> int:
+    """The beginning of as many whole months before `from_ms` as `[from_ms, to_ms)` has; no earlier than the ledger's first month."""
+    month, earlier = month_of(from_ms), month_of(from_ms)
+    while begin_of(month) < to_ms and begin_of(earlier) > 0:
+        month, earlier = following(month), preceding(earlier)
+    return begin_of(earlier)
+
+
 def day_of(at_ms: int) -> int:
     """The beginning of its day."""
     return at_ms - at_ms % DAY_MS

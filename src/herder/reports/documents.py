@@ -21,6 +21,8 @@ class Form(StrEnum):
     TEXT = "text"
     MONEY = "money"
     """Pico-USD; people see cents."""
+    CENTS = "cents"
+    """Pico-USD of whole cents, which are the amount: also in JSON and CSV, with two decimals."""
     EXACT = "exact"
     """Pico-USD, shown to the last digit."""
     NUMBER = "number"
@@ -56,6 +58,16 @@ class Table:
     """A last row."""
     note: str = ""
     empty: str = "None."
+
+    @property
+    def cell_classes(self) -> list[str]:
+        """Of each column, for a page."""
+        return [
+            " ".join(
+                [*(("right", each.form.value) if each.form.right else ()), *(("wide",) if each.wide else ())]
+            )
+            for each in self.columns
+        ]
 
     def text(self) -> list[tuple[str, ...]]:
         """The rows as people see them."""
@@ -130,7 +142,7 @@ def _text(value: Cell, form: Form) -> str:
         return _UNKNOWN
     if isinstance(value, str):
         return _separated(value) if form is Form.NUMBER else value
-    if form is Form.MONEY:
+    if form in (Form.MONEY, Form.CENTS):
         return _signed(dollars(cents(value)))
     if form is Form.EXACT:
         return _signed(money(value))
@@ -177,6 +189,8 @@ def _row(table: Table, row: tuple[Cell, ...]) -> dict[str, Any]:
 def _plain(value: Cell, form: Form) -> str | int | float | None:
     if isinstance(value, int) and form in (Form.MONEY, Form.EXACT):
         return money(value)
+    if isinstance(value, int) and form is Form.CENTS:
+        return dollars(cents(value)).replace(",", "")
     if isinstance(value, int) and form is Form.PERCENT:
         return value / 10
     return value

@@ -1,4 +1,4 @@
-"""An invoice: what one project or division is charged for a month, at its rate card. Sums to the cent, with the rounding as a line of its own.
+"""An invoice: what one project or division is charged for what is booked in a month, at its rate card. Sums to the cent, with the rounding as a line of its own.
 
 An invoice of a month that is not closed is a draft. At the internal card it is information only (showback), and nothing is due. Payments are not recorded:
 an invoice is open until somebody else says otherwise.
@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from herder.ledger.cents import PICO_PER_CENT, cents
-from herder.ledger.lines import Line, Sum
+from herder.ledger.cents import PICO_PER_CENT, cents, shown
+from herder.ledger.lines import Line
 from herder.reports.documents import Column, Document, Fact, Form, Table, quantity_of, tenths
 from herder.reports.focus.rows import Issuer, invoice_id
+from herder.reports.unpriced import Use, priced_later, remedy, unpriced, unpriced_table, was_priced_later
 
 INTERNAL = "internal"
 Base = Callable[[Sequence[Line]], int | None]
@@ -49,7 +50,7 @@ _LINES = (
     Column("quantity", Form.NUMBER),
     Column("unit"),
     Column("rate", wide=True),
-    Column("amount", Form.MONEY),
+    Column("amount", Form.CENTS),
     Column("exact", Form.EXACT, wide=True),
 )
 
@@ -61,13 +62,14 @@ def invoice(lines: Iterable[Line], bill_to: BillTo, terms: Terms, base: Base) ->
     ]
     priced = [line for line in own if line.pico is not None]
     exact = sum(line.pico or 0 for line in priced)
-    total = cents(exact) * PICO_PER_CENT
+    total = due(priced)
+    taken_back = priced_later(own)
     charges = _groups([line for line in priced if not line.corrects])
-    corrections = _groups([line for line in priced if line.corrects])
+    corrections = _groups([line for line in priced if line.corrects], taken_back)
     tables = [
-        _charges(charges, corrections, total - exact, total),
+        _charges(terms.month, charges, corrections, total),
         _markup(charges, base),
-        _unpriced(own),
+        unpriced_table(own),
     ]
     return Document(
         kind="invoice",
@@ -78,14 +80,24 @@ def invoice(lines: Iterable[Line], bill_to: BillTo, terms: Terms, base: Base) ->
     )
 
 
-Key = tuple[str, str, str, str]
-"""(corrected month, resource, product, rate)."""
+def due(lines: Iterable[Line]) -> int:
+    """Pico-USD of whole cents. What a project is charged at a card is rounded once, half-even; more than one project is the sum of theirs."""
+    sums: dict[tuple[str, str], int] = {}
+    for line in lines:
+        whose = (line.payer.project, line.card)
+        sums[whose] = sums.get(whose, 0) + (line.pico or 0)
+    return sum(map(cents, sums.values())) * PICO_PER_CENT
 
 
-def _groups(lines: Iterable[Line]) -> dict[Key, list[Line]]:
+Key = tuple[str, str, str, str, bool]
+"""(corrected month, resource, product, rate, priced later)."""
+
+
+def _groups(lines: Iterable[Line], taken_back: frozenset[Use] = frozenset()) -> dict[Key, list[Line]]:
     found: dict[Key, list[Line]] = {}
     for line in lines:
-        found.setdefault((line.corrects, line.resource, line.product, line.rate), []).append(line)
+        later = was_priced_later(line, taken_back)
+        found.setdefault((line.corrects, line.resource, line.product, line.rate, later), []).append(line)
     return dict(sorted(found.items()))
 
 
@@ -117,36 +129,38 @@ def _status(terms: Terms, *, showback: bool) -> str:
 
 
 def _charges(
-    charges: dict[Key, list[Line]], corrections: dict[Key, list[Line]], rounding: int, total: int
+    month: str, charges: dict[Key, list[Line]], corrections: dict[Key, list[Line]], total: int
 ) -> Table:
-    rows = [_charge(key, lines) for key, lines in (*charges.items(), *corrections.items())]
-    rounded = ("rounding", "", None, "", "", None, rounding)
+    groups = {**charges, **corrections}
+    exact = [sum(line.pico or 0 for line in lines) for lines in groups.values()]
+    amounts = shown(exact, total // PICO_PER_CENT).parts
+    rows = [
+        _charge(key, lines, amount * PICO_PER_CENT)
+        for (key, lines), amount in zip(groups.items(), amounts, strict=True)
+    ]
+    rounded = ("rounding", "", None, "", "", None, total - sum(exact))
     return Table(
         key="lines",
-        title="Charges",
+        title=f"Charges booked in {month}",
         columns=_LINES,
         rows=[*rows, rounded],
-        total=("total", "", None, "", "", sum(_pico(row) for row in rows), total),
+        total=("total", "", None, "", "", total, total),
         note="Amounts are whole cents that sum to the total; the exact amounts and the rounding sum to it, too.",
     )
 
 
-def _pico(row: tuple[str | int | None, ...]) -> int:
-    return row[5] if isinstance(row[5], int) else 0
-
-
-def _charge(key: Key, lines: Sequence[Line]) -> tuple[str | int | None, ...]:
-    corrects, resource, product, rate = key
+def _charge(key: Key, lines: Sequence[Line], amount: int) -> tuple[str | int | None, ...]:
+    corrects, resource, product, rate, later = key
     quantity, unit = quantity_of(resource, sum(line.quantity for line in lines))
-    name = f"{resource} (correction of {corrects})" if corrects else resource
-    pico = sum(line.pico or 0 for line in lines)
-    return name, product, quantity, unit, rate, pico, pico
+    why = f"{corrects}, priced later" if later else f"correction of {corrects}"
+    name = f"{resource} ({why})" if corrects else resource
+    return name, product, quantity, unit, rate, amount, sum(line.pico or 0 for line in lines)
 
 
 def _markup(charges: dict[Key, list[Line]], base: Base) -> Table:
     """What the card adds to the internal one. Unknown where the internal one has no rate."""
     found: dict[tuple[str, str], list[Line]] = {}
-    for (_, resource, product, _), lines in charges.items():
+    for (_, resource, product, *_), lines in charges.items():
         found.setdefault((resource, product), []).extend(lines)
     rows: list[tuple[str | int | None, ...]] = []
     for (resource, product), lines in found.items():
@@ -185,26 +199,14 @@ def _sum(rows: Sequence[tuple[str | int | None, ...]], place: int) -> int | None
     return None if None in values else sum(value for value in values if isinstance(value, int))
 
 
-def _unpriced(lines: Iterable[Line]) -> Table:
-    found: dict[tuple[str, str], Sum] = {}
-    for line in lines:
-        if line.pico is None:
-            found.setdefault((line.resource, line.product), Sum()).add(line)
-    rows = [(*key, *quantity_of(key[0], each.unpriced[key[0]])) for key, each in sorted(found.items())]
-    return Table(
-        key="unpriced",
-        title="Use without a price",
-        columns=(Column("resource"), Column("product"), Column("quantity", Form.NUMBER), Column("unit")),
-        rows=rows,
-        note="It is not in the total. Add a rate for it; what is booked then is a line of a later month."
-        if rows
-        else "",
-        empty="Everything has a price.",
-    )
-
-
 def _notes(terms: Terms, own: Sequence[Line]) -> list[str]:
     notes = []
+    missing = unpriced(own)
+    if missing:
+        names = ", ".join(sorted({resource for _, resource, _ in missing}))
+        notes.append(
+            f"Not in the total, because the {terms.card} card has no rate: {names}. {remedy(list(missing))}"
+        )
     if not terms.closed:
         notes.append(f"{terms.month} is not closed: amounts may still change.")
     if terms.card == INTERNAL:

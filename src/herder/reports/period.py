@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from herder.ledger.lines import COST, Kind, Line, Sum
+from herder.ledger.lines import COST, Kind, Line
 from herder.ledger.quantities import DAY_MS
 from herder.reports import efficiency
-from herder.reports.documents import Cell, Column, Document, Fact, Form, Table, quantity_of, tenths
+from herder.reports.basis import Basis
+from herder.reports.documents import Cell, Column, Document, Fact, Form, Table, tenths
 from herder.reports.efficiency import Attempts, Figures
+from herder.reports.unpriced import unpriced_table
 
 _DRIVERS_MOST = 10
 
@@ -38,6 +40,7 @@ class Subject:
     method: str
     division: str = ""
     """Of the view of a division: which."""
+    basis: Basis = Basis.USE
     attempts: Attempts | None = None
 
     @property
@@ -56,7 +59,7 @@ def report(view: View, given: Subject) -> Document:
     span = f"{_date(given.first_ms)} to {_date(given.to_ms - DAY_MS)}"
     return Document(
         kind="report",
-        title=f"Costs{f' of {given.division}' if given.division else ''}, {span}",
+        title=f"Costs{f' of {given.division}' if given.division else ''} {given.basis.heading}, {span}",
         facts=[
             Fact(key="view", value=view.value),
             Fact(key="first_day", value=_date(given.first_ms)),
@@ -70,7 +73,8 @@ def report(view: View, given: Subject) -> Document:
         ],
         tables=[make(given, lines, before) for make in _VIEWS[view]],
         notes=[
-            f"Idle time and overhead are shared out by the method {given.method}; that of pools without use is unallocated."
+            given.basis.note,
+            f"Idle time and overhead are shared out by the method {given.method}; that of pools without use is unallocated.",
         ],
     )
 
@@ -129,6 +133,11 @@ def _project(line: Line) -> Key:
     return payer.division or ("(no division)" if payer.project else "(unallocated)"), payer.project
 
 
+def _booked(line: Line) -> Key:
+    division, project = _project(line)
+    return division, f"{project} (correction of {line.corrects})".lstrip() if line.corrects else project
+
+
 def _drivers(_given: Subject, lines: Sequence[Line], before: Sequence[Line]) -> Table:
     """What changed most, either way."""
 
@@ -159,16 +168,23 @@ def _drivers(_given: Subject, lines: Sequence[Line], before: Sequence[Line]) -> 
 
 
 def _days(given: Subject, lines: Sequence[Line], before: Sequence[Line]) -> Table:
-    found: dict[int, int] = dict.fromkeys(range(given.first_ms, given.to_ms, DAY_MS), 0)
-    for line in lines:
-        found[line.day_ms] = found.get(line.day_ms, 0) + (line.pico or 0)
-    rows: list[tuple[Cell, ...]] = [(_date(day), pico) for day, pico in sorted(found.items())]
+    """From the first day with a line to the last one; what is booked of other months is not of these days."""
+    of_days = [line for line in lines if given.first_ms <= line.day_ms < given.to_ms]
+    days = {line.day_ms for line in of_days}
+    found = dict.fromkeys(range(min(days), max(days) + DAY_MS, DAY_MS), 0) if days else {}
+    for line in of_days:
+        found[line.day_ms] += line.pico or 0
+    rows: list[tuple[Cell, ...]] = [(_date(day), pico) for day, pico in found.items()]
+    other = [line for line in lines if not given.first_ms <= line.day_ms < given.to_ms]
+    if other:
+        rows.append(("corrections of other days", sum(line.pico or 0 for line in other)))
     return Table(
         key="days",
         title="By day (UTC)",
         columns=(Column("day"), Column("cost", Form.MONEY)),
         rows=rows,
-        total=("total", sum(found.values())),
+        total=("total", sum(line.pico or 0 for line in lines)),
+        empty="Nothing was spent.",
     )
 
 
@@ -224,7 +240,8 @@ def _pools(_given: Subject, lines: Sequence[Line], before: Sequence[Line]) -> Ta
 
 def _corrections(_given: Subject, lines: Sequence[Line], before: Sequence[Line]) -> Table:
     found = _sums(
-        (line for line in lines if line.corrects), lambda line: (line.corrects, line.period, *_project(line))
+        (line for line in lines if line.corrects and line.pico is not None),
+        lambda line: (line.corrects, line.period, *_project(line)),
     )
     rows: list[tuple[Cell, ...]] = [(*name, pico) for name, pico in sorted(found.items())]
     return Table(
@@ -239,18 +256,7 @@ def _corrections(_given: Subject, lines: Sequence[Line], before: Sequence[Line])
 
 
 def _unpriced(_given: Subject, lines: Sequence[Line], before: Sequence[Line]) -> Table:
-    found: dict[Key, Sum] = {}
-    for line in lines:
-        if line.pico is None:
-            found.setdefault((line.resource, line.product), Sum()).add(line)
-    return Table(
-        key="unpriced",
-        title="Use without a price",
-        columns=(Column("resource"), Column("product"), Column("quantity", Form.NUMBER), Column("unit")),
-        rows=[(*name, *quantity_of(name[0], each.unpriced[name[0]])) for name, each in sorted(found.items())],
-        note="It is in no amount: its cost is unknown, and not zero." if found else "",
-        empty="Everything has a price.",
-    )
+    return unpriced_table(lines)
 
 
 def _efficiency(given: Subject, lines: Sequence[Line], before: Sequence[Line]) -> Table:
@@ -270,7 +276,16 @@ def _preemptions(given: Subject, lines: Sequence[Line], before: Sequence[Line]) 
     return efficiency.preemptions(given.attempts, lines)
 
 
-_PROJECTS = _compared("projects", "By project", ("division", "project"), _project)
+_BY_PROJECT = {
+    Basis.USE: _compared("projects", "By project", ("division", "project"), _project),
+    Basis.BOOKED: _compared("projects", "By project", ("division", "project"), _booked),
+}
+
+
+def _projects(given: Subject, lines: Sequence[Line], before: Sequence[Line]) -> Table:
+    return _BY_PROJECT[given.basis](given, lines, before)
+
+
 _DIVISIONS = _compared("divisions", "By division", ("division",), lambda line: _project(line)[:1])
 _KINDS = _compared("kinds", "By kind", ("kind",), lambda line: (line.kind.value,))
 _RESOURCES = _compared(
@@ -279,9 +294,9 @@ _RESOURCES = _compared(
 _USERS = _compared("users", "By user", ("project", "user"), lambda line: (line.payer.project, line.payer.user))  # fmt: skip
 
 _VIEWS: Mapping[View, tuple[Make, ...]] = {
-    View.FULL: (_PROJECTS, _KINDS, _RESOURCES, _pools, _drivers, _days, _efficiency, _preemptions, _corrections, _unpriced),
+    View.FULL: (_projects, _KINDS, _RESOURCES, _pools, _drivers, _days, _efficiency, _preemptions, _corrections, _unpriced),
     View.EXECUTIVE: (_DIVISIONS, _KINDS, _drivers, _efficiency, _unpriced),
-    View.DIVISION: (_PROJECTS, _USERS, _RESOURCES, _days, _efficiency, _unpriced),
+    View.DIVISION: (_projects, _USERS, _RESOURCES, _days, _efficiency, _unpriced),
     View.RESOURCES: (_pools, _RESOURCES, _matrix, _days, _efficiency, _preemptions, _unpriced),
 }  # fmt: skip
 

@@ -3,15 +3,20 @@
 - showback: what it cost, with its share of idle time and overhead, and nothing added.
 - chargeback: what the rate cards charge, and what the same use cost.
 - hybrid: projects at the internal card see what it cost, with their shares; the others what they are charged.
+
+What a project is charged at a card is rounded once, as on its invoice: a statement of what is booked in a month has the totals of that month's invoices.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from herder.ledger.cents import PICO_PER_CENT, cents, shown
 from herder.ledger.lines import COST, Kind, Line
+from herder.reports.basis import Basis
 from herder.reports.documents import Cell, Column, Document, Fact, Form, Table
 from herder.reports.invoice import INTERNAL
+from herder.reports.unpriced import unpriced, unpriced_table
 
 UNALLOCATED = "(unallocated)"
 
@@ -30,59 +35,55 @@ class Use:
     cards: dict[str, int] = field(default_factory=dict)
     unpriced: set[str] = field(default_factory=set)
     """Cards at which some of its use has no price."""
-    unpriced_lines: int = 0
 
     @property
     def cost(self) -> int:
         return sum(self.kinds.values())
 
-    @property
-    def charge(self) -> int | None:
-        """None: nothing that it used has a price."""
-        return sum(self.cards.values()) if self.cards else None
-
     def add(self, line: Line) -> None:
         if line.pico is None:
             self.unpriced.add(line.card)
-            self.unpriced_lines += 1
         elif line.card == COST:
             self.kinds[line.kind] = self.kinds.get(line.kind, 0) + line.pico
         else:
             self.cards[line.card] = self.cards.get(line.card, 0) + line.pico
 
 
-Whose = tuple[str, str]
-"""(division, project)."""
+Whose = tuple[str, str, str]
+"""(division, project, corrected month)."""
 
 
-def uses(lines: Iterable[Line]) -> dict[Whose, Use]:
+def uses(lines: Iterable[Line], basis: Basis) -> dict[Whose, Use]:
     found: dict[Whose, Use] = {}
     for line in lines:
-        found.setdefault((line.payer.division, line.payer.project), Use()).add(line)
+        whose = line.payer.division, line.payer.project, line.corrects if basis is Basis.BOOKED else ""
+        found.setdefault(whose, Use()).add(line)
     return dict(sorted(found.items()))
 
 
-def statement(model: Model, lines: Iterable[Line], period: str, method: str) -> Document:
+def statement(
+    model: Model, lines: Sequence[Line], period: str, method: str, basis: Basis = Basis.USE
+) -> Document:
     """`lines`: of all cards, with idle time and overhead shared out by `method`."""
-    found = uses(lines)
-    table = _TABLES[model](found)
-    unpriced = sum(use.unpriced_lines for use in found.values())
-    notes = [f"Idle time and overhead are shared out by the method {method}."]
-    if unpriced:
+    table = _TABLES[model](uses(lines, basis))
+    missing = unpriced(lines)
+    notes = [basis.note, f"Idle time and overhead are shared out by the method {method}."]
+    if missing:
         notes.append(
             "Some use has no price and is in no amount; an amount of which nothing has a price is unknown (–)."
         )
     return Document(
         kind=model.value,
-        title=f"{model.value.capitalize()}, {period}",
+        title=f"{model.value.capitalize()} {basis.heading}, {period}",
         facts=[
             Fact(key="period", value=period),
+            Fact(key="basis", value=basis.heading),
             Fact(key="model", value=model.value),
             Fact(key="allocation", value=method),
-            Fact(key="unpriced_lines", value=unpriced, form=Form.COUNT),
+            Fact(key="unpriced", value=len(missing), form=Form.COUNT),
             Fact(key="total", value=_total_of(table), form=Form.MONEY),
         ],
-        tables=[table],
+        tables=[table, unpriced_table(lines)],
         notes=notes,
     )
 
@@ -113,33 +114,56 @@ def _chargeback(found: Mapping[Whose, Use]) -> Table:
     """The part of those who are charged; what nobody is charged for is a row of its own."""
     rows: list[tuple[Cell, ...]] = []
     left = 0
+    charges = _charges(found)
     for whose, use in found.items():
         cards = use.cards.keys() | use.unpriced - {COST}
         if not cards:
             left += use.cost
             continue
-        rows.append((*_names(whose), " and ".join(sorted(cards)), use.cost, use.charge))
+        exact = sum(use.cards.values()) if use.cards else None
+        rows.append((*_names(whose), " and ".join(sorted(cards)), use.cost, exact, charges.get(whose)))
     if left:
-        rows.append((UNALLOCATED, "", "none", left, 0))
+        rows.append((UNALLOCATED, "", "none", left, 0, 0))
     total = _summed(rows, first=3)
     return Table(
         key="projects",
         title="What each project is charged",
-        columns=(*_WHOSE, Column("card"), Column("cost", Form.MONEY), Column("charge", Form.MONEY)),
+        columns=(
+            *_WHOSE,
+            Column("card"),
+            Column("cost", Form.MONEY),
+            Column("exact", Form.EXACT, wide=True),
+            Column("charge", Form.CENTS),
+        ),
         rows=rows,
         total=total,
-        note="Cost is what the machines and the reported use cost, with the shares of idle time and overhead.",
+        note="Cost is what the machines and the reported use cost, with the shares of idle time and overhead. "
+        "The charge of each project is rounded once, and the total is their sum.",
     )
+
+
+def _charges(found: Mapping[Whose, Use], *without: str) -> dict[Whose, int]:
+    """What cards charge, pico-USD of whole cents; nothing of those of which nothing has a price. Those of a project's months and corrections sum to its invoice at the card."""
+    parts: dict[tuple[str, str], dict[Whose, int]] = {}
+    for whose, use in found.items():
+        for card, pico in use.cards.items():
+            if card not in without:
+                parts.setdefault((whose[1], card), {})[whose] = pico
+    charges: dict[Whose, int] = {}
+    for each in parts.values():
+        amounts = list(each.values())
+        for whose, part in zip(each, shown(amounts, cents(sum(amounts))).parts, strict=True):
+            charges[whose] = charges.get(whose, 0) + part * PICO_PER_CENT
+    return charges
 
 
 def _hybrid(found: Mapping[Whose, Use]) -> Table:
     rows: list[tuple[Cell, ...]] = []
+    charges = _charges(found, INTERNAL)
     for whose, use in found.items():
-        priced = [pico for card, pico in use.cards.items() if card != INTERNAL]
-        external = sum(priced) if priced else None
         charged = bool((use.cards.keys() | use.unpriced) - {INTERNAL, COST})
         model = Model.CHARGEBACK if charged else Model.SHOWBACK
-        rows.append((*_names(whose), model.value, use.cost, external if charged else use.cost))
+        rows.append((*_names(whose), model.value, use.cost, charges.get(whose) if charged else use.cost))
     return Table(
         key="projects",
         title="What each project sees",
@@ -159,8 +183,9 @@ _WHOSE = (Column("division"), Column("project"))
 
 def _names(whose: Whose) -> tuple[str, str]:
     """Never empty in the first column: it names the row."""
-    division, project = whose
-    return (division or (UNALLOCATED if not project else "(no division)")), project
+    division, project, corrects = whose
+    what = f"{project} (correction of {corrects})".lstrip() if corrects else project
+    return (division or (UNALLOCATED if not project else "(no division)")), what
 
 
 def _summed(rows: Sequence[tuple[Cell, ...]], first: int = 2) -> tuple[Cell, ...]:

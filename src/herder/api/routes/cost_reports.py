@@ -3,7 +3,7 @@
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
-from herder.api.http.replies import number
+from herder.api.http.replies import flag, number
 from herder.api.http.route_table import RouteTable
 from herder.control.kernel.bounds.errors import Invalid
 from herder.control.reads.costs.report_reads import InvoiceAsk, ReportAsk
@@ -20,11 +20,12 @@ def add(front: RouteTable) -> None:
 
     async def report(request: Request, who: Principal) -> Response:
         """Costs of a period: the whole report, a view (executive, division, resources), or a statement (showback, chargeback, hybrid).
-        format: json, csv, html, text or wide; table: one of its tables."""
+        booked: by month of booking, as invoices are, instead of by day of use. format: json, csv, html, text or wide; table: one of its tables."""
         asked = request.query_params
         ask = ReportAsk(
             view=asked.get("view") or "full", period=asked.get("period") or "", first=asked.get("first"), last=asked.get("last"),
             division=asked.get("division") or "", method=asked.get("method") or "proportional",
+            booked=flag(request, "booked"),
         )  # fmt: skip
         return _document(request, await reads.cost_report(who, ask))
 
@@ -39,27 +40,36 @@ def add(front: RouteTable) -> None:
         return _document(request, await reads.invoice(who, ask))
 
     async def export(request: Request, who: Principal) -> Response:
-        """Lines of the ledger between two days, as FOCUS 1.2 (CSV)."""
+        """Lines of the ledger between two days, as FOCUS 1.2 (CSV). booked: those that are booked in the months instead."""
         asked = request.query_params
         if asked.get("format", "focus") != "focus":
             raise Invalid(
                 f"There is no format {asked['format']!r}.", field="format", hint="Write format=focus."
             )
         pieces = await reads.cost_export(
-            who, asked.get("first"), asked.get("last"), asked.get("card"), asked.get("issuer") or ""
+            who,
+            asked.get("first"),
+            asked.get("last"),
+            asked.get("card"),
+            asked.get("issuer") or "",
+            booked=flag(request, "booked"),
         )
         return StreamingResponse(
             pieces, media_type="text/csv; charset=utf-8", headers={"Cache-Control": "no-store"}
         )
 
     front.read(
-        "/costs/report", report, "text/plain", _SEE, query=("view", "period", "first", "last", "division", "method", *_FORM)
+        "/costs/report", report, "text/plain", _SEE, query=("view", "period", "first", "last", "division", "method", "booked", *_FORM)
     )  # fmt: skip
     front.read(
         "/costs/invoice", invoice, "text/plain", _SEE, query=("month", "project", "division", "card", "due_days", "issuer", *_FORM)
     )  # fmt: skip
     front.read(
-        "/costs/export", export, "text/plain", _SEE, query=("first", "last", "card", "issuer", "format")
+        "/costs/export",
+        export,
+        "text/plain",
+        _SEE,
+        query=("first", "last", "card", "issuer", "booked", "format"),
     )
 
 

@@ -2,7 +2,7 @@
 
 from fastapi import Request
 
-from herder.api.http.replies import number, page_size
+from herder.api.http.replies import flag, number, page_size
 from herder.api.http.route_table import RouteTable, Write
 from herder.model.permissions import Action, Kind, Principal
 from herder.wire.api.cost_changes import CostChange
@@ -26,11 +26,13 @@ def add(front: RouteTable) -> None:
         )
 
     async def list_lines(request: Request, who: Principal) -> Page:
-        """Lines of the ledger between two days."""
+        """Lines of the ledger between two days; booked: those that are booked in the months instead, with corrections of earlier ones."""
         asked = request.query_params
         after, limit = number(request, "after", 0) or 0, page_size(request)
         days = asked.get("first"), asked.get("last")
-        return await reads.list_cost_lines(who, *days, asked.get("card"), after, limit)
+        return await reads.list_cost_lines(
+            who, *days, asked.get("card"), after, limit, booked=flag(request, "booked")
+        )
 
     async def explain_line(request: Request, who: Principal) -> LineExplanation:
         """How a line came about: use × rate = amount, to the event."""
@@ -55,7 +57,7 @@ def add(front: RouteTable) -> None:
         )
 
     front.read("/costs", get_costs, CostSums, _SEE, query=(*_DAYS, "by"))
-    front.read("/costs/lines", list_lines, Page, _SEE, query=_DAYS)
+    front.read("/costs/lines", list_lines, Page, _SEE, query=(*_DAYS, "booked"))
     front.read("/costs/lines/{line}", explain_line, LineExplanation, _SEE)
     front.read("/costs/change", get_change, CostChange, _SEE, query=("day",))
     front.read("/costs/roi", get_roi, Roi, _SEE, query=_ROI)

@@ -1,5 +1,6 @@
 """The commands of `herder cost` that read the ledger of a server, and close its months."""
 
+from datetime import date, timedelta
 from typing import Annotated
 
 import typer
@@ -7,8 +8,18 @@ import typer
 from herder.cli.output.answers import show_list
 from herder.cli.output.formats import Format
 from herder.cli.shell.options import Limit
-from herder.cli.shell.session import session
-from herder.cli.views.costs import LINES, MONTHS, NO_COSTS, amount, explanation_lines, groups_view, sums_lines
+from herder.cli.shell.session import Session, session
+from herder.cli.views.costs import (
+    LINES,
+    MONTHS,
+    NO_COSTS,
+    SERIES,
+    amount,
+    explanation_lines,
+    groups_view,
+    sums_lines,
+)
+from herder.wire.api.costs import LineView
 
 #: Groups of each kind in the overview.
 MOST = 8
@@ -23,7 +34,7 @@ herder cost breakdown --by pool,kind -o csv
 """
 TRENDS = """
 herder cost trends --first 2026-11-01
-herder cost trends --by division -o csv
+herder cost trends --first 2026-06 -o csv > daily.csv
 """
 First = Annotated[
     str | None,
@@ -36,6 +47,13 @@ Card = Annotated[
     str | None,
     typer.Option(
         "--card", metavar="CARD", help="What projects are charged at this rate card, instead of what it cost."
+    ),
+]
+Booked = Annotated[
+    bool,
+    typer.Option(
+        "--booked",
+        help="By month of booking, as invoices are, instead of by day of use: corrections of earlier months are lines of their own.",
     ),
 ]
 DIMENSIONS = "day, division, project, user, pool, worker, template, provider, zone, market, kind, resource, product, period"
@@ -104,21 +122,49 @@ def trends(
     last: Last = None,
     card: Card = None,
 ) -> None:
-    """Show costs day by day (UTC)."""
+    """Show costs day by day (UTC).
+
+    CSV without --by has the columns time and value and each day, as herder cost forecast and anomalies read them.
+    """
+    if session(ctx).format is Format.CSV and not by:
+        _series(session(ctx), first, last, card)
+        return
     breakdown(ctx, ",".join(filter(None, ("day", by))), first, last, card)
 
 
+def _series(say: Session, first: str | None, last: str | None, card: str | None) -> None:
+    """Each day to the last one with a cost, also those without: a series is evenly spaced."""
+    sums = say.client.costs.sums(["day"], first=first, last=last, card=card)
+    found = {group.values["day"]: group.cost_usd for group in sums.groups}
+    rows = []
+    day = date.fromisoformat(min(found, default=sums.last_day))
+    while found and day.isoformat() <= max(found):
+        rows.append({"time": day.isoformat(), "value": found.get(day.isoformat(), "0.0")})
+        day += timedelta(days=1)
+    say.printer.items(SERIES, rows)
+
+
 def lines(
-    ctx: typer.Context, first: First = None, last: Last = None, card: Card = None, limit: Limit = 100
+    ctx: typer.Context,
+    first: First = None,
+    last: Last = None,
+    card: Card = None,
+    booked: Booked = False,
+    limit: Limit = 100,
 ) -> None:
-    """List the lines of the ledger, of which every figure is a sum."""
+    """List the lines of the ledger, of which every figure is a sum.
+
+    They are those of use on the days, with what became known later; with --booked those that are booked in the months, as on invoices.
+    """
     say = session(ctx)
-    show_list(
-        say,
-        LINES,
-        lambda most: list(say.client.costs.lines(first=first, last=last, card=card, limit=most)),
-        limit,
+
+    def found(most: int | None) -> list[LineView]:
+        return list(say.client.costs.lines(first=first, last=last, card=card, booked=booked, limit=most))
+
+    say.say(
+        "Lines by month of booking:" if booked else "Lines by day of use (--booked: by month of booking):"
     )
+    show_list(say, LINES, found, limit)
 
 
 def explain(

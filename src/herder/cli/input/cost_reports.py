@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from herder.cli.input.cost_ledger import Booked
 from herder.cli.output.formats import Format
 from herder.cli.output.humanize import visible
 from herder.cli.shell.commands import command
@@ -24,6 +25,7 @@ _REPORT = """
 herder cost report --period monthly
 herder cost report --view executive --first 2026-11-01
 herder cost report --view chargeback --period monthly --html report.html
+herder cost report --view chargeback --period monthly --booked
 """
 _INVOICE = """
 herder cost invoice --project alpha --month 2026-11
@@ -52,6 +54,7 @@ def add(app: typer.Typer) -> None:
 
 def report(
     ctx: typer.Context,
+    *,
     view: Annotated[
         str,
         typer.Option(
@@ -86,6 +89,7 @@ def report(
             help="How idle time and overhead are shared out: proportional, equal, tiered or direct.",
         ),
     ] = "proportional",
+    booked: Booked = False,
     table: Table = None,
     html: Html = None,
 ) -> None:
@@ -93,12 +97,14 @@ def report(
 
     The views are those of Cortex: executive (divisions, drivers, efficiency), division, resources. Showback is what each project cost, chargeback what it is
     charged, hybrid either by its rate card.
+
+    A report is of use on its days, with what became known later; with --booked of what is booked in its months, as invoices are.
     """
     say = session(ctx)
 
     def asked(form: str) -> str:
         return say.client.costs.report(
-            form, view=view, period=period, first=first, last=last, division=division, method=method, table=table
+            form, view=view, period=period, first=first, last=last, division=division, method=method, table=table, booked=booked
         )  # fmt: skip
 
     _show(say, asked, html, view)
@@ -156,6 +162,7 @@ def export(
             help="What projects are charged at this rate card, instead of what it cost.",
         ),
     ] = None,
+    booked: Booked = False,
     issuer: Issuer = None,
 ) -> None:
     """Export lines of the ledger, from the first day to the last one inclusive.
@@ -166,7 +173,7 @@ def export(
     if form != "focus":
         raise CommandError(f"There is no format {form!r}.", hint="Write --format focus.", code=Code.USAGE)
     say = session(ctx)
-    pieces = say.client.costs.export(first=first, last=last, card=card, issuer=issuer)
+    pieces = say.client.costs.export(first=first, last=last, card=card, issuer=issuer, booked=booked)
     rows = -1
     with _written(say, output) as file:
         for piece in pieces:

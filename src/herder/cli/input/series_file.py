@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 
@@ -33,6 +33,21 @@ class Series:
         if not self.step_s or self.step_s > _DAY_S / 2:
             return 1
         return round(_DAY_S / self.step_s)
+
+    def following(self, count: int) -> list[str]:
+        """The times after the last one, as the file writes its times; empty texts where they are not read as times. Months and years have no fixed step and get none."""
+        if self.step_s is None or self.step_s > _DAY_S * 27:
+            return [""] * count
+        last, step = self.times[-1], self.step_s
+        if number(last) is not None:
+            return [f"{(number(last) or 0) + step * ahead:.15g}" for ahead in range(1, count + 1)]
+        begin = datetime.fromisoformat(last)
+        try:
+            later = [begin + timedelta(seconds=step * ahead) for ahead in range(1, count + 1)]
+        except OverflowError:
+            return [""] * count
+        only_day = len(last) == len("2026-11-28") and step % _DAY_S == 0
+        return [f"{each:%Y-%m-%d}" if only_day else each.isoformat() for each in later]
 
 
 def read_series(path: Path) -> Series:

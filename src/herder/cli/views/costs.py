@@ -51,6 +51,11 @@ def _unpriced(group: CostGroup) -> str:
     return ", ".join(f"{quantity} {resource}" for resource, quantity in group.unpriced.items())
 
 
+def _rate(text: str) -> str:
+    """The price of a machine as money; a rate by its id."""
+    return f"${Decimal(text).scaleb(-12).normalize():f}/h" if text.isdecimal() else text
+
+
 LINES = View(
     noun="line",
     name=lambda line: line.id,
@@ -67,7 +72,16 @@ LINES = View(
         field("QUANTITY", "quantity", right=True, drop=5),
         words("AMOUNT", "amount_usd", amount, right=True),
         field("CORRECTS", "corrects", wide=True),
-        field("RATE", "rate", wide=True),
+        words("RATE", "rate", _rate, wide=True),
+    ),
+    empty=NO_COSTS,
+)
+SERIES = View(
+    noun="day",
+    name=lambda row: str(row["time"]),
+    columns=(
+        made("TIME", lambda row: row["time"], key="time"),
+        made("VALUE", lambda row: row["value"], key="value"),
     ),
     empty=NO_COSTS,
 )

@@ -41,26 +41,28 @@ class Costs:
         first: str | None = None,
         last: str | None = None,
         card: str | None = None,
+        booked: bool = False,
         limit: int | None = None,
     ) -> Iterator[LineView]:
-        return pages(self._http, "/costs/lines", LineView, _asked(first, last, card), limit=limit)
+        """Of use on the days; `booked`: those of the months, with corrections of earlier ones."""
+        asked = {**_asked(first, last, card), **_flag(booked)}
+        return pages(self._http, "/costs/lines", LineView, asked, limit=limit)
 
     def explain(self, line: str) -> LineExplanation:
         return self._http.get(f"/costs/lines/{segment(line)}", LineExplanation)
 
-    def report(self, form: str = "json", **asked: str | None) -> str:
-        """`form`: json, csv, html, text or wide. `asked`: view, period, first, last, division, method, table."""
-        return self._http.get_text("/costs/report", {"format": form, **_given(asked)})
+    def report(self, form: str = "json", *, booked: bool = False, **asked: str | None) -> str:
+        """`form`: json, csv, html, text or wide. `booked`: by month of booking, as invoices are. `asked`: view, period, first, last, division, method, table."""
+        return self._http.get_text("/costs/report", {"format": form, **_given(asked), **_flag(booked)})
 
     def invoice(self, month: str, form: str = "json", **asked: str | int | None) -> str:
         """`asked`: project or division, card, due_days, issuer, table."""
         return self._http.get_text("/costs/invoice", {"format": form, "month": month, **_given(asked)})
 
-    def export(self, **asked: str | None) -> Iterator[str]:
-        """FOCUS 1.2, in pieces, as they come. `asked`: first, last, card, issuer."""
-        with self._http.stream(
-            "/costs/export", {"format": "focus", **_given(asked)}, idle_s=EXPORT_IDLE_S
-        ) as answer:
+    def export(self, *, booked: bool = False, **asked: str | None) -> Iterator[str]:
+        """FOCUS 1.2, in pieces, as they come. `booked`: by month of booking. `asked`: first, last, card, issuer."""
+        query = {"format": "focus", **_given(asked), **_flag(booked)}
+        with self._http.stream("/costs/export", query, idle_s=EXPORT_IDLE_S) as answer:
             yield from answer.iter_text()
 
     def months(self) -> Iterator[MonthView]:
@@ -98,6 +100,10 @@ class Costs:
 
 def _given(asked: Mapping[str, str | int | None]) -> Query:
     return {name: value for name, value in asked.items() if value is not None}
+
+
+def _flag(booked: bool) -> Query:
+    return {"booked": "true"} if booked else {}
 
 
 def _asked(first: str | None, last: str | None, card: str | None) -> Query:

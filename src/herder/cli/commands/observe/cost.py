@@ -1,5 +1,6 @@
 """`herder cost`: what was spent, from the ledger of a server; the future of a series of costs, and the anomalies of its past."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from herder.cli.shell.session import Session, session
 
 if TYPE_CHECKING:
     from herder.analysis.forecast.combination import Forecast
+    from herder.cli.output.rows import Column
 
 HORIZON_MOST = 10_000
 _FORECAST = """
@@ -71,12 +73,12 @@ def forecast(
     from herder.analysis.forecast.combination import forecast as computed
     from herder.cli.input.series_file import read_series
 
-    say = session(ctx)
-    found = computed(read_series(series).values, horizon, season)
+    say, read = session(ctx), read_series(series)
+    found = computed(read.values, horizon, season)
     if say.format in (Format.JSON, Format.YAML):
         say.printer.data({"mean": list(found.mean), "p10": list(found.p10), "p90": list(found.p90)})
         return
-    _show_forecast(say, found)
+    _show_forecast(say, found, read.following(horizon))
 
 
 def anomalies(ctx: typer.Context, series: Series) -> None:
@@ -104,7 +106,7 @@ def anomalies(ctx: typer.Context, series: Series) -> None:
     _show_anomalies(say, odd)
 
 
-def _show_forecast(say: Session, found: "Forecast") -> None:
+def _show_forecast(say: Session, found: "Forecast", times: Sequence[str]) -> None:
     from herder.cli.output.columns import made
     from herder.cli.output.rows import View
 
@@ -113,9 +115,8 @@ def _show_forecast(say: Session, found: "Forecast") -> None:
         name=lambda row: str(row["step"]),
         columns=(
             made("STEP", lambda row: row["step"], right=True),
-            made("MEAN", lambda row: _short(row["mean"]), key="mean", right=True),
-            made("P10", lambda row: _short(row["p10"]), key="p10", right=True),
-            made("P90", lambda row: _short(row["p90"]), key="p90", right=True),
+            made("TIME", lambda row: row["time"]),
+            *(_rounded(name) for name in ("mean", "p10", "p90")),
         ),
         empty="There is nothing to forecast.",
     )
@@ -123,10 +124,20 @@ def _show_forecast(say: Session, found: "Forecast") -> None:
     say.printer.items(
         view,
         [
-            {"step": step, "mean": mean, "p10": low, "p90": high}
-            for step, (mean, low, high) in enumerate(rows, 1)
+            {"step": step, "time": time, "mean": mean, "p10": low, "p90": high}
+            for step, (time, (mean, low, high)) in enumerate(zip(times, rows, strict=True), 1)
         ],
     )
+
+
+def _rounded(name: str) -> "Column":
+    """For people; programs get each digit."""
+    from herder.cli.output.rows import Column
+
+    return Column(
+        header=name.upper(), key=name, right=True,
+        show=lambda row, now_s: _decimals(row[name]), raw=lambda row: _short(row[name]),
+    )  # fmt: skip
 
 
 def _show_anomalies(say: Session, odd: list[dict[str, Any]]) -> None:
@@ -152,3 +163,8 @@ def _show_anomalies(say: Session, odd: list[dict[str, Any]]) -> None:
 def _short(value: float) -> float:
     """Six significant digits are more than a forecast knows."""
     return float(f"{value:.6g}")
+
+
+def _decimals(value: float) -> str:
+    """Two decimals, as of money; a value below 0.01 keeps three digits."""
+    return f"{value:,.2f}" if value == 0 or abs(value) >= 0.01 else f"{value:.3g}"

@@ -11,7 +11,7 @@ from herder.control.reads.costs.explained import explained
 from herder.control.reads.costs.lines import lines_between, seen_by
 from herder.control.reads.costs.views import line_view, sums_view
 from herder.ledger.lines import COST, DIMENSIONS, Line
-from herder.ledger.months import YEARS, begin_of, following, month_of
+from herder.ledger.months import YEARS, begin_of, end_of, following, month_of
 from herder.ledger.quantities import DAY_MS
 from herder.model.permissions import Action, Kind, Principal
 from herder.model.values.times import iso
@@ -47,16 +47,19 @@ class CostReads:
         lines = await self.cost_lines(who, from_ms, to_ms, card)
         return sums_view(lines, from_ms, to_ms, card or COST, dimensions)
 
-    async def cost_lines(self, who: Principal, from_ms: int, to_ms: int, card: str | None) -> list[Line]:
-        return seen_by(who, await lines_between(self._core, from_ms, to_ms, (card or COST,)))
+    async def cost_lines(
+        self, who: Principal, from_ms: int, to_ms: int, card: str | None, *, booked: bool = False
+    ) -> list[Line]:
+        return seen_by(who, await lines_between(self._core, from_ms, to_ms, (card or COST,), booked=booked))
 
     async def list_cost_lines(
-        self, who: Principal, first: str | None, last: str | None, card: str | None, after: int, limit: int
-    ) -> Page:
-        """Each line, in the order of months and days. `after`: so many are passed over."""
+        self, who: Principal, first: str | None, last: str | None, card: str | None, after: int, limit: int,
+        *, booked: bool = False,
+    ) -> Page:  # fmt: skip
+        """Each line, in the order of months and days. `after`: so many are passed over. `booked`: those of the months, whatever they correct."""
         check(who, Action.SEE, OF_KIND[Kind.COST])
-        from_ms, to_ms = self.days(first, last)
-        lines = await self.cost_lines(who, from_ms, to_ms, card)
+        from_ms, to_ms = self.span(first, last, booked=booked)
+        lines = await self.cost_lines(who, from_ms, to_ms, card, booked=booked)
         shown = [line_view(line) for line in lines[after : after + limit]]
         more = after + limit < len(lines)
         return Page(items=shown, total=len(lines), next=str(after + limit) if more else None)
@@ -75,6 +78,24 @@ class CostReads:
             found.append(_month_view(month, closes.get(month), month in self._core.ledger.closing))
             month = following(month)
         return Page(items=found, total=len(found))
+
+    def span(self, first: str | None, last: str | None, *, booked: bool) -> tuple[int, int]:
+        """The days; of what is booked whole months. Raises Invalid for a part of a month."""
+        from_ms, to_ms = self.days(first, last)
+        if not booked:
+            return from_ms, to_ms
+        whole_ms = end_of(month_of(to_ms - 1))
+        for field, given, wrong in (
+            ("first", first, from_ms != begin_of(month_of(from_ms))),
+            ("last", last, to_ms != whole_ms),
+        ):
+            if given and wrong:
+                raise Invalid(
+                    f"Only whole months are booked; {given[:10]} is within one.",
+                    field=field,
+                    hint=f"Write the month: {given[:7]}.",
+                )
+        return from_ms, whole_ms
 
     def days(self, first: str | None, last: str | None) -> tuple[int, int]:
         """From the beginning of the first day to the end of the last one; by default this month until today, UTC."""

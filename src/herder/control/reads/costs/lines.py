@@ -8,17 +8,20 @@ from sqlalchemy import Connection
 from herder.control.costs.months import payers_of
 from herder.control.kernel.core import Core
 from herder.ledger.lines import Line
-from herder.ledger.months import following, month_of
+from herder.ledger.months import begin_of, following, month_of
 from herder.ledger.pricing import Payers
 from herder.model.permissions import Kind, Principal, scope_of
 from herder.store.rows.known_rates import rates_at
 from herder.store.rows.month_rows import Closed, closed, computed_lines, months_with_use, stored_lines
 
 
-async def lines_between(core: Core, from_ms: int, to_ms: int, cards: Collection[str] = ()) -> list[Line]:
-    """Of use on the days in `[from_ms, to_ms)`, with all that was corrected later, in the order of their months. `cards`: empty for all."""
+async def lines_between(
+    core: Core, from_ms: int, to_ms: int, cards: Collection[str] = (), *, booked: bool = False
+) -> list[Line]:
+    """Of use on the days in `[from_ms, to_ms)`, with all that was corrected later, in the order of their months; `booked`: what is booked in the months that begin in it,
+    whatever it corrects. `cards`: empty for all."""
     found: list[Line] = await core.read(
-        partial(_between, from_ms=from_ms, to_ms=to_ms, payers=payers_of(core))
+        partial(_between, from_ms=from_ms, to_ms=to_ms, payers=payers_of(core), booked=booked)
     )
     return [line for line in found if not cards or line.card in cards]
 
@@ -44,16 +47,18 @@ def _booked(connection: Connection, month: str, payers: Payers) -> list[Line]:
     return computed_lines(connection, month, closes, rates_at(connection), payers)
 
 
-def _between(connection: Connection, from_ms: int, to_ms: int, payers: Payers) -> list[Line]:
+def _between(connection: Connection, from_ms: int, to_ms: int, payers: Payers, *, booked: bool) -> list[Line]:
     closes, rates = closed(connection), rates_at(connection)
     found: list[Line] = []
     for month in _months(connection, from_ms, closes):
+        if booked and begin_of(month) >= to_ms:
+            break
         lines = (
             stored_lines(connection, month)
             if month in closes
             else computed_lines(connection, month, closes, rates, payers)
         )
-        found += [line for line in lines if from_ms <= line.day_ms < to_ms]
+        found += lines if booked else [line for line in lines if from_ms <= line.day_ms < to_ms]
     return found
 
 

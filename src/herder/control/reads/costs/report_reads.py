@@ -17,12 +17,13 @@ from herder.control.reads.costs.lines import lines_between, lines_booked, seen_b
 from herder.ledger.allocation import Allocation, Method, Weights, allocated
 from herder.ledger.lines import COST, Line
 from herder.ledger.lines import Kind as LineKind
-from herder.ledger.months import YEARS, begin_of, end_of, month_of
+from herder.ledger.months import YEARS, begin_of, end_of, month_of, same_before
 from herder.ledger.pricing import INTERNAL
 from herder.ledger.quantities import DAY_MS
 from herder.ledger.rates import RateList, Subject
 from herder.model.permissions import Action, Kind, Principal, scope_of
 from herder.reports import period
+from herder.reports.basis import Basis
 from herder.reports.documents import Document
 from herder.reports.efficiency import Attempts
 from herder.reports.focus.files import text_of
@@ -34,6 +35,7 @@ from herder.store.rows.known_rates import rates_at
 
 ISSUER = "Herder"
 DUE_DAYS_MAX = 366
+DIVISIONS_SHOWN = 10
 PERIODS = ("daily", "weekly", "monthly")
 
 
@@ -46,6 +48,8 @@ class ReportAsk(msgspec.Struct, kw_only=True):
     last: str | None = None
     division: str = ""
     method: str = Method.PROPORTIONAL.value
+    booked: bool = False
+    """By month of booking, as invoices are, instead of by day of use."""
 
 
 class InvoiceAsk(msgspec.Struct, kw_only=True):
@@ -70,18 +74,22 @@ class ReportReads(CostReads):
             raise Invalid(
                 f"There is no view {asked.view!r}.", field="view", hint=f"Name one of {', '.join(views)}."
             )
+        basis = Basis.BOOKED if asked.booked else Basis.USE
         from_ms, to_ms = self._span(asked)
-        lines = await self._shared(who, from_ms, to_ms, how)
+        lines = await self._shared(who, from_ms, to_ms, how, basis)
         if asked.view in tuple(Model):
             span = f"{_date(from_ms)} to {_date(to_ms - DAY_MS)}"
-            return statement(Model(asked.view), lines, span, how.method.value)
+            return statement(Model(asked.view), lines, span, how.method.value, basis)
         if asked.view == period.View.DIVISION and not asked.division:
             raise Invalid(
                 "The view division needs a division.",
                 field="division",
                 hint="Name one with --division, or division= in the address.",
             )
-        before = await self._shared(who, from_ms - (to_ms - from_ms), from_ms, how)
+        if asked.division:
+            self._check_division(who, asked.division, lines)
+        before_ms = same_before(from_ms, to_ms) if asked.booked else 2 * from_ms - to_ms
+        before = await self._shared(who, before_ms, from_ms, how, basis)
         attempts = None
         if scope_of(who, Kind.COST) is None:
             work = sum(
@@ -94,7 +102,7 @@ class ReportReads(CostReads):
             )  # fmt: skip
         subject = period.Subject(
             first_ms=from_ms, to_ms=to_ms, lines=lines, before=before, method=how.method.value,
-            division=asked.division, attempts=attempts,
+            division=asked.division, attempts=attempts, basis=basis,
         )  # fmt: skip
         return period.report(period.View(asked.view), subject)
 
@@ -137,26 +145,56 @@ class ReportReads(CostReads):
         return invoice(lines, bill_to, terms, partial(at_internal_card, rates))
 
     async def cost_export(
-        self, who: Principal, first: str | None, last: str | None, card: str | None, issuer: str
-    ) -> Iterator[str]:
+        self, who: Principal, first: str | None, last: str | None, card: str | None, issuer: str,
+        *, booked: bool = False,
+    ) -> Iterator[str]:  # fmt: skip
         """FOCUS 1.2, in pieces. Raises Invalid, before the first."""
         check(who, Action.SEE, OF_KIND[Kind.COST])
-        from_ms, to_ms = self.days(first, last)
-        lines = seen_by(who, await lines_between(self._core, from_ms, to_ms, (card or COST,)))
+        from_ms, to_ms = self.span(first, last, booked=booked)
+        lines = await self.cost_lines(who, from_ms, to_ms, card, booked=booked)
         name = issuer or ISSUER
         return text_of(lines, Issuer(id=name, name=name))
 
-    async def _shared(self, who: Principal, from_ms: int, to_ms: int, how: Allocation) -> list[Line]:
+    async def _shared(
+        self, who: Principal, from_ms: int, to_ms: int, how: Allocation, basis: Basis
+    ) -> list[Line]:
+        if basis is Basis.BOOKED:
+            found = await lines_between(self._core, from_ms, to_ms, booked=True)
+            return seen_by(who, list(allocated(found, Weights.of(found), how)))
         begin, end = begin_of(month_of(from_ms)), end_of(month_of(to_ms - 1))
         months = await lines_between(self._core, begin, end)
         weights = Weights.of(months)
         own = (line for line in months if from_ms <= line.day_ms < to_ms)
         return seen_by(who, list(allocated(own, weights, how)))
 
+    def _check_division(self, who: Principal, division: str, lines: Sequence[Line]) -> None:
+        """Raises Invalid for one that neither a project nor a line has; it names those that there are."""
+        known = {line.payer.division for line in lines}
+        if scope_of(who, Kind.COST) is None:
+            known |= {each.division for each in payers_of(self._core).projects.values()}
+        known.discard("")
+        if division in known:
+            return
+        named = sorted(known)[:DIVISIONS_SHOWN]
+        more = f" and {len(known) - len(named):,} more" if len(known) > len(named) else ""
+        raise Invalid(
+            f"There is no division {division[:50]!r}.",
+            field="division",
+            hint=f"Name one of {', '.join(named)}{more}."
+            if named
+            else "No project has a division. Set it under `projects` in herder.yaml.",
+        )
+
     def _span(self, asked: ReportAsk) -> tuple[int, int]:
         """Days, or the period that was the last to end: a daily report is of the day so far."""
         if not asked.period:
-            return self.days(asked.first, asked.last)
+            return self.span(asked.first, asked.last, booked=asked.booked)
+        if asked.booked and asked.period != "monthly":
+            raise Invalid(
+                f"A report by month of booking is of whole months, not {asked.period[:20]!r}.",
+                field="period",
+                hint="Write --period monthly, or the months with --first and --last.",
+            )
         if asked.first or asked.last:
             raise Invalid("A period and days exclude one another.", field="period", hint="Name either.")
         today = datetime.fromtimestamp(self._core.clock.now_ms() // 1000, UTC).replace(
@@ -181,16 +219,18 @@ class ReportReads(CostReads):
 
 
 def at_internal_card(rates: RateList, lines: Sequence[Line]) -> int | None:
-    """What the same use would cost at the internal card; None where it has no rate there."""
-    used: dict[str, int] = {}
+    """What the same use would cost at the internal card; None where it has no rate there. Graduated tiers count the use of each project, as they do where it is charged:
+    so the markup of a division is that of its projects."""
+    used: dict[tuple[str, str], int] = {}
     known = {}
     for line in lines:
         rate = rates.at(Subject(INTERNAL, line.resource, line.product), line.day_ms)
         if rate is None:
             return None
         known[rate.id] = rate
-        used[rate.id] = used.get(rate.id, 0) + line.quantity
-    return sum(known[name].booked(0, quantity) for name, quantity in used.items())
+        whose = rate.id, line.payer.project
+        used[whose] = used.get(whose, 0) + line.quantity
+    return sum(known[name].booked(0, quantity) for (name, _), quantity in used.items())
 
 
 def _month(text: str) -> str:

@@ -74,4 +74,9 @@ def sums_view(lines: Iterable[Line], from_ms: int, to_ms: int, card: str, by: li
 
 
 def _in_units(unpriced: Mapping[str, int]) -> dict[str, str]:
-    return {resource: unit_text(resource, quantity) for resource, quantity in sorted(unpriced.items())}
+    """What was taken back because it was priced later is no use without a price."""
+    return {
+        resource: unit_text(resource, quantity)
+        for resource, quantity in sorted(unpriced.items())
+        if quantity > 0
+    }

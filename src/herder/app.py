@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from herder.cli.shell.first_level import COST, Entry
 from herder.cli.shell.main import build_app, run
 
 if TYPE_CHECKING:
@@ -20,15 +21,49 @@ def main() -> None:
 
 def whole_app() -> typer.Typer:
     """Every command."""
-    from herder.demo import command as demo
+    more = {
+        "up": Entry("Run a server on this machine, with workers as local processes.", _server),
+        "server": Entry("Run a server for workers on other machines.", _server),
+        "agent": Entry("Run the agent of a worker on this machine, until the server removes the worker or Ctrl-C.", _server),
+        "demo": Entry("Run a small installation on this machine for half a minute.", _demo),
+        "cost": Entry(COST, _cost),
+        "admin": Entry("Check, back up and restore the data of a server.", _admin),
+        "simulate": Entry("Replay jobs against a policy in virtual time, and compare the cost with a lower bound.", _simulate),
+    }  # fmt: skip
+    return build_app(_driver_faults, _bootstrap_faults, _jobs_manifests, _workflow_tasks, more)
+
+
+def _server(app: typer.Typer) -> None:
     from herder.server import commands
+
+    commands.add_to(app)
+
+
+def _admin(app: typer.Typer) -> None:
+    from herder.server.admin_commands import store
+
+    app.add_typer(store.build(), name="admin")
+
+
+def _cost(app: typer.Typer) -> None:
+    from herder.cli.commands.observe import cost
+    from herder.server.admin_commands import ledger
+
+    group = cost.build()
+    ledger.add_to(group)
+    app.add_typer(group, name="cost")
+
+
+def _demo(app: typer.Typer) -> None:
+    from herder.demo import command
+
+    command.add_to(app)
+
+
+def _simulate(app: typer.Typer) -> None:
     from herder.simulate.commands import simulate
 
-    app = build_app(_driver_faults, _bootstrap_faults, _jobs_manifests, _workflow_tasks)
-    commands.add_to(app)
-    demo.add_to(app)
     simulate.add_to(app)
-    return app
 
 
 def _driver_faults(

@@ -45,8 +45,8 @@ ATTACK_S = 4.0
 #: An attack goes on until so many were measured: of fewer the 99th of 100 is the slowest of all. At most for so long.
 ANSWERS = 300
 ANSWERS_S = 40.0
-#: What all of an attack may add to the server's memory. Most is added by two clients that submit 29 MB at a time, 235 MiB: SQLite's cache
-#: 68, payloads of queued jobs 16, one body that waits 29, another with the rows that are made of it 58, and what malloc keeps of those before.
+#: What all of an attack may add to the server's memory. Most is added by two clients that submit 29 MB at a time, 205 to 260 MiB: SQLite's
+#: cache 68, payloads of queued jobs 16, one body that waits 29, another with the rows that are made of it 58.
 GROWTH_BYTES = 300 * 2**20
 
 

@@ -9,6 +9,7 @@ import pytest
 import typer
 from typer.main import get_command
 
+from herder.app import whole_app
 from herder.cli.shell.commands import HerderCommand
 from herder.cli.shell.exit_codes import MEANING, Code
 from herder.cli.shell.main import build_app, run
@@ -113,6 +114,27 @@ def test_others_can_add_commands(capsys: pytest.CaptureFixture[str]) -> None:
     run(app, ["--help"])
     operate = capsys.readouterr().out.partition("Operate:")[2]
     assert "up  Start everything here." in operate
+
+
+def test_the_summary_of_a_command_is_the_first_line_of_its_help() -> None:
+    root: Any = get_command(whole_app())
+    context = root.make_context("herder", [], resilient_parsing=True)
+    for name, command in root.commands.items():
+        assert root.commands.outline(name).get_short_help_str(80) == command.get_short_help_str(80), name
+    listed = {each.value: each.help for each in root.shell_complete(context, "co")}
+    assert {*listed} == {"config", "cost"}
+    assert listed["config"] == "Show and check settings files."
+
+
+def test_a_command_imports_no_other() -> None:
+    program = (
+        "import sys; from herder.app import whole_app, run; run(whole_app(), ['whoami', '--help']);"
+        "print(sorted(each for each in sys.modules if each.startswith('herder.cli.commands.')), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True
+    )
+    assert done.stderr.strip() == "['herder.cli.commands.people', 'herder.cli.commands.people.whoami']"
 
 
 def test_help_is_quick_and_imports_no_http_library() -> None:

@@ -80,6 +80,11 @@ def test_profiles_that_do_not_exist_are_named_with_those_that_do(env: dict[str, 
         find_target(env=env)
 
 
+def test_a_token_file_that_never_ends_is_refused(env: dict[str, str]) -> None:
+    with pytest.raises(ConnectionSettingsError, match="does not contain a token"):
+        find_target(url="http://127.0.0.1:1", token_file="/dev/zero", env=env)
+
+
 @pytest.mark.parametrize("content", [b"", b"two words", b"\xff\xfe", b"line\nline"])
 def test_a_token_file_without_a_token_is_refused_without_showing_it(
     env: dict[str, str], tmp_path: Path, content: bytes

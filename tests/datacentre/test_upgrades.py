@@ -102,7 +102,7 @@ async def _upgrade(world: World) -> None:
     assert sorted(vm.vmid for vm in world.vms()) == before, "no VM was replaced"
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(900)
 def test_workers_are_upgraded_one_after_another_and_their_machines_stay() -> None:
     world = run(World(), _upgrade)
     assert world.away_most == 1
@@ -119,7 +119,7 @@ def test_workers_are_upgraded_one_after_another_and_their_machines_stay() -> Non
     assert any("the limit is 1 (disruption_budget" in each for each in world.texts("worker.repair_held"))
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(900)
 def test_pods_move_before_the_machine_is_upgraded() -> None:
     async def story(world: World) -> None:
         await world.until_ready()
@@ -140,7 +140,7 @@ def test_pods_move_before_the_machine_is_upgraded() -> None:
     assert len(world.pods()) == 2
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("what", ["before talos Upgrade", "after talos Upgrade"])
 def test_a_server_that_dies_there_goes_on_with_the_same_upgrade(what: str) -> None:
     world = World()
@@ -160,7 +160,7 @@ def test_a_server_that_dies_there_goes_on_with_the_same_upgrade(what: str) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("part", range(4))
 def test_a_server_that_dies_at_a_commit_goes_on(part: int) -> None:
     """At commits from the first repair on, spread over the whole upgrade."""
@@ -178,7 +178,7 @@ def test_a_server_that_dies_at_a_commit_goes_on(part: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(900)
 def test_it_waits_for_a_maintenance_window() -> None:
     window = TimeWindow(cron="0 0 * * *", duration_s=3_600.0)  # the world begins at 22:13
     pool = replace(POOL, upkeep=Upkeep(maintenance_windows=(window,)))
@@ -195,7 +195,7 @@ def test_it_waits_for_a_maintenance_window() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("how", [AfterUpgrade.OLD, AfterUpgrade.NEVER])
 def test_a_machine_that_does_not_come_back_with_it_is_replaced(how: AfterUpgrade) -> None:
     async def story(world: World) -> None:
@@ -217,7 +217,7 @@ def test_a_machine_that_does_not_come_back_with_it_is_replaced(how: AfterUpgrade
     assert bool(rebooted) == (how is AfterUpgrade.NEVER), "the ladder of a node that is silent"
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(900)
 def test_a_bad_image_is_told_and_the_worker_goes_on_working() -> None:
     async def story(world: World) -> None:
         await world.until_ready()
@@ -237,7 +237,7 @@ def test_a_bad_image_is_told_and_the_worker_goes_on_working() -> None:
     assert "error validating installer image" in world.texts("worker.repair_failed")[0]
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(900)
 def test_the_check_of_a_bootstrap_says_which_workers_are_behind() -> None:
     async def story(world: World) -> None:
         await world.until_ready()

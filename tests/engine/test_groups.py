@@ -1,9 +1,12 @@
 """Job groups: counts of the whole tree, the cancel of a group with its descendants and not its siblings, limits on failures, restarts."""
 
+import json
+
 import pytest
 
 from herder.engine.jobs.groups import NewGroup
 from herder.model.work.job import JobState
+from herder.store.rows import tables
 from tests.engine.test_batches import LAST, ONE, counts
 from tests.engine.test_holding import run_all
 from tests.support.engine_world import World
@@ -175,6 +178,25 @@ def test_a_retry_leaves_cancelled_groups_as_they_are(world: World) -> None:
     assert world.group_counts(batch.id, "b") == {"succeeded": 1}
     assert world.group_counts(batch.id, "a") == {"failed": 1}
     assert world.faults() == []
+
+
+def test_a_group_that_is_retried_and_ends_again_in_one_commit_is_told_of_again(world: World) -> None:
+    batch = world.batch()
+    new = [NewGroup(path="a", callback="https://ann.example.org/end")]
+    (bad,) = world.add(batch, [ONE], groups=["a"], new_groups=new)
+    world.commit_batch(batch)
+    run_all(world, **{f"j{bad}": "failed"})
+    first = world.now_ms
+    world.seconds(60)
+    assert world.retry_batch(batch.id) == ([bad], [])
+    world.cancel_batch(world.state.batches[batch.id])
+    world.commit()
+    world.sweep()
+    assert world.group_counts(batch.id, "a") == {"cancelled": 1}
+    with world.engine.connect() as connection:
+        rows = connection.execute(tables.callbacks.select().order_by(tables.callbacks.c.created_at_ms)).all()
+    told = [(row.created_at_ms > first, json.loads(row.body)["data"]["counts"]) for row in rows]
+    assert told == [(False, {"failed": 1}), (True, {"cancelled": 1})]
 
 
 def test_a_cancel_costs_a_step_a_range_and_not_one_a_job(world: World) -> None:

@@ -68,7 +68,7 @@ def test_a_guard_is_replaced_wherever_it_was_imported_and_put_back() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("guard", QUICK)
 def test_the_world_notices_that_a_guard_is_gone(guard: str) -> None:
     caught = hunt(_named(guard), cpu_s_most=60.0)

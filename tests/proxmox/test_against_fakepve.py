@@ -42,7 +42,7 @@ async def serve():
 asyncio.run(serve())
 """
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def environment(folder: Path) -> dict[str, str]:

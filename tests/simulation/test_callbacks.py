@@ -183,7 +183,7 @@ def test_a_full_outbox_is_emptied() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_message_is_given_up_after_a_day_and_that_is_recorded_through_deaths_of_the_server() -> None:
     """One server dies between the event and the row: the next one tries once more."""
 

@@ -35,7 +35,7 @@ def _command(*options: str, hash_seed: str = "0") -> "subprocess.CompletedProces
     )
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(900)
 def test_the_same_seed_gives_the_same_bytes_in_another_process() -> None:
     runs = [
         _command("--seed", seed, *SMALL, "-o", "json", hash_seed=salt)
@@ -80,7 +80,7 @@ def _finds(changes: Changes) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.slow  # each world begins with a full collection, which is dear in a process that has run thousands of tests
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(900)
 def test_a_broken_rule_is_told_with_its_story_and_a_shorter_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rule that is broken by the first attempt of all."""
     monkeypatch.setattr(JobRules, "look", lambda _self, changes: _finds(changes))

@@ -19,7 +19,7 @@ def test_a_day_of_faults_breaks_no_rule(seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", [21])
 def test_hours_of_a_cluster_break_no_rule(seed: int) -> None:
     options = ChaosOptions(seed=seed, days=0.1, workers=16, jobs_per_day=2_500, intensity=4.0, cluster=True)

@@ -148,7 +148,7 @@ def test_a_job_on_a_part_of_a_gpu_pays_for_the_part(world: World) -> None:
 def old(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     url = sqlite_url(tmp_path) if request.param == "sqlite" else request.getfixturevalue("postgres_url")
     engine = open_engine(url)
-    config, _ = _migrations()
+    config = _migrations()
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0006")

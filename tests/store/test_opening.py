@@ -156,7 +156,7 @@ def test_invariants_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 def test_a_store_of_the_version_before_keeps_its_jobs(fresh_engine: Engine) -> None:
     """Made at revision 0002, with a job that waits to be tried again."""
-    config, _ = _migrations()
+    config = _migrations()
     with fresh_engine.begin() as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, "0002")

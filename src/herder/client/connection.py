@@ -133,9 +133,14 @@ def _token(
     return None, "nowhere"
 
 
+#: Far more than any token has.
+_TOKEN_BYTES = 65_536
+
+
 def _read_token(path: Path, origin: str) -> str:
     try:
-        token = path.expanduser().read_text(encoding="utf-8").strip()
+        with path.expanduser().open("rb") as file:  # a device may never end
+            token = file.read(_TOKEN_BYTES).decode("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not a text file"
         hint = "Check the path and its permissions; `herder token create --save FILE` writes such a file."

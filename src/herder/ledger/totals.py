@@ -33,6 +33,8 @@ class Totals:
     alerts: Alerts = field(default_factory=lambda: Alerts({}))
     last_entry: int = 0
     """Of the log of use: the number of the last one."""
+    folded: int | None = None
+    """The last one that the rows by day count. None: the store knows it."""
     sample_due: bool = False
     """The next hand-over is to take a sample."""
     closed: dict[str, int] = field(default_factory=dict)

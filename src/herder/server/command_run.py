@@ -20,6 +20,7 @@ from herder.bootstraps.registry import settings_faults as bootstrap_faults
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.client.connection import state_dir
 from herder.drivers.registry import settings_faults
+from herder.server.allocator import return_large_blocks
 from herder.server.http.connections import HttpLimits
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
 from herder.settings.lint import lint
@@ -57,6 +58,7 @@ def run_server(options: ServerOptions, started: Callable[["Running"], None]) -> 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # Beside a busy loop the writer's thread would wait 5 ms each time it needs the interpreter.
     sys.setswitchinterval(0.001)
+    return_large_blocks()
     try:
         code = uvloop.run(serve(options, started, tell))
     except StartError as error:

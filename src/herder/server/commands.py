@@ -1,4 +1,4 @@
-"""The commands that run a server or an agent: `up`, `server`, `agent`, `admin`. Added to the CLI by `app.py`."""
+"""The commands that run a server or an agent: `up`, `server`, `agent`. Added to the CLI by `app.py`."""
 
 import os
 from pathlib import Path
@@ -9,8 +9,6 @@ import typer
 from herder.cli.shell.commands import command
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.model.values.phrases import clause
-from herder.server.admin_commands import ledger
-from herder.server.admin_commands import store as admin
 from herder.server.data.options import DataDir, SecretsKeyFile, Store
 
 if TYPE_CHECKING:
@@ -47,10 +45,6 @@ def add_to(app: typer.Typer) -> None:
     command(app, "up", example="herder up\nherder up -c herder.yaml --port 9000")(up)
     command(app, "server", example=_SERVER_EXAMPLE)(server)
     command(app, "agent", example=_AGENT_EXAMPLE)(agent)
-    app.add_typer(admin.build(), name="admin")
-    cost = next(each.typer_instance for each in app.registered_groups if each.name == "cost")
-    if cost is not None:
-        command(cost, "rebuild", example=ledger.EXAMPLE)(ledger.rebuild)
 
 
 def up(

@@ -3,7 +3,7 @@
 `noun` and `command` are Typer with these habits; `herder up` and others outside may use them too.
 """
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from copy import copy
 from functools import cache
 from typing import Annotated, Any, TypeVar
@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from herder.cli.output.formats import ColorWhen, Format
 from herder.cli.shell.exit_codes import MEANING
+from herder.cli.shell.first_level import Entry, FirstLevel
 from herder.cli.shell.session import Session
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -139,24 +140,45 @@ class HerderGroup(TyperGroup):
 
 
 class RootGroup(HerderGroup):
+    """Names and summaries are known without the commands. Subclasses say of which (`root_of`)."""
+
+    entries: Mapping[str, Entry] = {}
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.commands = self._first_level = FirstLevel(self.entries, self.commands)
+        self._outlined = False
         for param in self.params:
             param.hidden = False  # type: ignore[attr-defined]
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         placed = {name for names in SECTIONS.values() for name in names}
         rest = tuple(name for name in self.commands if name not in placed)
+        listed, outline = {*self.commands}, self._first_level.outline
         for title, names in ({**SECTIONS, _OTHER: rest}).items():
-            found = [(name, self.commands[name]) for name in names if name in self.commands]
+            found = [(name, outline(name)) for name in names if name in listed]
             rows = [(name, each.get_short_help_str(80)) for name, each in found if not each.hidden]
             if rows:
                 with formatter.section(title):
                     formatter.write_dl(rows)
 
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        self._outlined = True
+        try:
+            return super().shell_complete(ctx, incomplete)
+        finally:
+            self._outlined = False
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return self._first_level.outline(cmd_name) if self._outlined else self.commands.get(cmd_name)
+
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Exit codes"):
             formatter.write_dl([(str(int(code)), text) for code, text in MEANING.items()])
+
+
+def root_of(entries: Mapping[str, Entry]) -> type[RootGroup]:
+    return type("Root", (RootGroup,), {"entries": entries})
 
 
 def noun(text: str, *, example: str, alone: bool = False) -> typer.Typer:

@@ -1,12 +1,11 @@
 """The command line as a whole: `build_app` puts the commands together, `run` runs one and turns errors into exit codes.
 
-Called by `herder.app`, which adds the commands of other layers (`up`, `server`, `agent`, `demo` …) before `run`.
+Called by `herder.app`, which adds the commands of other layers (`up`, `server`, `agent`, `demo` …).
 """
 
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -15,8 +14,9 @@ from typer.main import get_command
 from herder.cli.output.errors import code_for, show_error
 from herder.cli.output.formats import Format
 from herder.cli.shell import streams
-from herder.cli.shell.commands import RootGroup
+from herder.cli.shell.commands import root_of
 from herder.cli.shell.exit_codes import Code, CommandError
+from herder.cli.shell.first_level import Entry, client_entries
 from herder.cli.shell.session import Session
 from herder.client.errors import ClientError
 from herder.model.values.phrases import clause
@@ -36,52 +36,21 @@ def build_app(
     bootstrap_faults: "BootstrapFaults | None" = None,
     jobs_manifests: "Callable[[str], str] | None" = None,
     workflow_tasks: "ReadTasks | None" = None,
+    more: Mapping[str, Entry] | None = None,
 ) -> typer.Typer:
-    """All commands that speak to a server. Add your own with `app.command()` or `app.add_typer()`. `driver_faults`,
+    """All commands that speak to a server, and `more`, which take the place of those of their names. `driver_faults`,
     `bootstrap_faults`: what is wrong with the kind and settings of one, from whoever knows them; `jobs_manifests`: what the driver
     kubernetes-jobs needs in a namespace; `workflow_tasks`: the reader of recorded workflows."""
-    from herder.cli.commands.fleet import apply, bootstrap, cluster, config, driver, offer, pool, worker
-    from herder.cli.commands.observe import alert, budget, cost, events, pack, plan, rate, status, usage, why
-    from herder.cli.commands.people import project, secret, token, user, whoami
-    from herder.cli.commands.work import batch, callback, job, pipeline, schedule
-
+    faults = (driver_faults, bootstrap_faults)
+    given = {"apply": faults, "batch": (workflow_tasks,), "cluster": (jobs_manifests,), "config": faults}
     app = typer.Typer(
-        cls=RootGroup,
+        cls=root_of({**client_entries(given), **(more or {})}),
         help=f"\b\n  $ herder up\n  $ herder job submit -- echo hello\n  $ herder status\n\n{_ABOUT}",
         rich_markup_mode=None,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
     )
     app.callback()(_version)
-    apply.add_to(app, driver_faults, bootstrap_faults)
-    for module in (events, pack, status, whoami):
-        module.add_to(app)
-    for name, build in (
-        ("alert", alert.build),
-        ("batch", partial(batch.build, workflow_tasks)),
-        ("bootstrap", bootstrap.build),
-        ("budget", budget.build),
-        ("callback", callback.build),
-        ("cluster", partial(cluster.build, jobs_manifests)),
-        ("cost", cost.build),
-        ("config", partial(config.build, driver_faults, bootstrap_faults)),
-        ("driver", driver.build),
-        ("job", job.build),
-        ("offer", offer.build),
-        ("pipeline", pipeline.build),
-        ("plan", plan.build),
-        ("pool", pool.build),
-        ("project", project.build),
-        ("rate", rate.build),
-        ("schedule", schedule.build),
-        ("secret", secret.build),
-        ("token", token.build),
-        ("usage", usage.build),
-        ("user", user.build),
-        ("why", why.build),
-        ("worker", worker.build),
-    ):
-        app.add_typer(build(), name=name)
     return app
 
 

@@ -27,13 +27,19 @@ async def sample(core: Core) -> None:
 
 async def fold(core: Core) -> int:
     """All that is in the log. The number of the last entry; whoever has `core.booking` calls this."""
-    while True:
-        number = await core.read(folded)
+    ledger = core.ledger
+    number = ledger.folded
+    if number is None:
+        number = ledger.folded = int(await core.read(folded))
+    while number < ledger.last_entry:
         rows, last = await core.read(partial(next_rows, after=number))
-        if not last:
-            return int(number)
+        if not last:  # what is new is not written yet
+            break
         with core.change(Changes()) as changes:
             for row in rows:
                 changes.put(row)
             changes.put(TotalRecord(FOLDED, str(last)))
+        ledger.folded = None  # of a commit that fails nobody knows whether it was written
         await core.commit(changes)
+        number = ledger.folded = last
+    return number

@@ -137,6 +137,8 @@ class Groups:
             if old is not None:
                 each.counts[old] = each.counts.get(old, 0) - count
             each.counts[new] = each.counts.get(new, 0) + count
+            if not new.ended:
+                each.ended_at_ms = None  # it may end again before the next hand-over, and that is told
             self.dirty[each.number] = each
 
     def _move_all(self, old: JobState, new: JobState) -> None:

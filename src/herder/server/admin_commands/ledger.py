@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from herder.cli.output.formats import Format
+from herder.cli.shell.commands import command
 from herder.cli.shell.exit_codes import CommandError
 from herder.cli.shell.session import session
 from herder.model.values.phrases import counted
@@ -15,7 +16,11 @@ from herder.server.data.options import DataDir, Store
 if TYPE_CHECKING:
     from herder.store.ledger_rebuild import Rebuilt
 
-EXAMPLE = "herder cost rebuild --check\nherder cost rebuild --check --data-dir /var/lib/herder"
+_EXAMPLE = "herder cost rebuild --check\nherder cost rebuild --check --data-dir /var/lib/herder"
+
+
+def add_to(cost: typer.Typer) -> None:
+    command(cost, "rebuild", example=_EXAMPLE)(rebuild)
 
 
 def rebuild(

@@ -9,6 +9,7 @@ import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from functools import cache
 from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
@@ -126,14 +127,14 @@ def _sqlite_settings(connection: DBAPIConnection, _record: object) -> None:
 
 def migrate(engine: Engine) -> None:
     """Bring the tables to this version's state. Raises StoreError when the data is from a newer version."""
-    config, scripts = _migrations()
     try:
         with engine.begin() as connection:
-            if _revision(engine, connection) == scripts.get_current_head():
+            if _revision(engine, connection) == _newest():
                 return
             if connection.dialect.name == "postgresql":
                 _alone(engine, connection)
-            if _revision(engine, connection) != scripts.get_current_head():
+            if _revision(engine, connection) != _newest():
+                config = _migrations()
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
     except DBAPIError as error:
@@ -228,15 +229,25 @@ def sqlite_file(engine: Engine) -> Iterator[StoreFile | None]:
         yield file
 
 
+@cache
 def known_revisions() -> frozenset[str]:
     """The schemas that this version can read."""
-    return frozenset(script.revision for script in _migrations()[1].walk_revisions())
+    return frozenset(script.revision for script in _scripts().walk_revisions())
 
 
-def _migrations() -> tuple[Config, ScriptDirectory]:
+@cache
+def _newest() -> str | None:
+    return _scripts().get_current_head()
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_migrations())
+
+
+def _migrations() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations"))
-    return config, ScriptDirectory.from_config(config)
+    return config
 
 
 class FileLock(AbstractContextManager["FileLock"]):

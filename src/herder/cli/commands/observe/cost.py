@@ -8,6 +8,7 @@ import typer
 from herder.cli.input import cost_ledger, cost_reports
 from herder.cli.output.formats import Format
 from herder.cli.shell.commands import command, noun
+from herder.cli.shell.first_level import COST
 from herder.cli.shell.session import Session, session
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ Series = Annotated[
 
 def build() -> typer.Typer:
     app = noun(
-        "Show what was spent and why, close months, forecast a series of costs and find its anomalies.",
+        COST,
         example="herder cost show\nherder cost breakdown --by project\nherder cost forecast --series daily.csv --horizon 30 --season 7",
     )
     command(app, "show", example=cost_ledger.SHOW)(cost_ledger.show)

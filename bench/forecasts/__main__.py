@@ -9,7 +9,7 @@ from bench.forecasts.judge import HOURLY, WEEKLY, Judged, judge, mean_of
 from bench.forecasts.nab import judged, synthetic
 from bench.forecasts.series import hourly, weekly
 
-ROW = "{:<10} {:<10} {:>9} {:>9} {:>9} {:>9} {:>9}"
+ROW = "{:<7} {:<14} {:>9} {:>9} {:>9} {:>9} {:>9}"
 
 
 def main(folder: Path) -> None:

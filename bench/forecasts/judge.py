@@ -19,7 +19,7 @@ class Way:
     origins: int
 
 
-HOURLY = Way(name="hourly", horizon=48, season=24, most=960, step=101, origins=24)
+HOURLY = Way(name="hourly", horizon=48, season=24, most=960, step=31, origins=24)
 WEEKLY = Way(name="weekly", horizon=13, season=1, most=2_500, step=7, origins=8)
 
 

@@ -12,6 +12,8 @@ HOUR_S, WEEK_H = 3600, 168
 CARBON = ("carbon-nl-*.csv.gz", "timestamp", "carbon_intensity")
 HELIOS = ("helios-*-demand.csv.gz", "time", "running_gpu_num")
 BITBRAINS = "bitbrains-*-vm-cpu.csv.gz"
+#: A machine that at times does less than this part of its mean is idle then.
+IDLE = 0.1
 #: Series with fewer hours, or of one value mostly, show nothing.
 LEAST_HOURS, LEAST_DIFFERENT = 600, 50
 
@@ -25,7 +27,9 @@ def hourly(folder: Path) -> dict[str, list[float]]:
     machines: dict[str, list[tuple[float, float]]] = {}
     for row in _rows(folder, BITBRAINS):
         machines.setdefault(row["vm_id"], []).append((float(row["unix_s"]), float(row["cpu_mhz"])))
-    found.update({f"bitbrains {name}": _means(iter(rows)) for name, rows in machines.items()})
+    for machine, measured in machines.items():
+        values = _means(iter(measured))
+        found[f"bitbrains-{'busy' if min(values) > IDLE * fmean(values) else 'idle'} {machine}"] = values
     return {
         name: values
         for name, values in found.items()

@@ -2,16 +2,13 @@
 
 import gzip
 import io
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
 from bench.bench import Bench
 from bench.figures import Figure
-from bench.server.usage import peak_bytes
+from bench.server.usage import run_command
 from bench.server.world import World
 from herder.ledger.lines import COST, Kind, Line, Payer, Place
 from herder.ledger.months import begin_of
@@ -33,16 +30,18 @@ async def measure(bench: Bench) -> list[Figure]:
         _close(world, count)
         before = world.cpu().server
         file = world.folder / "costs.csv.gz"
-        cpu_s, peak = _exported(world, file)
-        server_s = world.cpu().server - before
+        words = ["cost", "export", "--format", "focus", "--from", MONTH, "--to", MONTH, "-o", str(file)]
+        access = {"HERDER_URL": world.url, "HERDER_TOKEN": world.token}
+        done = run_command(words, access, world.server)
+        assert done.code == 0, done.said
+        cpu_s = done.cpu_s + world.cpu().server - before
         _compare(file, count)
-        server_peak = peak_bytes(world.server)
     note = f"{count:,} lines"
     return [
-        Figure(measurement=NAME, name="CPU, both processes", unit="s", value=cpu_s + server_s, note=note),
-        Figure(measurement=NAME, name="a million lines", unit="s", value=(cpu_s + server_s) * 1e6 / count, note="CPU"),
-        Figure(measurement=NAME, name="server memory, peak", unit="MiB", value=server_peak / 2**20),
-        Figure(measurement=NAME, name="command memory, peak", unit="MiB", value=peak / 2**20),
+        Figure(measurement=NAME, name="CPU, both processes", unit="s", value=cpu_s, note=note),
+        Figure(measurement=NAME, name="a million lines", unit="s", value=cpu_s * 1e6 / count, note="CPU"),
+        Figure(measurement=NAME, name="server memory, peak", unit="MiB", value=done.watched_bytes / 2**20),
+        Figure(measurement=NAME, name="command memory, peak", unit="MiB", value=done.peak_bytes / 2**20),
     ]  # fmt: skip
 
 
@@ -71,20 +70,6 @@ def _close(world: World, count: int) -> None:
             ChangeRows(engine.dialect.name).write(connection, changes)
     finally:
         engine.dispose()
-
-
-def _exported(world: World, file: Path) -> tuple[float, int]:
-    """(seconds of CPU, bytes at the most) of the command."""
-    words = ["cost", "export", "--format", "focus", "--from", MONTH, "--to", MONTH, "-o", str(file)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "herder.app", *words],
-        env={**os.environ, "HERDER_URL": world.url, "HERDER_TOKEN": world.token},
-        stdout=subprocess.DEVNULL,
-    )
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, "herder cost export has failed"
-    return used.ru_utime + used.ru_stime, used.ru_maxrss * 1024
 
 
 def _compare(file: Path, count: int) -> None:

@@ -4,10 +4,18 @@ Processes that ended count through the parent that has reaped them, so a job's o
 10 ms per process: what is measured must take seconds.
 """
 
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import NamedTuple
 
 import psutil
+
+EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
 class Cpu(NamedTuple):
@@ -70,3 +78,38 @@ def _descendants(process: psutil.Process) -> list[psutil.Process]:
         return process.children(recursive=True)
     except psutil.NoSuchProcess:
         return []
+
+
+class Commanded(NamedTuple):
+    """What one command of Herder took. `watched`: the most private memory of another process meanwhile."""
+
+    code: int
+    said: str
+    cpu_s: float
+    peak_bytes: int
+    watched_bytes: int
+
+
+def run_command(
+    words: Sequence[str], more_environment: Mapping[str, str] = EMPTY, watched: psutil.Process | None = None
+) -> Commanded:
+    """A process of its own. What the system tells of the memory of a child includes that of its parent, so it is looked at while it runs."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "herder.app", *words],
+        env={**os.environ, **more_environment},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    child, peak, private = psutil.Process(process.pid), 0, 0
+    while process.poll() is None:
+        with suppress(psutil.NoSuchProcess, StopIteration, FileNotFoundError):
+            peak = max(peak, peak_bytes(child))
+        if watched is not None:
+            private = max(private, private_bytes(watched))
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.05)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert process.stdout is not None
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Commanded(process.returncode, process.stdout.read(), cpu_s, peak, private)

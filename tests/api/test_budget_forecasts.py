@@ -71,12 +71,12 @@ def same(amount: str) -> dict[str, str]:
     return {"mean": amount, "p10": amount, "p90": amount}
 
 
-def test_a_budget_that_lasts_and_use_without_a_price(server: Server) -> None:
+def test_a_budget_that_holds_and_use_without_a_price(server: Server) -> None:
     found = told(server, "labs")
-    assert (found["outlook"], found["used_up_on"], found["used_up_earliest"]) == ("lasts", None, None)
+    assert (found["outlook"], found["used_up_on"], found["used_up_earliest"]) == ("holds", None, None)
     assert (found["in_horizon"], found["period_end"], found["at_period_end"]) == (same("6"), None, None)
     assert (found["learned_days"], found["unpriced"]) == (DAYS, ["network.egress"])
-    assert found["text"] == "Budget labs lasts: $6.00 of $100.00 will be used in 30 days."
+    assert found["text"] == "Budget labs holds: $6.00 of $100.00 will be used in 30 days."
     assert told(server, "labs", "60d")["in_horizon"] == same("12")
 
 
@@ -85,7 +85,7 @@ def test_the_day_on_which_it_is_used_up_with_its_overage(server: Server) -> None
     day = (datetime.fromisoformat(found["at"]) + timedelta(days=5)).date().isoformat()
     assert (found["limit"], found["most"], found["outlook"]) == ("10", "15", "used_up")
     assert found["used_up_on"] == found["used_up_earliest"] == day
-    assert told(server, "ops", "4")["outlook"] == "lasts", "5 days are not within 4"
+    assert told(server, "ops", "4")["outlook"] == "holds", "5 days are not within 4"
 
 
 def test_the_end_of_a_period(server: Server) -> None:
@@ -167,7 +167,7 @@ def test_views_of_reports(server: Server) -> None:
     assert (found["labs"]["limit"], found["labs"]["spent"], found["labs"]["used_up_on"]) == (
         "100.0",
         "0.0",
-        "lasts",
+        "holds",
     )
     assert (found["party"]["expected"], found["party"]["used_up_on"]) == (None, "unknown")
     assert found["ops"]["used_up_on"] == told(server, "ops")["used_up_on"]

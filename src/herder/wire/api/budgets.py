@@ -78,7 +78,7 @@ class BudgetForecast(msgspec.Struct, kw_only=True):
     horizon_days: int
     in_horizon: SpendEstimate | None
     """What will be spent from now on, in so many days, whatever the periods."""
-    outlook: Literal["lasts", "used_up", "no_limit", "unknown"]
+    outlook: Literal["holds", "used_up", "no_limit", "unknown"]
     """Until the end of the period; of one that never ends, in the next `horizon_days`."""
     used_up_on: str | None
     """The day, UTC, on which nothing is left of `most` if it is spent as expected."""

@@ -146,7 +146,7 @@ def view(found: BudgetOutlook) -> BudgetForecast:
         name=found.name, unit=found.unit.value, at=iso(found.now_ms), limit=text(found.limit), most=text(found.most),
         used=exact(found.used, found.unit), period_end=iso_or_none(found.end_ms), at_period_end=estimate(found.at_end),
         horizon_days=found.days, in_horizon=estimate(found.ahead),
-        outlook="no_limit" if found.most is None else "unknown" if not found.known else "lasts" if found.used_up_ms is None else "used_up",
+        outlook="no_limit" if found.most is None else "unknown" if not found.known else "holds" if found.used_up_ms is None else "used_up",
         used_up_on=day_of(found.used_up_ms), used_up_earliest=day_of(found.earliest_ms), learned_days=len(found.daily),
         unpriced=list(found.unpriced), text=sentence(found),
     )  # fmt: skip
@@ -184,4 +184,4 @@ def sentence(found: BudgetOutlook) -> str:
         if found.earliest_ms is not None
         else ""
     )
-    return f"{name} lasts: {most} will be used {until}.{early}"
+    return f"{name} holds: {most} will be used {until}.{early}"

@@ -47,7 +47,7 @@ def _state(found: BudgetOutlook) -> BudgetState:
     return BudgetState(
         name=found.name, of=found.scope, limit=found.most, spent=found.spent, left=found.left,
         at_end=None if found.at_end is None else found.at_end.mean,
-        used_up=day_of(found.used_up_ms) or ("no limit" if found.most is None else "lasts" if found.known else "unknown"),
+        used_up=day_of(found.used_up_ms) or ("no limit" if found.most is None else "holds" if found.known else "unknown"),
     )  # fmt: skip
 
 

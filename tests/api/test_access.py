@@ -49,7 +49,7 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("get", "/callbacks"): ("viewer", ALL),
     ("get", "/callbacks/secret"): ("user", USERS),
     ("post", "/callbacks/{batch}/retry"): ("user", CHANGE),
-    **{("get", f"/{path}"): ("viewer", ALL) for path in ("budgets", "budgets/{budget}", "budget-leases", "budget-leases/{lease}", "budget-transfers")},
+    **{("get", f"/{path}"): ("viewer", ALL) for path in ("budgets", "budgets/{budget}", "budgets/{budget}/forecast", "budget-leases", "budget-leases/{lease}", "budget-transfers")},
     ("put", "/budgets/{budget}"): ("operator", OPERATORS),
     ("delete", "/budgets/{budget}"): ("administrator", ADMINISTRATORS),
     ("post", "/budgets/{budget}/requests"): ("user", USERS),

@@ -298,7 +298,7 @@ def _prepare(installation: Installation, example: str) -> Callable[[], object]:
             path = installation.folder / "cpu.csv"
             path.write_text("card,resource,price,from\nshown,cpu,0.05,2026-11-01\n")
             installation.made("rate", "import", str(path))
-        case ["budget", "show" | "request" | "reallocate"]:
+        case ["budget", "show" | "forecast" | "request" | "reallocate"]:
             for name in ("burst", "spot"):
                 installation.made("budget", "set", name, "--limit", "200", "--set", "scope=group")
         case ["secret", verb]:

@@ -14,6 +14,7 @@ from herder.reports import efficiency
 from herder.reports.basis import Basis
 from herder.reports.documents import Cell, Column, Document, Fact, Form, Table, tenths
 from herder.reports.efficiency import Attempts, Figures
+from herder.reports.outlook import Outlook
 from herder.reports.unpriced import unpriced_table
 
 _DRIVERS_MOST = 10
@@ -22,9 +23,9 @@ _DRIVERS_MOST = 10
 class View(StrEnum):
     FULL = "full"
     EXECUTIVE = "executive"
-    """For those who answer for all of it: divisions, what drives the change, efficiency."""
+    """For those who answer for all of it: divisions, budgets, alerts, what could be saved, what drives the change, efficiency."""
     DIVISION = "division"
-    """For the head of one division: its projects and users, the days, efficiency."""
+    """For the head of one division: its projects and users, budgets and alerts, the days, efficiency."""
     RESOURCES = "resources"
     """For those who run the machines: pools, resources, who uses which."""
 
@@ -42,6 +43,8 @@ class Subject:
     """Of the view of a division: which."""
     basis: Basis = Basis.USE
     attempts: Attempts | None = None
+    outlook: Outlook | None = None
+    """Of the views executive and division: how it stands now."""
 
     @property
     def days(self) -> int:
@@ -56,6 +59,7 @@ def report(view: View, given: Subject) -> Document:
     total = sum(line.pico or 0 for line in lines)
     earlier = sum(line.pico or 0 for line in before)
     peak = Figures.of(lines).peak_hundredths(given.days)
+    first, *tables = (make(given, lines, before) for make in _VIEWS[view])
     span = f"{_date(given.first_ms)} to {_date(given.to_ms - DAY_MS)}"
     return Document(
         kind="report",
@@ -71,7 +75,7 @@ def report(view: View, given: Subject) -> Document:
             Fact(key="peak_to_average", value=None if peak is None else f"{peak / 100:.2f}"),
             Fact(key="total", value=total, form=Form.MONEY),
         ],
-        tables=[make(given, lines, before) for make in _VIEWS[view]],
+        tables=[first, *(given.outlook.tables() if given.outlook is not None else ()), *tables],
         notes=[
             given.basis.note,
             f"Idle time and overhead are shared out by the method {given.method}; that of pools without use is unallocated.",

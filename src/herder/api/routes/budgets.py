@@ -5,9 +5,11 @@ from fastapi import Request
 from herder.api.http.replies import is_number
 from herder.api.http.route_table import CHANGE_FLEET, Repeat, RouteTable, Write
 from herder.control.kernel.bounds.errors import Invalid, NotKnown
+from herder.control.reads.costs.budget_forecasts import HORIZON_DAYS
 from herder.model.permissions import Action, Kind, Principal
 from herder.wire.api.budgets import (
     BudgetAsk,
+    BudgetForecast,
     BudgetLeaseView,
     BudgetSet,
     BudgetView,
@@ -44,6 +46,10 @@ def _add_budgets(front: RouteTable) -> None:
         """One budget with its periods."""
         return reads.budget(who, _name(request))
 
+    async def forecast_budget(request: Request, who: Principal) -> BudgetForecast:
+        """What a budget will have spent at the end of its period and in the next days, and when it is used up. horizon: days, 1 to 365; default 30."""
+        return await reads.budget_forecast(who, _name(request), _horizon(request))
+
     def set_budget(write: Write) -> Result:
         """Create a budget, or change settings of it."""
         return commands.set_budget(write.who, _name(write.request), write.body, write.changes, write.now_ms)
@@ -60,6 +66,7 @@ def _add_budgets(front: RouteTable) -> None:
 
     front.read("/budgets", list_budgets, Page)
     front.read("/budgets/{budget}", get_budget, BudgetView)
+    front.read("/budgets/{budget}/forecast", forecast_budget, BudgetForecast, query=("horizon",))
     front.write("PUT", "/budgets/{budget}", set_budget, BudgetSet, Result, CHANGE_FLEET)
     front.write("DELETE", "/budgets/{budget}", delete_budget, None, Result, _DELETE)
     front.write("POST", "/budgets/{budget}/requests", request_budget, BudgetAsk, Result, _USE)
@@ -138,6 +145,10 @@ def add_documented(table: RouteTable) -> None:
         params = request.path_params
         return reads.budget_of(who, str(params["type"]), str(params["id"]))
 
+    async def forecast(request: Request, who: Principal) -> BudgetForecast:
+        """What a budget will have spent."""
+        return await reads.budget_forecast(who, str(request.path_params["id"]), _horizon(request))
+
     def ask(write: Write) -> Result:
         """Ask for more for a budget."""
         body = BudgetAsk(amount=str(write.body.amount), reason=write.body.reason)
@@ -157,6 +168,7 @@ def add_documented(table: RouteTable) -> None:
         return commands.reallocate_budget(write.who, body, write.changes, write.now_ms)
 
     table.read("/budget/status/{type}/{id}", status, BudgetView)
+    table.read("/budget/forecast/{id}", forecast, BudgetForecast, query=("horizon",))
     table.write("POST", "/budget/request", ask, DocumentedAsk, Result, _USE)
     table.write("POST", "/budget/approve/{transfer}", approve, TransferDecision, Result, _USE)
     table.write("POST", "/budget/reallocate", reallocate, DocumentedMove, Result, _USE)
@@ -181,6 +193,16 @@ def _decide(front: RouteTable, write: Write, verb: str) -> Result:
 
 def _name(request: Request) -> str:
     return str(request.path_params["budget"])
+
+
+def _horizon(request: Request) -> int:
+    """Days, also written as 30d. Raises Invalid."""
+    text = request.query_params.get("horizon", "").removesuffix("d") or str(HORIZON_DAYS)
+    if not is_number(text):
+        raise Invalid(
+            f"{text[:50]!r} is not a number of days.", field="horizon", hint="Write for example 30."
+        )
+    return int(text)
 
 
 def _lease(request: Request) -> str:

@@ -95,7 +95,7 @@ def report(
 ) -> None:
     """Report what was spent in a period, with the period before it.
 
-    The views are those of Cortex: executive (divisions, drivers, efficiency), division, resources. Showback is what each project cost, chargeback what it is
+    The views are those of Cortex: executive (divisions, budgets, alerts, what could be saved, drivers, efficiency), division (with its budgets and alerts), resources. Showback is what each project cost, chargeback what it is
     charged, hybrid either by its rate card.
 
     A report is of use on its days, with what became known later; with --booked of what is booked in its months, as invoices are.

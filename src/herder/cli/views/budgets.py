@@ -10,7 +10,7 @@ from herder.cli.output.rows import View
 from herder.model.values.phrases import counted
 
 if TYPE_CHECKING:
-    from herder.wire.api.budgets import BudgetPeriodView, BudgetView
+    from herder.wire.api.budgets import BudgetForecast, BudgetPeriodView, BudgetView, SpendEstimate
 
 
 def shown(amount: str | None, unit: str) -> str:
@@ -111,6 +111,57 @@ def budget(view: "BudgetView") -> Details:
     ]
     tables: list[Any] = [("Moved", MOVES, view.transfers)] if view.transfers else []
     return Details(rows=rows, tables=tables)
+
+
+#: One forecast as a row.
+FORECASTS = View(
+    noun="forecast",
+    name=lambda each: str(each.name),
+    columns=(
+        field("NAME", "name"),
+        made("USED", lambda each: shown(each.used, each.unit), key="used", right=True),
+        made(
+            "AT PERIOD END",
+            lambda each: _mean(each.at_period_end, each.unit),
+            key="at_period_end",
+            right=True,
+        ),
+        made("IN HORIZON", lambda each: _mean(each.in_horizon, each.unit), key="in_horizon", right=True),
+        field("USED UP ON", "used_up_on"),
+    ),
+    empty="No forecast.",
+)
+
+
+def _mean(estimate: "SpendEstimate | None", unit: str) -> str:
+    return shown(None if estimate is None else estimate.mean, unit)
+
+
+def _range(estimate: "SpendEstimate | None", unit: str) -> str:
+    if estimate is None:
+        return "-"
+    low, high = shown(estimate.p10, unit), shown(estimate.p90, unit)
+    return f"{shown(estimate.mean, unit)} ({low} to {high})"
+
+
+def forecast(view: "BudgetForecast") -> Details:
+    unit = view.unit
+    rows = [
+        ("Budget", view.name),
+        ("Unit", unit),
+        ("Limit", shown(view.limit, unit)),
+        ("With overage", shown(view.most, unit)),
+        ("Used", shown(view.used, unit)),
+        ("Period ends", view.period_end or "-"),
+        ("Used by then", _range(view.at_period_end, unit)),
+        (f"Spent in {counted(view.horizon_days, 'day')}", _range(view.in_horizon, unit)),
+        ("Used up on", view.used_up_on or "-"),
+        ("At the earliest", view.used_up_earliest or "-"),
+        ("Learned from", counted(view.learned_days, "day")),
+    ]
+    if view.unpriced:
+        rows.append(("Without a price", ", ".join(view.unpriced)))
+    return Details(rows=[*rows, ("Outlook", view.text)], tables=[])
 
 
 def _moved(period: "BudgetPeriodView", unit: str) -> str:

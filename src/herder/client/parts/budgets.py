@@ -8,6 +8,7 @@ from herder.client.parts.fleet import segment
 from herder.client.parts.pages import whole
 from herder.wire.api.budgets import (
     BudgetAsk,
+    BudgetForecast,
     BudgetLeaseView,
     BudgetSet,
     BudgetView,
@@ -34,6 +35,10 @@ class Budgets:
     def get(self, name: str) -> BudgetView:
         """With its periods."""
         return self._http.get(f"/budgets/{segment(name)}", BudgetView)
+
+    def forecast(self, name: str, horizon: int = 30) -> BudgetForecast:
+        """`horizon`: days, 1 to 365."""
+        return self._http.get(f"/budgets/{segment(name)}/forecast", BudgetForecast, {"horizon": str(horizon)})
 
     def set(self, name: str, settings: dict[str, Any], *, ahead: bool = False) -> Result:
         """Create it, or change the settings that are named, as herder.yaml writes them. `ahead`: what it limits may not exist yet."""

@@ -74,11 +74,13 @@ class AlertReads:
         return Page(items=found, total=len(found))
 
     def _view(self, alert: Alert) -> AlertView:
-        return alert_view(self._policy(alert), alert)
-
-    def _policy(self, alert: Alert) -> Policy:
-        return self._core.ledger.alerts.policies.get(alert.policy) or _KNOWN[alert.policy]
+        return alert_view(policy_of(self._core, alert), alert)
 
     def _strategic(self, alert: Alert) -> bool:
-        chain = self._policy(alert).chain
+        chain = policy_of(self._core, alert).chain
         return alert.level >= Level.CRITICAL or (bool(chain) and chain[-1] in alert.told)
+
+
+def policy_of(core: Core, alert: Alert) -> Policy:
+    """Also of a policy that is not in force any more."""
+    return core.ledger.alerts.policies.get(alert.policy) or _KNOWN[alert.policy]

@@ -2,6 +2,7 @@
 
 from herder.control.reads.alerts import AlertReads
 from herder.control.reads.budgets import BudgetReads
+from herder.control.reads.costs.budget_forecasts import BudgetForecastReads
 from herder.control.reads.costs.documented import DocumentedCostReads
 from herder.control.reads.costs.explained_change import ChangeReads
 from herder.control.reads.costs.recommendation_reads import RecommendationReads
@@ -19,5 +20,6 @@ class MeteringReads(
     RecommendationReads,
     AlertReads,
     BudgetReads,
+    BudgetForecastReads,
 ):
     pass

@@ -1,6 +1,6 @@
 """Budgets, leases on them and transfers between them, as the API takes and shows them. Data only. Amounts are text: US dollars as a decimal number, or whole tokens."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -50,6 +50,45 @@ class BudgetView(msgspec.Struct, kw_only=True):
     """The newest first, as far as they are in memory. Not in lists."""
     transfers: list["TransferView"] = []
     """Requests, reallocations and loans that it gives to or gets from, and that can still be decided, repaid or taken back. Not in lists."""
+
+
+class SpendEstimate(msgspec.Struct, kw_only=True):
+    """Between p10 and p90 it is in at least 80 of 100 cases."""
+
+    mean: str
+    p10: str
+    p90: str
+
+
+class BudgetForecast(msgspec.Struct, kw_only=True):
+    """An estimate from the lines of the ledger that the budget pays; null is unknown, or there is none, and `text` says which."""
+
+    name: str
+    unit: str
+    at: str
+    limit: str | None
+    most: str | None
+    """The limit with its overage."""
+    used: str
+    """In this period, so far."""
+    period_end: str | None
+    """Null: the period never ends, or is a rolling window."""
+    at_period_end: SpendEstimate | None
+    """What will be used of this period."""
+    horizon_days: int
+    in_horizon: SpendEstimate | None
+    """What will be spent from now on, in so many days, whatever the periods."""
+    outlook: Literal["holds", "used_up", "no_limit", "unknown"]
+    """Until the end of the period; of one that never ends, in the next `horizon_days`."""
+    used_up_on: str | None
+    """The day, UTC, on which nothing is left of `most` if it is spent as expected."""
+    used_up_earliest: str | None
+    """The same if each day comes out at its p90."""
+    learned_days: int
+    """Whole days that the forecast is made from; fewer than 14 are too few."""
+    unpriced: list[str]
+    """Resources of which some use has no price and is in no estimate."""
+    text: str
 
 
 class LeaseReserve(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

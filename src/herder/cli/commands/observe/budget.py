@@ -22,6 +22,7 @@ def build() -> typer.Typer:
     app = noun("Budgets: what may be spent, what is reserved, and what moves.", example="herder budget list")
     command(app, "list", example="herder budget list")(show_all)
     command(app, "show", example="herder budget show burst")(show)
+    command(app, "forecast", example="herder budget forecast burst --horizon 90")(forecast)
     command(app, "set", example="herder budget set burst --limit 200 --set scope=pool --ahead")(set_)
     command(app, "delete", example="herder budget delete burst --yes")(delete)
     ask = 'herder budget request burst --amount 50 --reason "release week"'
@@ -48,6 +49,24 @@ def show(ctx: typer.Context, name: Name) -> None:
     say = session(ctx)
     found = say.client.budgets.get(name)
     say.printer.one(views.BUDGETS, found, views.budget(found))
+
+
+def forecast(
+    ctx: typer.Context,
+    name: Name,
+    horizon: Annotated[
+        int,
+        typer.Option("--horizon", metavar="DAYS", min=1, max=365, help="Days from now. Default: 30."),
+    ] = 30,
+) -> None:
+    """Show what a budget will have spent, and when it is used up.
+
+    It is learned from the days that the ledger knows, of what the budget pays: at least 14. What is not known is shown as -.
+    """
+    say = session(ctx)
+    with by_option(horizon="--horizon"):
+        found = say.client.budgets.forecast(name, horizon)
+    say.printer.one(views.FORECASTS, found, views.forecast(found))
 
 
 def set_(

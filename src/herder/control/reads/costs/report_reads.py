@@ -9,11 +9,12 @@ from functools import partial
 
 import msgspec
 
-from herder.control.access.access_check import OF_KIND, check
+from herder.control.access.access_check import FLEET, OF_KIND, check
 from herder.control.costs.months import payers_of
 from herder.control.kernel.bounds.errors import Invalid, NotKnown
 from herder.control.reads.costs.cost_reads import CostReads
 from herder.control.reads.costs.lines import lines_between, lines_booked, seen_by
+from herder.control.reads.costs.report_outlooks import outlook_of
 from herder.ledger.allocation import Allocation, Method, Weights, allocated
 from herder.ledger.lines import COST, Line
 from herder.ledger.lines import Kind as LineKind
@@ -29,6 +30,7 @@ from herder.reports.efficiency import Attempts
 from herder.reports.focus.files import text_of
 from herder.reports.focus.rows import Issuer
 from herder.reports.invoice import BillTo, Terms, invoice
+from herder.reports.outlook import Outlook
 from herder.reports.statements import Model, statement
 from herder.store.rows.ended_use import ended_use
 from herder.store.rows.known_rates import rates_at
@@ -102,7 +104,7 @@ class ReportReads(CostReads):
             )  # fmt: skip
         subject = period.Subject(
             first_ms=from_ms, to_ms=to_ms, lines=lines, before=before, method=how.method.value,
-            division=asked.division, attempts=attempts, basis=basis,
+            division=asked.division, attempts=attempts, basis=basis, outlook=await self._outlook(who, asked),
         )  # fmt: skip
         return period.report(period.View(asked.view), subject)
 
@@ -166,6 +168,12 @@ class ReportReads(CostReads):
         weights = Weights.of(months)
         own = (line for line in months if from_ms <= line.day_ms < to_ms)
         return seen_by(who, list(allocated(own, weights, how)))
+
+    async def _outlook(self, who: Principal, asked: ReportAsk) -> Outlook | None:
+        if asked.view not in (period.View.EXECUTIVE, period.View.DIVISION):
+            return None
+        check(who, Action.SEE, FLEET)
+        return await outlook_of(self._core, who, asked.division)
 
     def _check_division(self, who: Principal, division: str, lines: Sequence[Line]) -> None:
         """Raises Invalid for one that neither a project nor a line has; it names those that there are."""

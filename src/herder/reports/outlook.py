@@ -75,7 +75,7 @@ def _budgets(key: str, title: str, form: Form, budgets: Sequence[BudgetState], a
             Column("left", form), Column("expected", form), Column("used_up_on"),
         ),
         rows=rows,
-        note=f"As of {at}, of the present period of each. Left is what is neither spent nor reserved; expected is what will be used at its end.",
+        note=f"As of {at}, of the present period of each. Limit is with its overage; left is what is neither spent nor reserved; expected is what will be used at its end.",
         empty="There are none.",
     )  # fmt: skip
 

@@ -129,6 +129,36 @@ def test_a_quarter_of_the_work_of_low_priority_runs(monkeypatch: Any) -> None:
     play(story, monkeypatch, used)
 
 
+def test_what_waits_still_waits_while_a_server_that_has_started_knows_no_reading_yet(
+    monkeypatch: Any,
+) -> None:
+    used = {TOKEN_BUDGET.id: 90}
+
+    async def story(world: World) -> None:
+        await budget_of_ann(world)
+        await world.until(lambda: recorded(world) == ["alert.action_started"], 120, "it begins")
+        low = await world.people.submit(cpu=1, memory="1Gi", sleep_ms=1_000, priority=-1)
+        usual = await world.people.submit(cpu=1, memory="1Gi", sleep_ms=1_000)
+        known = asyncio.Event()
+
+        async def late(_self: Sources, changes: Changes, now_ms: int) -> list[Reading]:
+            await known.wait()
+            used[TOKEN_BUDGET.id] = 10
+            return await played(_self, changes, now_ms)
+
+        played = Played.readings
+        monkeypatch.setattr(Played, "readings", late)
+        world.kill_server()
+        await world.restart(1.0)
+        await world.until(lambda: ended(world, usual), 300, "others run")
+        await asyncio.sleep(60)
+        assert states_of(world)[low] is JobState.READY
+        known.set()
+        await world.until(lambda: ended(world, low), 120, "it starts")
+
+    play(story, monkeypatch, used)
+
+
 def test_a_restart_begins_nothing_twice_and_what_is_not_to_be_carried_out_is_not(monkeypatch: Any) -> None:
     used = {TOKEN_BUDGET.id: 90}
 

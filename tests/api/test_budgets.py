@@ -209,7 +209,15 @@ def test_the_command_line(fresh: Server, tmp_path: Path, capsys: pytest.CaptureF
     ]
     herder("budget", "take-back", str(moved["number"]))
     assert "$950.00" in herder("budget", "show", "gpu")
-    fresh.http.post("/budget-leases/g/settle", json={"cost": "0"}).raise_for_status()
+    assert (
+        run(
+            build_app(),
+            ["budget", "delete", "gpu", "--yes", "--server", fresh.running.url, "--token-file", str(token)],
+        )
+        == 4
+    )
+    assert "herder budget leases shows them" in capsys.readouterr().err
+    assert "settled at $3.50" in herder("budget", "settle", "g", "--cost", "3.5")
     herder("budget", "delete", "gpu", "--yes")
 
 

@@ -142,6 +142,13 @@ def test_a_division_that_does_not_exist_is_refused(herder: Herder) -> None:
     assert "Name one of research, sales." in err
 
 
+@pytest.mark.parametrize("command", ["show", "lines", "report", "trends"])
+def test_a_wrong_day_is_told_by_the_name_of_its_option(herder: Herder, command: str) -> None:
+    code, _, told = herder("cost", command, "--from", "2026-13-01")
+    assert code == 2
+    assert "--from" in told
+
+
 def test_trends_are_a_series(herder: Herder, tmp_path: Path) -> None:
     code, out, err = herder("cost", "trends", "-o", "csv")
     assert code == 0, err

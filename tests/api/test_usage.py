@@ -59,6 +59,17 @@ def people(server: Server) -> Iterator[dict[str, httpx.Client]]:
         client.close()
 
 
+def test_who_pays_for_an_event_that_names_nobody_is_said(
+    report: Report, people: dict[str, httpx.Client]
+) -> None:
+    unnamed = [event(project=None), event(id="2", project=None), event(id="3")]
+    text = report(*unnamed, dry_run=True).raise_for_status().json()["text"]
+    assert "2 new events name no payer: user admin in project default pays." in text
+    own = report(event(project=None), client=people["ann"], dry_run=True).raise_for_status().json()["text"]
+    assert "1 new event names no payer: user ann in project default pays." in own
+    assert "payer" not in report(event(), dry_run=True).json()["text"]
+
+
 def test_use_is_booked_once_in_base_units_and_shown_by_day(
     server: Server, report: Report, source: str
 ) -> None:

@@ -58,6 +58,10 @@ def test_events_of_a_file_are_booked_once_whatever_the_size_of_the_file(
     ]
     assert max(map(len, lines)) <= 80
     assert "No reports of use fit the search." in usage("list", "--source", "none").err
+    day, before = f"{HOUR_AGO:%Y-%m-%d}", f"{HOUR_AGO - timedelta(days=1):%Y-%m-%d}"
+    assert usage("list", "--source", "disks", "--from", day, "--to", day).out.splitlines() == lines
+    assert usage("list", "--source", "disks", "--to", before).out == ""
+    assert usage("list", "--source", "disks", "--to", "today").code == 2
 
 
 def test_traces_and_spend_logs_are_read(usage: Herder, tmp_path: Path) -> None:

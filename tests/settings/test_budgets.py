@@ -107,6 +107,44 @@ def test_limits_below_that_cannot_all_be_used_are_told() -> None:
     assert "The 2 budgets below org have limits of 6 together, and it has 5" in told
 
 
+@pytest.mark.parametrize(
+    ("above", "below", "told"),
+    [
+        ("limit: 305", "limit: 10, period: day", ""),  # 30.4 days
+        ("limit: 300", "limit: 10, period: day", "limits of $304.17 in 730 hours (month), and it has $300.00"),
+        ("limit: 1, period: day", "limit: 31, period: month", "limits of $1.02 in 24 hours (day), and it has $1.00"),
+        ("limit: 1000, period: year", "limit: 3, period: rolling 24h", "limits of $1,095.00 in 8,760 hours (year)"),
+        ("limit: 69, unit: tokens, period: week", "limit: 10, unit: tokens, period: day", "limits of 70 tokens in 168 hours (week), and it has 69 tokens"),
+        ("limit: 1, period: once", "limit: 10, period: day", ""),
+        ("limit: 1, period: day", "limit: 10, period: once", ""),
+        ("limit: null", "limit: 10, period: day", ""),
+    ],
+)  # fmt: skip
+def test_limits_of_other_periods_are_converted(above: str, below: str, told: str) -> None:
+    found = doubts(f"budgets: {{org: {{{above}}}, a: {{{below}, parent: org}}}}")
+    assert len(found) == bool(told)
+    assert all(told in each and "herder.yaml:1" in each for each in found)
+
+
+def test_minimums_of_several_pools_are_told_at_the_budget_above_them() -> None:
+    text = """
+pools:
+  a: {templates: [{name: t, cpu: 4, memory: 8Gi, price_per_hour: "0.24"}], min_workers: 2, max_workers: 9}
+  b: {templates: [{name: t, cpu: 4, memory: 8Gi, price_per_hour: "0.24"}], min_workers: 1, max_workers: 9}
+budgets:
+  org: {limit: ORG}
+  fleet: {limit: null, parent: org}
+  a: {scope: pool, parent: fleet, limit: 400}
+  b: {scope: pool, parent: fleet, limit: 200}
+"""
+    (told,) = doubts(text.replace("ORG", "525"))
+    assert (
+        "The minimums of the pools below org (a, b) cost $525.60 in 730 hours, more than its $525.00" in told
+    )
+    assert "herder.yaml:6" in told
+    assert doubts(text.replace("ORG", "526")) == []
+
+
 TABLE = Path(__file__).parents[2] / "docs" / "how-to" / "cortex-token-budgets.yaml"
 DIVISIONS = ("infrastructure", "containers", "workflows", "configuration", "monitoring", "intelligence")
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from herder.api.application import application
+from herder.control.alerts import actions
 from herder.control.budgets import settings as budgets
 from herder.control.drivers import driver_actions
 from herder.control.jobs.changes import deleting
@@ -295,6 +296,7 @@ async def _first_writes(core: Core, options: ServerOptions, term: Term) -> None:
     for batch in opened.unswept:
         core.sweep(batch, core.clock.now_ms())
     await deleting.go_on(core)
+    await actions.go_on(core)
 
 
 def _without_files(options: ServerOptions) -> ServerOptions:

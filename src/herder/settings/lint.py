@@ -26,6 +26,7 @@ from herder.settings.sections.pool.presets import TEMPLATES
 from herder.settings.sections.upkeep import doubts_of
 from herder.settings.syntax.durations import format_duration
 from herder.settings.syntax.problems import Problem, Severity
+from herder.settings.template_lint import template_findings
 from herder.settings.upkeep_lint import upkeep_findings
 
 HOURS_PER_MONTH = 730
@@ -70,6 +71,7 @@ def lint(
             _pressures,
             _spot,
             _preempts,
+            template_findings,
         ):
             doubts.extend((prefix, doubt) for doubt in rule(pool))
         doubts.extend((prefix, error(*fault)) for fault in faults_of(pool))

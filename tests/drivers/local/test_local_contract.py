@@ -342,7 +342,10 @@ def test_the_size_of_the_cache_of_inputs_reaches_the_agent(
 ) -> None:
     driver = LocalDriver(LocalSettings(data_folder=tmp_path, url_cache_mib=mib), _context())
     machine = driver.create(CONTRACT.spec("a"), CONTRACT.start_data())
-    found = psutil.Process(driver._children[machine.worker].pid).environ()
+    process = psutil.Process(driver._children[machine.worker].pid)
+    give_up_at = time.monotonic() + 30
+    while not (found := process.environ()):  # the kernel has not laid it out yet
+        assert time.monotonic() < give_up_at
     assert found[startup.DATA_CACHE_MIB] == (told or "")
     driver.delete(machine.worker)
 

@@ -136,7 +136,6 @@ def test_what_is_to_be_done_by_hand_and_what_is_left() -> None:
         by_hand[rates]
         == "Run `herder rate add --card internal --resource cpu --price 0.06`: the built-in card has 0.05."
     )
-    assert "budget_configuration" in by_hand
     assert any(path.endswith("division_gm.path_template") for path in by_hand)
     left = told(found, Kind.NOT_TAKEN)
     assert left["alert_thresholds.alert_policies.4.alert_id"] == "Herder has no such alert."

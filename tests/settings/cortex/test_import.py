@@ -18,6 +18,7 @@ from herder.model.fleet.offer import offers_of
 from herder.model.values.money import parse_usd
 from herder.settings import SettingsError
 from herder.settings.cortex.importing import Imported, Kind, imported, written
+from herder.settings.lint import lint
 from herder.settings.load import Settings, load_texts
 from herder.settings.sections.pool.presets import PRESETS, TEMPLATES
 from tests.words.rules import faults
@@ -94,7 +95,7 @@ def test_triggers_and_times_to_live_are_those_of_the_file() -> None:
 def test_the_contradictions_of_the_documents_are_told() -> None:
     told = {each.path.rpartition(".")[2] for each in read(SAMPLE).findings if each.kind is Kind.CONTRADICTION}
     assert told == {
-        "monthly_budget", "cost_per_worker_hour", "timeout_seconds", "threshold_seconds",
+        "monthly_budget", "cost_per_worker_hour", "cost_per_hour", "timeout_seconds", "threshold_seconds",
         "force_shutdown_after_seconds", "force_drain_after_timeout", "pid_pressure", "containerd_running",
     }  # fmt: skip
 
@@ -104,6 +105,7 @@ def test_the_contradictions_of_the_documents_are_told() -> None:
     [
         ("cost_tracking/cost_allocation/permanent_pool/monthly_budget", 600, "$525.60 a month"),
         ("cost_tracking/cost_allocation/spot_pool/cost_per_worker_hour", 0.072, "less 70 %"),
+        ("worker_templates/medium/cost_per_hour", 0.48, "Template medium costs"),
         ("lifecycle_configurations/provisioning/timeout_seconds", 750, "The steps may take"),
         ("lifecycle_configurations/joining/timeout_seconds", 360, "The checks may take"),
         ("lifecycle_configurations/termination/timeout_seconds", 600, "and its drain alone"),
@@ -114,6 +116,36 @@ def test_the_contradictions_of_the_documents_are_told() -> None:
 def test_a_contradiction_that_is_mended_is_not_told(path: str, value: Any, word: str) -> None:
     assert any(word in each.text for each in read(SAMPLE).findings)
     assert not any(word in each.text for each in read(changed(path, value)).findings)
+
+
+def test_budgets_of_pools_are_those_of_the_file_and_lint_tells_of_the_one_that_is_too_small() -> None:
+    made = settings_of(read(SAMPLE))
+    assert {each.name: each.limit for each in made.budgets} == {
+        "permanent": parse_usd("500"), "burst": parse_usd("200"), "spot": parse_usd("100"), "gpu": parse_usd("1000"),
+    }  # fmt: skip
+    assert {(each.scope, each.period.text, each.unit) for each in made.budgets} == {("pool", "month", "usd")}
+    told = {each.key: each for each in lint(made) if each.key.startswith("budgets")}
+    assert [*told] == ["budgets.permanent.limit"]
+    assert (
+        "costs $525.60 in 730 hours, more than its budget of $500.00"
+        in told["budgets.permanent.limit"].message
+    )
+    assert told["budgets.permanent.limit"].place.line > 0
+    assert made.alerts.thresholds == {}
+    other = settings_of(read(changed("cost_tracking/alerts/budget_threshold_percent", 70)))
+    assert other.alerts.thresholds == {"pool-budget": {"warning": 70}}
+
+
+@pytest.mark.parametrize(("key", "value"), [("enabled", False), ("currency", "EUR")])
+def test_no_budgets_where_costs_are_not_tracked_in_dollars(key: str, value: Any) -> None:
+    found = read(changed(f"cost_tracking/{key}", value))
+    assert "budgets" not in found.plain
+    (told,) = (
+        each
+        for each in found.findings
+        if each.path.endswith("monthly_budget") and each.kind is Kind.NOT_TAKEN
+    )
+    assert told.text == "Budgets are in US dollars, and cost_tracking is off or in another currency."
 
 
 def test_extensions_beyond_the_longest_life_are_told() -> None:

@@ -66,6 +66,7 @@ def test_the_sections_and_the_environment_are_taken_over_and_a_server_could_star
     assert {pool["bootstrap"] for pool in found.plain["pools"].values()} == {"talos"}
     assert [*to_do(found)] == [
         "clusters.prod-k8s",
+        "cost_tracking.alerts.burst_cost_per_event_max",
         "bootstraps.talos.base_config",
         "pools.gpu.driver_options.gpu_mapping",
     ]

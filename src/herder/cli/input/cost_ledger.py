@@ -7,7 +7,7 @@ import typer
 
 from herder.cli.output.answers import show_list
 from herder.cli.output.formats import Format
-from herder.cli.shell.options import Limit
+from herder.cli.shell.options import Limit, by_option
 from herder.cli.shell.session import Session, session
 from herder.cli.views.costs import (
     LINES,
@@ -25,23 +25,25 @@ from herder.wire.api.costs import LineView
 MOST = 8
 SHOW = """
 herder cost show
-herder cost show --first 2026-11 --last 2026-11
+herder cost show --from 2026-11 --to 2026-11
 """
 BREAKDOWN = """
 herder cost breakdown --by project
-herder cost breakdown --by division,user --first 2026-11-01
+herder cost breakdown --by division,user --from 2026-11-01
 herder cost breakdown --by pool,kind -o csv
 """
 TRENDS = """
-herder cost trends --first 2026-11-01
-herder cost trends --first 2026-06 -o csv > daily.csv
+herder cost trends --from 2026-11-01
+herder cost trends --from 2026-06 -o csv > daily.csv
 """
+#: The days of a command, as its options are called.
+by_days = by_option(first="--from", last="--to")
 First = Annotated[
     str | None,
-    typer.Option("--first", metavar="DAY", help="First day (UTC), or a month. Default: the month's first."),
+    typer.Option("--from", metavar="DAY", help="First day (UTC), or a month. Default: the month's first."),
 ]
 Last = Annotated[
-    str | None, typer.Option("--last", metavar="DAY", help="Last day (UTC), or a month. Default: today.")
+    str | None, typer.Option("--to", metavar="DAY", help="Last day (UTC), or a month. Default: today.")
 ]
 Card = Annotated[
     str | None,
@@ -59,6 +61,7 @@ Booked = Annotated[
 DIMENSIONS = "day, division, project, user, pool, worker, template, provider, zone, market, kind, resource, product, period"
 
 
+@by_days
 def show(ctx: typer.Context, first: First = None, last: Last = None, card: Card = None) -> None:
     """Show what was spent: in all, by kind, by project and by pool.
 
@@ -84,6 +87,7 @@ def show(ctx: typer.Context, first: First = None, last: Last = None, card: Card 
     say.say("\n".join(lines))
 
 
+@by_days
 def breakdown(
     ctx: typer.Context,
     by: Annotated[
@@ -112,6 +116,7 @@ def breakdown(
     )
 
 
+@by_days
 def trends(
     ctx: typer.Context,
     by: Annotated[
@@ -144,6 +149,7 @@ def _series(say: Session, first: str | None, last: str | None, card: str | None)
     say.printer.items(SERIES, rows)
 
 
+@by_days
 def lines(
     ctx: typer.Context,
     first: First = None,

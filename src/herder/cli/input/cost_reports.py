@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from herder.cli.input.cost_ledger import Booked
+from herder.cli.input.cost_ledger import Booked, by_days
 from herder.cli.output.formats import Format
 from herder.cli.output.humanize import visible
 from herder.cli.shell.commands import command
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _REPORT = """
 herder cost report --period monthly
-herder cost report --view executive --first 2026-11-01
+herder cost report --view executive --from 2026-11-01
 herder cost report --view chargeback --period monthly --html report.html
 herder cost report --view chargeback --period monthly --booked
 """
@@ -52,6 +52,7 @@ def add(app: typer.Typer) -> None:
     command(app, "check-focus", example="herder cost check-focus costs.csv")(check_focus)
 
 
+@by_days
 def report(
     ctx: typer.Context,
     *,
@@ -73,10 +74,10 @@ def report(
     ] = None,
     first: Annotated[
         str | None,
-        typer.Option("--first", metavar="DAY", help="First day (UTC). Default: the month's first."),
+        typer.Option("--from", metavar="DAY", help="First day (UTC). Default: the month's first."),
     ] = None,
     last: Annotated[
-        str | None, typer.Option("--last", metavar="DAY", help="Last day (UTC). Default: today.")
+        str | None, typer.Option("--to", metavar="DAY", help="Last day (UTC). Default: today.")
     ] = None,
     division: Annotated[
         str | None, typer.Option("--division", metavar="NAME", help="Of the view division: which.")
@@ -145,6 +146,7 @@ def invoice(
     _show(say, asked, html, month)
 
 
+@by_days
 def export(
     ctx: typer.Context,
     first: Annotated[str, typer.Option("--from", metavar="DAY", help="First day (UTC), or a month.")],

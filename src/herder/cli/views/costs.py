@@ -8,7 +8,7 @@ from herder.cli.output.humanize import usd
 from herder.cli.output.rows import Column, View
 from herder.wire.api.costs import CostGroup, CostSums, LineExplanation
 
-NO_COSTS = "No costs. What workers and jobs use is noted within a minute; `herder cost show --first 2026-01` looks further back."
+NO_COSTS = "No costs. What workers and jobs use is noted within a minute; `herder cost show --from 2026-01` looks further back."
 
 
 def amount(text: str | None) -> str:

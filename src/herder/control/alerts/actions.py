@@ -37,6 +37,13 @@ class InForce(NamedTuple):
     action: str
 
 
+async def go_on(core: Core) -> None:
+    """At the start of a server, before it takes calls: what had begun binds until the first look at the alerts, and nothing more starts under a throttle."""
+    actions = Actions(core)
+    await actions.restore()
+    core.state.restrictions = actions.restored()
+
+
 class Actions:
     """Of one server, as long as it leads."""
 
@@ -49,6 +56,16 @@ class Actions:
         if self._begun is None:
             text = await self._core.read(_stored)
             self._begun = {InForce(*key): alert for *key, alert in json.loads(text or "[]")}
+
+    def restored(self) -> Restrictions | None:
+        """What had begun and is still to be carried out."""
+        known = self._core.settings.alerts.carry_out
+        held = [
+            self._held(each, alert, None)
+            for each, alert in (self._begun or {}).items()
+            if each.action in known
+        ]
+        return Restrictions(held) if held else None
 
     def carry_out(self, changes: Changes, now_ms: int) -> None:
         """`restore` comes first. Within the commit of the readings."""
@@ -79,21 +96,25 @@ class Actions:
                 yield InForce(policy, subject, str(action)), _alert_of(core, (policy, subject))
 
     def _restriction(self, each: InForce, alert: str) -> Restriction:
-        core, rules = self._core, self._core.settings.alerts
+        core = self._core
         watch = core.ledger.alerts.watches[(each.policy, each.subject)]
         periodic = core.ledger.alerts.policies[each.policy].once is Once.PERIOD
+        found = self._held(each, alert, watch.to_ms if periodic else None)
+        if each.action == Action.THROTTLE:
+            found.room = self._room(found, core.settings.alerts.throttle_percent)
+        return found
+
+    def _held(self, each: InForce, alert: str, until_ms: int | None) -> Restriction:
+        rules = self._core.settings.alerts
         stops = each.action == Action.STOP_NON_CRITICAL
-        found = Restriction(
+        return Restriction(
             alert=alert,
             policy=each.policy,
             action=each.action,
             below=rules.non_critical_below if stops else rules.low_priority_below,
-            until_ms=watch.to_ms if periodic else None,
-            covers=covers(core, each.subject),
+            until_ms=until_ms,
+            covers=covers(self._core, each.subject),
         )
-        if each.action == Action.THROTTLE:
-            found.room = self._room(found, rules.throttle_percent)
-        return found
 
     def _room(self, throttled: Restriction, percent: int) -> int:
         """Of the jobs that run or may start, so many percent may run at once, rounded up."""

@@ -23,7 +23,7 @@ from herder.ledger.rates import Subject
 from herder.model.permissions import Action, Kind, Principal
 from herder.model.stored.changes import Changes
 from herder.model.stored.metering_records import MeteredDayRecord
-from herder.model.values.phrases import counted
+from herder.model.values.phrases import agree, counted
 from herder.model.values.times import iso
 from herder.store.rows.rate_rows import read_rates
 from herder.store.rows.usage_event_rows import (
@@ -54,6 +54,8 @@ class Outcome:
     """What is kept of these days from now on."""
     unpriced: list[str] = field(default_factory=list)
     """What of it has no rate on the internal card."""
+    for_caller: dict[str, UsageEvent] = field(default_factory=dict)
+    """By id, new events that name no payer."""
 
 
 @asynccontextmanager
@@ -88,6 +90,9 @@ def put(
 def _text(outcome: Outcome) -> str:
     new = len({event.id for event in outcome.new})
     text = f"Source {outcome.source} reported {counted(new, 'new event')} and {counted(outcome.known, 'known event')}."
+    if outcome.for_caller:
+        number, first = len(outcome.for_caller), next(iter(outcome.for_caller.values()))
+        text += f" {counted(number, 'new event')} {agree(number, 'names', 'name')} no payer: user {first.user} in project {first.project} pays."
     if outcome.unpriced:
         some = ", ".join(outcome.unpriced[:UNPRICED_TOLD])
         more = len(outcome.unpriced) - UNPRICED_TOLD
@@ -109,6 +114,8 @@ def outcome_of(
     counters: dict[tuple[str, str], list[Reported]] = {}
     for each in fresh:
         outcome.new.append(each.event)
+        if not each.names_payer:
+            outcome.for_caller[each.event.id] = each.event
         if each.event.counter:
             counters.setdefault((each.event.counter, each.event.resource), []).append(each)
         else:

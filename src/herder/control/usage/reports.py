@@ -37,6 +37,7 @@ class Reported(NamedTuple):
     field: str
     """Its place in the body: `events[3]`."""
     event: UsageEvent
+    names_payer: bool = True
 
 
 @dataclass(slots=True)
@@ -88,7 +89,7 @@ class Expanding:
             amount,
             claim,
         )
-        return Reported(place, found)
+        return Reported(place, found, any(payer))
 
     def _time(self, text: str, place: str) -> int:
         try:

@@ -248,7 +248,9 @@ class Leases:
         if below:
             raise BudgetError(f"budget {name} is the parent of {', '.join(below[:5])}; delete these first")
         if any(each.leases for each in self.budgets[name].spans.values()):
-            raise BudgetError(f"budget {name} has leases; wait until they have ended, or settle them")
+            raise BudgetError(
+                f"budget {name} has leases; wait until they have ended, or settle them (herder budget leases shows them)"
+            )
         waiting = (
             each for each in self.transfers.values() if each.decided_ms is None or each.due_ms is not None
         )

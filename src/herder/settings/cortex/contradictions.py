@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from herder.ledger.built_in_cards import COMPUTE, OTHER
 from herder.model.values.phrases import counted
 from herder.settings.cortex.pools import span
 from herder.settings.imports.reading import Node
@@ -17,6 +18,7 @@ def contradictions(root: Node) -> Iterator[Told]:
         yield from _budget(root, name, pool)
         yield from _prices(root, name, pool)
         yield from _life(root, name, pool)
+    yield from _card(root.at("worker_templates"))
     yield from _creation(root)
     yield from _removal(root)
     yield from _repair(root)
@@ -63,6 +65,23 @@ def _prices(root: Node, name: str, pool: Node) -> Iterator[Told]:
             f"A worker of pool {name} costs ${price:g}/h, and its template{less} ${meant:g}/h. "
             + (f"The spot price is ${price:g}/h." if saved else "The price of the template is used."),
         )
+
+
+def _card(templates: Node) -> Iterator[Told]:
+    """Against the rates of `cost-tracking.json`, which are those of the built-in card."""
+    for name, template in templates.children():
+        have, price = template.at("resources"), _value(template.at("cost_per_hour"))
+        cores, megabytes = _value(have.at("cpu_cores")), _value(have.at("memory_mb"))
+        if price is None or cores is None or megabytes is None:
+            continue
+        gpu = float(OTHER["gpu"]) if isinstance(have.at("gpu").value, dict) else 0.0
+        charged = cores * float(COMPUTE["cpu"]) + megabytes / 1024 * float(COMPUTE["memory"]) + gpu
+        if abs(charged - price) > 1e-9:
+            yield (
+                _path(template.at("cost_per_hour")),
+                f"Template {name} costs ${price:.2f}/h, and ${charged:.2f}/h by the rates of the card internal. The template is what a worker costs, the card "
+                "what users are charged.",
+            )
 
 
 def _life(root: Node, name: str, pool: Node) -> Iterator[Told]:

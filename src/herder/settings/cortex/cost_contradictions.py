@@ -13,6 +13,7 @@ _GROUPS = ("divisions", "shared_services", "meta_level")
 def contradictions(root: Node) -> Iterator[Told]:
     budgets = root.at("budget_configuration")
     yield from _sums(budgets)
+    yield from _shares(budgets)
     yield from _parts(budgets)
     yield from _projects(budgets)
     yield from _markups(root.at("rate_cards"))
@@ -52,6 +53,25 @@ def _sums(budgets: Node) -> Iterator[Told]:
             _path(fund),
             f"With the contingency fund of {extra:,.0f} tokens the budgets come to {sum(parts) + reserve + extra:,.0f} a day, more than the {total:,.0f} of the organisation.",
         )
+
+
+def _shares(budgets: Node) -> Iterator[Told]:
+    """Amounts that are also written as percent of the whole. The amounts are imported."""
+    organisation = budgets.at("organization")
+    total = _value(organisation.at("total_daily_allocation"))
+    rows = [(organisation.at("emergency_reserve_pct"), organisation.at("emergency_reserve_tokens"))]
+    rows += [
+        (each.at("pct_of_total"), each.at("daily_allocation"))
+        for group in _GROUPS
+        for _, each in _children(budgets.at(group))
+    ]
+    for percent, amount in rows:
+        part, has = _value(percent), _value(amount)
+        if total and part is not None and has is not None and abs(total * part / 100 - has) >= 1:
+            yield (
+                _path(percent),
+                f"{part:g} % of {total:,.0f} tokens are {total * part / 100:,.0f}, and {amount.path[-1]} is {has:,.0f}.",
+            )
 
 
 def _parts(budgets: Node) -> Iterator[Told]:

@@ -1,4 +1,4 @@
-"""From the text of `cost-tracking.json` to the section `alerts` of herder.yaml, with what is to be done by hand, what contradicts itself and what was not taken over.
+"""From the text of `cost-tracking.json` to the sections `alerts` and `budgets` of herder.yaml, with what is to be done by hand, what contradicts itself and what was not taken over.
 
 Called by `importing`. Rates are no settings: they are compared with the built-in cards, and commands are named. Pure.
 """
@@ -12,6 +12,7 @@ from herder.ledger.alerts.documented import COMPUTE, DOCUMENTED, OPPORTUNITY
 from herder.ledger.alerts.policies import Policy
 from herder.ledger.built_in_cards import COMPUTE as COMPUTE_RATES
 from herder.ledger.built_in_cards import KINDS, MODELS, OTHER
+from herder.settings.cortex.budgets import token_budgets
 from herder.settings.cortex.cost_contradictions import contradictions
 from herder.settings.imports.reading import Node, unread
 from herder.settings.imports.result import Finding, Imported, Kind, check_readable, grouped
@@ -36,7 +37,11 @@ _RATES = {
 _FIRST_OF_TIERS = {"network.egress": "0.09"}
 _KINDS, _UNKNOWN = ("input", "output", "cache_write", "cache_read"), ("",) * 4
 _REASONS = (
-    (r"budget_configuration.*", Kind.TO_DO, "Budgets are not taken over. Write those that you need by hand."),
+    (r"budget_configuration.*\.(pct_of_total|emergency_reserve_pct)", Kind.NOT_TAKEN, "It follows from the amounts."),
+    (r"budget_configuration.*\.fiscal_year", Kind.NOT_TAKEN, "Periods are those of the calendar."),
+    (r"budget_configuration.*\.model", Kind.NOT_TAKEN, "A budget allows each model; the caller chooses it."),
+    (r"budget_configuration.*\.(services|use_cases|budget_type|name)", Kind.NOT_TAKEN, "A budget has no description."),
+    (r"budget_configuration.*", Kind.NOT_TAKEN, "A budget has no such setting."),
     (r"rate_cards.*", Kind.NOT_TAKEN, "Cards are stored, and `herder rate` adds to them."),
     (r"model_pricing.*", Kind.NOT_TAKEN, "The prices of the rate card are used."),
     (r"metric_definitions.*", Kind.NOT_TAKEN, "Units and resources are built in."),
@@ -54,7 +59,9 @@ _REASONS = (
 def imported_costs(root: Node) -> Imported:
     """Raises SettingsError with every problem and its path."""
     told: list[Finding] = []
-    plain = {"alerts": _alerts(root.at("alert_thresholds"), told)}
+    alerts = _alerts(root.at("alert_thresholds"), told)
+    plain = {"alerts": alerts, "budgets": token_budgets(root.at("budget_configuration"), told)}
+    plain = {key: value for key, value in plain.items() if value}
     told += _rates(root.at("rate_cards", "internal_rates"))
     told += [Finding(kind=Kind.CONTRADICTION, path=path, text=text) for path, text in contradictions(root)]
     if root.source.problems:

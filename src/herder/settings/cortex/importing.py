@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from herder.settings.cortex import costs, lifecycle, pools, providers
+from herder.settings.cortex import budgets, costs, lifecycle, pools, providers
 from herder.settings.cortex.contradictions import contradictions
 from herder.settings.cortex.pools import NO
 from herder.settings.imports import result
@@ -25,7 +25,6 @@ OTHER_FILES = ("budget", "cost_", "alert", "scaled", "keda", "mcp_")
 
 
 _PLANNED = (
-    (r"cost_tracking\.(cost_allocation\..*\.monthly_budget|alerts)", "Budgets come with cost control."),
     (r".*\.requires_approval", "Approvals come with cost control."),
 )  # fmt: skip
 _REASONS = (
@@ -51,6 +50,8 @@ _REASONS = (
     (r"scheduling_policies.*", "Rules of pods stay in the manifests of the pods."),
     (r"monitoring_and_alerting.*", "Herder has metrics at /metrics and a dashboard of its own."),
     (r".*\.(error_handling|timeout_seconds)|.*\.network_bandwidth_gbps", "Each step has its time-out; failed calls are tried again (create_tries)."),
+    (r"cost_tracking\..*\.monthly_budget", "Budgets are in US dollars, and cost_tracking is off or in another currency."),
+    (r"cost_tracking\.alerts\..*", "The cost of spot preemptions is in `herder cost report`."),
     (r"cost_tracking\..*", "Costs are computed in US dollars from the prices of the templates."),
 )  # fmt: skip
 
@@ -64,6 +65,8 @@ def imported(text: str, file: str, environment: Mapping[str, str] | None = None)
     environment = environment or {}
     plain = _plain(root, cluster, environment)
     told = [Finding(kind=Kind.TO_DO, path=f"clusters.{cluster}", text=_CLUSTER)]
+    limits = {"budgets": budgets.pool_budgets(root), "alerts": budgets.pool_alerts(root, told)}
+    plain |= {key: value for key, value in limits.items() if value}
     more = providers.to_do(plain, environment)
     told += [Finding(kind=Kind.TO_DO, path=path, text=said) for path, said in more]
     told += [Finding(kind=Kind.CONTRADICTION, path=path, text=said) for path, said in contradictions(root)]

@@ -121,7 +121,7 @@ def import_cortex(
     ],
     write: _Write = None,
 ) -> None:
-    """Write a herder.yaml from the worker-pools.json of Cortex, or the alerts of one from its cost-tracking.json.
+    """Write a herder.yaml from the worker-pools.json of Cortex, or its alerts and budgets from cost-tracking.json.
 
     Reads PROXMOX_URL, PROXMOX_TOKEN_ID, TALOS_CLUSTER and TALOS_ENDPOINT of the environment. A secret such as PROXMOX_TOKEN_SECRET is never written:
     the file names the variable.

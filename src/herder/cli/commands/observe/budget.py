@@ -34,6 +34,7 @@ def build() -> typer.Typer:
     command(app, "reallocate", example=move)(reallocate)
     command(app, "take-back", example="herder budget take-back 3")(take_back)
     command(app, "leases", example="herder budget leases")(leases)
+    command(app, "settle", example="herder budget settle gateway-7 --cost 3.10")(settle)
     return app
 
 
@@ -199,3 +200,23 @@ def leases(ctx: typer.Context) -> None:
     """List leases that live, and those that expired without being settled."""
     say = session(ctx)
     show_list(say, views.LEASES, lambda _most: list(say.client.budgets.leases()))
+
+
+def settle(
+    ctx: typer.Context,
+    lease: Annotated[str, typer.Argument(metavar="LEASE", help="Lease, as herder budget leases shows it.")],
+    cost: Annotated[
+        str,
+        typer.Option(
+            "--cost", metavar="AMOUNT", help="What it has cost since its beginning: US dollars, or tokens."
+        ),
+    ],
+) -> None:
+    """End a lease at what it has cost. What else it reserved is free again.
+
+    Leases of workers and jobs are settled by Herder when these end.
+    """
+    say = session(ctx)
+    with by_option(cost="--cost"):
+        done = say.client.budgets.settle(lease, cost)
+    say.done(done.text, done, lease)

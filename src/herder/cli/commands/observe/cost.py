@@ -41,7 +41,7 @@ def build() -> typer.Typer:
     command(app, "show", example=cost_ledger.SHOW)(cost_ledger.show)
     command(app, "breakdown", example=cost_ledger.BREAKDOWN)(cost_ledger.breakdown)
     command(app, "trends", example=cost_ledger.TRENDS)(cost_ledger.trends)
-    command(app, "lines", example="herder cost lines --first 2026-11-28")(cost_ledger.lines)
+    command(app, "lines", example="herder cost lines --from 2026-11-28")(cost_ledger.lines)
     command(app, "explain", example="herder cost explain 9f86d081884c7d65")(cost_ledger.explain)
     command(app, "months", example="herder cost months")(cost_ledger.months)
     command(app, "close", example="herder cost close 2026-10")(cost_ledger.close)

@@ -1,6 +1,7 @@
 """`herder usage`: use that is reported from outside."""
 
 from collections.abc import Sequence
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,7 +41,7 @@ def build() -> typer.Typer:
 def show_all(
     ctx: typer.Context,
     from_day: Annotated[str, typer.Option("--from", metavar="DAY", help="From this day on, UTC.")] = "",
-    to_day: Annotated[str, typer.Option("--to", metavar="DAY", help="Before this day, UTC.")] = "",
+    to_day: Annotated[str, typer.Option("--to", metavar="DAY", help="To this day, UTC.")] = "",
     source: Annotated[str, typer.Option("--source", help="Only from this source.")] = "",
     user: Annotated[str, typer.Option("--user", help="Only of this user.")] = "",
     project: Annotated[str, typer.Option("--project", help="Only of this project.")] = "",
@@ -53,7 +54,12 @@ def show_all(
         with by_option(**{"from": "--from", "to": "--to"}):
             return list(
                 say.client.usage.list(
-                    from_day=from_day, to_day=to_day, source=source, user=user, project=project, limit=most
+                    from_day=from_day,
+                    to_day=_following(to_day),
+                    source=source,
+                    user=user,
+                    project=project,
+                    limit=most,
                 )
             )
 
@@ -97,6 +103,14 @@ def read_in(
             raise
     text = "\n".join(each.text for each in told)
     say.done(text + (UNCHANGED if dry_run else ""), told[-1], source)
+
+
+def _following(day: str) -> str:
+    """The server lists what is before a day."""
+    try:
+        return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
+    except (ValueError, OverflowError):
+        return day  # the server says what is wrong with it
 
 
 def _send(

@@ -184,4 +184,4 @@ def sentence(found: BudgetOutlook) -> str:
         if found.earliest_ms is not None
         else ""
     )
-    return f"{name} holds: {most} will be used {until}.{early}"
+    return f"{name} is enough: {most} will be used {until}.{early}"

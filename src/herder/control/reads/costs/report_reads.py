@@ -201,7 +201,7 @@ class ReportReads(CostReads):
             raise Invalid(
                 f"A report by month of booking is of whole months, not {asked.period[:20]!r}.",
                 field="period",
-                hint="Write --period monthly, or the months with --first and --last.",
+                hint="Write --period monthly, or the months with --from and --to.",
             )
         if asked.first or asked.last:
             raise Invalid("A period and days exclude one another.", field="period", hint="Name either.")

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, select
 from starlette.types import ASGIApp
 
 from herder.api.application import application
+from herder.control.alerts import actions
 from herder.control.drivers import driver_actions
 from herder.control.jobs.changes import deleting
 from herder.control.kernel.core import Core
@@ -152,5 +153,6 @@ class Server:
         for batch in self._unswept:
             core.sweep(batch, now_ms)
         await deleting.go_on(core)
+        await actions.go_on(core)
         for name, loop in LOOPS.items():
             self.around.loop.begin(self.host, supervise(core, name, loop))

@@ -296,7 +296,7 @@ async def _first_writes(core: Core, options: ServerOptions, term: Term) -> None:
     for batch in opened.unswept:
         core.sweep(batch, core.clock.now_ms())
     await deleting.go_on(core)
-    await actions.go_on(core)
+    actions.go_on(core, opened.actions)
 
 
 def _without_files(options: ServerOptions) -> ServerOptions:

@@ -37,25 +37,23 @@ class InForce(NamedTuple):
     action: str
 
 
-async def go_on(core: Core) -> None:
-    """At the start of a server, before it takes calls: what had begun binds until the first look at the alerts, and nothing more starts under a throttle."""
-    actions = Actions(core)
-    await actions.restore()
-    core.state.restrictions = actions.restored()
+def go_on(core: Core, stored: str | None) -> None:
+    """At the start of a server, before it takes calls: what had begun binds until the first look at the alerts, and nothing more starts under a throttle.
+    `stored`: the row META_KEY."""
+    core.state.restrictions = Actions(core, _read(stored)).restored()
 
 
 class Actions:
     """Of one server, as long as it leads."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, begun: dict[InForce, str] | None = None) -> None:
         self._core = core
-        self._begun: dict[InForce, str] | None = None
+        self._begun = begun
         """With the alert of each. None: not read yet."""
 
     async def restore(self) -> None:
         if self._begun is None:
-            text = await self._core.read(_stored)
-            self._begun = {InForce(*key): alert for *key, alert in json.loads(text or "[]")}
+            self._begun = _read(await self._core.read(_stored))
 
     def restored(self) -> Restrictions | None:
         """What had begun and is still to be carried out."""
@@ -191,6 +189,10 @@ def _alert_of(core: Core, key: Key) -> str:
 def _jobs(attempts: list[LiveAttempt]) -> list[int]:
     """The first hundred."""
     return sorted(int(each.job) for each in attempts)[:100]
+
+
+def _read(stored: str | None) -> dict[InForce, str]:
+    return {InForce(*key): alert for *key, alert in json.loads(stored or "[]")}
 
 
 def _stored(connection: Connection) -> str | None:

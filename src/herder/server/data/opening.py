@@ -16,6 +16,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import DBAPIError
 
 from herder.control.access.tokens import Directory
+from herder.control.alerts import actions
 from herder.control.kernel.bounds.limits import (
     LOG_BYTES_PER_ATTEMPT,
     QUEUED_BYTES_PER_USER,
@@ -79,6 +80,8 @@ class Opened:
     never_had_pools: bool
     sharing: dict[str, Any] | None
     """How the fleet is shared, as `control/pools/sharing.py` wrote it."""
+    actions: str | None
+    """The actions of alerts that had begun, as `control/alerts/actions.py` wrote them."""
 
 
 def open_data(options: ServerOptions, place: Place, leader: Leader | None = None) -> Opened:
@@ -108,6 +111,7 @@ def open_data(options: ServerOptions, place: Place, leader: Leader | None = None
         changes=changes,
         never_had_pools=never_had_pools,
         sharing=_sharing(known.get(META_KEY)),
+        actions=known.get(actions.META_KEY),
     )
 
 

@@ -100,6 +100,7 @@ class Server:
             state, directory, self._unswept = recover(connection, clock.now_ms(), changes=self._changes)
             ledger = read_ledger(connection)
             known = {row.key: row.value for row in connection.execute(select(meta))}
+        self._actions = known.get(actions.META_KEY)
         stored = known.get(sharing.META_KEY)
         self._sharing = None if stored is None else opened("sharing", json.loads(stored), "sharing")
         self.core = Core(
@@ -153,6 +154,6 @@ class Server:
         for batch in self._unswept:
             core.sweep(batch, now_ms)
         await deleting.go_on(core)
-        await actions.go_on(core)
+        actions.go_on(core, self._actions)
         for name, loop in LOOPS.items():
             self.around.loop.begin(self.host, supervise(core, name, loop))

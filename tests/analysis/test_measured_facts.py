@@ -14,7 +14,16 @@ from herder.analysis.optimisation.recommendations import Kind as Rule
 from herder.analysis.optimisation.recommendations import Rules
 from herder.control.reads.costs import measured_facts
 from herder.control.reads.costs.explained_change import DIMENSIONS, USUAL_DAYS, explained_change
-from herder.control.reads.costs.measured_facts import Shape, Use, costs, days_known, facts, paid, uses_by_day
+from herder.control.reads.costs.measured_facts import (
+    Shape,
+    Use,
+    costs,
+    days_known,
+    facts,
+    paid,
+    peak_hours,
+    uses_by_day,
+)
 from herder.control.reads.costs.measured_facts import uses as merged
 from herder.control.reads.costs.recommending import Found, changed, found_in
 from herder.ledger.lines import COST, Kind, Line, Payer, Place
@@ -80,7 +89,7 @@ def test_of_dear_gpus_the_cores_cost_no_more_than_at_list_rates() -> None:
 def test_what_was_not_measured_is_unknown() -> None:
     used = uses(row(day, **UNKNOWN) for day in range(20))
     ((shape, use),) = used.items()
-    size, tasks, timing = (fact for _, _, fact in facts(used, costs(used, {}, 30), 30))
+    size, tasks, timing = (fact for _, _, fact in facts(used, costs(used, {}, 30), 30, peak_hours(used)))
     assert isinstance(size, Size)
     assert isinstance(tasks, Tasks)
     assert isinstance(timing, Timing)
@@ -99,7 +108,10 @@ def test_too_large_requests_are_cut_to_the_peak_and_its_margin() -> None:
     rows = [row(day, cpu_peak_milli=2500, memory_peak_mib=3000, type="train") for day in range(14)]
     cpu, memory = recommended(rows)
     assert (cpu.recommendation.action, memory.recommendation.action) == ("cpu 3000m", "memory 4928Mi")
-    assert cpu.how == "herder job submit --type train --project ml --pool std --cpu 3000m -- COMMAND"
+    assert (
+        cpu.how
+        == "herder job submit --type train --project ml --pool std --cpu 3000m --memory 8192Mi -- COMMAND"
+    )
     assert recommended(rows[1:]) == [], "13 days are too few"
     busy = [*rows[:-1], row(13, cpu_ms=2 * HOUR_MS)]
     assert recommended(busy) == [], "on one day half of it was used"

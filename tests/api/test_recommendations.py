@@ -126,7 +126,9 @@ def test_from_measured_use_to_what_was_saved(
     assert found["facts"] == "CPU use was below 40 % for 14 days, with a peak of 1000m of 4000m."
     assert (found["confidence"], found["observed"]) == (0.938, 14)
     assert (found["needs_approval"], found["needs_pilot"]) == (True, True)
-    assert found["command"] == "herder job submit --project ml --pool std --cpu 2000m -- COMMAND"
+    assert (
+        found["command"] == "herder job submit --project ml --pool std --cpu 2000m --memory 8192Mi -- COMMAND"
+    )
     assert items(api, priority="low") == []
     path = f"/costs/recommendations/{found['id']}"
 
@@ -138,7 +140,7 @@ def test_from_measured_use_to_what_was_saved(
     api.post(f"{path}/approve").raise_for_status()
     begun = api.post(f"{path}/implement").raise_for_status().json()
     assert begun["text"].startswith(f"The pilot of recommendation {found['id']} began, and runs for 7 days.")
-    assert "another 7 days to run" in api.post(f"{path}/implement").json()["detail"]
+    assert "another 8 days to run" in api.post(f"{path}/implement").json()["detail"]
     assert api.get(f"{path}/results").json()["verdict"] == "running"
 
     # It began nine days ago. Since then its jobs ask for half of the CPU; as many of them succeed.

@@ -75,8 +75,8 @@ def _budgets(key: str, title: str, form: Form, budgets: Sequence[BudgetState], a
             Column("left", form), Column("expected", form), Column("used_up_on"),
         ),
         rows=rows,
-        note=f"As of {at}, of the present period of each. Limit is with its overage; left is what is neither spent nor reserved; expected is what will be used at its end.",
-        empty="There are none.",
+        note=f"As of {at}, for the current period of each budget. Limit: with its overage. Left: neither spent nor reserved. Expected: used at the end of the period.",
+        empty="There are no budgets. `herder budget set NAME --limit 500` creates one.",
     )  # fmt: skip
 
 
@@ -93,7 +93,7 @@ def _alerts(alerts: Sequence[ActiveAlert], at: str) -> Table:
         ),
         rows=[(each.level, each.subject, each.state, each.raised, each.text) for each in alerts],
         note=f"As of {at}.",
-        empty="None.",
+        empty="There are no active alerts. `herder alert policies` shows the thresholds.",
     )
 
 

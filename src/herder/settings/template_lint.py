@@ -63,4 +63,5 @@ def _prices(template: Template) -> tuple[int, int | None]:
 
 
 def _price(template: Template) -> str:
-    return f"{format_usd(template.price_pico_per_hour, 2)}/h"
+    spot = template.spot_price_pico_per_hour
+    return f"{format_usd(template.price_pico_per_hour, 2)}/h{'' if spot is None else f' ({format_usd(spot, 2)}/h spot)'}"

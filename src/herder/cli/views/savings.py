@@ -94,8 +94,9 @@ def roi_lines(found: Roi) -> Iterator[str]:
     yield f"  value      {amount(found.value_usd):>16}"
     yield f"  net        {amount(found.net_usd):>16}"
     yield f"  return     {'unknown: nothing was spent' if found.roi_percent is None else f'{found.roi_percent:,} %':>16}"
+    days = found.payback_days
     payback = (
-        "never: there was no value" if found.payback_days is None else f"after {found.payback_days:,} days"
+        "never: there was no value" if days is None else f"after {days:,} {'day' if days == 1 else 'days'}"
     )
     yield f"  paid back  {payback:>16}"
     if found.cost_per_hour_saved_usd is not None:

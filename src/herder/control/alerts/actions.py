@@ -71,9 +71,9 @@ class Actions:
         assert before is not None
         now = dict(self._in_force(now_ms))
         for each in sorted(now.keys() - before.keys()):
-            self._record(changes, each, now[each], "started", now_ms)
+            self._record(changes, each, now[each], "alert.action_started", now_ms)
         for each in sorted(before.keys() - now.keys()):
-            self._record(changes, each, before[each], "ended", now_ms)
+            self._record(changes, each, before[each], "alert.action_ended", now_ms)
         if now.keys() != before.keys():
             changes.put(
                 MetaRecord(META_KEY, json.dumps(sorted([*each, alert] for each, alert in now.items())))
@@ -141,14 +141,15 @@ class Actions:
             text = f"{counted(len(going), 'attempt')} {agree(len(going), 'is', 'are')} preempted: {why}"
             self._event(changes, "alert.action_stopped", each.alert, text, {"jobs": _jobs(going)}, now_ms)
 
-    def _record(self, changes: Changes, each: InForce, alert: str, what: str, now_ms: int) -> None:
+    def _record(self, changes: Changes, each: InForce, alert: str, kind: str, now_ms: int) -> None:
         name, subject = each.action.replace("_", " "), each.subject or "the organisation"
+        what = kind.rpartition("_")[2]
         text = f"Action {name} of {each.policy} has {what} for {subject}."
         known = self._core.ledger.alerts.alerts.get(alert)
         if what == "started" and known is not None:
             text += f" {raised_text(self._core.ledger.alerts.policies[each.policy], known)}"
         data: dict[str, object] = {"policy": each.policy, "subject": each.subject, "action": each.action}
-        self._event(changes, f"alert.action_{what}", alert, text, data, now_ms)
+        self._event(changes, kind, alert, text, data, now_ms)
 
     def _event(
         self, changes: Changes, kind: str, alert: str, text: str, data: dict[str, object], now_ms: int

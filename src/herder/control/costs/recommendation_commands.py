@@ -46,7 +46,9 @@ class RecommendationCommands:
         if found.state == IMPLEMENTED:
             return _result(found, f"Recommendation {name} was carried out by {found.begun_by} already.")
         if found.state == PILOT:
-            left_ms = (found.begun_ms or 0) + rules.pilot_days * DAY_MS - now_ms
+            begun_ms = found.begun_ms or 0
+            # Whole days after the one on which it began, as its results count them.
+            left_ms = begun_ms - begun_ms % DAY_MS + (rules.pilot_days + 1) * DAY_MS - now_ms
             if left_ms > 0:
                 days = counted(-(-left_ms // DAY_MS), "day")
                 raise Conflict(
@@ -94,4 +96,9 @@ def _result(record: RecommendationRecord, text: str) -> Result:
 
 
 def _saving(record: RecommendationRecord) -> str:
-    return f"It is expected to save {dollars(int(record.saving_pico))} a month."
+    pico = int(record.saving_pico)
+    if not pico:
+        return "Its cost is expected to stay the same."
+    return (
+        f"It is expected to {f'save {dollars(pico)}' if pico > 0 else f'cost {dollars(-pico)} more'} a month."
+    )

@@ -35,7 +35,7 @@ class ChangeReads:
     _core: Core
 
     async def cost_change(self, who: Principal, day: str) -> CostChange:
-        """`day`: empty for yesterday. Raises Invalid, also where nothing is known of the days before."""
+        """`day`: empty for yesterday. Days without lines count as 0. Raises Invalid."""
         check(who, Action.SEE, OF_KIND[Kind.COST])
         now_ms = self._core.clock.now_ms()
         day_ms, to_ms = span_of(day, now_ms, "day") if day else (now_ms - now_ms % DAY_MS - DAY_MS, 0)

@@ -172,9 +172,9 @@ def costs(used: Mapping[Shape, Use], accounts: Mapping[Account, int], days: int)
 
 
 def facts(
-    used: Mapping[Shape, Use], cost: Mapping[Shape, Costs], days: int
+    used: Mapping[Shape, Use], cost: Mapping[Shape, Costs], days: int, peaks: Mapping[str, frozenset[int]]
 ) -> Iterator[tuple[Shape, Use, Fact]]:
-    peaks = peak_hours(used)
+    """`peaks`: by pool, as `peak_hours` has them."""
     for shape, use in used.items():
         for fact in (
             _size(shape, use, cost[shape]),

@@ -159,7 +159,7 @@ def _view(rules: Rules, record: RecommendationRecord) -> RecommendationView:
         id=record.id, rule=record.kind, target=record.target, action=record.action, priority=rules.priority(each).value,
         state=record.state, facts=record.why, monthly_usd=usd_text(each.monthly_pico), saving_usd=usd_text(each.saving_pico),
         confidence=round(each.evidence.confidence, 3), observed=record.observed, supporting=record.supporting,
-        risk=_RISKS[each.kind], needs_approval=rules.needs_approval(each), needs_pilot=rules.needs_pilot(each),
+        risk=_RISKS[each.kind] if each.saving_pico >= 0 else "It costs more.", needs_approval=rules.needs_approval(each), needs_pilot=rules.needs_pilot(each),
         command=record.how, found_at=iso(record.found_ms), approved_by=record.approved_by,
         approved_at=iso_or_none(record.approved_ms), begun_by=record.begun_by, begun_at=iso_or_none(record.begun_ms),
     )  # fmt: skip

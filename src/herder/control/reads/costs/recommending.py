@@ -12,6 +12,7 @@ from herder.control.costs.recommendation_states import OPEN, WAITING, WITHDRAWN
 from herder.control.kernel.core import Core
 from herder.control.reads.costs.lines import lines_between
 from herder.control.reads.costs.measured_facts import (
+    HOURS,
     WINDOW_DAYS,
     Shape,
     Use,
@@ -19,6 +20,7 @@ from herder.control.reads.costs.measured_facts import (
     days_known,
     facts,
     paid,
+    peak_hours,
     uses,
     uses_by_day,
 )
@@ -72,24 +74,32 @@ def found_in(
         return []
     cost = costs(used, accounts, days)
     known: dict[str, Found] = {}
-    for shape, use, fact in facts(used, cost, days):
+    peaks = peak_hours(used)
+    for shape, use, fact in facts(used, cost, days, peaks):
         for each in recommendations([fact]):
-            known[each.id] = Found(each, shape, command(each, shape, use))
+            known[each.id] = Found(each, shape, command(each, shape, use, peaks[shape.pool]))
     return [known[each.id] for each in ranked((found.recommendation for found in known.values()), rules)]
 
 
-def command(found: Recommendation, shape: Shape, use: Use) -> str:
+def command(found: Recommendation, shape: Shape, use: Use, peaks: frozenset[int]) -> str:
     """What carries it out. Words in capitals are the caller's."""
     types = use.types - {""}
     of_type = f"--type {next(iter(types))} " if len(types) == 1 and "" not in use.types else ""
     submit = f"herder job submit {of_type}--project {shape.project} --pool {shape.pool}"
+    sizes = {"cpu": f"{shape.cpu_milli}m", "memory": f"{shape.memory_mib}Mi"}
+    if shape.gpu:
+        sizes["gpu"] = str(shape.gpu)
     if found.kind is Kind.SIZE:
         part, size = found.action.split()
-        return f"{submit} --{part} {size} -- COMMAND"
+        sizes[part] = size
+    asks = " ".join(f"--{name} {size}" for name, size in sizes.items())
+    if found.kind is Kind.SIZE:
+        return f"{submit} {asks} -- COMMAND"
     if found.kind is Kind.SCHEDULE:
-        return 'herder schedule create NAME --cron "0 3 * * *" --file jobs.yaml'
+        hour = next(each for each in (*range(3, HOURS), 0, 1, 2) if each not in peaks)
+        return f'herder schedule create NAME --cron "0 {hour} * * *" --file jobs.yaml'
     if found.action == "batches_of_10":
-        return f"{submit} -- sh -c 'TASK-1 && TASK-2 && … TASK-10'"
+        return f"{submit} {asks} -- sh -c 'TASK-1 && TASK-2 && … TASK-10'"
     return 'herder schedule create NAME --cron "0 * * * *" --file jobs.yaml'
 
 

@@ -66,10 +66,12 @@ def _alerts(core: Core, subjects: set[str] | None) -> list[ActiveAlert]:
 
 
 def _opportunities(core: Core, who: Principal) -> list[Opportunity]:
-    """Those that wait, the largest saving first."""
+    """Those that wait and would save something, the largest saving first."""
     rules = core.settings.recommendations
     waiting = [
-        each for each in core.ledger.recommendations.values() if each.state in WAITING and sees(who, each)
+        each
+        for each in core.ledger.recommendations.values()
+        if each.state in WAITING and int(each.saving_pico) > 0 and sees(who, each)
     ]
     waiting.sort(key=lambda each: (-int(each.saving_pico), each.kind, each.target, each.action))
     return [

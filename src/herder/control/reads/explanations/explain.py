@@ -326,7 +326,7 @@ def _waiting(core: Core, row: Row[Any], answer: PlanAnswer) -> Explanation:
 def limits_where_they_bind(
     reasons: tuple[Reason, ...], count: int, before: int | None
 ) -> tuple[tuple[Reason, ...], bool]:
-    """Of the jobs of a class a quota, or the budget of an account, holds back those at its end: for the others it is said last. Whether one binds this job."""
+    """Of the jobs of a class a quota, the budget of an account or an alert holds back those at its end: for the others it is said last. Whether one binds this job."""
     held_back = {each: _held_back(each) for each in reasons if _held_back(each) is not None}
     binds = [each for each, jobs in held_back.items() if before is None or before >= count - (jobs or 0)]
     loose = [each for each in held_back if each not in binds]
@@ -335,8 +335,8 @@ def limits_where_they_bind(
 
 
 def _held_back(reason: Reason) -> int | None:
-    """How many jobs; None: it is not about accounts."""
-    if reason.kind not in (ReasonKind.QUOTA, ReasonKind.BUDGET):
+    """How many jobs; None: it holds back none."""
+    if reason.kind not in (ReasonKind.QUOTA, ReasonKind.BUDGET, ReasonKind.ALERT):
         return None
     jobs = dict(reason.evidence).get("held_back", 0 if reason.kind is ReasonKind.QUOTA else None)
     return None if jobs is None else int(jobs)

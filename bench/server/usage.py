@@ -95,21 +95,23 @@ def run_command(
 ) -> Commanded:
     """A process of its own. What the system tells of the memory of a child includes that of its parent, so it is looked at while it runs."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    process = subprocess.Popen(
+    peak = private = 0
+    with subprocess.Popen(
         [sys.executable, "-m", "herder.app", *words],
         env={**os.environ, **more_environment},
         stdout=subprocess.PIPE,
         text=True,
-    )
-    child, peak, private = psutil.Process(process.pid), 0, 0
-    while process.poll() is None:
-        with suppress(psutil.NoSuchProcess, StopIteration, FileNotFoundError):
-            peak = max(peak, peak_bytes(child))
-        if watched is not None:
-            private = max(private, private_bytes(watched))
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(0.05)
+    ) as process:
+        child = psutil.Process(process.pid)
+        while process.poll() is None:
+            with suppress(psutil.NoSuchProcess, StopIteration, FileNotFoundError):
+                peak = max(peak, peak_bytes(child))
+            if watched is not None:
+                private = max(private, private_bytes(watched))
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.05)
+        assert process.stdout is not None
+        said = process.stdout.read()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert process.stdout is not None
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Commanded(process.returncode, process.stdout.read(), cpu_s, peak, private)
+    return Commanded(process.returncode, said, cpu_s, peak, private)

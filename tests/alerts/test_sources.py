@@ -1,6 +1,7 @@
 """What alerts are judged by: reported storage of yesterday, and traffic by quarters of an hour."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from herder.control.alerts.samples import META_KEY, QUARTER_MS, Samples
+from herder.control.alerts.texts import alert_view
 from herder.control.loops import alerts as loop
 from herder.control.reads.alert_readings import of_budgets, variances
 from herder.ledger.alerts.documented import CPU_HOUR, DOCUMENTED
@@ -164,11 +166,28 @@ def test_budgets_are_judged_by_what_is_spent() -> None:
         ("token-budget-warning", "budget/labs", 76, 100),
         ("pool-budget", "budget/burst", 8 * USD, 10 * USD),
         ("budget", "budget/ops", 8 * USD, 10 * USD),
+        ("budget", "budget/all", 8 * USD, None),
     ]
     assert (found[0].from_ms, found[0].to_ms) == (20_000 * DAY_MS, 20_001 * DAY_MS)
     state = Alerts({each.id: each for each in DOCUMENTED})
     raised = [alert for each in found for alert in state.judge(each) if alert.active]
     assert [alert.level.word for alert in raised] == ["warning"] * 3
+
+
+def test_what_was_raised_ends_with_the_limit_of_its_budget() -> None:
+    state, now_ms = Alerts({each.id: each for each in DOCUMENTED}), 20_000 * DAY_MS + 5
+    budget = Budget(BudgetSpec(name="labs", limit=100, unit=Unit.TOKENS, period=Period(Every.ONCE)))
+    budget.span(now_ms).spent = 90
+    (reading,) = of_budgets([budget], now_ms)
+    assert [alert.level.word for alert in state.judge(reading) if alert.active] == ["critical"]
+    assert state.actions_in_force(now_ms)
+    (alert,) = [each for each in state.alerts.values() if each.active]
+    assert alert_view(state.policies[alert.policy], alert).period_to is None, "it has no end"
+    budget.spec = replace(budget.spec, limit=None)
+    (reading,) = of_budgets([budget], now_ms)
+    state.judge(reading)
+    assert not state.actions_in_force(now_ms)
+    assert not [each for each in state.alerts.values() if each.active]
 
 
 def test_a_budget_may_have_thresholds_of_its_own() -> None:

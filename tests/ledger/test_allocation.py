@@ -138,6 +138,13 @@ def test_tiers_at_their_bounds() -> None:
     assert weights == {10_000: 10_000, 50_000: 44_000, 60_000: 51_000}
 
 
+def test_cents_add_up_to_a_total_that_was_rounded_in_many_parts() -> None:
+    assert shown([4 * PICO_PER_CENT], 0).parts == [0]
+    assert shown([6 * PICO_PER_CENT], 10).parts == [10]
+    assert shown([PICO_PER_CENT, 2 * PICO_PER_CENT + 1], 8).parts == [3, 5]
+    assert shown([], 0).parts == []
+
+
 @given(st.lists(st.integers(min_value=-(10**16), max_value=10**16), max_size=40))
 def test_cents_add_up(amounts: list[int]) -> None:
     found = shown(amounts)

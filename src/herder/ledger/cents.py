@@ -12,7 +12,7 @@ PICO_PER_CENT = 10**10
 
 class Shown(NamedTuple):
     parts: list[int]
-    """Cents, in the order of the amounts; each less than a cent from its exact amount."""
+    """Cents, in the order of the amounts; where the total is the sum rounded, each less than a cent from its exact amount."""
     total: int
     """Cents: the sum of the parts."""
     rounding_pico: int
@@ -20,14 +20,16 @@ class Shown(NamedTuple):
 
 
 def shown(amounts: Sequence[int], total: int | None = None) -> Shown:
-    """`amounts` in pico-USD. `total`: cents to be shared out, where the sum is not to be rounded as one; not further from the exact sum than there are amounts."""
+    """`amounts` in pico-USD. `total`: cents to be shared out, where the sum is not to be rounded as one; there is at least one amount unless it is 0."""
     exact = sum(amounts)
     total = cents(exact) if total is None else total
     parts = [amount // PICO_PER_CENT for amount in amounts]
     order = sorted(range(len(amounts)), key=lambda place: (-(amounts[place] % PICO_PER_CENT), place))
     left = total - sum(parts)
-    for place in order[:left] if left >= 0 else order[left:]:
-        parts[place] += 1 if left > 0 else -1
+    each, more = divmod(left, len(parts)) if parts else (0, 0)
+    parts = [part + each for part in parts]
+    for place in order[:more]:
+        parts[place] += 1
     return Shown(parts, total, total * PICO_PER_CENT - exact)
 
 

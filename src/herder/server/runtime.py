@@ -279,6 +279,7 @@ async def _first_writes(core: Core, options: ServerOptions, term: Term) -> None:
     except Refused as refused:
         raise StartError(refused.detail, refused.hint) from None
     note_leader(core, changes, term.candidate)
+    actions.go_on(core, opened.actions)
     first = core.commit(changes)
     await core.durable_within(first, FIRST_WRITES_S, STUCK_S)
     try:
@@ -296,7 +297,6 @@ async def _first_writes(core: Core, options: ServerOptions, term: Term) -> None:
     for batch in opened.unswept:
         core.sweep(batch, core.clock.now_ms())
     await deleting.go_on(core)
-    actions.go_on(core, opened.actions)
 
 
 def _without_files(options: ServerOptions) -> ServerOptions:

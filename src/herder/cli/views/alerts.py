@@ -53,7 +53,7 @@ def details(alert: AlertView) -> Details:
         ("Text", alert.text),
         ("State", f"{alert.state} {alert.resolved_because.replace('_', ' ')}".strip()),
         ("Raised", alert.raised_at),
-        ("Period", f"{alert.period_from} to {alert.period_to}"),
+        ("Period", f"{alert.period_from} to {alert.period_to or 'no end'}"),
         ("Threshold", f"{alert.threshold} {alert.unit}"),
         ("At its end", _expected(alert)),
         ("Notified", ", ".join(alert.notified) or "-"),

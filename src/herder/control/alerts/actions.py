@@ -20,6 +20,7 @@ from herder.engine.memory.restrictions import Restriction, Restrictions
 from herder.engine.memory.state import LiveAttempt
 from herder.ledger.alerts.policies import Action, Once
 from herder.ledger.alerts.raising import Key
+from herder.ledger.budgets.periods import FOREVER_MS
 from herder.ledger.budgets.spec import Scope, Unit
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import MetaRecord
@@ -97,7 +98,7 @@ class Actions:
         core = self._core
         watch = core.ledger.alerts.watches[(each.policy, each.subject)]
         periodic = core.ledger.alerts.policies[each.policy].once is Once.PERIOD
-        found = self._held(each, alert, watch.to_ms if periodic else None)
+        found = self._held(each, alert, watch.to_ms if periodic and watch.to_ms < FOREVER_MS else None)
         if each.action == Action.THROTTLE:
             found.room = self._room(found, core.settings.alerts.throttle_percent)
         return found
@@ -132,7 +133,6 @@ class Actions:
             for attempt in state.live.values()
             if not (attempt.cancelling or attempt.preempted_for)
             and each.binds(state.classes[attempt.class_id])
-            and not state.classes[attempt.class_id].always_run
         ]
         why = f"{each.alert} ({each.policy}) stops jobs of a priority below {each.below}; they continue when the action has ended."
         for attempt in going:

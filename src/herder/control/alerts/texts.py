@@ -5,6 +5,7 @@ from collections.abc import Collection
 from herder.ledger.alerts.policies import Level, Once, Policy
 from herder.ledger.alerts.raising import Alert
 from herder.ledger.alerts.readings import Reading, outlook
+from herder.ledger.budgets.periods import FOREVER_MS
 from herder.ledger.lines import GB, UNITS
 from herder.model.values import decimals
 from herder.model.values.money import PICO_PER_USD, format_usd, usd_text
@@ -84,7 +85,7 @@ def alert_view(policy: Policy, alert: Alert) -> AlertView:
         used_percent=round(100 * alert.used / alert.limit, 1) if alert.limit else None,
         projected=text(alert.projected), overage=text(over), left_s=outlook(at).left_ms / 1000,
         next_threshold_s=None if alert.next_ms is None else alert.next_ms / 1000,
-        period_from=iso(alert.from_ms), period_to=iso(alert.to_ms), raised_at=iso(alert.raised_ms),
+        period_from=iso(alert.from_ms), period_to=None if alert.to_ms >= FOREVER_MS else iso(alert.to_ms), raised_at=iso(alert.raised_ms),
         notified=list(alert.told), notified_at=iso_or_none(alert.told_ms), acknowledged_by=alert.acknowledged_by,
         acknowledged_at=iso_or_none(alert.acknowledged_ms), resolved_at=iso_or_none(alert.resolved_ms),
         resolved_because=alert.why_resolved.value if alert.why_resolved else "",

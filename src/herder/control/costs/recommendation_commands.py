@@ -87,7 +87,10 @@ class RecommendationCommands:
         core = self._core
         core.ledger.recommendations[record.id] = record
         changes.put(record)
-        record_event(core.state, changes, now_ms, kind, f"recommendation/{record.id}", text, actor=who.actor)
+        record_event(
+            core.state, changes, now_ms, kind, f"recommendation/{record.id}", text, actor=who.actor, owner=record.user,
+            project=record.project,
+        )  # fmt: skip
         return _result(record, text)
 
 

@@ -26,12 +26,12 @@ async def sample(core: Core) -> None:
 
 
 async def fold(core: Core) -> int:
-    """All that is in the log. The number of the last entry; whoever has `core.booking` calls this."""
+    """What is in the log when it begins. The number of the last entry; whoever has `core.booking` calls this."""
     ledger = core.ledger
-    number = ledger.folded
+    number, upto = ledger.folded, ledger.last_entry  # more is logged meanwhile, perhaps without end
     if number is None:
         number = ledger.folded = int(await core.read(folded))
-    while number < ledger.last_entry:
+    while number < upto:
         rows, last = await core.read(partial(next_rows, after=number))
         if not last:  # what is new is not written yet
             break

@@ -102,11 +102,9 @@ class Sources:
 
 
 def of_budgets(budgets: Iterable[Budget], now_ms: int) -> Iterator[Reading]:
-    """What is spent of each, without what is reserved; of a rolling window its parts together. One without a limit only adds up others."""
+    """What is spent of each, without what is reserved; of a rolling window its parts together. One without a limit exceeds no threshold."""
     for budget in budgets:
         limit = budget.limit(now_ms)
-        if limit is None:
-            continue
         spans = budget.counting(now_ms)
         spec, span, window = budget.spec, budget.span(now_ms), window_ms(budget.spec.period)
         from_ms, to_ms = span.start_ms, span.end_ms

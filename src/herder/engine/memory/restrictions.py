@@ -22,7 +22,7 @@ class Restriction:
     policy: str
     action: str
     below: int
-    """It is about jobs of a lower priority."""
+    """It is about jobs of a lower priority, without those that always run: they clean up."""
     until_ms: int | None
     """The end of the period. None: it ends when the use falls."""
     covers: Callable[[JobClass], bool]
@@ -30,7 +30,7 @@ class Restriction:
     room: int = 0
 
     def binds(self, job_class: JobClass) -> bool:
-        return job_class.priority < self.below and self.covers(job_class)
+        return job_class.priority < self.below and not job_class.always_run and self.covers(job_class)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

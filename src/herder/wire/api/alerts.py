@@ -36,7 +36,8 @@ class AlertView(msgspec.Struct, kw_only=True):
     next_threshold_s: float | None
     """From then to the next higher threshold, at that rate. null: there is none, or it is not reached."""
     period_from: str
-    period_to: str
+    period_to: str | None
+    """None: it has no end."""
     raised_at: str
     notified: list[str]
     """Recipients, in the order in which they were notified."""

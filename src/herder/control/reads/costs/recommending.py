@@ -85,7 +85,8 @@ def command(found: Recommendation, shape: Shape, use: Use, peaks: frozenset[int]
     """What carries it out. Words in capitals are the caller's."""
     types = use.types - {""}
     of_type = f"--type {next(iter(types))} " if len(types) == 1 and "" not in use.types else ""
-    submit = f"herder job submit {of_type}--project {shape.project} --pool {shape.pool}"
+    of_project = f"--project {shape.project} " if shape.project else ""
+    submit = f"herder job submit {of_type}{of_project}--pool {shape.pool}"
     sizes = {"cpu": f"{shape.cpu_milli}m", "memory": f"{shape.memory_mib}Mi"}
     if shape.gpu:
         sizes["gpu"] = str(shape.gpu)

@@ -150,10 +150,10 @@ class Server:
             if core.state.pools.get(pool.name) != pool:
                 store_pool(core, changes, pool, now_ms)
         driver_actions.note_missing(core, changes, now_ms)
+        actions.go_on(core, self._actions)
         await core.commit(changes)
         for batch in self._unswept:
             core.sweep(batch, now_ms)
         await deleting.go_on(core)
-        actions.go_on(core, self._actions)
         for name, loop in LOOPS.items():
             self.around.loop.begin(self.host, supervise(core, name, loop))

@@ -10,6 +10,7 @@ from herder.control.loops import alerts as loop
 from herder.control.reads.alert_readings import Sources
 from herder.ledger.alerts.documented import COMPUTE, CPU_HOUR, TOKEN_BUDGET
 from herder.ledger.alerts.readings import Reading
+from herder.ledger.budgets.periods import FOREVER_MS
 from herder.ledger.quantities import DAY_MS
 from herder.model.planning.plan import ReasonKind
 from herder.model.stored.changes import Changes
@@ -26,19 +27,22 @@ LONG = {"cpu": 1, "memory": "1Gi", "sleep_ms": 3_600_000}
 class Played(Sources):
     """What a test says is used, by policy; of the budget of user ann, and of the organisation."""
 
-    used: dict[str, int] = {}  # noqa: RUF012  # each test puts its own there
+    used: dict[str, int]
+    """Each test puts its own there."""
+    ends_ms: int | None = None
+    """Of the period. None: with the day."""
 
     async def readings(self, changes: Changes, now_ms: int) -> list[Reading]:
         day_ms = now_ms - now_ms % DAY_MS
         subjects = {TOKEN_BUDGET.id: "budget/of-ann", COMPUTE.id: ""}
         return [
-            Reading(policy, subjects[policy], day_ms, day_ms + DAY_MS, now_ms, used, 100)
+            Reading(policy, subjects[policy], day_ms, self.ends_ms or day_ms + DAY_MS, now_ms, used, 100)
             for policy, used in self.used.items()
         ]
 
 
 def play(story: Any, monkeypatch: Any, used: dict[str, int], **rules: Any) -> None:
-    monkeypatch.setattr(Played, "used", used)
+    monkeypatch.setattr(Played, "used", used, raising=False)
     monkeypatch.setattr(loop, "Sources", Played)
     World(1, pools=POOLS[:1], core_settings={"alerts": AlertRules(**rules)}).run(story)
 
@@ -81,6 +85,26 @@ def test_jobs_of_low_priority_wait_and_say_why_and_start_when_the_use_falls(monk
         await world.until(lambda: ended(world, low), 120, "it starts")
         assert world.core.state.restrictions is None
         assert recorded(world) == ["alert.action_started", "alert.action_ended"]
+
+    play(story, monkeypatch, used)
+
+
+def test_a_period_without_an_end_is_planned_and_told_and_clean_up_jobs_start(monkeypatch: Any) -> None:
+    used = {TOKEN_BUDGET.id: 90}
+    monkeypatch.setattr(Played, "ends_ms", FOREVER_MS)
+
+    async def story(world: World) -> None:
+        await budget_of_ann(world)
+        await world.until(lambda: world.core.state.restrictions is not None, 120, "it is in force")
+        low = await world.people.submit(cpu=1, memory="1Gi", sleep_ms=1_000, priority=-1)
+        other = await world.people.submit(user="bob", cpu=1, memory="1Gi", sleep_ms=1_000)
+        await world.until(lambda: ended(world, other), 300, "plans are made")
+        why = await world.people.call("ann", "GET", f"/jobs/{low}/explain")
+        assert "until the use falls" in why["summary"]
+        ((restriction,), low_class) = (world.core.state.restrictions.all, next(iter(world.core.state.queues)))
+        job_class = world.core.state.classes[low_class]
+        assert restriction.binds(job_class)
+        assert not restriction.binds(replace(job_class, always_run=True))
 
     play(story, monkeypatch, used)
 

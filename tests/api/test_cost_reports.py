@@ -16,6 +16,8 @@ import pytest
 
 from herder.cli.shell.main import build_app, run
 from herder.control.costs.use_by_day import fold, sample
+from herder.control.kernel.core import Core
+from herder.model.stored.changes import Changes
 from tests.api.conftest import POOLS, Refusal, Server
 
 PROJECTS = {"alpha": {"division": "research"}, "beta": {"division": "sales", "rate_card": "external"}}
@@ -56,6 +58,35 @@ def herder(used: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
         return code, out, err
 
     return command
+
+
+def test_use_that_is_logged_all_the_time_does_not_keep_the_fold(
+    used: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core, commits = used.running.core, []
+    commit = type(core).commit
+
+    def busy(mine: Core, changes: Changes) -> Any:
+        if mine is core:
+            commits.append(changes)
+            assert len(commits) < 10, "it goes on for ever"
+            core.ledger.sample_due = True  # so that each commit logs more
+        return commit(mine, changes)
+
+    async def once() -> int:
+        async with core.booking:
+            await sample(core)
+            before = core.ledger.last_entry
+            monkeypatch.setattr(type(core), "commit", busy)
+            try:
+                assert await fold(core) >= before
+            finally:
+                monkeypatch.undo()
+            return before
+
+    before = used.run(once())
+    assert core.ledger.last_entry > before
+    used.run(fold(core))
 
 
 def test_a_report_sums_to_what_was_spent(used: Server) -> None:

@@ -240,6 +240,9 @@ def test_others_see_their_own_alone(server: Server) -> None:
     bob, ann = (server.client(server.person(name)) for name in ("bob", "ann"))
     assert items(bob) == []
     assert [each["target"] for each in items(ann)] == ["ml/ann/std/4000m-8192Mi"]
+    for client, count in ((bob, 0), (ann, 1)):
+        told = client.get("/events", params={"kind": "recommendation.approved"}).raise_for_status().json()
+        assert len(told["items"]) == count
 
 
 def test_the_loop_looks_by_itself_and_again_after_a_restart(

@@ -12,6 +12,7 @@ from typer.main import get_command
 from herder.app import whole_app
 from herder.cli.shell.commands import HerderCommand
 from herder.cli.shell.exit_codes import MEANING, Code
+from herder.cli.shell.first_level import Entry, FirstLevel
 from herder.cli.shell.main import build_app, run
 
 
@@ -124,6 +125,16 @@ def test_the_summary_of_a_command_is_the_first_line_of_its_help() -> None:
     listed = {each.value: each.help for each in root.shell_complete(context, "co")}
     assert {*listed} == {"config", "cost"}
     assert listed["config"] == "Show and check settings files."
+
+
+def test_a_fault_in_the_module_of_a_command_is_not_a_command_that_does_not_exist() -> None:
+    def broken(_app: typer.Typer) -> None:
+        raise KeyError("fault")
+
+    commands = FirstLevel({"odd": Entry("Odd.", broken)}, {})
+    assert commands.get("none") is None
+    with pytest.raises(KeyError, match="fault"):
+        commands.get("odd")
 
 
 def test_a_command_imports_no_other() -> None:

@@ -94,6 +94,10 @@ class FirstLevel(MutableMapping[str, Any]):
             self._made[name] = made.commands[name]
         return self._made[name]
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """As of any mapping, but a KeyError within the module of a command is not taken for a command that does not exist."""
+        return self[name] if name in self._entries else default
+
     def __setitem__(self, name: str, command: Any) -> None:
         self._entries[name], self._made[name] = None, command
 

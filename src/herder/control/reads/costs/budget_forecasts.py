@@ -91,7 +91,8 @@ async def outlooks(core: Core, budgets: Sequence[Budget], days: int) -> list[Bud
     today_ms = now_ms - now_ms % DAY_MS
     specs = {name: each.spec for name, each in core.budgets.budgets.items()}
     lines = await lines_between(core, today_ms - LEARNED_DAYS * DAY_MS, today_ms, (COST,))
-    sums, leased = paid([each.spec.name for each in budgets], specs, lines), used_of_leases(core)
+    sums = await asyncio.to_thread(paid, [each.spec.name for each in budgets], specs, lines)
+    leased = used_of_leases(core)
     found = []
     for budget in budgets:
         spec, name = budget.spec, budget.spec.name

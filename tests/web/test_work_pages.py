@@ -15,7 +15,7 @@ from herder.control.kernel.core import Core
 from herder.control.loops.scale import cycle
 from herder.model.ids import UserName
 from herder.model.stored.changes import Changes
-from herder.web.work.output import CHARACTERS_MAX, LINES_MAX, tail_of
+from herder.web.output_tail import CHARACTERS_MAX, LINES_MAX, tail_of
 from herder.wire.api.work import BatchCreate, JobSubmission
 from tests.web.conftest import sign_in
 from tests.web.world import ANN, add_jobs, add_pool, boot, busy, finish

@@ -1,4 +1,4 @@
-"""The dashboard's addresses: `/`, `/dashboard/stream`, `/login`, `/logout`, `/static/…`, and the pages of `work/`. Mounted by `app.py`.
+"""The dashboard's addresses: `/`, `/dashboard/stream`, `/login`, `/logout`, `/static/…`, and the pages of `pages/`. Mounted by `app.py`.
 
 Every answer carries the headers of `secured`; everything but the sign-in page and the static files needs a session.
 """
@@ -30,7 +30,7 @@ from herder.web.session import (
 from herder.web.static_files import static_response
 from herder.web.templating import SECTIONS, render
 from herder.web.trend import Trend
-from herder.web.work import pages as work
+from herder.web import pages
 
 #: A form holds two short fields.
 FORM_BYTES_MAX = 8192
@@ -39,15 +39,15 @@ FORM_BYTES_MAX = 8192
 def router(core: Core, trend: Trend) -> APIRouter:
     """`trend` is the one that `Trend.sample` fills."""
     commands, reads = Commands(core), Reads(core)
-    pages = Pages(commands, Live(reads, trend))
+    own = Pages(commands, Live(reads, trend))
     routes = APIRouter(include_in_schema=False)
-    work.add(routes, commands, reads)
-    routes.add_api_route("/", pages.dashboard, methods=["GET"], response_model=None)
-    routes.add_api_route("/dashboard/stream", pages.stream, methods=["GET"], response_model=None)
-    routes.add_api_route("/login", pages.login, methods=["GET"], response_model=None)
-    routes.add_api_route("/login", pages.sign_in, methods=["POST"], response_model=None)
-    routes.add_api_route("/logout", pages.sign_out, methods=["POST"], response_model=None)
-    routes.add_api_route("/static/{path:path}", pages.static, methods=["GET"], response_model=None)
+    pages.add(routes, commands, reads)
+    routes.add_api_route("/", own.dashboard, methods=["GET"], response_model=None)
+    routes.add_api_route("/dashboard/stream", own.stream, methods=["GET"], response_model=None)
+    routes.add_api_route("/login", own.login, methods=["GET"], response_model=None)
+    routes.add_api_route("/login", own.sign_in, methods=["POST"], response_model=None)
+    routes.add_api_route("/logout", own.sign_out, methods=["POST"], response_model=None)
+    routes.add_api_route("/static/{path:path}", own.static, methods=["GET"], response_model=None)
     return routes
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from herder.web import formatting
+from herder.web.navigation import PLACES
 from herder.web.page_data import Picture
 from herder.web.static_files import static_url
 
@@ -34,6 +35,7 @@ def _environment() -> Environment:
     environment.filters.update({each.__name__: each for each in filters})
     environment.globals.update(
         static_url=static_url,
+        PLACES=PLACES,
         percent=formatting.percent,
         change=formatting.change,
         ended_jobs=formatting.ended_jobs,

@@ -1,0 +1,17 @@
+"""The places of the dashboard in the order of the navigation: name, address, words, and the key after `g` that goes there."""
+
+from typing import NamedTuple
+
+
+class Place(NamedTuple):
+    name: str
+    address: str
+    words: str
+    key: str
+
+
+PLACES = (
+    Place("dashboard", "/", "Dashboard", "o"),
+    Place("batches", "/batches", "Batches", "b"),
+    Place("jobs", "/jobs", "Jobs", "j"),
+)

@@ -1,1 +1,0 @@
-"""Pages of batches and jobs: found by a search, and one by one."""

@@ -159,11 +159,19 @@ class Leases:
             del self.expired[old.id]
         return over
 
-    def correct(self, budget: str, by: int, now_ms: int) -> None:
-        """A line was corrected: spent changes, reservations do not."""
-        for each in self.chain((budget,)):
-            self._touch(each, now_ms)
-            each.span(now_ms).spent += by
+    def charge(self, budgets: Iterable[str], amount: int, at_ms: int, now_ms: int) -> list[str]:
+        """Use that nobody had reserved, in the period of its time; negative: it was less. It is booked in full, whatever is left: it has happened already.
+
+        What happened in a period of a budget that is not known, such as one before it was created, changes nothing of it. The names of the budgets that it has changed, the
+        lowest first. Raises KeyError.
+        """
+        found = [(each.spec.name, each.span_of(at_ms, now_ms)) for each in self.chain(budgets)]
+        spans = [(name, span) for name, span in found if span is not None]
+        amount = max(amount, -min((span.spent for _, span in spans), default=0))
+        for name, span in spans:
+            span.spent += amount
+            self.touched_spans.add((name, span.start_ms))
+        return [name for name, _ in spans]
 
     def left(self, budgets: Iterable[str], now_ms: int) -> int | None:
         """What can be reserved now, through all budgets above. None: nothing limits it. Raises KeyError."""

@@ -140,6 +140,8 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("get", "/alerts"): ("viewer", ALL),
     ("get", "/alerts/history"): ("viewer", ALL),
     ("get", "/alerts/policies"): ("viewer", ALL),
+    ("get", "/alerts/channels"): ("viewer", ALL),
+    ("post", "/alerts/channels/test"): ("operator", {**OPERATORS, "operator": 404, "administrator": 404}),
     ("get", "/alerts/{alert}"): ("viewer", ALL),
     ("post", "/alerts/{alert}/acknowledge"): ("operator", OPERATORS),
     ("get", "/events"): ("viewer", ALL),
@@ -162,6 +164,7 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("delete", "/tokens/{token}"): ("viewer", {**dict.fromkeys(CALLERS, 404), "owner": 200, "administrator": 200}),
 }  # fmt: skip
 BODIES: dict[str, Any] = {
+    "/alerts/channels/test": {"channel": "none"},
     "/batches/{batch}/jobs": {"jobs": []},
     "/jobs": {"runtime": "noop"},
     "/schedules": {"name": "", "cron": "", "batch": {}},

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from herder.model.ids import UserName
 from herder.model.stored.changes import Changes
 from herder.model.stored.recommendation_records import RecommendationRecord
 from herder.model.stored.records import JobNew
+from herder.model.work.alerts import Channel
 from herder.settings.sections.server import DriverSettings
 from herder.store.rows.alert_rows import record_of
 from tests.api.conftest import POOLS, Server
@@ -127,6 +129,14 @@ def raised(server: Server) -> str:
         return next(each.id for each in found if each.active)
 
     return f"/alerts/{server.run(judge())}/acknowledge"
+
+
+def channel(server: Server) -> str:
+    """A folder, as herder.yaml names it."""
+    core = server.running.core
+    rules = replace(core.settings.alerts, channels=(Channel(name="desk", folder=str(server.folder)),))
+    core.settings = replace(core.settings, alerts=rules)
+    return "desk"
 
 
 def recommended(server: Server) -> str:
@@ -274,6 +284,10 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
     "a recommendation that is carried out": (
         "POST /costs/recommendations/{recommendation}/implement",
         lambda s: (f"{recommended(s)}/implement", None),
+    ),
+    "a channel that is tried": (
+        "POST /alerts/channels/test",
+        lambda s: ("/alerts/channels/test", {"channel": channel(s)}),
     ),
     "an acknowledged alert": ("POST /alerts/{alert}/acknowledge", lambda s: (raised(s), None)),
     "rates": (

@@ -142,6 +142,7 @@ CODES = {
         ("herder alert show alert-0f6c1b2a9d3e", "herder alert ack alert-0f6c1b2a9d3e"),
         (3, "the server has raised no alert; tests/alerts has some"),
     ),
+    "herder alert test coo": (3, "the server has no channels; tests/alerts/test_channels.py has some"),
     **dict.fromkeys(
         (
             "herder budget approve 3 --from contingency",

@@ -26,7 +26,9 @@ KEPT_DAYS = 400
 async def run(core: Core) -> None:
     since_ms = core.clock.now_ms() - DAY_MS
     known = await core.read(partial(kept, since_ms=since_ms))
-    core.ledger.alerts = Alerts.restored(policies_of(core.settings.alerts), known)
+    rules = core.settings.alerts
+    routes = [(each.subject, each.recipients) for each in rules.routes]
+    core.ledger.alerts = Alerts.restored(policies_of(rules), known, routes)
     teller = Teller(core)
     tasks = [asyncio.create_task(_judging(core)), asyncio.create_task(_telling(core, teller))]
     try:
@@ -79,10 +81,8 @@ async def judge(core: Core, sources: Sources, actions: Actions, now_ms: int) -> 
 
 
 async def tell(core: Core, teller: Teller) -> None:
-    for notice in core.ledger.alerts.notices(core.clock.now_ms()):
-        told, problems = await teller.tell(notice, core.clock.now_ms())
-        if not told:
-            continue
+    now_ms = core.clock.now_ms()
+    for notice, problems in await teller.tell(core.ledger.alerts.notices(now_ms), now_ms):
         now_ms = core.clock.now_ms()
         with core.change(Changes()) as changes:
             changes.put(record_of(core.ledger.alerts.told(notice, now_ms)))

@@ -8,9 +8,10 @@
 - A reading of a period that is over changes nothing.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -92,11 +93,18 @@ class Alerts:
     alerts: dict[str, Alert] = field(default_factory=dict)
     """Active ones, and those of present periods."""
     watches: dict[Key, Watch] = field(default_factory=dict)
+    routes: Sequence[tuple[str, tuple[str, ...]]] = ()
+    """(pattern of subjects, recipients in place of those of the policy); the first that fits is taken."""
 
     @classmethod
-    def restored(cls, policies: Iterable[Policy], kept: Iterable[Alert]) -> "Alerts":
+    def restored(
+        cls,
+        policies: Iterable[Policy],
+        kept: Iterable[Alert],
+        routes: Sequence[tuple[str, tuple[str, ...]]] = (),
+    ) -> "Alerts":
         """From the alerts of a store: what was raised is not raised again."""
-        state = cls({each.id: each for each in policies})
+        state = cls({each.id: each for each in policies}, routes=routes)
         for alert in sorted(kept, key=lambda each: (each.from_ms, each.raised_ms, each.level)):
             policy = state.policies.get(alert.policy)
             if policy is None:
@@ -245,15 +253,23 @@ class Alerts:
         threshold = policy.threshold(alert.level) if policy is not None else None
         if policy is None or watch is None or threshold is None or not threshold.recipients:
             return None
+        if alert.acknowledged_ms is not None:
+            return None
         if alert.told_ms is None:
             rests = watch.told is not None and now_ms - watch.told[1] < policy.cooldown_ms
             if rests and watch.told is not None and alert.level <= watch.told[0]:
                 return None
-            return Notice(alert, threshold.recipients, escalated=False)
-        if alert.acknowledged_ms is not None or now_ms - alert.told_ms < policy.escalates_after_ms:
+            return Notice(alert, self._recipients(alert, threshold), escalated=False)
+        if now_ms - alert.told_ms < policy.escalates_after_ms:
             return None
         following = next((each for each in policy.chain if each not in alert.told), None)
         return None if following is None else Notice(alert, (following,), escalated=True)
+
+    def _recipients(self, alert: Alert, threshold: Threshold) -> tuple[str, ...]:
+        for pattern, recipients in self.routes:
+            if fnmatchcase(alert.subject, pattern):
+                return recipients
+        return threshold.recipients
 
 
 def _id_of(reading: Reading, level: Level) -> str:

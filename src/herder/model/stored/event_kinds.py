@@ -9,6 +9,7 @@ EVENT_KINDS = frozenset(
         "alert.action_ended",
         "alert.action_started",
         "alert.action_stopped",
+        "alert.channel_tested",
         "alert.escalated",
         "alert.raised",
         "alert.resolved",

@@ -43,6 +43,7 @@ def test_the_commands_are_those_of_the_specification() -> None:
         "batch submit", "batch list", "batch get", "batch wait", "batch cancel", "batch groups",
         "batch hold", "batch release", "batch retry", "batch delete", "batch add", "batch close", "job hold", "job release",
         "alert list", "alert show", "alert ack", "alert history", "alert policies", "alert channels", "alert test",
+        "observability export",
         "pipeline set", "pipeline list", "pipeline get", "pipeline delete",
         *(f"budget {verb}" for verb in ("list", "show", "forecast", "set", "delete", "request", "requests", "approve", "reject", "reallocate", "take-back", "leases", "settle")),
         "schedule create", "schedule list", "schedule get", "schedule pause", "schedule resume", "schedule run", "schedule delete",

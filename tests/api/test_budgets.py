@@ -209,16 +209,18 @@ def test_the_command_line(fresh: Server, tmp_path: Path, capsys: pytest.CaptureF
     ]
     herder("budget", "take-back", str(moved["number"]))
     assert "$950.00" in herder("budget", "show", "gpu")
+    told = herder("budget", "delete", "gpu", "--yes")
     assert (
-        run(
-            build_app(),
-            ["budget", "delete", "gpu", "--yes", "--server", fresh.running.url, "--token-file", str(token)],
-        )
-        == 4
+        "Budget gpu is being deleted by admin. It limits nothing now, and is gone when 1 lease has ended"
+        in told
     )
-    assert "herder budget leases shows them" in capsys.readouterr().err
-    assert "settled at $3.50" in herder("budget", "settle", "g", "--cost", "3.5")
+    assert "deleting: limits nothing now, waits for 1 lease to end" in herder("budget", "show", "gpu")
+    assert reserve(fresh.http, "h", "gpu", "1").status_code == 409
+    assert "cancelled" in herder("budget", "keep", "gpu")
     herder("budget", "delete", "gpu", "--yes")
+    assert "deleting" in herder("budget", "list")
+    assert "settled at $3.50" in herder("budget", "settle", "g", "--cost", "3.5")
+    assert "gpu" not in herder("budget", "list")
 
 
 def test_a_budget_by_hand_is_for_something_that_exists_or_said_to_come_later(

@@ -292,3 +292,21 @@ def test_a_pool_gets_workers_for_what_its_budget_can_borrow() -> None:
         assert spent(world) > 50 * PICO_PER_USD // 1000
 
     World(1, pools=(POOL,), core_settings=SETTINGS).run(story)
+
+
+def test_workers_go_on_when_their_budget_is_deleted_and_it_is_gone_at_once() -> None:
+    async def story(world: World) -> None:
+        await apply(world, budget("10"))
+        await world.people.submit(cpu=2, sleep_ms=600_000)
+        await world.until(lambda: bool(world.core.state.live), 120, "it runs")
+        await world.people.call("root", "DELETE", "/budgets/burst")
+        assert world.core.budgets.budgets["burst"].deleting, "it has a lease"
+        await world.until(lambda: "burst" not in world.core.budgets.budgets, 30, "it is gone")
+        assert not world.core.budgets.live
+        assert world.core.state.live, "its worker goes on"
+        assert world.core.budgets.removed["burst"].used(world.core.clock.now_ms()) > 0
+        await world.people.submit(cpu=2, sleep_ms=1_000)
+        await world.until(lambda: len(world.core.state.workers) == 2, 120, "nothing limits the pool")
+        check_books(world)
+
+    World(1, pools=(POOL,), core_settings=SETTINGS).run(story)

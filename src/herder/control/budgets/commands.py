@@ -1,18 +1,12 @@
 """What is done with budgets, leases and transfers. A part of `Commands`."""
 
 from herder.control.access.access_check import FLEET, check
-from herder.control.budgets import leases_of_people, moving, settings, views
-from herder.control.budgets.access import budget_named
+from herder.control.budgets import deleting, leases_of_people, moving, settings, views
 from herder.control.budgets.subjects import check_subject, what_it_limits
-from herder.control.budgets.words import amounts_in
-from herder.control.kernel.bounds.errors import Conflict
 from herder.control.kernel.bounds.limits import check_settings
-from herder.control.kernel.budget_rows import put_deleted, put_rows
 from herder.control.kernel.core import Core
-from herder.engine.memory.events import record_event
-from herder.ledger.budgets.leases import BudgetError
 from herder.ledger.budgets.spec import BudgetSpec, Scope
-from herder.model.permissions import Action, Kind, Principal, Thing
+from herder.model.permissions import Action, Principal
 from herder.model.stored.changes import Changes
 from herder.settings.sections.budgets import budget_to_plain
 from herder.wire.api.budgets import (
@@ -48,18 +42,10 @@ class BudgetCommands:
         return Result(object=f"budget/{name}", text=f"Budget {name} is {verb}.{more}")
 
     def delete_budget(self, who: Principal, name: str, changes: Changes, now_ms: int) -> Result:
-        core = self._core
-        check(who, Action.REMOVE, Thing(kind=Kind.POOL, name=name))
-        budget = budget_named(core, name)
-        try:
-            core.budgets.remove(name)
-        except BudgetError as error:
-            raise Conflict(amounts_in(error, budget.spec.unit)) from None
-        put_rows(core.budgets, changes, now_ms)
-        put_deleted(changes, budget, now_ms)
-        text = f"Budget {name} was deleted by {who.user}."
-        record_event(core.state, changes, now_ms, "budget.deleted", f"budget/{name}", text, actor=who.actor)
-        return Result(object=f"budget/{name}", text=text)
+        return deleting.delete(self._core, who, name, changes, now_ms)
+
+    def keep_budget(self, who: Principal, name: str, changes: Changes, now_ms: int) -> Result:
+        return deleting.keep(self._core, who, name, changes, now_ms)
 
     def request_budget(
         self, who: Principal, name: str, body: BudgetAsk, changes: Changes, now_ms: int
@@ -92,7 +78,9 @@ class BudgetCommands:
     def settle_lease(
         self, who: Principal, lease_id: str, body: LeaseSettle, changes: Changes, now_ms: int
     ) -> Result:
-        return leases_of_people.settle(self._core, who, lease_id, body, changes, now_ms)
+        done = leases_of_people.settle(self._core, who, lease_id, body, changes, now_ms)
+        deleting.finish(self._core, changes, now_ms)
+        return done
 
 
 def _target(spec: BudgetSpec) -> tuple[Scope, str]:

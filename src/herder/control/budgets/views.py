@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
+from herder.control.budgets.deleting import ends_ms
 from herder.control.kernel.core import Core
 from herder.ledger.budgets.budget import Budget, Span
+from herder.ledger.budgets.deleting import leases_of
 from herder.ledger.budgets.leases import Lease
 from herder.ledger.budgets.periods import FOREVER_MS
 from herder.ledger.budgets.spec import Unit
@@ -34,7 +36,9 @@ def budget_view(
         reserved=exact(sum(each.reserved for each in counting), unit),
         left=amount_text(budget.left(now_ms), unit),
         grantable=amount_text(core.budgets.left((spec.name,), now_ms), unit),
-        leases=sum(each.leases for each in budget.spans.values()),
+        leases=leases_of(budget),
+        state="deleting" if budget.deleting else "active",
+        gone_at=iso(ends_ms(core, budget)) if budget.deleting else None,
         transfers=[transfer_view(core, each) for each in _transfers(core, spec.name)] if whole else [],
         periods=[_period(budget.spans[at], unit) for at in sorted(budget.spans, reverse=True)] if whole else [],
     )  # fmt: skip

@@ -72,7 +72,7 @@ def apply(
     check_pools(core, wanted)
     limits = budgets.wanted(core, request.budgets, now_ms)
     limits_changes = budgets.differences(core, limits)
-    known = {name: each.spec for name, each in core.budgets.budgets.items()}
+    known = {name: each.spec for name, each in core.budgets.budgets.items() if not each.deleting}
     answers = [_answer(core, pool) for pool in wanted]
     after = {**core.state.pools, **{pool.name: pool for pool in wanted}}
     if not dry_run:

@@ -46,6 +46,10 @@ class BudgetView(msgspec.Struct, kw_only=True):
     grantable: str | None
     """What can be reserved now, through all budgets above it too."""
     leases: int
+    state: Literal["active", "deleting"] = "active"
+    """Deleting: it limits nothing now, and is gone when its last lease has ended."""
+    gone_at: str | None = None
+    """Of one that is being deleted: when its last lease has ended at the latest."""
     periods: list[BudgetPeriodView] = []
     """The newest first, as far as they are in memory. Not in lists."""
     transfers: list["TransferView"] = []

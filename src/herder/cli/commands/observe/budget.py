@@ -25,6 +25,7 @@ def build() -> typer.Typer:
     command(app, "forecast", example="herder budget forecast burst --horizon 90")(forecast)
     command(app, "set", example="herder budget set burst --limit 200 --set scope=pool --ahead")(set_)
     command(app, "delete", example="herder budget delete burst --yes")(delete)
+    command(app, "keep", example="herder budget keep gpu")(keep)
     ask = 'herder budget request burst --amount 50 --reason "release week"'
     command(app, "request", example=ask)(request)
     command(app, "requests", example="herder budget requests")(requests)
@@ -112,10 +113,21 @@ def set_(
 
 
 def delete(ctx: typer.Context, name: Name, yes: Yes = False) -> None:
-    """Delete a budget that has no leases and no budgets below it."""
+    """Delete a budget that has no budgets below it.
+
+    While it has leases it is being deleted: it limits nothing and pays for nothing new, and is gone when the last lease has ended. Workers and jobs go on.
+    herder budget keep NAME cancels that.
+    """
     say = session(ctx)
     say.confirm(f"Budget {name} would be deleted; nothing would limit what it was for.", yes=yes)
     done = say.client.budgets.delete(name)
+    say.done(done.text, done, name)
+
+
+def keep(ctx: typer.Context, name: Name) -> None:
+    """Cancel the deletion of a budget that still has leases. It limits again."""
+    say = session(ctx)
+    done = say.client.budgets.keep(name)
     say.done(done.text, done, name)
 
 

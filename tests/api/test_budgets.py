@@ -22,7 +22,7 @@ BUDGETS = {
 
 @pytest.fixture
 def fresh(server: Server) -> Iterator[Server]:
-    server.http.post("/apply", json={"pools": [], "budgets": BUDGETS}).raise_for_status()
+    server.http.post("/apply", json={"pools": [], "budgets": BUDGETS, "ahead": True}).raise_for_status()
     yield server
     for each in server.http.get("/budget-transfers").json()["items"]:
         if each["state"] == "asked":
@@ -158,7 +158,9 @@ def test_metrics(fresh: Server) -> None:
         "words": {"scope": "group", "unit": "tokens", "limit": None},
         "metered": {"scope": "pool", "limit": "40", "overage": "25%"},
     }
-    fresh.http.post("/apply", json={"pools": [], "budgets": {**BUDGETS, **more}}).raise_for_status()
+    fresh.http.post(
+        "/apply", json={"pools": [], "budgets": {**BUDGETS, **more}, "ahead": True}
+    ).raise_for_status()
     reserve(fresh.http, "one", "metered", "10").raise_for_status()
     reserve(fresh.http, "two", "metered", "5").raise_for_status()
     fresh.http.post("/budget-leases/two/settle", json={"cost": "4.5"}).raise_for_status()
@@ -193,9 +195,9 @@ def test_the_command_line(fresh: Server, tmp_path: Path, capsys: pytest.CaptureF
     path.write_text(
         "budgets:\n  fleet: {scope: organisation, limit: 800}\n  gpu: {scope: pool, parent: fleet, limit: 1000}\n"
     )
-    assert "+ budgets.gpu.limit: " in herder("apply", "-f", str(path), "--dry-run")
+    assert "+ budgets.gpu.limit: " in herder("apply", "-f", str(path), "--dry-run", "--ahead")
     assert not any(each["name"] == "gpu" for each in fresh.http.get("/budgets").json()["items"])
-    herder("apply", "-f", str(path), "--yes")
+    herder("apply", "-f", str(path), "--yes", "--ahead")
     herder("budget", "set", "gpu", "--limit", "900", "--set", "thresholds=50%,80%")
     table = herder("budget", "list")
     assert max(map(len, table.splitlines())) <= 80
@@ -246,6 +248,39 @@ def test_a_budget_by_hand_is_for_something_that_exists_or_said_to_come_later(
     changed = fresh.http.put("/budgets/nowhere", json={"settings": {"limit": "6"}}).raise_for_status().json()
     assert changed["text"] == "Budget nowhere is changed."
     for name in ("nowhere", "some"):
+        fresh.http.delete(f"/budgets/{name}").raise_for_status()
+
+
+def test_files_name_budgets_of_what_exists_or_comes_with_them_or_later(
+    fresh: Server, refused: Refusal
+) -> None:
+    before = fresh.http.get("/budgets").json()
+    shared = {"projects": {"tests": {"division": "east"}}}
+    known = {
+        "t": {"limit": "1", "scope": "project", "of": "tests"},
+        "e": {"limit": "1", "scope": "division", "of": "east"},
+    }
+    wrong = {
+        "n": {"limit": "1", "scope": "pool", "of": "nowhere"},
+        "m": {"limit": "1", "scope": "user", "of": "nobody"},
+    }
+    for way in ("/apply", "/apply?dry_run=true"):
+        told = refused(
+            422, "POST", way, fresh.http, json={"pools": [], "budgets": {**known, **wrong}, "sharing": shared}
+        )
+        assert told["detail"] == (
+            "There is no pool 'nowhere', so budget n would limit nothing. The same is true of 1 other budget: m."
+        )
+        assert "--ahead" in told["hint"]
+        assert fresh.http.get("/budgets").json() == before
+    made = {"pools": [], "budgets": known, "sharing": shared}
+    fresh.http.post("/apply?dry_run=true", json=made).raise_for_status()
+    ahead = {"pools": [], "budgets": {**known, **wrong}, "sharing": shared, "ahead": True}
+    fresh.http.post("/apply", json=ahead).raise_for_status()
+    again = {"pools": [], "budgets": {"n": {**wrong["n"], "limit": "2"}}}
+    fresh.http.post("/apply", json=again).raise_for_status()
+    fresh.http.post("/apply", json={"pools": [], "sharing": {"projects": {}}}).raise_for_status()
+    for name in (*known, *wrong):
         fresh.http.delete(f"/budgets/{name}").raise_for_status()
 
 

@@ -29,7 +29,7 @@ async def apply(world: World, **limits: str) -> None:
         f"of-{user}": {"scope": "user", "of": user, "limit": limit, "period": "once"}
         for user, limit in limits.items()
     }
-    await world.people.call("root", "POST", "/apply", {"pools": [], "budgets": budgets})
+    await world.people.call("root", "POST", "/apply", {"pools": [], "budgets": budgets, "ahead": True})
 
 
 def spent(world: World, name: str) -> int:
@@ -179,7 +179,7 @@ def test_a_project_and_its_division_pay_for_the_same_job() -> None:
             "web": {"scope": "project", "limit": "10", "period": "once"},
             "engineering": {"scope": "division", "limit": "0.13", "period": "once"},
         }
-        await world.people.call("root", "POST", "/apply", {"pools": [], "budgets": budgets})
+        await world.people.call("root", "POST", "/apply", {"pools": [], "budgets": budgets, "ahead": True})
         await world.until(lambda: world.core.state.funds is not None, 30, "the budgets are seen")
         for user in ("ann", "bob", "cyd"):
             await world.people.submit(user=user, **HALF, project="web", sleep_ms=60_000)

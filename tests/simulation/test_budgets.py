@@ -37,7 +37,7 @@ def budget(limit: str, **more: object) -> dict[str, object]:
 
 
 async def apply(world: World, budgets: dict[str, object]) -> None:
-    await world.people.call("root", "POST", "/apply", {"pools": [], "budgets": budgets})
+    await world.people.call("root", "POST", "/apply", {"pools": [], "budgets": budgets, "ahead": True})
 
 
 def spent(world: World, name: str = "burst") -> int:
@@ -269,7 +269,9 @@ def test_dry_runs_and_plans_say_whether_budgets_last() -> None:
         assert now["per_hour_least_usd"] == now["per_hour_most_usd"] == "3.6"
         assert "its workers cost $3.60/h, which it pays for" in now["text"]
         month = {"all": {"limit": "100", "period": "month"}}
-        both = await world.people.call("root", "POST", "/apply?dry_run=true", {"pools": [], "budgets": month})
+        both = await world.people.call(
+            "root", "POST", "/apply?dry_run=true", {"pools": [], "budgets": month, "ahead": True}
+        )
         assert [each["budget"] for each in both["outlook"]] == ["burst"], "nothing is below the other"
 
     World(1, pools=(POOL,), core_settings=SETTINGS).run(story)

@@ -2,10 +2,9 @@
 
 from herder.control.access.access_check import FLEET, check
 from herder.control.budgets import deleting, leases_of_people, moving, settings, views
-from herder.control.budgets.subjects import check_subject, what_it_limits
+from herder.control.budgets.subjects import check_subjects, what_it_limits
 from herder.control.kernel.bounds.limits import check_settings
 from herder.control.kernel.core import Core
-from herder.ledger.budgets.spec import BudgetSpec, Scope
 from herder.model.permissions import Action, Principal
 from herder.model.stored.changes import Changes
 from herder.settings.sections.budgets import budget_to_plain
@@ -34,8 +33,8 @@ class BudgetCommands:
         before = {} if known is None else budget_to_plain(known.spec)
         wanted = settings.wanted(core, {name: {**before, **body.settings}}, now_ms)
         spec = wanted.get(name)
-        if spec is not None and not body.ahead and (known is None or _target(spec) != _target(known.spec)):
-            check_subject(core, spec)
+        if not body.ahead:
+            check_subjects(core, wanted)
         settings.change(core, changes, wanted, now_ms, actor=who.actor)
         verb = "created" if known is None else "changed" if wanted else "as it was; nothing was changed"
         more = f" {what_it_limits(spec)}" if known is None and spec is not None else ""
@@ -81,7 +80,3 @@ class BudgetCommands:
         done = leases_of_people.settle(self._core, who, lease_id, body, changes, now_ms)
         deleting.finish(self._core, changes, now_ms)
         return done
-
-
-def _target(spec: BudgetSpec) -> tuple[Scope, str]:
-    return spec.scope, spec.subject

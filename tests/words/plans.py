@@ -467,6 +467,13 @@ def budget_for_several_sizes() -> Observed:
     return spent(observed([of], [], [queued(1, 2, cores(3)), queued(2, 1, cores(16))]), "0.9")
 
 
+def budget_for_cheaper_workers() -> Observed:
+    of = pool(
+        "std", template("small", 4, parse_usd("1.2")), template("large", 16, parse_usd("4")), max_workers=9
+    )
+    return spent(observed([of], [], [queued(1, 16)]), "0.9")
+
+
 def overspent() -> Observed:
     world = spent(observed([priced("2", min_workers=2)]), "1")
     gone = replace(world.budgets.budgets[0], left=-parse_usd("0.01"))
@@ -589,7 +596,7 @@ WORLDS: tuple[Callable[[], Observed], ...] = (
     at_maximum_with_drains, near_maximum, scheduled_maximum, no_workers_wanted, zone_limit, per_cycle, cooldown, stored_with_a_short_ttl,
     scale_down_cooldown, frozen, frozen_without_work, frozen_driver, refused_bootstrap, nothing_fits, offer_resting, offer_tried_again,
     credentials_refused, quota_exceeded, at_live_maximum, over_budget, budget_for_some,
-    budget_for_several_sizes, overspent, unpaid_jobs, only_unpaid_jobs, restricted_jobs, gradual_limit, disruption_budget, shapes_grouped, ahead_and_shared,
+    budget_for_several_sizes, budget_for_cheaper_workers, overspent, unpaid_jobs, only_unpaid_jobs, restricted_jobs, gradual_limit, disruption_budget, shapes_grouped, ahead_and_shared,
     quotas, below_threshold, in_flight, enough_capacity, kept_by_rules, kept_by_schedule, waiting_on_observation,
 )  # fmt: skip
 

@@ -5,12 +5,12 @@ same input gives the same plan, byte for byte, whatever the order of its parts. 
 other plan. It must never act on a section of the observation that was never seen, nor take unknown for zero.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from herder.decide.plan import report, upkeep_steps
-from herder.decide.plan.budget_step import paid_for
+from herder.decide.plan.budget_step import paid_for, queue_paid_for
 from herder.decide.plan.consolidation_step import consolidated
 from herder.decide.plan.creations import creations
 from herder.decide.scaling import limits
@@ -122,7 +122,10 @@ def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
 
     # 3. What the triggers ask for: the queue first, and what the pools themselves want on top of it.
     demand_limits = _demand_limits(snapshot, growth_limits, failures, now_ms)
-    queue = _queue(snapshot, demand_limits, leaving, failures)
+    settled = queue_paid_for(
+        snapshot, demand_limits, lambda given: _queue(snapshot, given, leaving, failures), failures
+    )
+    queue = settled.queue
     wants = {
         view.spec.name: _wants(view, growth_limits, leaving, queue, failures, now_ms)
         for view in snapshot.pools
@@ -152,17 +155,28 @@ def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
         queue=queue,
         combined=combined,
         idle=idle,
-        notes={
-            name: tuple(
-                dict.fromkeys((*preempted.of(name), *upkeep.of(name), *answer.notes, *failures.of(name)))
-            )
-            for name, answer in wants.items()
-        },
+        notes=_notes(wants, failures, preempted.of, upkeep.of, lambda name: settled.notes.get(name, ())),
         replaced=upkeep.replaced,
         needs=tuple(
             (pool, template, count) for pool, each in needed.items() for template, count in each.items()
         ),
     )
+
+
+def _notes(
+    wants: Mapping[PoolName, TriggerResult],
+    failures: Failures,
+    *steps: Callable[[PoolName], Iterable[Reason]],
+) -> dict[PoolName, tuple[Reason, ...]]:
+    """What triggers and steps have to say of each pool, each once."""
+    return {
+        name: tuple(
+            dict.fromkeys(
+                (*(note for each in steps for note in each(name)), *answer.notes, *failures.of(name))
+            )
+        )
+        for name, answer in wants.items()
+    }
 
 
 def _preempted(

@@ -14,10 +14,11 @@ from herder.decide.plan.budget_step import paid_for, queue_paid_for
 from herder.decide.plan.consolidation_step import consolidated
 from herder.decide.plan.creations import creations
 from herder.decide.scaling import limits
+from herder.decide.scaling.cheaper import Settled
 from herder.decide.scaling.combine import Combined, combine
 from herder.decide.scaling.failed_triggers import Failures
 from herder.decide.scaling.limits import GrowthLimit
-from herder.decide.scaling.offers import zones
+from herder.decide.scaling.offers import spot_only, zones
 from herder.decide.scaling.offers.backoff import cheapest_first
 from herder.decide.scaling.proposals import TriggerResult, WorkerRequest, workers_by_offer
 from herder.decide.scaling.scale_down import expired_and_surplus, spot_preemption
@@ -122,9 +123,8 @@ def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
 
     # 3. What the triggers ask for: the queue first, and what the pools themselves want on top of it.
     demand_limits = _demand_limits(snapshot, growth_limits, failures, now_ms)
-    settled = queue_paid_for(
-        snapshot, demand_limits, lambda given: _queue(snapshot, given, leaving, failures), failures
-    )
+    pack = partial(_queue, snapshot, leaving, failures)
+    settled = queue_paid_for(snapshot, demand_limits, pack, failures)
     queue = settled.queue
     wants = {
         view.spec.name: _wants(view, growth_limits, leaving, queue, failures, now_ms)
@@ -155,7 +155,7 @@ def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
         queue=queue,
         combined=combined,
         idle=idle,
-        notes=_notes(wants, failures, preempted.of, upkeep.of, lambda name: settled.notes.get(name, ())),
+        notes=_notes(snapshot, settled, wants, failures, preempted.of, upkeep.of),
         replaced=upkeep.replaced,
         needs=tuple(
             (pool, template, count) for pool, each in needed.items() for template, count in each.items()
@@ -164,19 +164,20 @@ def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
 
 
 def _notes(
+    snapshot: Snapshot,
+    settled: Settled,
     wants: Mapping[PoolName, TriggerResult],
     failures: Failures,
     *steps: Callable[[PoolName], Iterable[Reason]],
 ) -> dict[PoolName, tuple[Reason, ...]]:
     """What triggers and steps have to say of each pool, each once."""
-    return {
-        name: tuple(
-            dict.fromkeys(
-                (*(note for each in steps for note in each(name)), *answer.notes, *failures.of(name))
-            )
-        )
-        for name, answer in wants.items()
-    }
+    found = {}
+    for view in snapshot.pools:
+        name = view.spec.name
+        said = (note for each in steps for note in each(name))
+        of_money = (*settled.notes.get(name, ()), *spot_only.notes(view))
+        found[name] = tuple(dict.fromkeys((*said, *wants[name].notes, *of_money, *failures.of(name))))
+    return found
 
 
 def _preempted(
@@ -196,9 +197,9 @@ def _preempted(
 
 def _queue(
     snapshot: Snapshot,
-    growth_limits: Mapping[PoolName, GrowthLimit],
     leaving: Set[WorkerName],
     failures: Failures,
+    growth_limits: Mapping[PoolName, GrowthLimit],
 ) -> QueueResult:
     ask = partial(queued_jobs.ask, snapshot, growth_limits, leaving)
     pools = tuple(view.spec.name for view in snapshot.pools)
@@ -239,7 +240,7 @@ def _growth_limits(
     """By pool; no spot is made where a pool waits for capacity. A pool whose limits are not known makes nothing."""
 
     def limit_of(view: PoolView) -> GrowthLimit:
-        found = limits.growth_limit(view, now_ms, leaving)
+        found = spot_only.limited(view, limits.growth_limit(view, now_ms, leaving))
         if not short:
             return found
         return limits.without(

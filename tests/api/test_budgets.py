@@ -292,6 +292,41 @@ def test_overage_counts_in_both_numbers_of_a_refusal(fresh: Server, refused: Ref
     assert told["detail"] == "Budget spot has $110.00 of $110.00 left; $110.01 was asked for."
 
 
+def test_dollars_and_tokens_of_a_subject_are_side_by_side(
+    fresh: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = tmp_path / "token"
+    token.write_text(fresh.running.token)
+    day = {"unit": "tokens", "period": "day"}
+    more = {
+        "tokens": {"limit": 83_000, **day},
+        "spot-tokens": {"limit": 20_000, "scope": "pool", "of": "spot", "parent": "tokens", **day},
+    }
+    fresh.http.post("/apply", json={"pools": [], "budgets": more, "ahead": True}).raise_for_status()
+    words = ["budget", "list", "--by-subject", "-o", "json", "--server", fresh.running.url]
+    assert run(build_app(), [*words, "--token-file", str(token)]) == 0
+    rows = {each["name"]: each for each in json.loads(capsys.readouterr().out)["items"]}
+    spot = rows["pool spot"]
+    assert (spot["usd_limit"], spot["usd_share"], spot["periods"]) == ("$100.00", "12.5 %", "month, day")
+    assert (spot["tokens_limit"], spot["tokens_left"], spot["tokens_share"]) == ("20,000", "20,000", "24.1 %")
+    assert rows["pool burst"]["tokens_limit"] is None
+    for name in ("spot-tokens", "tokens"):
+        fresh.http.delete(f"/budgets/{name}").raise_for_status()
+
+
+def test_one_budget_shows_its_newest_transfers(fresh: Server) -> None:
+    move = {"from": "spot", "to": "burst", "amount": "0.01", "reason": "r"}
+    made = [
+        fresh.http.post("/budget-transfers", json=move).raise_for_status().json()["object"] for _ in range(22)
+    ]
+    found = shown(fresh, "burst")
+    newest = [int(each.partition("/")[2]) for each in reversed(made)]
+    assert [each["number"] for each in found["transfers"]] == newest[:20]
+    assert found["transfers_total"] >= 22
+    for number in newest:
+        fresh.http.post(f"/budget-transfers/{number}/take-back", json={}).raise_for_status()
+
+
 def test_one_budget_shows_what_was_moved_and_a_lease_its_unit(fresh: Server) -> None:
     spent = Decimal(shown(fresh, "burst")["spent"])
     move = {"from": "spot", "to": "burst", "amount": "20", "reason": "r", "repay_days": 2}

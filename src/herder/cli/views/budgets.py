@@ -123,7 +123,12 @@ def budget(view: "BudgetView") -> Details:
         (f"Since {each.start}", f"spent {shown(each.spent, unit)}{_moved(each, unit)}")
         for each in view.periods
     ]
-    tables: list[Any] = [("Moved", MOVES, view.transfers)] if view.transfers else []
+    title, shown_moves = "Moved", len(view.transfers)
+    if view.transfers_total > shown_moves:
+        title = (
+            f"Moved, the newest {shown_moves} of {view.transfers_total:,} (herder budget requests lists all)"
+        )
+    tables: list[Any] = [(title, MOVES, view.transfers)] if view.transfers else []
     return Details(rows=rows, tables=tables)
 
 

@@ -9,6 +9,7 @@ from herder.cli.shell.commands import command, noun
 from herder.cli.shell.options import Message, Yes, by_option, usage
 from herder.cli.shell.session import session
 from herder.cli.views import budgets as views
+from herder.cli.views.budget_subjects import SUBJECTS, subjects
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the budget.")]
 Number = Annotated[int, typer.Argument(metavar="NUMBER", help="Number of the request or transfer.")]
@@ -20,7 +21,7 @@ Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="What it is n
 
 def build() -> typer.Typer:
     app = noun("Budgets: what may be spent, what is reserved, and what moves.", example="herder budget list")
-    command(app, "list", example="herder budget list")(show_all)
+    command(app, "list", example="herder budget list\nherder budget list --by-subject")(show_all)
     command(app, "show", example="herder budget show burst")(show)
     command(app, "forecast", example="herder budget forecast burst --horizon 90")(forecast)
     command(app, "set", example="herder budget set burst --limit 200 --set scope=pool --ahead")(set_)
@@ -39,9 +40,21 @@ def build() -> typer.Typer:
     return app
 
 
-def show_all(ctx: typer.Context) -> None:
+def show_all(
+    ctx: typer.Context,
+    by_subject: Annotated[
+        bool,
+        typer.Option(
+            "--by-subject",
+            help="One row for each pool, project, user, division: dollars and tokens side by side, with shares.",
+        ),
+    ] = False,
+) -> None:
     """List budgets, with what is used, reserved and left in this period."""
     say = session(ctx)
+    if by_subject:
+        show_list(say, SUBJECTS, lambda _most: subjects(say.client.budgets.list()))
+        return
     show_list(say, views.BUDGETS, lambda _most: list(say.client.budgets.list()))
 
 

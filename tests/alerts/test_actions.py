@@ -49,7 +49,9 @@ def play(story: Any, monkeypatch: Any, used: dict[str, int], **rules: Any) -> No
 
 async def budget_of_ann(world: World) -> None:
     budget = {"scope": "user", "of": "ann", "limit": 100, "unit": "tokens", "period": "day"}
-    await world.people.call("root", "POST", "/apply", {"pools": [], "budgets": {"of-ann": budget}})
+    await world.people.call(
+        "root", "POST", "/apply", {"pools": [], "budgets": {"of-ann": budget}, "ahead": True}
+    )
 
 
 def recorded(world: World) -> list[str]:

@@ -52,6 +52,7 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     **{("get", f"/{path}"): ("viewer", ALL) for path in ("budgets", "budgets/{budget}", "budgets/{budget}/forecast", "budget-leases", "budget-leases/{lease}", "budget-transfers")},
     ("put", "/budgets/{budget}"): ("operator", OPERATORS),
     ("delete", "/budgets/{budget}"): ("administrator", ADMINISTRATORS),
+    ("post", "/budgets/{budget}/keep"): ("operator", OPERATORS),
     ("post", "/budgets/{budget}/requests"): ("user", USERS),
     ("post", "/budget-leases"): ("user", USERS),
     ("put", "/budget-leases/{lease}"): ("user", USERS),

@@ -42,7 +42,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     ]
     made.http.post("/rates", json={"rates": rates}).raise_for_status()
     shared = {"projects": {"alpha": {"division": "labs"}}}
-    made.http.post("/apply", json={"pools": [], "budgets": BUDGETS, "sharing": shared}).raise_for_status()
+    made.http.post(
+        "/apply", json={"pools": [], "budgets": BUDGETS, "sharing": shared, "ahead": True}
+    ).raise_for_status()
     today = datetime.now(UTC).replace(hour=0, minute=0)
     events = []
     for number in range(1, DAYS + 1):

@@ -212,6 +212,12 @@ def missing_driver(server: Server) -> str:
 NEW_POOLS = [{**POOLS[0], "max_workers": 5}, {**POOLS[0], "name": "new"}, POOLS[1]]
 
 
+def deleting(server: Server) -> str:
+    lease(server)
+    server.http.delete("/budgets/a").raise_for_status()
+    return "a"
+
+
 def budget(server: Server, name: str = "a") -> str:
     server.http.put(f"/budgets/{name}", json={"settings": {"limit": "10"}}).raise_for_status()
     return name
@@ -303,6 +309,7 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
     "a deleted pipeline": ("DELETE /pipelines/{pipeline}", lambda s: (stored_pipeline(s), None)),
     "a budget": ("PUT /budgets/{budget}", lambda s: ("/budgets/b", {"settings": {"limit": "5"}})),
     "a budget less": ("DELETE /budgets/{budget}", lambda s: (f"/budgets/{budget(s)}", None)),
+    "a budget kept": ("POST /budgets/{budget}/keep", lambda s: (f"/budgets/{deleting(s)}/keep", None)),
     "more for a budget": (
         "POST /budgets/{budget}/requests",
         lambda s: (f"/budgets/{budget(s)}/requests", {"amount": "50", "reason": "r"}),

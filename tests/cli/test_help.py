@@ -45,7 +45,7 @@ def test_the_commands_are_those_of_the_specification() -> None:
         "alert list", "alert show", "alert ack", "alert history", "alert policies", "alert channels", "alert test",
         "observability export",
         "pipeline set", "pipeline list", "pipeline get", "pipeline delete",
-        *(f"budget {verb}" for verb in ("list", "show", "forecast", "set", "delete", "request", "requests", "approve", "reject", "reallocate", "take-back", "leases", "settle")),
+        *(f"budget {verb}" for verb in ("list", "show", "forecast", "set", "delete", "keep", "request", "requests", "approve", "reject", "reallocate", "take-back", "leases", "settle")),
         "schedule create", "schedule list", "schedule get", "schedule pause", "schedule resume", "schedule run", "schedule delete",
         "rate list", "rate show", "rate add", "rate import", "rate export", "usage list", "usage import",
         "callback list", "callback retry", "callback secret",

@@ -151,6 +151,10 @@ CODES = {
         ),
         (3, "the server has no such request, and nobody approves their own; tests/budgets has some"),
     ),
+    "herder budget keep gpu": (
+        3,
+        "the server has no such budget; tests/api/test_budgets.py keeps one",
+    ),
     "herder budget settle gateway-7 --cost 3.10": (
         3,
         "nobody holds it; tests/api/test_budgets.py settles one",

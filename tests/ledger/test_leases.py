@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from herder.ledger.budgets.deleting import delete
 from herder.ledger.budgets.leases import BudgetError, Lease, Leases, Refused, broken
 from herder.ledger.budgets.spec import BudgetSpec, Every, Period, Scope, faults
 from tests.support.budgets import books_balance, budgets
@@ -183,10 +184,11 @@ def test_what_cannot_be_is_refused() -> None:
         state.reserve("9", [], 1, 9, 0)
     with pytest.raises(KeyError):
         state.reserve("9", ["nothing"], 1, 9, 0)
-    with pytest.raises(BudgetError, match="has leases"):
-        state.remove("alpha")
+    assert not delete(state, "alpha")
+    with pytest.raises(BudgetError, match="alpha is being deleted"):
+        state.reserve("9", ["alpha"], 1, 9, 0)
     with pytest.raises(BudgetError, match="is the parent of alpha, beta"):
-        state.remove("division")
+        delete(state, "division")
 
 
 def test_a_tree_that_cannot_be_is_told_with_the_remedy() -> None:

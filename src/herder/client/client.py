@@ -90,13 +90,17 @@ class HerderClient:
         *,
         sharing: dict[str, Any] | None = None,
         budgets: dict[str, Any] | None = None,
+        ahead: bool = False,
         dry_run: bool = False,
     ) -> ApplyAnswer:
-        """Makes the pools as they are given, and how the fleet is shared; what is not given is left alone."""
+        """Makes the pools as they are given, and how the fleet is shared; what is not given is left alone. `ahead`: what budgets limit may not exist yet."""
         from herder.settings.sections.pool.pools import pool_to_plain
 
         request = ApplyRequest(
-            pools=[pool_to_plain(pool) for pool in pools], sharing=sharing or {}, budgets=budgets or {}
+            pools=[pool_to_plain(pool) for pool in pools],
+            sharing=sharing or {},
+            budgets=budgets or {},
+            ahead=ahead,
         )
         return self.http.write("POST", "/apply", ApplyAnswer, request, {"dry_run": dry_run})
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select
 
 from herder.control.alerts.texts import raised_text
-from herder.control.budgets.leasing import budgets_of_account
+from herder.control.budgets.leasing import budget_of_pool, budgets_of_account
 from herder.control.kernel.core import Core
 from herder.engine.attempts.attempt import preempt
 from herder.engine.memory.events import record_event
@@ -22,6 +22,8 @@ from herder.ledger.alerts.policies import Action, Once
 from herder.ledger.alerts.raising import Key
 from herder.ledger.budgets.periods import FOREVER_MS
 from herder.ledger.budgets.spec import Scope, Unit
+from herder.model.ids import PoolName
+from herder.model.planning.budgets import SpotOnly
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import MetaRecord
 from herder.model.values.phrases import agree, counted
@@ -41,7 +43,9 @@ class InForce(NamedTuple):
 def go_on(core: Core, stored: str | None) -> None:
     """At the start of a server, before it takes calls: what had begun binds until the first look at the alerts, and nothing more starts under a throttle.
     `stored`: the row META_KEY."""
-    core.state.restrictions = Actions(core, _read(stored)).restored()
+    actions = Actions(core, _read(stored))
+    core.state.restrictions = actions.restored()
+    core.state.spot_only = actions.spot_only()
 
 
 class Actions:
@@ -62,7 +66,7 @@ class Actions:
         held = [
             self._held(each, alert, None)
             for each, alert in (self._begun or {}).items()
-            if each.action in known
+            if each.action in known and each.action != Action.SPOT_ONLY
         ]
         return Restrictions(held) if held else None
 
@@ -80,7 +84,12 @@ class Actions:
                 MetaRecord(META_KEY, json.dumps(sorted([*each, alert] for each, alert in now.items())))
             )
         self._begun = now
-        restrictions = [self._restriction(each, alert) for each, alert in sorted(now.items())]
+        core.state.spot_only = self.spot_only()
+        restrictions = [
+            self._restriction(each, alert)
+            for each, alert in sorted(now.items())
+            if each.action != Action.SPOT_ONLY
+        ]
         waited = core.state.restrictions is not None
         core.state.restrictions = Restrictions(restrictions) if restrictions else None
         core.state.fresh_demand = core.state.fresh_demand or waited  # there may be room again
@@ -94,11 +103,30 @@ class Actions:
             for action in actions & set(core.settings.alerts.carry_out):
                 yield InForce(policy, subject, str(action)), _alert_of(core, (policy, subject))
 
+    def spot_only(self) -> tuple[SpotOnly, ...]:
+        """Of what has begun: the pools of these budgets, and of those below them, each once."""
+        core, found = self._core, dict[PoolName, SpotOnly]()
+        for each, alert in sorted((self._begun or {}).items()):
+            if each.action != Action.SPOT_ONLY or each.action not in core.settings.alerts.carry_out:
+                continue
+            for pool in sorted(core.state.pools):
+                if pool not in found and _pays_for(core, each.subject, pool):
+                    found[pool] = SpotOnly(
+                        pool=pool, alert=alert, policy=each.policy, until_ms=self._until_ms(each)
+                    )
+        return tuple(each for _, each in sorted(found.items()))
+
+    def _until_ms(self, each: InForce) -> int | None:
+        """The end of its period. None: it has none, or nothing was judged since the start."""
+        alerts = self._core.ledger.alerts
+        watch, policy = alerts.watches.get((each.policy, each.subject)), alerts.policies.get(each.policy)
+        if watch is None or policy is None or policy.once is not Once.PERIOD or watch.to_ms >= FOREVER_MS:
+            return None
+        return watch.to_ms
+
     def _restriction(self, each: InForce, alert: str) -> Restriction:
         core = self._core
-        watch = core.ledger.alerts.watches[(each.policy, each.subject)]
-        periodic = core.ledger.alerts.policies[each.policy].once is Once.PERIOD
-        found = self._held(each, alert, watch.to_ms if periodic and watch.to_ms < FOREVER_MS else None)
+        found = self._held(each, alert, self._until_ms(each))
         if each.action == Action.THROTTLE:
             found.room = self._room(found, core.settings.alerts.throttle_percent)
         return found
@@ -179,6 +207,17 @@ def covers(core: Core, subject: str) -> Callable[[JobClass], bool]:
         return any(each.spec.name == name for each in core.budgets.chain(names))
 
     return lambda job_class: paid_from(job_class.user, job_class.project, job_class.pool)
+
+
+def _pays_for(core: Core, subject: str, pool: PoolName) -> bool:
+    """Whether the subject of an alert is the budget of a pool, or one above it."""
+    kind, _, name = subject.partition("/")
+    budget = budget_of_pool(core, pool)
+    return (
+        kind == "budget"
+        and budget is not None
+        and name in {each.spec.name for each in core.budgets.chain((budget,))}
+    )
 
 
 def _alert_of(core: Core, key: Key) -> str:

@@ -59,6 +59,8 @@ def observation_at(core: Core, now_ms: int) -> Observed:
     observed = observe(core.state, now_ms, core.placer.run_times.guess, aged_ms)
     if core.state.restrictions is not None:
         observed = replace(observed, restricted=_restricted(core.state.restrictions, observed))
+    if core.state.spot_only:
+        observed = replace(observed, spot_only=core.state.spot_only)
     if not core.budgets.budgets:
         return observed
     return replace(observed, budgets=budgets_left(core, now_ms), unpaid=_unpaid(core, observed, now_ms))

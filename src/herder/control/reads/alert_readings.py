@@ -55,7 +55,8 @@ class Sources:
         if self._samples is None:
             text = await self._core.read(_stored_samples)
             self._samples = Samples() if text is None else Samples.of(text)
-        found = list(of_budgets(self._core.budgets.budgets.values(), now_ms))
+        limiting = [each for each in self._core.budgets.budgets.values() if not each.deleting]
+        found = list(of_budgets(limiting, now_ms))
         if not self._samples.due(now_ms):
             return found
         today_ms = now_ms - now_ms % DAY_MS

@@ -33,6 +33,8 @@ class Budget:
     spans: dict[int, Span] = field(default_factory=dict)
     """By their beginnings."""
     created_at_ms: int = 0
+    deleting: bool = False
+    """It pays for nothing new, and is gone when its last lease has ended."""
     _current: Span | None = None
 
     def span(self, now_ms: int) -> Span:

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-#: The actions of policies that the server carries out; others, such as notifying, are not about jobs.
-CARRIED_OUT = ("defer_low_priority", "throttle", "stop_non_critical")
+#: The actions of policies that the server can carry out; others, such as notifying, are not about jobs.
+CARRIED_OUT = ("defer_low_priority", "throttle", "stop_non_critical", "spot_only")
+#: What it does unless the settings say otherwise: it changes nothing for jobs and pools that nobody has marked.
+BY_DEFAULT = CARRIED_OUT[:3]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,7 @@ class AlertRules:
     """By policy and level: percent, core-hours or dollars, in place of the documented ones."""
     storage_capacity: Mapping[str, int] = field(default_factory=dict)
     """GB by tier (hot, warm, cold): of what reported storage fills. A tier that is not named is not judged."""
-    carry_out: tuple[str, ...] = CARRIED_OUT
+    carry_out: tuple[str, ...] = BY_DEFAULT
     """Of these, what this server carries out."""
     low_priority_below: int = 0
     """Jobs of a lower priority are deferred and throttled."""

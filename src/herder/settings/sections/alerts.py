@@ -112,7 +112,7 @@ ALERT_FIELDS: tuple[Field, ...] = (
     ),
     plain(
         "carry_out", _read_carry_out, {"type": "array", "items": {"enum": list(CARRIED_OUT)}},
-        "Actions that are carried out while the threshold of an alert that names them is exceeded; the others are only shown. `[]`: none is.",
+        "Actions that are carried out while the threshold of an alert that names them is exceeded; the others are only shown. `[]`: none is. spot_only is not among them unless it is written: it changes which workers pools get.",
     ),
     plain(
         "low_priority_below", _between(-PRIORITY_MAX, PRIORITY_MAX), {"type": "integer", "minimum": -PRIORITY_MAX, "maximum": PRIORITY_MAX},

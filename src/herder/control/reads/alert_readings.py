@@ -36,6 +36,7 @@ from herder.store.rows.tables import meta
 from herder.store.rows.usage_event_rows import read_metered_days
 
 EGRESS = "network.egress"
+BUDGET_SUBJECT = "budget/"
 _USUAL = BudgetSpec(name="x").thresholds
 Days = Mapping[str, Mapping[int, int]]
 """By resource and day, base units."""
@@ -117,7 +118,7 @@ def of_budgets(budgets: Iterable[Budget], now_ms: int) -> Iterator[Reading]:
             policy = POOL_BUDGET
         yield Reading(
             policy.id,
-            f"budget/{spec.name}",
+            f"{BUDGET_SUBJECT}{spec.name}",
             from_ms,
             to_ms,
             now_ms,

@@ -3,9 +3,10 @@
 Use of a whole day is read once and kept, since it changes no more; what is kept grows with the classes of jobs.
 """
 
-import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
+
+from sqlalchemy import Connection
 
 from herder.analysis.optimisation.recommendations import Kind, Recommendation, Rules, ranked
 from herder.analysis.optimisation.rules import recommendations
@@ -55,11 +56,12 @@ class Recommender:
         lines = await lines_between(self._core, from_ms, to_ms, (COST,))
         days, rules = list(self._days.values()), self._core.settings.recommendations
 
-        def work() -> list[Found]:
+        def work(_connection: Connection) -> list[Found]:
             return found_in(uses(days), paid(lines), days_known(lines, from_ms, to_ms), rules)
 
-        # A second and more with many shapes. Whole days are never changed once they are read.
-        return await asyncio.to_thread(work)
+        # Where reads are made, off the event loop: with many shapes it takes a second and more. Whole days are never changed once they are read.
+        found: list[Found] = await self._core.read(work)
+        return found
 
     async def _measure(self, from_ms: int, to_ms: int) -> None:
         self._days = {day: rows for day, rows in self._days.items() if from_ms <= day < to_ms}

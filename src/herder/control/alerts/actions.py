@@ -5,7 +5,7 @@ When an action ends, what waited is placed at once.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from herder.ledger.alerts.policies import Action, Once
 from herder.ledger.alerts.raising import Key
 from herder.ledger.budgets.periods import FOREVER_MS
 from herder.ledger.budgets.spec import Scope, Unit
-from herder.model.ids import PoolName
+from herder.model.ids import JobId, PoolName
 from herder.model.planning.budgets import SpotOnly
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import MetaRecord
@@ -32,6 +32,8 @@ from herder.store.rows.tables import meta
 
 #: Row of `meta`.
 META_KEY = "alerts/actions"
+#: Attempts that are asked to stop in one commit.
+STOPPED_AT_ONCE = 500
 
 
 class InForce(NamedTuple):
@@ -93,9 +95,6 @@ class Actions:
         waited = core.state.restrictions is not None
         core.state.restrictions = Restrictions(restrictions) if restrictions else None
         core.state.fresh_demand = core.state.fresh_demand or waited  # there may be room again
-        for restriction in restrictions:
-            if restriction.action == Action.STOP_NON_CRITICAL:
-                self._stop(changes, restriction, now_ms)
 
     def _in_force(self, now_ms: int) -> Iterator[tuple[InForce, str]]:
         core = self._core
@@ -154,20 +153,36 @@ class Actions:
         )
         return max(0, -(-(running + waiting) * percent // 100) - running)
 
-    def _stop(self, changes: Changes, each: Restriction, now_ms: int) -> None:
+    def to_stop(self) -> Iterator[tuple[Restriction, list[JobId]]]:
+        """Jobs that are not critical and run, each with what stops it: so many at once as `stop` takes in one commit."""
         state = self._core.state
-        going = [
-            attempt
-            for attempt in state.live.values()
-            if not (attempt.cancelling or attempt.preempted_for)
-            and each.binds(state.classes[attempt.class_id])
+        stopping = [
+            each
+            for each in (state.restrictions.all if state.restrictions is not None else ())
+            if each.action == Action.STOP_NON_CRITICAL
         ]
+        for restriction in stopping:
+            going = [job for job, attempt in state.live.items() if self._stops(restriction, attempt)]
+            for begin in range(0, len(going), STOPPED_AT_ONCE):
+                yield restriction, going[begin : begin + STOPPED_AT_ONCE]
+
+    def stop(self, changes: Changes, each: Restriction, jobs: Sequence[JobId], now_ms: int) -> None:
+        """Those of them that still run."""
+        state = self._core.state
+        live = [state.live[job] for job in jobs if job in state.live]
+        going = [attempt for attempt in live if self._stops(each, attempt)]
         why = f"{each.alert} ({each.policy}) stops jobs of a priority below {each.below}; they continue when the action has ended."
         for attempt in going:
             preempt(state, changes, attempt, why)
         if going:
             text = f"{counted(len(going), 'attempt')} {agree(len(going), 'is', 'are')} preempted: {why}"
-            self._event(changes, "alert.action_stopped", each.alert, text, {"jobs": _jobs(going)}, now_ms)
+            data: dict[str, object] = {"jobs": sorted(int(attempt.job) for attempt in going)}
+            self._event(changes, "alert.jobs_preempted", each.alert, text, data, now_ms)
+
+    def _stops(self, each: Restriction, attempt: LiveAttempt) -> bool:
+        if attempt.cancelling or attempt.preempted_for:
+            return False
+        return each.binds(self._core.state.classes[attempt.class_id])
 
     def _record(self, changes: Changes, each: InForce, alert: str, kind: str, now_ms: int) -> None:
         name, subject = each.action.replace("_", " "), each.subject or "the organisation"
@@ -224,11 +239,6 @@ def _alert_of(core: Core, key: Key) -> str:
     """The highest alert of the subject that was raised, also one that is acknowledged."""
     raised = core.ledger.alerts.watches[key].raised
     return raised[max(raised)] if raised else key[0]
-
-
-def _jobs(attempts: list[LiveAttempt]) -> list[int]:
-    """The first hundred."""
-    return sorted(int(each.job) for each in attempts)[:100]
 
 
 def _read(stored: str | None) -> dict[InForce, str]:

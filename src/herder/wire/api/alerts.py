@@ -46,7 +46,7 @@ class AlertView(msgspec.Struct, kw_only=True):
     acknowledged_at: str | None
     resolved_at: str | None
     resolved_because: str
-    """below, superseded, period_ended; empty: it is active."""
+    """below, superseded, period_ended, removed (its budget was deleted, or is judged by another policy); empty: it is active."""
     actions: list[str]
     """What holds while the threshold is exceeded."""
     advice: list[str]

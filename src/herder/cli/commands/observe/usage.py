@@ -113,7 +113,9 @@ def _following(day: str) -> str:
     """The server lists what is before a day."""
     try:
         return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
-    except (ValueError, OverflowError):
+    except OverflowError:
+        return ""  # no day is after the last one that can be written
+    except ValueError:
         return day  # the server says what is wrong with it
 
 

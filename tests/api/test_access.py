@@ -122,6 +122,7 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("get", "/costs/recommendations/{recommendation}/results"): ("viewer", dict.fromkeys(CALLERS, 404)),
     ("post", "/costs/recommendations/{recommendation}/approve"): ("administrator", ADMINISTRATORS),
     ("post", "/costs/recommendations/{recommendation}/implement"): ("operator", OPERATORS),
+    ("post", "/costs/recommendations/{recommendation}/roll-back"): ("operator", OPERATORS),
     ("post", "/costs/months/{month}/close"): ("administrator", ADMINISTRATORS),
     ("get", "/rates/{rate}"): ("viewer", ALL),
     ("post", "/rates"): ("operator", OPERATORS),

@@ -129,20 +129,21 @@ def raised(server: Server) -> str:
     return f"/alerts/{server.run(judge())}/acknowledge"
 
 
-def recommended(server: Server) -> str:
+def recommended(server: Server, **changes: Any) -> str:
     """As the loop stores it."""
     record = RecommendationRecord(
         id="opt-1", kind="resource_rightsizing", target="t", action="cpu 50m", why="w", how="h", project="p", user="u",
         pool="std", monthly_pico=str(9 * 10**12), saving_pico=str(4 * 10**12), observed=14, supporting=14, state="open",
         found_ms=1, approved_by="", approved_ms=None, begun_by="", begun_ms=None, closed_ms=None,
     )  # fmt: skip
+    record = record._replace(**changes)
 
     async def store() -> None:
         core = server.running.core
-        with core.change(Changes()) as changes:
+        with core.change(Changes()) as stored:
             core.ledger.recommendations[record.id] = record
-            changes.put(record)
-        await core.commit(changes)
+            stored.put(record)
+        await core.commit(stored)
 
     server.run(store())
     return f"/costs/recommendations/{record.id}"
@@ -274,6 +275,10 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
     "a recommendation that is carried out": (
         "POST /costs/recommendations/{recommendation}/implement",
         lambda s: (f"{recommended(s)}/implement", None),
+    ),
+    "a recommendation that is rolled back": (
+        "POST /costs/recommendations/{recommendation}/roll-back",
+        lambda s: (f"{recommended(s, state='implemented', begun_ms=1)}/roll-back", None),
     ),
     "an acknowledged alert": ("POST /alerts/{alert}/acknowledge", lambda s: (raised(s), None)),
     "rates": (

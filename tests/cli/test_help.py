@@ -31,7 +31,7 @@ COMMANDS = _all(get_command(build_app()))
 def test_the_commands_are_those_of_the_specification() -> None:
     names = {" ".join(path) for path, command in COMMANDS if isinstance(command, HerderCommand)}
     assert names == {
-        *(f"cost {verb}" for verb in ("show", "breakdown", "trends", "lines", "explain", "months", "close", "recommend", "approve", "implement", "results", "why", "roi")),
+        *(f"cost {verb}" for verb in ("show", "breakdown", "trends", "lines", "explain", "months", "close", "recommend", "approve", "implement", "roll-back", "results", "why", "roi")),
         "status", "apply", "events", "pack", "cost forecast", "cost anomalies", "cost report", "cost invoice", "cost export", "cost check-focus", "project list",
         "config show", "config lint", "config schema", "config view", "config import-cortex", "config import-rosa",
         "pool list", "pool get", "pool scale", "pool freeze", "pool unfreeze", "pool delete",

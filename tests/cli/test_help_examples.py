@@ -136,7 +136,7 @@ CODES = {
             3,
             "it has 14 days of no work; tests/api/test_recommendations.py has some",
         )
-        for verb in ("recommend", "approve", "implement", "results")
+        for verb in ("recommend", "approve", "implement", "roll-back", "results")
     },
     **dict.fromkeys(
         ("herder alert show alert-0f6c1b2a9d3e", "herder alert ack alert-0f6c1b2a9d3e"),

@@ -68,7 +68,7 @@ class Sources:
         )
         found.append(Reading(COMPUTE.id, "", today_ms, today_ms + DAY_MS, now_ms, cpu, None))
         if self._core.ledger.looked_ms is not None:
-            waiting = waiting_pico(self._core)
+            waiting = waiting_pico(self._core.ledger.recommendations.values())
             found.append(Reading(OPPORTUNITY.id, "", now_ms, now_ms, now_ms, waiting, None))
         if self._day_ms != today_ms:
             self._day_ms = today_ms

@@ -77,6 +77,7 @@ recommendations = Table(
     words("begun_by"),
     number("begun_ms", null=True),
     number("closed_ms", null=True),
+    words("approved_pico"),
 )
 
 TABLE_OF: dict[type, Table] = {

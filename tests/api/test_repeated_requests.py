@@ -139,6 +139,12 @@ def channel(server: Server) -> str:
     return "desk"
 
 
+def scheduled_report(server: Server) -> str:
+    path = f"/costs/report-schedules/daily-{new_key()[:8]}"
+    server.http.put(path, json={"period": "daily"}).raise_for_status()
+    return path
+
+
 def recommended(server: Server, **changes: Any) -> str:
     """As the loop stores it."""
     record = RecommendationRecord(
@@ -284,6 +290,18 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
         lambda s: (f"/callbacks/{called_back(s)}/retry", None),
     ),
     "a closed month": ("POST /costs/months/{month}/close", lambda s: ("/costs/months/2020-01/close", None)),
+    "a schedule of reports": (
+        "PUT /costs/report-schedules/{schedule}",
+        lambda s: ("/costs/report-schedules/weekly", {"period": "weekly"}),
+    ),
+    "a report that was asked for": (
+        "POST /costs/report-schedules/{schedule}/run",
+        lambda s: (f"{scheduled_report(s)}/run", None),
+    ),
+    "a schedule of reports less": (
+        "DELETE /costs/report-schedules/{schedule}",
+        lambda s: (scheduled_report(s), None),
+    ),
     "an approved recommendation": (
         "POST /costs/recommendations/{recommendation}/approve",
         lambda s: (f"{recommended(s)}/approve", None),

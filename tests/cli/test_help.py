@@ -32,7 +32,7 @@ def test_the_commands_are_those_of_the_specification() -> None:
     names = {" ".join(path) for path, command in COMMANDS if isinstance(command, HerderCommand)}
     assert names == {
         *(f"cost {verb}" for verb in ("show", "breakdown", "trends", "lines", "explain", "months", "close", "recommend", "approve", "implement", "roll-back", "results", "why", "roi")),
-        "status", "apply", "events", "pack", "cost forecast", "cost anomalies", "cost report", "cost invoice", "cost export", "cost check-focus", "project list",
+        "status", "apply", "events", "pack", "cost forecast", "cost anomalies", "cost report", "cost invoice", "cost export", "cost check-focus", *(f"cost reports {verb}" for verb in ("list", "get", "schedules", "set", "run", "delete")), "project list",
         "config show", "config lint", "config schema", "config view", "config import-cortex", "config import-rosa",
         "pool list", "pool get", "pool scale", "pool freeze", "pool unfreeze", "pool delete",
         "bootstrap list", "bootstrap check", "cluster list", "cluster show", "cluster check", "cluster manifests", "pool scheduling-info",

@@ -155,6 +155,13 @@ CODES = {
         3,
         "the server has no such budget; tests/api/test_budgets.py keeps one",
     ),
+    **{
+        f"herder cost reports get weekly-20261130T090000Z{more}": (
+            3,
+            "its time has not come; tests/api/test_stored_reports.py makes some",
+        )
+        for more in ("", " --html weekly.html")
+    },
     "herder budget settle gateway-7 --cost 3.10": (
         3,
         "nobody holds it; tests/api/test_budgets.py settles one",

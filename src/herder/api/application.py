@@ -29,6 +29,7 @@ from herder.api.routes import (
     rates,
     recommendations,
     secrets,
+    stored_reports,
     usage,
     worker,
 )
@@ -59,6 +60,7 @@ def front_of(core: Core) -> RouteTable:
     offers.add(front)
     costs.add(front)
     cost_reports.add(front)
+    stored_reports.add(front)
     clusters.add(front)
     bootstraps.add(front)
     budgets.add(front)

@@ -11,6 +11,7 @@ from herder.client.parts.bootstraps import Bootstraps
 from herder.client.parts.budgets import Budgets
 from herder.client.parts.callbacks import Callbacks
 from herder.client.parts.clusters import Clusters
+from herder.client.parts.cost_reports import CostReports
 from herder.client.parts.costs import Costs
 from herder.client.parts.drivers import Drivers
 from herder.client.parts.events import Events
@@ -64,7 +65,7 @@ class HerderClient:
         self.drivers, self.offers = Drivers(self.http), Offers(self.http)
         self.clusters, self.bootstraps = Clusters(self.http), Bootstraps(self.http)
         self.events, self.alerts, self.costs = Events(self.http), Alerts(self.http), Costs(self.http)
-        self.budgets = Budgets(self.http)
+        self.budgets, self.cost_reports = Budgets(self.http), CostReports(self.http)
         self.secrets = Secrets(self.http)
 
     def __repr__(self) -> str:

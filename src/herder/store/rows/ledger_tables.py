@@ -10,6 +10,7 @@ from herder.model.stored.ledger_records import (
     WorkDayRecord,
 )
 from herder.model.stored.recommendation_records import RecommendationRecord
+from herder.store.rows import report_tables
 from herder.store.rows.columns import metadata, number, words
 
 use_log = Table("use_log", metadata, number("number", key=True), number("arrived_ms"), words("body"))
@@ -87,4 +88,5 @@ TABLE_OF: dict[type, Table] = {
     MonthRecord: months,
     MonthLinesRecord: month_lines,
     RecommendationRecord: recommendations,
+    **report_tables.TABLE_OF,
 }

@@ -43,6 +43,7 @@ CASES = (
 PACKAGES_LEFT_OUT = ("herder.simulate", "herder.testing")
 #: Never shown: caught in the package that raises them, which tells something else; or a base that is not raised itself.
 INTERNAL = {
+    "herder.reports.stored.Damaged",
     "herder.reports.focus.files.FocusError",
     "herder.ledger.budgets.leases.BudgetError",
     "herder.server.http.protocol._BoundBroken",

@@ -116,7 +116,7 @@ def run(core: Core, who: Principal, name: str, changes: Changes, now_ms: int) ->
     if record.asked_ms is not None:
         raise Conflict(
             f"Report {report_id(record, record.asked_ms, asked=True)} was asked for and is not made yet.",
-            hint="`herder cost reports schedules` says why.",
+            hint="The cause is in `herder cost reports schedules`.",
         )
     made = report_id(record, now_ms, asked=True)
     record = record._replace(asked_ms=now_ms, tries=0, next_try_ms=None)

@@ -49,7 +49,7 @@ _REASONS = (
     (r"reporting_schedules\.daily.*", Kind.TO_DO, "Run `herder cost reports set daily --period daily`: 18:00 of each day. Name the zone with --time-zone."),
     (r"reporting_schedules\.weekly.*", Kind.TO_DO, "Run `herder cost reports set weekly --period weekly`: 09:00 of each Monday. Name the zone with --time-zone."),
     (r"reporting_schedules\.monthly.*", Kind.TO_DO, "Run `herder cost reports set monthly --period monthly`: 09:00 of the first weekday of each month. Name the zone with --time-zone."),
-    (r"reporting_schedules.*", Kind.TO_DO, "Run `herder cost reports set NAME --period PERIOD --cron CRON`: schedules are stored, and are no settings."),
+    (r"reporting_schedules.*", Kind.TO_DO, "Run `herder cost reports set NAME --period PERIOD --cron CRON`; schedules are kept in the store, not in settings."),
     (r"version|last_updated|configuration_owner", Kind.NOT_TAKEN, ""),
     (r"alert_thresholds.*auto_actions.*", Kind.NOT_TAKEN, "Each alert has its actions; `herder alert policies` lists them."),
     (r"alert_thresholds.*notification_channels.*", Kind.NOT_TAKEN, "Each alert has its recipients; `herder alert policies` lists them."),

@@ -91,7 +91,7 @@ def _cursor(after: str | None) -> tuple[int, str] | None:
         raise Invalid(
             f"{after[:50]!r} is not where a page of reports ends.",
             field="after",
-            hint="Write what `next` of the page before says.",
+            hint="Write `next` of the page before.",
         )
     return int(due), name
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import AsyncIterator
+import subprocess
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from playwright.sync_api import Browser, sync_playwright
 
 from herder.control.kernel.core import Core
 from herder.web.routes import router
 from herder.web.trend import Trend
 from tests.web.world import open_core
 
+FINDER = Path(__file__).parents[1] / "support" / "chromium"
 TOKEN = "ann's own token"
 SECRET = re.compile(r'name="secret" value="([0-9a-f]+)"')
 
@@ -57,3 +61,13 @@ def secret_in(html: str) -> str:
     found = SECRET.search(html)
     assert found is not None
     return found.group(1)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = os.environ.get("CHROMIUM") or subprocess.check_output(["bash", str(FINDER)], text=True).strip()
+    sandbox = ["--no-sandbox"] if os.getuid() == 0 else []
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=path, args=sandbox)
+        yield found
+        found.close()

@@ -5,38 +5,27 @@ Waits are `expect`s on locators: functions polled in the page need `eval`, which
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from herder.control.jobs.submitting.submission import create
 from herder.control.kernel.clock import now_ms
 from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import hash_token
 from herder.model.stored.changes import Changes
+from herder.web.navigation import PLACES
 from herder.wire.api.work import BatchCreate, JobSubmission
+from tests.web.money import money
 from tests.web.world import ANN, World, add_jobs, add_pool, busy, clusters, trouble, wave
 
 pytestmark = pytest.mark.browser
 
-FINDER = Path(__file__).parents[1] / "support" / "chromium"
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 360, "height": 740}
 SOON_MS = 15_000
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    path = os.environ.get("CHROMIUM") or subprocess.check_output(["bash", str(FINDER)], text=True).strip()
-    sandbox = ["--no-sandbox"] if os.getuid() == 0 else []
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=path, args=sandbox)
-        yield found
-        found.close()
 
 
 def world_in(folder: Path) -> Iterator[World]:
@@ -265,13 +254,21 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(visit: Opener, bu
     page = visit(busy_world).live()
     outline = "() => getComputedStyle(document.activeElement).outlineStyle"
     reached = []
-    for _ in range(9):
+    places = [place.words for place in PLACES]
+    for _ in range(8 + len(places)):
         page.keyboard.press("Tab")
         assert page.evaluate(outline) == "solid"
         reached.append(
             page.evaluate("() => document.activeElement.textContent.trim().split('\\n')[0].slice(0, 20)")
         )
-    assert reached[:6] == ["Skip to content", "Dashboard", "Batches", "Jobs", "Theme: auto", "Sign out"]
+    assert reached[: 5 + len(places)] == [
+        "Skip to content",
+        "",
+        "Keys: ?",
+        "Theme: auto",
+        "Sign out",
+        *places,
+    ]
     assert page.evaluate("() => document.activeElement.getAttribute('aria-labelledby')") == "workers-title"
 
 
@@ -333,6 +330,23 @@ async def _night(core: Core) -> None:
     await core.commit(changes)
 
 
+ADDRESSES = (
+    *("/jobs", "/jobs?q=colour:red", "/batches", "/batches/1", "/jobs/1", "/jobs/999999"),
+    *(
+        "/costs",
+        "/budgets",
+        "/budgets/ann",
+        "/alerts",
+        "/alerts/alert-0f6c1b2a9d3e",
+        "/events",
+        "/users",
+        "/settings",
+        "/search?q=burs",
+        "/jobs?kiosk=1",
+    ),
+)
+
+
 @pytest.mark.parametrize(("scheme", "size"), LOOKS)
 def test_every_page_is_readable(
     visit: Opener,
@@ -341,9 +355,11 @@ def test_every_page_is_readable(
     size: dict[str, int],
 ) -> None:
     busy_world.run(_night)
+    if not busy_world.core.budgets.budgets:
+        busy_world.run(money)
     visited = visit(busy_world, color_scheme=scheme, viewport=size)
     page = visited.page
-    for address in ("/jobs", "/jobs?q=colour:red", "/batches", "/batches/1", "/jobs/1", "/jobs/999999"):
+    for address in ADDRESSES:
         page.goto(f"{busy_world.url}{address}")
         expect(page.locator("h1")).to_be_visible()
         assert page.evaluate(FAINT) == [], address
@@ -361,7 +377,7 @@ def test_a_job_is_found_by_keyboard_alone(visit: Opener, busy_world: World) -> N
     page.keyboard.type("state:failed")
     page.keyboard.press("Enter")
     expect(page.locator("tbody tr")).to_have_count(2)
-    expect(page.get_by_role("searchbox")).to_have_value("state:failed")
+    expect(page.get_by_role("searchbox", name="Search in jobs")).to_have_value("state:failed")
     first = page.locator("tbody a").first
     number = first.inner_text()
     first.focus()

@@ -69,8 +69,9 @@ def test_no_template_or_style_refers_to_another_origin_or_holds_code() -> None:
 
 def test_htmx_is_not_deferred() -> None:
     """A deferred htmx starts on a timer and may find its extension missing: then the page never goes live."""
-    scripts = re.findall(r"<script[^>]*>", (WEB / "templates" / "dashboard.html").read_text())
+    scripts = re.findall(r"<script[^>]*>", (WEB / "templates" / "frame.html").read_text())
     assert len(scripts) == 5
+    assert "htmx.min.js" in scripts[0]
     assert not [script for script in scripts if "defer" in script or "async" in script]
 
 

@@ -14,4 +14,10 @@ PLACES = (
     Place("dashboard", "/", "Dashboard", "o"),
     Place("batches", "/batches", "Batches", "b"),
     Place("jobs", "/jobs", "Jobs", "j"),
+    Place("costs", "/costs", "Costs", "c"),
+    Place("budgets", "/budgets", "Budgets", "m"),
+    Place("alerts", "/alerts", "Alerts", "a"),
+    Place("events", "/events", "Events", "e"),
+    Place("users", "/users", "Users", "u"),
+    Place("settings", "/settings", "Settings", "s"),
 )

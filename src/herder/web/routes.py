@@ -1,8 +1,9 @@
-"""The dashboard's addresses: `/`, `/dashboard/stream`, `/login`, `/logout`, `/static/…`, and the pages of `pages/`. Mounted by `app.py`.
+"""The dashboard's addresses: `/`, `/dashboard/stream`, `/pages/stream`, `/login`, `/logout`, `/static/…`, and the pages of `pages/`. Mounted by `app.py`.
 
 Every answer carries the headers of `secured`; everything but the sign-in page and the static files needs a session.
 """
 
+from collections.abc import AsyncIterator, Callable
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter
@@ -15,8 +16,9 @@ from herder.control.commands import Commands
 from herder.control.kernel.bounds.errors import Unauthenticated
 from herder.control.kernel.core import Core
 from herder.control.reads.port import Reads
+from herder.web import pages
 from herder.web.live import STREAMS_MAX, Live
-from herder.web.responses import secured
+from herder.web.responses import in_kiosk, secured
 from herder.web.session import (
     FORM_COOKIE,
     SESSION_COOKIE,
@@ -30,7 +32,6 @@ from herder.web.session import (
 from herder.web.static_files import static_response
 from herder.web.templating import SECTIONS, render
 from herder.web.trend import Trend
-from herder.web import pages
 
 #: A form holds two short fields.
 FORM_BYTES_MAX = 8192
@@ -44,6 +45,7 @@ def router(core: Core, trend: Trend) -> APIRouter:
     pages.add(routes, commands, reads)
     routes.add_api_route("/", own.dashboard, methods=["GET"], response_model=None)
     routes.add_api_route("/dashboard/stream", own.stream, methods=["GET"], response_model=None)
+    routes.add_api_route("/pages/stream", own.changes, methods=["GET"], response_model=None)
     routes.add_api_route("/login", own.login, methods=["GET"], response_model=None)
     routes.add_api_route("/login", own.sign_in, methods=["POST"], response_model=None)
     routes.add_api_route("/logout", own.sign_out, methods=["POST"], response_model=None)
@@ -70,10 +72,20 @@ class Pages:
             role=who.role.label,
             secret=self.commands.form_secret(request.cookies[SESSION_COOKIE]),
             version=__version__,
+            kiosk=in_kiosk(request),
+            read_at="",
         )
         return secured(HTMLResponse(html))
 
     async def stream(self, request: Request) -> Response:
+        return self._streamed(request, self.live.stream)
+
+    async def changes(self, request: Request) -> Response:
+        return self._streamed(request, self.live.changes)
+
+    def _streamed(
+        self, request: Request, begin: Callable[[Callable[[], bool]], AsyncIterator[str]]
+    ) -> Response:
         cookie = request.cookies.get(SESSION_COOKIE, "")
         who = self.commands.visitor(cookie)
         if who is None:
@@ -82,10 +94,10 @@ class Pages:
         if self.live.open >= STREAMS_MAX:
             return secured(
                 PlainTextResponse(
-                    f"The limit of {STREAMS_MAX} open dashboards is reached. Close one and try again.\n", 503
+                    f"The limit of {STREAMS_MAX} open pages is reached. Close one and try again.\n", 503
                 )
             )
-        messages = self.live.stream(lambda: self.commands.visitor(cookie) is not None)
+        messages = begin(lambda: self.commands.visitor(cookie) is not None)
         headers = {"X-Accel-Buffering": "no"}  # a proxy that buffers would hold the stream back
         return secured(StreamingResponse(messages, media_type="text/event-stream", headers=headers))
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from herder.web import formatting
+from herder.web import amounts, formatting
 from herder.web.navigation import PLACES
 from herder.web.page_data import Picture
 from herder.web.static_files import static_url
@@ -31,6 +31,8 @@ def _environment() -> Environment:
         formatting.words,
         formatting.shell_words,
         formatting.sparkline,
+        amounts.amount,
+        amounts.address_of,
     )
     environment.filters.update({each.__name__: each for each in filters})
     environment.globals.update(
@@ -40,6 +42,8 @@ def _environment() -> Environment:
         change=formatting.change,
         ended_jobs=formatting.ended_jobs,
         change_of_rate=formatting.change_of_rate,
+        share=amounts.share,
+        amounts=amounts.quantities,
     )
     return environment
 

@@ -162,6 +162,11 @@ class Reads(
         check(who, Action.SEE, FLEET)
         return await fleet.worker_view(self._core, who, name)
 
+    def worker_names(self, who: Principal) -> list[str]:
+        """Of those that live, sorted: for what looks for one by a part of its name."""
+        check(who, Action.SEE, FLEET)
+        return sorted(self._core.state.workers)
+
     async def worker_health(self, who: Principal, name: str) -> WorkerHealthView:
         check(who, Action.SEE, FLEET)
         return worker_health_view(self._core, name)

@@ -3,8 +3,10 @@
 A page is read anew for each request, with the rights of its visitor. Used by the modules of this folder.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
 from fastapi import APIRouter
@@ -14,15 +16,22 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from herder import __version__
 from herder.control.access.known_caller import trust
 from herder.control.commands import Commands
-from herder.control.kernel.bounds.errors import Invalid, NotKnown, Refused
+from herder.control.kernel.bounds.errors import Invalid, NotKnown, NotReady, Refused
 from herder.control.reads.port import Reads
 from herder.model.permissions import Principal
-from herder.web.responses import secured
+from herder.model.values.times import iso
+from herder.ports.store import StoreDown
+from herder.web.pages.export import FORMAT, Rows, export_addresses, exported
+from herder.web.responses import in_kiosk, secured
 from herder.web.session import SESSION_COOKIE, visitor
 from herder.web.templating import render
 
 #: Ids are at most so large.
 NUMBER_MAX = 2**53
+#: What differs each time a page is read: ages, and when it was read.
+_MOVING = re.compile(r"<time data-read [^>]*>[^<]*|(?<=data-ago>)[^<]*")
+#: Characters of a name.
+NAME_MAX = 253
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +43,8 @@ class Shown:
     api: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
     status: int = 200
+    every_s: int = 2
+    """An open page reads itself again when something happens, and not more often than this. Costly pages say more."""
 
 
 #: Reads what a page shows, with the rights of its visitor. May raise Refused.
@@ -46,26 +57,34 @@ class Site:
         self.commands = commands
         self.reads = reads
 
-    def add(self, path: str, here: str, what: str, show: Shower) -> None:
-        """A page at `path`. `here` is its name in the navigation, `what` the words for what it shows ("job")."""
+    def add(self, path: str, here: str, what: str, show: Shower, rows: Rows | None = None) -> None:
+        """A page at `path`. `here` is its name in the navigation, `what` the words for what it shows ("job"). `rows`: of a list, to be exported."""
 
         async def page(request: Request) -> Response:
             who = visitor(self.commands, request)
             if who is None:
                 return secured(RedirectResponse("/login", 303))
             try:
-                shown = await show(who, request)
+                shown: Shown | Response
+                if rows is not None and FORMAT in request.query_params:
+                    shown = await exported(here, who, request, rows)
+                else:
+                    shown = await show(who, request)
             except Refused as error:
-                refused = {"what": what, "text": f"{error.detail} {error.hint}".strip()}
-                shown = Shown(template="refused.html", command="", values=refused, status=error.status)
+                shown = refusal(what, error)
+            except StoreDown as error:
+                shown = refusal(what, NotReady(str(error), hint="Reload the page in a moment."))
             if isinstance(shown, Response):
                 return secured(shown)
-            return self._answer(request, who, here, shown)
+            return self._answer(request, who, here, shown, exports=rows is not None)
 
         self.routes.add_api_route(path, page, methods=["GET"], response_model=None)
 
-    def _answer(self, request: Request, who: Principal, here: str, shown: Shown) -> Response:
+    def _answer(
+        self, request: Request, who: Principal, here: str, shown: Shown, *, exports: bool
+    ) -> Response:
         trust(request.scope, who.actor)
+        now_ms = self.reads.now_ms()
         html = render(
             shown.template,
             here=here,
@@ -73,12 +92,38 @@ class Site:
             role=who.role.label,
             secret=self.commands.form_secret(request.cookies[SESSION_COOKIE]),
             version=__version__,
-            now_ms=self.reads.now_ms(),
+            now_ms=now_ms,
+            read_at=iso(now_ms),
+            every_s=shown.every_s,
+            kiosk=in_kiosk(request),
             command=shown.command,
             api=shown.api,
+            exports=export_addresses(request) if exports and shown.status == 200 else {},
             **shown.values,
         )
-        return secured(HTMLResponse(html, shown.status))
+        tag = tag_of(html)
+        if shown.status == 200 and request.headers.get("if-none-match") == tag:
+            return secured(Response(status_code=304, headers={"ETag": tag}))
+        return secured(HTMLResponse(html, shown.status, headers={"ETag": tag}))
+
+
+def tag_of(html: str) -> str:
+    """The same for a page that tells the same: ages and the time of reading do not count."""
+    fixed = _MOVING.sub("", html)
+    return f'W/"{blake2b(fixed.encode(), digest_size=12).hexdigest()}"'
+
+
+def refusal(what: str, error: Refused) -> Shown:
+    values = {"what": what, "text": f"{error.detail} {error.hint}".strip()}
+    return Shown(template="refused.html", command="", values=values, status=error.status)
+
+
+def name_in(request: Request, what: str) -> str:
+    """The name of the address. Raises NotKnown."""
+    text = str(request.path_params["name"])
+    if len(text) > NAME_MAX or not text.isprintable():
+        raise NotKnown(f"{text[:20]!r} is not the name of a {what}.")
+    return text
 
 
 def number_in(request: Request, what: str) -> int:

@@ -12,6 +12,10 @@ class Place(NamedTuple):
 
 PLACES = (
     Place("dashboard", "/", "Dashboard", "o"),
+    Place("pools", "/pools", "Pools", "p"),
+    Place("workers", "/workers", "Workers", "w"),
     Place("batches", "/batches", "Batches", "b"),
     Place("jobs", "/jobs", "Jobs", "j"),
+    Place("plans", "/plans", "Plans", "d"),
+    Place("offers", "/offers", "Offers", "f"),
 )

@@ -14,15 +14,16 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from herder import __version__
 from herder.control.access.known_caller import trust
 from herder.control.commands import Commands
-from herder.control.kernel.bounds.errors import Invalid, NotKnown, Refused
+from herder.control.kernel.bounds.errors import Forbidden, Invalid, NotReady, Refused
 from herder.control.reads.port import Reads
 from herder.model.permissions import Principal
+from herder.ports.store import StoreDown
+from herder.web.actions.notices import Notices
+from herder.web.addresses import NUMBER_MAX, name_of, number_of
+from herder.web.forms import read_form
 from herder.web.responses import secured
-from herder.web.session import SESSION_COOKIE, visitor
+from herder.web.session import SESSION_COOKIE, form_is_ours, visitor
 from herder.web.templating import render
-
-#: Ids are at most so large.
-NUMBER_MAX = 2**53
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,8 @@ class Shown:
 
 #: Reads what a page shows, with the rights of its visitor. May raise Refused.
 Shower = Callable[[Principal, Request], Awaitable[Shown | Response]]
+#: Does what a form asks for, and shows or leads to what came of it. May raise Refused.
+Doer = Callable[[Principal, Request, Mapping[str, str]], Awaitable[Shown | Response]]
 
 
 class Site:
@@ -45,24 +48,46 @@ class Site:
         self.routes = routes
         self.commands = commands
         self.reads = reads
+        self.notices = Notices()
 
     def add(self, path: str, here: str, what: str, show: Shower) -> None:
         """A page at `path`. `here` is its name in the navigation, `what` the words for what it shows ("job")."""
 
         async def page(request: Request) -> Response:
-            who = visitor(self.commands, request)
-            if who is None:
-                return secured(RedirectResponse("/login", 303))
-            try:
-                shown = await show(who, request)
-            except Refused as error:
-                refused = {"what": what, "text": f"{error.detail} {error.hint}".strip()}
-                shown = Shown(template="refused.html", command="", values=refused, status=error.status)
-            if isinstance(shown, Response):
-                return secured(shown)
-            return self._answer(request, who, here, shown)
+            return await self._page(request, here, what, show)
 
         self.routes.add_api_route(path, page, methods=["GET"], response_model=None)
+
+    def add_form(self, path: str, here: str, what: str, do: Doer) -> None:
+        """What a form at `path` is sent to. One that is not of this visitor's pages is refused before it is looked at."""
+
+        async def sent(who: Principal, request: Request) -> Shown | Response:
+            form = await read_form(request)
+            cookie = request.cookies.get(SESSION_COOKIE)
+            if form is None or not form_is_ours(self.commands, cookie, form.get("secret", "")):
+                raise Forbidden(
+                    "This form has expired, and nothing was changed.", hint=f"Open {request.url.path} again."
+                )
+            return await do(who, request, form)
+
+        async def page(request: Request) -> Response:
+            return await self._page(request, here, what, sent)
+
+        self.routes.add_api_route(path, page, methods=["POST"], response_model=None)
+
+    async def _page(self, request: Request, here: str, what: str, show: Shower) -> Response:
+        who = visitor(self.commands, request)
+        if who is None:
+            return secured(RedirectResponse("/login", 303))
+        try:
+            shown = await show(who, request)
+        except Refused as error:
+            shown = refusal(what, error)
+        except StoreDown as error:
+            shown = refusal(what, NotReady(str(error), hint="Reload the page in a moment."))
+        if isinstance(shown, Response):
+            return secured(shown)
+        return self._answer(request, who, here, shown)
 
     def _answer(self, request: Request, who: Principal, here: str, shown: Shown) -> Response:
         trust(request.scope, who.actor)
@@ -76,17 +101,25 @@ class Site:
             now_ms=self.reads.now_ms(),
             command=shown.command,
             api=shown.api,
+            notice=self.notices.of(who.user, request.query_params.get("done", "")),
             **shown.values,
         )
         return secured(HTMLResponse(html, shown.status))
 
 
+def refusal(what: str, error: Refused) -> Shown:
+    values = {"what": what, "text": f"{error.detail} {error.hint}".strip()}
+    return Shown(template="refused.html", command="", values=values, status=error.status)
+
+
+def name_in(request: Request, what: str) -> str:
+    """The name of the address. Raises NotKnown."""
+    return name_of(str(request.path_params["name"]), what)
+
+
 def number_in(request: Request, what: str) -> int:
     """The number of the address. Raises NotKnown."""
-    text = str(request.path_params["number"])
-    if not text.isascii() or not text.isdigit() or len(text) > 16 or int(text) > NUMBER_MAX:
-        raise NotKnown(f"{text[:20]!r} is not the number of a {what}.")
-    return int(text)
+    return number_of(str(request.path_params["number"]), what)
 
 
 def after_in(request: Request) -> int | None:

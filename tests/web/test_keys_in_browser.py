@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
-from tests.web.test_in_browser import SOON_MS, Opener, busy_world, pytestmark, visit, world_in
+from tests.web.conftest import SOON_MS, Opener
 from tests.web.world import World, trouble
 
-__all__ = ["busy_world", "pytestmark", "visit", "world_in"]
+pytestmark = pytest.mark.browser
 
 
 def test_keys_go_to_places_walk_rows_and_open_them(visit: Opener, busy_world: World) -> None:

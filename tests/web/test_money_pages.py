@@ -187,7 +187,8 @@ async def test_a_viewer_sees_no_more_than_the_api_gives(
 
 
 @pytest.mark.parametrize(
-    "address", ["/budgets", "/alerts", "/events", "/users", "/jobs", "/batches", "/costs"]
+    "address",
+    ["/budgets", "/alerts", "/events", "/users", "/jobs", "/batches", "/costs", "/pools", "/workers"],
 )
 async def test_lists_are_exported_as_filtered(ann: httpx.AsyncClient, core: Core, address: str) -> None:
     await add_budget(core, "labs", scope="user", of="ann", limit="100")

@@ -229,9 +229,9 @@ def _fields(spec: object) -> dict[str, object]:
 async def test_more_workers_than_rows_says_so(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     await busy(core)
     monkeypatch.setattr("herder.web.page_data.WORKERS_MAX", 4)
-    said = words(await section(core, "workers"))
-    assert "The oldest 4 of 11" in said
-    assert "herder worker list" in said
+    html = await section(core, "workers")
+    assert "The oldest 4 of 11" in words(html)
+    assert '<a href="/workers">All workers</a>' in html
 
 
 async def test_the_trend_is_bounded_and_young_points_come_in_order(core: Core) -> None:

@@ -4,20 +4,23 @@ Every answer carries the headers of `secured`; everything but the sign-in page a
 """
 
 from collections.abc import AsyncIterator, Callable
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
 from herder import __version__
+from herder.control.access.form_writes import FormWrites
 from herder.control.access.known_caller import trust
 from herder.control.commands import Commands
 from herder.control.kernel.bounds.errors import Unauthenticated
 from herder.control.kernel.core import Core
 from herder.control.reads.port import Reads
 from herder.web import pages
+from herder.web.actions import steps
+from herder.web.forms import read_form
 from herder.web.live import STREAMS_MAX, Live
+from herder.web.pages.site import Site
 from herder.web.responses import in_kiosk, secured
 from herder.web.session import (
     FORM_COOKIE,
@@ -33,16 +36,15 @@ from herder.web.static_files import static_response
 from herder.web.templating import SECTIONS, render
 from herder.web.trend import Trend
 
-#: A form holds two short fields.
-FORM_BYTES_MAX = 8192
-
 
 def router(core: Core, trend: Trend) -> APIRouter:
     """`trend` is the one that `Trend.sample` fills."""
     commands, reads = Commands(core), Reads(core)
     own = Pages(commands, Live(reads, trend))
     routes = APIRouter(include_in_schema=False)
-    pages.add(routes, commands, reads)
+    site = Site(routes, commands, reads)
+    pages.add(site)
+    steps.add(site, FormWrites(core))
     routes.add_api_route("/", own.dashboard, methods=["GET"], response_model=None)
     routes.add_api_route("/dashboard/stream", own.stream, methods=["GET"], response_model=None)
     routes.add_api_route("/pages/stream", own.changes, methods=["GET"], response_model=None)
@@ -107,7 +109,7 @@ class Pages:
         return self._login_page(request, "", 200)
 
     async def sign_in(self, request: Request) -> Response:
-        form = await _form(request)
+        form = await read_form(request)
         if form is None or not form_is_ours(
             self.commands, request.cookies.get(FORM_COOKIE), form.get("secret", "")
         ):
@@ -121,7 +123,7 @@ class Pages:
         return secured(response)
 
     async def sign_out(self, request: Request) -> Response:
-        form = await _form(request)
+        form = await read_form(request)
         if form is None or not form_is_ours(
             self.commands, request.cookies.get(SESSION_COOKIE), form.get("secret", "")
         ):
@@ -139,16 +141,3 @@ class Pages:
         response = HTMLResponse(html, status)
         new_form(request, response, nonce)
         return secured(response)
-
-
-async def _form(request: Request) -> dict[str, str] | None:
-    """The last value of each field; None when it is too large or no form."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > FORM_BYTES_MAX:
-            return None
-    try:
-        return {name: values[-1] for name, values in parse_qs(body.decode()).items()}
-    except UnicodeDecodeError:
-        return None

@@ -24,7 +24,10 @@ def _environment() -> Environment:
     filters = (
         formatting.ago,
         formatting.absolute,
+        formatting.lasted,
         formatting.usd,
+        formatting.usd_of_pico,
+        formatting.yaml,
         formatting.cores,
         formatting.gib,
         formatting.count,

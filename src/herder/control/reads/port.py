@@ -150,22 +150,18 @@ class Reads(
         pool: str | None = None,
         state: str | None = None,
         ended: bool = False,
+        faults: bool = False,
         after: str | None = None,
         limit: int = 100,
     ) -> Page:
         check(who, Action.SEE, FLEET)
         return await fleet.worker_page(
-            self._core, who, pool=pool, state=state, ended=ended, after=after, limit=limit
+            self._core, who, pool=pool, state=state, ended=ended, faults=faults, after=after, limit=limit
         )
 
     async def worker(self, who: Principal, name: str) -> WorkerView:
         check(who, Action.SEE, FLEET)
         return await fleet.worker_view(self._core, who, name)
-
-    def worker_names(self, who: Principal) -> list[str]:
-        """Of those that live, sorted: for what looks for one by a part of its name."""
-        check(who, Action.SEE, FLEET)
-        return sorted(self._core.state.workers)
 
     async def worker_health(self, who: Principal, name: str) -> WorkerHealthView:
         check(who, Action.SEE, FLEET)

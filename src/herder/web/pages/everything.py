@@ -12,9 +12,10 @@ from herder.control.reads.port import Reads
 from herder.control.reads.search.batches import BatchFilter
 from herder.control.reads.work.jobs import JobFilter
 from herder.model.permissions import Principal
+from herder.web.addresses import number_of
 from herder.web.amounts import address_of
 from herder.web.navigation import PLACES
-from herder.web.pages.site import NUMBER_MAX, Shown, Site
+from herder.web.pages.site import Shown, Site
 from herder.wire.api.resources import Page
 
 #: Hits of each kind.
@@ -98,18 +99,17 @@ def _names(page: Page) -> list[str]:
 
 async def _numbered(reads: Reads, who: Principal, query: str) -> list[Hit]:
     """The job and the batch with this number."""
-    digits = query.removeprefix("#")
-    if not digits.isascii() or not digits.isdigit() or len(digits) > 16 or int(digits) > NUMBER_MAX:
+    try:
+        number = number_of(query.removeprefix("#"), "job")
+    except NotKnown:
         return []
     found = []
     for kind, read in (("job", reads.job), ("batch", reads.batch)):
         try:
-            view = await read(who, int(digits))
+            view = await read(who, number)
         except NotKnown:
             continue
-        found.append(
-            Hit(kind, digits, f"/{'jobs' if kind == 'job' else 'batches'}/{int(digits)}", view.state)
-        )
+        found.append(Hit(kind, str(number), address_of(f"{kind}/{number}"), view.state))
     return found
 
 

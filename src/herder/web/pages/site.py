@@ -16,22 +16,21 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from herder import __version__
 from herder.control.access.known_caller import trust
 from herder.control.commands import Commands
-from herder.control.kernel.bounds.errors import Invalid, NotKnown, NotReady, Refused
+from herder.control.kernel.bounds.errors import Forbidden, Invalid, NotReady, Refused
 from herder.control.reads.port import Reads
 from herder.model.permissions import Principal
 from herder.model.values.times import iso
 from herder.ports.store import StoreDown
+from herder.web.actions.notices import Notices
+from herder.web.addresses import NUMBER_MAX, name_of, number_of
+from herder.web.forms import read_form
 from herder.web.pages.export import FORMAT, Rows, export_addresses, exported
 from herder.web.responses import in_kiosk, secured
-from herder.web.session import SESSION_COOKIE, visitor
+from herder.web.session import SESSION_COOKIE, form_is_ours, visitor
 from herder.web.templating import render
 
-#: Ids are at most so large.
-NUMBER_MAX = 2**53
 #: What differs each time a page is read: ages, and when it was read.
 _MOVING = re.compile(r"<time data-read [^>]*>[^<]*|(?<=data-ago>)[^<]*")
-#: Characters of a name.
-NAME_MAX = 253
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +48,8 @@ class Shown:
 
 #: Reads what a page shows, with the rights of its visitor. May raise Refused.
 Shower = Callable[[Principal, Request], Awaitable[Shown | Response]]
+#: Does what a form asks for, and shows or leads to what came of it. May raise Refused.
+Doer = Callable[[Principal, Request, Mapping[str, str]], Awaitable[Shown | Response]]
 
 
 class Site:
@@ -56,29 +57,52 @@ class Site:
         self.routes = routes
         self.commands = commands
         self.reads = reads
+        self.notices = Notices()
 
     def add(self, path: str, here: str, what: str, show: Shower, rows: Rows | None = None) -> None:
         """A page at `path`. `here` is its name in the navigation, `what` the words for what it shows ("job"). `rows`: of a list, to be exported."""
 
         async def page(request: Request) -> Response:
-            who = visitor(self.commands, request)
-            if who is None:
-                return secured(RedirectResponse("/login", 303))
-            try:
-                shown: Shown | Response
-                if rows is not None and FORMAT in request.query_params:
-                    shown = await exported(here, who, request, rows)
-                else:
-                    shown = await show(who, request)
-            except Refused as error:
-                shown = refusal(what, error)
-            except StoreDown as error:
-                shown = refusal(what, NotReady(str(error), hint="Reload the page in a moment."))
-            if isinstance(shown, Response):
-                return secured(shown)
-            return self._answer(request, who, here, shown, exports=rows is not None)
+            return await self._page(request, here, what, show, rows)
 
         self.routes.add_api_route(path, page, methods=["GET"], response_model=None)
+
+    def add_form(self, path: str, here: str, what: str, do: Doer) -> None:
+        """What a form at `path` is sent to. One that is not of this visitor's pages is refused before it is looked at."""
+
+        async def sent(who: Principal, request: Request) -> Shown | Response:
+            form = await read_form(request)
+            cookie = request.cookies.get(SESSION_COOKIE)
+            if form is None or not form_is_ours(self.commands, cookie, form.get("secret", "")):
+                raise Forbidden(
+                    "This form has expired, and nothing was changed.", hint=f"Open {request.url.path} again."
+                )
+            return await do(who, request, form)
+
+        async def page(request: Request) -> Response:
+            return await self._page(request, here, what, sent)
+
+        self.routes.add_api_route(path, page, methods=["POST"], response_model=None)
+
+    async def _page(
+        self, request: Request, here: str, what: str, show: Shower, rows: Rows | None = None
+    ) -> Response:
+        who = visitor(self.commands, request)
+        if who is None:
+            return secured(RedirectResponse("/login", 303))
+        try:
+            shown: Shown | Response
+            if rows is not None and FORMAT in request.query_params:
+                shown = await exported(here, who, request, rows)
+            else:
+                shown = await show(who, request)
+        except Refused as error:
+            shown = refusal(what, error)
+        except StoreDown as error:
+            shown = refusal(what, NotReady(str(error), hint="Reload the page in a moment."))
+        if isinstance(shown, Response):
+            return secured(shown)
+        return self._answer(request, who, here, shown, exports=rows is not None)
 
     def _answer(
         self, request: Request, who: Principal, here: str, shown: Shown, *, exports: bool
@@ -99,6 +123,7 @@ class Site:
             command=shown.command,
             api=shown.api,
             exports=export_addresses(request) if exports and shown.status == 200 else {},
+            notice=self.notices.of(who.user, request.query_params.get("done", "")),
             **shown.values,
         )
         tag = tag_of(html)
@@ -120,18 +145,12 @@ def refusal(what: str, error: Refused) -> Shown:
 
 def name_in(request: Request, what: str) -> str:
     """The name of the address. Raises NotKnown."""
-    text = str(request.path_params["name"])
-    if len(text) > NAME_MAX or not text.isprintable():
-        raise NotKnown(f"{text[:20]!r} is not the name of a {what}.")
-    return text
+    return name_of(str(request.path_params["name"]), what)
 
 
 def number_in(request: Request, what: str) -> int:
     """The number of the address. Raises NotKnown."""
-    text = str(request.path_params["number"])
-    if not text.isascii() or not text.isdigit() or len(text) > 16 or int(text) > NUMBER_MAX:
-        raise NotKnown(f"{text[:20]!r} is not the number of a {what}.")
-    return int(text)
+    return number_of(str(request.path_params["number"]), what)
 
 
 def after_in(request: Request) -> int | None:

@@ -29,9 +29,14 @@
     return Boolean(field) || document.hidden || main().querySelector("form[method=post]") !== null || String(getSelection()) !== "";
   }
 
-  function keepOpen(fresh) {
+  // Opened details, and what another script writes into (the output of a running job).
+  function keep(fresh) {
     const now = [...main().querySelectorAll("details")];
     [...fresh.querySelectorAll("details")].forEach((each, place) => { each.open = Boolean(now[place]?.open); });
+    for (const mine of main().querySelectorAll("[data-own]")) {
+      const theirs = fresh.querySelector(`#${CSS.escape(mine.id)}[data-own]`);
+      if (theirs) theirs.textContent = mine.textContent;
+    }
   }
 
   async function reload() {
@@ -47,7 +52,7 @@
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("main");
       if (!fresh || busy()) return;
       tag = answer.headers.get("ETag");
-      keepOpen(fresh);
+      keep(fresh);
       await htmx.swap({ text: fresh.outerHTML, target: main(), swap: "outerMorph", sourceElement: main() });
       localise();
     } catch {

@@ -79,6 +79,7 @@ class Site:
         who = visitor(self.commands, request)
         if who is None:
             return secured(RedirectResponse("/login", 303))
+        trust(request.scope, who.actor)
         try:
             shown = await show(who, request)
         except Refused as error:
@@ -90,7 +91,6 @@ class Site:
         return self._answer(request, who, here, shown)
 
     def _answer(self, request: Request, who: Principal, here: str, shown: Shown) -> Response:
-        trust(request.scope, who.actor)
         html = render(
             shown.template,
             here=here,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import httpx
+import pytest
 
 from herder.control.access.tokens import Role
 from herder.control.kernel.clock import now_ms
@@ -13,7 +14,7 @@ from herder.control.loops.scale import cycle
 from herder.engine.memory.events import record_event
 from herder.engine.workers.worker import drain, terminate, terminated
 from herder.model.fleet.worker import WorkerState
-from herder.model.ids import UserName
+from herder.model.ids import UserName, WorkerName
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.stored.changes import Changes
 from herder.web.decisions import Decision
@@ -212,6 +213,26 @@ async def test_a_viewer_sees_the_fleet_and_not_the_jobs_of_others(
     assert console.status_code == 403
 
 
+class WithConsole:
+    def console(self, worker: WorkerName) -> str:
+        return f"power on {HOSTILE}"
+
+
+async def test_a_console_is_for_operators(
+    ann: httpx.AsyncClient, core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await busy(core)
+    monkeypatch.setitem(core.drivers, "local", WithConsole())
+    link = "/workers/burst-2-2/console"
+    assert link in (await ann.get("/workers/burst-2-2")).text
+    page = await ann.get(link)
+    assert "power on &lt;img" in page.text
+    ann.cookies.clear()
+    vic = await viewer(ann, core)
+    assert link not in (await vic.get("/workers/burst-2-2")).text
+    assert (await vic.get(link)).status_code == 403
+
+
 async def test_a_plan_has_a_link_for_good_and_says_what_differs(ann: httpx.AsyncClient, core: Core) -> None:
     await busy(core)
     listed = await ann.get("/plans")
@@ -313,8 +334,8 @@ def test_a_drain_that_was_taken_back_leads_to_ready() -> None:
         "draining",
         "ready",
     ]
-    cordoned = [_event("ready", 5), _event("uncordoned", 20)]
-    assert [each.state for each in life_line(_worker(), cordoned, NOON)] == ["requested", "ready"]
+    cordoned = [_event("provisioned", 5), _event("uncordoned", 20)]
+    assert [each.state for each in life_line(_worker(), cordoned, NOON)] == ["requested", "joining"]
 
 
 def test_a_life_whose_events_were_removed_still_has_its_end() -> None:

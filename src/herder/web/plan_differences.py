@@ -27,7 +27,7 @@ def differences(before: PlanView, now: PlanView) -> list[PoolDifference]:
     old = {each["pool"]: each for each in before.pools}
     new = {each["pool"]: each for each in now.pools}
     found = [_of_pool(name, old.get(name), new.get(name)) for name in {**new, **old}]
-    return [each for each in found if each.figures or each.came or each.went or each.gone]
+    return [each for each in found if each.figures or each.came or each.went]
 
 
 def _of_pool(name: str, old: dict[str, Any] | None, new: dict[str, Any] | None) -> PoolDifference:

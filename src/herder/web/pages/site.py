@@ -90,6 +90,7 @@ class Site:
         who = visitor(self.commands, request)
         if who is None:
             return secured(RedirectResponse("/login", 303))
+        trust(request.scope, who.actor)
         try:
             shown: Shown | Response
             if rows is not None and FORMAT in request.query_params:
@@ -107,7 +108,6 @@ class Site:
     def _answer(
         self, request: Request, who: Principal, here: str, shown: Shown, *, exports: bool
     ) -> Response:
-        trust(request.scope, who.actor)
         now_ms = self.reads.now_ms()
         html = render(
             shown.template,

@@ -19,6 +19,7 @@ from herder.model.stored.changes import Changes
 from herder.web.batch_graph import DRAWN_MAX, counts_by_depth, depths_of, drawing
 from herder.web.job_use import use_of
 from herder.web.output_tail import CHARACTERS_MAX, LINES_MAX, tail_of
+from herder.web.timeline import bars
 from herder.wire.api.work import AttemptView, BatchCreate, JobDetail, JobSubmission, JobView
 from tests.web.conftest import sign_in
 from tests.web.world import ANN, add_jobs, add_pool, boot, busy, finish, print_output
@@ -155,11 +156,12 @@ async def test_a_batch_shows_its_failures_first(ann: httpx.AsyncClient, core: Co
     said = words(page.text)
     assert f"Batch {number} night" in said
     assert "the first 1 of 1" in said
-    assert len(numbers(page.text)) == 1
+    first = page.text.partition('aria-labelledby="counts"')[0]
+    assert len(numbers(first)) == 1
     assert f"/jobs?q=batch%3A{number}+state%3Afailed" in page.text
     assert "<img" not in page.text
     linked = await ann.get("/jobs", params={"q": f"batch:{number} state:failed"})
-    assert numbers(linked.text) == numbers(page.text)
+    assert numbers(linked.text) == numbers(first)
     batches = await ann.get("/batches", params={"q": "name~nig"})
     assert f'<a href="/batches/{number}">' in batches.text
 
@@ -225,6 +227,7 @@ async def test_a_batch_shows_which_jobs_wait_for_which(ann: httpx.AsyncClient, c
     assert "Dependencies 2, 2 steps" in words(page.text)
     assert page.text.count('<rect class="graph-job') == 3
     assert page.text.count('<path class="graph-line"') == 2
+    assert page.text.count('<rect class="waits"') == 1  # the others are not ready yet
     assert "<img" not in page.text
     page = await ann.get(f"/batches/{large.id}")
     assert "graph-job" not in page.text
@@ -277,6 +280,22 @@ def test_a_job_is_drawn_right_of_all_its_parents() -> None:
     assert len(drawn.lines) == len(ways)
     assert len({(node.x, node.y) for node in drawn.nodes}) == 5
     assert all(node.x + 150 <= drawn.width and node.y + 40 <= drawn.height for node in drawn.nodes)
+
+
+def test_the_bars_of_a_batch_fill_its_time_and_unknown_starts_are_not_runs() -> None:
+    at = "2026-01-01T00:00:{:02d}Z".format
+    ended = msgspec.structs.replace(_job(1), ready_at=at(0), started_at=at(10), ended_at=at(40))
+    runs = msgspec.structs.replace(_job(2), ready_at=at(0), started_at=at(20))
+    waits = msgspec.structs.replace(_job(3), ready_at=at(30))
+    found = bars([waits, _job(4), runs, ended], 1_767_225_640_000)
+    assert [
+        (each.job.id, each.waits_x, each.waits, each.runs_x, each.runs, each.ran_ms) for each in found
+    ] == [
+        (1, 0, 25, 25, 75, 30_000),
+        (2, 0, 50, 50, 50, 20_000),
+        (3, 75, 25, 100, 0, None),
+    ]
+    assert bars([_job(4)], 1_767_225_640_000) == []
 
 
 def test_the_use_of_an_attempt_is_an_average_and_unknown_while_it_runs() -> None:

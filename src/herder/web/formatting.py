@@ -45,7 +45,12 @@ def usd_of_pico(amount: int) -> str:
 
 def lasted(start: str, end: str) -> str:
     """`40 s`, `2 h`: from one moment to another."""
-    return span(max(0, milliseconds(end) - milliseconds(start)))
+    return duration(max(0, milliseconds(end) - milliseconds(start)))
+
+
+def duration(length_ms: int) -> str:
+    """`40 s`, `2 h`"""
+    return span(length_ms)
 
 
 def yaml(plain: object) -> str:

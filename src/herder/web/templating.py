@@ -25,6 +25,7 @@ def _environment() -> Environment:
         formatting.ago,
         formatting.absolute,
         formatting.lasted,
+        formatting.duration,
         formatting.usd,
         formatting.usd_of_pico,
         formatting.yaml,

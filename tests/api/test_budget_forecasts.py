@@ -80,6 +80,8 @@ def test_a_budget_that_holds_and_use_without_a_price(server: Server) -> None:
     assert (found["outlook"], found["used_up_on"], found["used_up_earliest"]) == ("holds", None, None)
     assert (found["in_horizon"], found["period_end"], found["at_period_end"]) == (same("6"), None, None)
     assert (found["learned_days"], found["unpriced"]) == (DAYS, ["network.egress"])
+    assert (set(found["by_day"].values()), len(found["by_day"])) == ({"0.2"}, DAYS)
+    assert (found["period_start"], found["thresholds"]) == (None, [50, 75, 90, 100])
     assert found["text"] == "Budget labs is enough: $6.00 of $100.00 will be used in 30 days."
     assert told(server, "labs", "60d")["in_horizon"] == same("12")
 

@@ -58,6 +58,9 @@ def test_a_worker_seen_from_all_sides(api: httpx.Client, worker: PlayedWorker) -
     assert (view["state"], view["pool"], view["cordoned"]) == ("ready", "std", False)
     assert name in [each["name"] for each in api.get("/workers", params={"pool": "std"}).json()["items"]]
     assert name in [each["name"] for each in api.get("/workers", params={"ended": "true"}).json()["items"]]
+    assert api.get("/workers", params={"faults": "true"}).json()["items"] == []
+    refused = api.get("/workers", params={"faults": "true", "ended": "true"})
+    assert (refused.status_code, refused.json()["field"]) == (422, "faults")
     assert "requested 1 more worker" in api.get(f"/workers/{name}/why").json()["summary"]
     assert "power on" in api.get(f"/workers/{name}/console").text
     unknown = api.get(f"/workers/{name}/operations")

@@ -5,104 +5,33 @@ Waits are `expect`s on locators: functions polled in the page need `eval`, which
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Route, expect
 
 from herder.control.jobs.submitting.submission import create
 from herder.control.kernel.clock import now_ms
 from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import hash_token
+from herder.control.loops.scale import cycle
 from herder.model.stored.changes import Changes
+from herder.web.navigation import PLACES
 from herder.wire.api.work import BatchCreate, JobSubmission
-from tests.web.world import ANN, World, add_jobs, add_pool, busy, clusters, trouble, wave
+from tests.web.conftest import NARROW, SOON_MS, WIDE, Opener
+from tests.web.money import money
+from tests.web.world import (
+    ANN,
+    World,
+    add_jobs,
+    add_pool,
+    boot,
+    finish,
+    print_output,
+    trouble,
+)
 
 pytestmark = pytest.mark.browser
-
-FINDER = Path(__file__).parents[1] / "support" / "chromium"
-WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 360, "height": 740}
-SOON_MS = 15_000
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    path = os.environ.get("CHROMIUM") or subprocess.check_output(["bash", str(FINDER)], text=True).strip()
-    sandbox = ["--no-sandbox"] if os.getuid() == 0 else []
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=path, args=sandbox)
-        yield found
-        found.close()
-
-
-def world_in(folder: Path) -> Iterator[World]:
-    world = World(folder)
-    world.start()
-    yield world
-    world.stop()
-
-
-@pytest.fixture(scope="module")
-def empty_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    yield from world_in(tmp_path_factory.mktemp("empty"))
-
-
-@pytest.fixture(scope="module")
-def busy_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    for world in world_in(tmp_path_factory.mktemp("busy")):
-        world.run(busy)
-        world.run(clusters)
-        wave(world.trend, now_ms())
-        yield world
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    yield from world_in(tmp_path)
-
-
-class Visit:
-    """One signed-in page, and everything that its console complained about."""
-
-    def __init__(self, context: BrowserContext, world: World) -> None:
-        self.complaints: list[str] = []
-        self.page: Page = context.new_page()
-        self.page.on("console", self._heard)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.goto(f"{world.url}/")
-        self.page.get_by_label("Your token").fill(world.token)
-        self.page.get_by_role("button", name="Sign in").click()
-        expect(self.page).to_have_url(f"{world.url}/")
-
-    def _heard(self, message: object) -> None:
-        if message.type in ("error", "warning"):  # type: ignore[attr-defined]
-            self.complaints.append(message.text)  # type: ignore[attr-defined]
-
-    def live(self) -> Page:
-        expect(self.page.locator("#connection")).to_have_attribute("data-state", "live", timeout=SOON_MS)
-        return self.page
-
-
-Opener = Callable[..., Visit]
-
-
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Opener]:
-    contexts: list[BrowserContext] = []
-
-    def open_visit(world: World, **options: object) -> Visit:
-        context = browser.new_context(**{"viewport": WIDE, **options})  # type: ignore[arg-type]
-        contexts.append(context)
-        return Visit(context, world)
-
-    yield open_visit
-    for context in contexts:
-        context.close()
-
 
 LOOKS = [("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)]
 
@@ -264,15 +193,20 @@ def test_it_is_complete_without_javascript(visit: Opener, busy_world: World) -> 
 def test_the_keyboard_reaches_everything_and_shows_where_it_is(visit: Opener, busy_world: World) -> None:
     page = visit(busy_world).live()
     outline = "() => getComputedStyle(document.activeElement).outlineStyle"
-    reached = []
-    for _ in range(9):
+    reached: list[str] = []
+    places = [place.words for place in PLACES]
+    first = ["Skip to content", "", "Keys: ?", "Theme: auto", "Sign out", *places]
+    for _ in first:
         page.keyboard.press("Tab")
         assert page.evaluate(outline) == "solid"
         reached.append(
             page.evaluate("() => document.activeElement.textContent.trim().split('\\n')[0].slice(0, 20)")
         )
-    assert reached[:6] == ["Skip to content", "Dashboard", "Batches", "Jobs", "Theme: auto", "Sign out"]
-    assert page.evaluate("() => document.activeElement.getAttribute('aria-labelledby')") == "workers-title"
+    assert reached == first
+    page.keyboard.press("Tab")
+    assert page.evaluate("() => document.activeElement.getAttribute('aria-label')") == "Pools"
+    page.keyboard.press("Tab")
+    assert page.evaluate("() => document.activeElement.getAttribute('href')") == "/pools/burst"
 
 
 def test_the_skip_link_leads_to_the_figures(visit: Opener, busy_world: World) -> None:
@@ -326,11 +260,34 @@ def test_charts_follow_the_theme(visit: Opener, busy_world: World) -> None:
 async def _night(core: Core) -> None:
     changes = Changes()
     jobs = [
-        JobSubmission(command=["true"], key="a-name-that-is-long-" * 4 + str(n), pool="burst")
+        JobSubmission(
+            command=["true"],
+            key="a-name-that-is-long-" * 4 + str(n),
+            pool="burst",
+            parents=[] if n < 30 else ["a-name-that-is-long-" * 4 + str(n - 30)],
+        )
         for n in range(60)
     ]
     create(core, ANN, BatchCreate(name="night-run", jobs=jobs, commit=True), changes, now_ms())
     await core.commit(changes)
+
+
+#: Pages of the busy world.
+READABLE = (
+    *("/jobs", "/jobs?q=colour:red", "/batches", "/batches/1", "/jobs/1", "/jobs/999999"),
+    *(
+        "/pools",
+        "/pools/burst",
+        "/workers",
+        "/workers?state=asleep",
+        "/workers/burst-2-1",
+        "/plans",
+        "/plans/2",
+    ),
+    *("/offers", "/pools/none", "/pools/burst/scale", "/workers/burst-2-2/remove", "/jobs/60/hold"),
+    *("/costs", "/budgets", "/budgets/ann", "/alerts", "/alerts/alert-0f6c1b2a9d3e", "/events"),
+    *("/users", "/settings", "/search?q=burs", "/jobs?kiosk=1"),
+)
 
 
 @pytest.mark.parametrize(("scheme", "size"), LOOKS)
@@ -341,9 +298,11 @@ def test_every_page_is_readable(
     size: dict[str, int],
 ) -> None:
     busy_world.run(_night)
+    if not busy_world.core.budgets.budgets:
+        busy_world.run(money)
     visited = visit(busy_world, color_scheme=scheme, viewport=size)
     page = visited.page
-    for address in ("/jobs", "/jobs?q=colour:red", "/batches", "/batches/1", "/jobs/1", "/jobs/999999"):
+    for address in READABLE:
         page.goto(f"{busy_world.url}{address}")
         expect(page.locator("h1")).to_be_visible()
         assert page.evaluate(FAINT) == [], address
@@ -361,13 +320,56 @@ def test_a_job_is_found_by_keyboard_alone(visit: Opener, busy_world: World) -> N
     page.keyboard.type("state:failed")
     page.keyboard.press("Enter")
     expect(page.locator("tbody tr")).to_have_count(2)
-    expect(page.get_by_role("searchbox")).to_have_value("state:failed")
+    expect(page.get_by_role("searchbox", name="Search in jobs")).to_have_value("state:failed")
     first = page.locator("tbody a").first
     number = first.inner_text()
     first.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_contain_text(f"Job {number}")
     expect(page.get_by_role("link", name="Jobs", exact=True)).to_have_attribute("aria-current", "page")
+
+
+def test_output_comes_by_itself_and_as_text(visit: Opener, world: World) -> None:
+    async def run_one(core: Core) -> None:
+        await add_pool(core, "burst", max_workers=1)
+        await add_jobs(core, 1, pool="burst", cpu="900m")
+        await cycle(core, b"")
+        await boot(core, *core.state.workers)
+        await core.settle()
+
+    world.run(run_one)
+    visited = visit(world)
+    page = visited.page
+    page.goto(f"{world.url}/jobs/1")
+    expect(page.locator("#output-state")).to_have_text("live")
+    expect(page.locator("#output-nothing")).to_be_visible()
+    world.run(lambda core: print_output(core, 1, "first <b>line</b>\n"))
+    expect(page.locator("#output-text")).to_have_text("first <b>line</b>\n")
+    expect(page.locator("#output-nothing")).to_have_count(0)
+    world.run(lambda core: print_output(core, 1, "second\x1b[31m\n", after="first <b>line</b>\n"))
+    expect(page.locator("#output-text")).to_have_text("first <b>line</b>\nsecond\ufffd[31m\n")
+    world.run(lambda core: finish(core, 1))
+    expect(page.locator("#output-state")).to_contain_text("the job has ended", timeout=SOON_MS)
+    assert visited.complaints == []
+
+
+def test_a_worker_is_cordoned_by_keyboard_alone(visit: Opener, busy_world: World) -> None:
+    visited = visit(busy_world)
+    page = visited.page
+    page.goto(f"{busy_world.url}/workers/burst-2-3")
+    page.get_by_role("link", name="Cordon …").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".preview")).to_contain_text("would be cordoned")
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if page.evaluate("() => document.activeElement.id") == "message":
+            break
+    page.keyboard.type("slow disk")
+    page.keyboard.press("Enter")
+    expect(page.locator(".notice")).to_contain_text("Worker burst-2-3 is cordoned")
+    expect(page.locator(".badge").first).to_have_text("cordoned")
+    expect(page.locator(".events")).to_contain_text("slow disk")
+    assert visited.complaints == []
 
 
 def test_motion_can_be_reduced(visit: Opener, empty_world: World) -> None:

@@ -69,8 +69,9 @@ def test_no_template_or_style_refers_to_another_origin_or_holds_code() -> None:
 
 def test_htmx_is_not_deferred() -> None:
     """A deferred htmx starts on a timer and may find its extension missing: then the page never goes live."""
-    scripts = re.findall(r"<script[^>]*>", (WEB / "templates" / "dashboard.html").read_text())
+    scripts = re.findall(r"<script[^>]*>", (WEB / "templates" / "frame.html").read_text())
     assert len(scripts) == 5
+    assert "htmx.min.js" in scripts[0]
     assert not [script for script in scripts if "defer" in script or "async" in script]
 
 
@@ -228,9 +229,9 @@ def _fields(spec: object) -> dict[str, object]:
 async def test_more_workers_than_rows_says_so(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     await busy(core)
     monkeypatch.setattr("herder.web.page_data.WORKERS_MAX", 4)
-    said = words(await section(core, "workers"))
-    assert "The oldest 4 of 11" in said
-    assert "herder worker list" in said
+    html = await section(core, "workers")
+    assert "The oldest 4 of 11" in words(html)
+    assert '<a href="/workers">All workers</a>' in html
 
 
 async def test_the_trend_is_bounded_and_young_points_come_in_order(core: Core) -> None:

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from herder.control.access.tokens import Principal, Role
@@ -15,10 +16,13 @@ from herder.control.kernel.core import Core
 from herder.control.loops.scale import cycle
 from herder.model.ids import UserName
 from herder.model.stored.changes import Changes
+from herder.web.batch_graph import DRAWN_MAX, counts_by_depth, depths_of, drawing
+from herder.web.job_use import use_of
 from herder.web.output_tail import CHARACTERS_MAX, LINES_MAX, tail_of
-from herder.wire.api.work import BatchCreate, JobSubmission
+from herder.web.timeline import bars
+from herder.wire.api.work import AttemptView, BatchCreate, JobDetail, JobSubmission, JobView
 from tests.web.conftest import sign_in
-from tests.web.world import ANN, add_jobs, add_pool, boot, busy, finish
+from tests.web.world import ANN, add_jobs, add_pool, boot, busy, finish, print_output
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&"
 
@@ -152,11 +156,12 @@ async def test_a_batch_shows_its_failures_first(ann: httpx.AsyncClient, core: Co
     said = words(page.text)
     assert f"Batch {number} night" in said
     assert "the first 1 of 1" in said
-    assert len(numbers(page.text)) == 1
+    first = page.text.partition('aria-labelledby="counts"')[0]
+    assert len(numbers(first)) == 1
     assert f"/jobs?q=batch%3A{number}+state%3Afailed" in page.text
     assert "<img" not in page.text
     linked = await ann.get("/jobs", params={"q": f"batch:{number} state:failed"})
-    assert numbers(linked.text) == numbers(page.text)
+    assert numbers(linked.text) == numbers(first)
     batches = await ann.get("/batches", params={"q": "name~nig"})
     assert f'<a href="/batches/{number}">' in batches.text
 
@@ -207,3 +212,98 @@ def test_a_tail_is_bounded_and_printable() -> None:
     assert (len(many.text.splitlines()), many.whole) == (LINES_MAX, False)
     long = tail_of("y" * (CHARACTERS_MAX + 5))
     assert (len(long.text), long.whole) == (CHARACTERS_MAX, False)
+
+
+async def test_a_batch_shows_which_jobs_wait_for_which(ann: httpx.AsyncClient, core: Core) -> None:
+    await add_pool(core, "burst", max_workers=3)
+    changes = Changes()
+    jobs = [JobSubmission(command=["true"], key=HOSTILE, pool="burst")]
+    jobs += [JobSubmission(command=["true"], key=f"b{n}", pool="burst", parents=[HOSTILE]) for n in range(2)]
+    small = create(core, ANN, BatchCreate(jobs=jobs, commit=True), changes, now_ms())
+    jobs += [JobSubmission(command=["true"], pool="burst", parents=[f"b{n % 2}"]) for n in range(DRAWN_MAX)]
+    large = create(core, ANN, BatchCreate(jobs=jobs, commit=True), changes, now_ms())
+    await core.commit(changes)
+    page = await ann.get(f"/batches/{small.id}")
+    assert "Dependencies 2, 2 steps" in words(page.text)
+    assert page.text.count('<rect class="graph-job') == 3
+    assert page.text.count('<path class="graph-line"') == 2
+    assert page.text.count('<rect class="waits"') == 1  # the others are not ready yet
+    assert "<img" not in page.text
+    page = await ann.get(f"/batches/{large.id}")
+    assert "graph-job" not in page.text
+    assert re.search(r"1 2 % 1 2 3 % 2 3 95 % 60", words(page.text))
+    assert len(page.content) < 150_000
+
+
+async def test_output_is_followed_and_goes_on_where_it_was_cut(ann: httpx.AsyncClient, core: Core) -> None:
+    await waiting_jobs(core, 1, cpu="900m")
+    report = await cycle(core, b"")
+    await boot(core, *core.state.workers)
+    await core.settle()
+    await print_output(core, 1, "".join(f"line {n}\n" for n in range(LINES_MAX + 50)))
+    page = await ann.get("/jobs/1")
+    assert 'data-follow="/jobs/1/output/stream"' in page.text
+    assert "line 49\n" not in page.text
+    assert "herder job logs 1" in page.text
+    await finish(core, 1)
+    await cycle(core, report)
+    whole = await ann.get("/jobs/1/output/stream")
+    assert whole.headers["content-type"].startswith("text/event-stream")
+    assert "line 49\\n" not in whole.text
+    assert "line 50\\n" in whole.text
+    assert whole.text.endswith("event: end\ndata: {}\n\n")
+    place = re.findall(r"^id: (\S+)$", whole.text, re.MULTILINE)[-1]
+    rest = await ann.get("/jobs/1/output/stream", headers={"Last-Event-ID": place})
+    assert rest.text == "event: end\ndata: {}\n\n"
+    page = await ann.get("/jobs/1")
+    assert "data-follow" not in page.text
+    assert (await ann.get("/jobs/2/output/stream")).status_code == 404
+    ann.cookies.clear()
+    assert (await ann.get("/jobs/1/output/stream")).headers["location"] == "/login"
+
+
+def _job(number: int) -> JobView:
+    return JobView(
+        id=number, batch=1, key=None, user="ann", project="", state="ready", pool="p", priority=0, runtime="command",
+        cpu_milli=1, memory_mib=1, disk_mib=1, gpu=0, attempts=0, exit_code=None, cause="", message="", created_at="",
+        ready_at=None, started_at=None, ended_at=None,
+    )  # fmt: skip
+
+
+def test_a_job_is_drawn_right_of_all_its_parents() -> None:
+    ways = [(1, 2), (1, 4), (2, 3), (3, 4), (5, 4)]
+    assert depths_of(ways) == {1: 0, 2: 1, 3: 2, 4: 3, 5: 0}
+    assert counts_by_depth(7, ways) == [(0, 4), (1, 1), (2, 1), (3, 1)]
+    drawn = drawing([_job(number) for number in (1, 2, 3, 4, 5)], ways)
+    places = {node.job.id: node.x for node in drawn.nodes}
+    assert all(places[parent] < places[child] for parent, child in ways)
+    assert len(drawn.lines) == len(ways)
+    assert len({(node.x, node.y) for node in drawn.nodes}) == 5
+    assert all(node.x + 150 <= drawn.width and node.y + 40 <= drawn.height for node in drawn.nodes)
+
+
+def test_the_bars_of_a_batch_fill_its_time_and_unknown_starts_are_not_runs() -> None:
+    at = "2026-01-01T00:00:{:02d}Z".format
+    ended = msgspec.structs.replace(_job(1), ready_at=at(0), started_at=at(10), ended_at=at(40))
+    runs = msgspec.structs.replace(_job(2), ready_at=at(0), started_at=at(20))
+    waits = msgspec.structs.replace(_job(3), ready_at=at(30))
+    found = bars([waits, _job(4), runs, ended], 1_767_225_640_000)
+    assert [
+        (each.job.id, each.waits_x, each.waits, each.runs_x, each.runs, each.ran_ms) for each in found
+    ] == [
+        (1, 0, 25, 25, 75, 30_000),
+        (2, 0, 50, 50, 50, 20_000),
+        (3, 75, 25, 100, 0, None),
+    ]
+    assert bars([_job(4)], 1_767_225_640_000) == []
+
+
+def test_the_use_of_an_attempt_is_an_average_and_unknown_while_it_runs() -> None:
+    ended = AttemptView(
+        attempt=1, worker="w", state="succeeded", cause="", message="", exit_code=0, assigned_at="2026-01-01T00:00:00Z",
+        started_at="2026-01-01T00:00:00Z", ended_at="2026-01-01T00:00:10Z", cpu_s=15, memory_peak_mib=10, cost_usd="0",
+    )  # fmt: skip
+    runs = msgspec.structs.replace(ended, ended_at=None)
+    plain = {name: getattr(_job(1), name) for name in JobView.__struct_fields__}
+    job = JobDetail(**plain, payload={}, parents=[], result=None, history=[ended, runs])
+    assert [each.cpu_milli for each in use_of(job)] == [1500, None]

@@ -9,6 +9,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from herder.model.ids import UserName
 from herder.model.planning.cluster import NotConsidered, PodGroup
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.stored.changes import Changes
+from herder.model.stored.records import LogRecord
 from herder.model.values.resources import Resources
 from herder.model.work.demand import Shape
 from herder.settings import pool_from_plain
@@ -178,6 +180,14 @@ async def finish(core: Core, count: int, state: Any = "succeeded", exit_code: in
             started_at_ms=attempt.assigned_at_ms, ended_at_ms=now_ms(),
         )  # fmt: skip
         ended(core.state, changes, worker, ending, None, now_ms())
+    await core.commit(changes)
+
+
+async def print_output(core: Core, job: int, text: str, after: str = "") -> None:
+    """What the first attempt of a job prints, `after` what it has printed before."""
+    changes = Changes()
+    changes.put(LogRecord(job, 1, len(after.encode()), text))
+    changes.after.append(partial(core.output_came.notify, job))
     await core.commit(changes)
 
 

@@ -236,10 +236,11 @@ class Commands(
         *,
         message: str,
         hold: bool,
+        dry_run: bool = False,
     ) -> Result:
         change = holding.hold_job if hold else holding.release_job
-        text = change(self._core, who, *found, changes, now_ms, message=message)
-        return Result(object=f"job/{found[0]}", text=text)
+        text = change(self._core, who, *found, changes, now_ms, message=message, dry_run=dry_run)
+        return Result(object=f"job/{found[0]}", text=text, dry_run=dry_run)
 
     async def find_ended(self, who: Principal, batch: int, group: str = "") -> retrying.Ended:
         """Before failed jobs of a batch, or of one of its groups, are retried. Raises Refused."""
@@ -316,9 +317,19 @@ class Commands(
         return pool_actions.scale(self._core, who, name, body, changes, now_ms, dry_run=dry_run)
 
     def set_frozen(
-        self, who: Principal, name: str, frozen: bool, changes: Changes, now_ms: int, *, message: str
+        self,
+        who: Principal,
+        name: str,
+        frozen: bool,
+        changes: Changes,
+        now_ms: int,
+        *,
+        message: str,
+        dry_run: bool = False,
     ) -> Result:
-        return pool_actions.set_frozen(self._core, who, name, frozen, changes, now_ms, message=message)
+        return pool_actions.set_frozen(
+            self._core, who, name, frozen, changes, now_ms, message=message, dry_run=dry_run
+        )
 
     def delete_pool(
         self, who: Principal, name: str, changes: Changes, now_ms: int, *, dry_run: bool, message: str

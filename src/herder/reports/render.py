@@ -34,11 +34,12 @@ def csv_text(document: Document, table: str | None = None) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, [column.key for column in found.columns], lineterminator="\r\n")
     writer.writeheader()
-    writer.writerows({**row, **{key: _no_formula(row[key]) for key in texts}} for row in rows)
+    writer.writerows({**row, **{key: no_formula(row[key]) for key in texts}} for row in rows)
     return text.getvalue()
 
 
-def _no_formula(value: Any) -> Any:
+def no_formula(value: Any) -> Any:
+    """A text as it may be in a file for spreadsheets."""
     if isinstance(value, str) and _FORMULA.match(value) and not _SIGNED_NUMBER.fullmatch(value):
         return f"'{value}"
     return value

@@ -4,8 +4,11 @@ import shlex
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from io import StringIO
 
-from herder.model.values.money import PICO_PER_USD, format_usd
+from ruamel.yaml import YAML
+
+from herder.model.values.money import PICO_PER_USD, format_usd, usd_text
 from herder.model.values.times import span
 from herder.model.work.job import JobState
 
@@ -34,6 +37,30 @@ def usd(text: str) -> str:
     places = 2 if amount == 0 or abs(amount) >= Decimal("0.1") else 4
     shown = format_usd(int(amount * PICO_PER_USD), places)
     return "<$0.0001" if amount > 0 and shown == "$0.0000" else shown
+
+
+def usd_of_pico(amount: int) -> str:
+    return usd(usd_text(amount))
+
+
+def lasted(start: str, end: str) -> str:
+    """`40 s`, `2 h`: from one moment to another."""
+    return duration(max(0, milliseconds(end) - milliseconds(start)))
+
+
+def duration(length_ms: int) -> str:
+    """`40 s`, `2 h`"""
+    return span(length_ms)
+
+
+def yaml(plain: object) -> str:
+    """As herder.yaml writes it."""
+    written = StringIO()
+    writer = YAML(typ="safe", pure=True)
+    writer.default_flow_style = False
+    writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    writer.dump(plain, written)
+    return written.getvalue()
 
 
 def cores(milli: int) -> str:

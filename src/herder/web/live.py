@@ -27,6 +27,11 @@ COMMENT_S = 15.0
 #: Open streams of one server; each costs a task and a queue.
 STREAMS_MAX = 500
 
+#: A page other than the dashboard is told that something happened at most this often,
+CHANGES_GAP_S = 2.0
+#: and this often when nothing happened: counts of jobs and costs move without events.
+CHANGES_LOOK_S = 10.0
+
 _MOVING = re.compile(r"(<time[^>]*>)[^<]*")
 
 
@@ -80,7 +85,20 @@ class Live:
                 elif self.reads.monotonic_ms() - spoken_ms >= COMMENT_S * 1000:
                     spoken_ms = self.reads.monotonic_ms()
                     yield ": still here\n\n"
-                if not await _next(queue):
+                if not await _next(queue, look_s=LOOK_S, gap_s=GAP_S):
+                    return
+        finally:
+            self.open -= 1
+            self.reads.unwatch(queue)
+
+    async def changes(self, allowed: Callable[[], bool]) -> AsyncIterator[str]:
+        """`changed` each time a page should ask for itself again, until the browser goes, `allowed` says no, or the server stops."""
+        queue = self.reads.watch()
+        self.open += 1
+        try:
+            while allowed():
+                yield message("{}", event="changed", sequence=self.reads.last_event)
+                if not await _next(queue, look_s=CHANGES_LOOK_S, gap_s=CHANGES_GAP_S):
                     return
         finally:
             self.open -= 1
@@ -96,15 +114,15 @@ class Live:
         )
 
 
-async def _next(queue: "asyncio.Queue[EventRecord | None]") -> bool:
+async def _next(queue: "asyncio.Queue[EventRecord | None]", *, look_s: float, gap_s: float) -> bool:
     """Wait for an event or the next look, then let what comes together gather. False: it is over."""
     try:
-        first = await asyncio.wait_for(queue.get(), LOOK_S)
+        first = await asyncio.wait_for(queue.get(), look_s)
     except TimeoutError:
         return True
     if first is None:
         return False
-    await asyncio.sleep(GAP_S)
+    await asyncio.sleep(gap_s)
     while not queue.empty():
         if queue.get_nowait() is None:
             return False

@@ -1,23 +1,27 @@
-"""The dashboard's addresses: `/`, `/dashboard/stream`, `/login`, `/logout`, `/static/…`, and the pages of `pages/`. Mounted by `app.py`.
+"""The dashboard's addresses: `/`, `/dashboard/stream`, `/pages/stream`, `/login`, `/logout`, `/static/…`, and the pages of `pages/`. Mounted by `app.py`.
 
 Every answer carries the headers of `secured`; everything but the sign-in page and the static files needs a session.
 """
 
-from urllib.parse import parse_qs
+from collections.abc import AsyncIterator, Callable
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
 from herder import __version__
+from herder.control.access.form_writes import FormWrites
 from herder.control.access.known_caller import trust
 from herder.control.commands import Commands
 from herder.control.kernel.bounds.errors import Unauthenticated
 from herder.control.kernel.core import Core
 from herder.control.reads.port import Reads
 from herder.web import pages
+from herder.web.actions import steps
+from herder.web.forms import read_form
 from herder.web.live import STREAMS_MAX, Live
-from herder.web.responses import secured
+from herder.web.pages.site import Site
+from herder.web.responses import in_kiosk, secured
 from herder.web.session import (
     FORM_COOKIE,
     SESSION_COOKIE,
@@ -32,18 +36,18 @@ from herder.web.static_files import static_response
 from herder.web.templating import SECTIONS, render
 from herder.web.trend import Trend
 
-#: A form holds two short fields.
-FORM_BYTES_MAX = 8192
-
 
 def router(core: Core, trend: Trend) -> APIRouter:
     """`trend` is the one that `Trend.sample` fills."""
     commands, reads = Commands(core), Reads(core)
     own = Pages(commands, Live(reads, trend))
     routes = APIRouter(include_in_schema=False)
-    pages.add(routes, commands, reads)
+    site = Site(routes, commands, reads)
+    pages.add(site)
+    steps.add(site, FormWrites(core))
     routes.add_api_route("/", own.dashboard, methods=["GET"], response_model=None)
     routes.add_api_route("/dashboard/stream", own.stream, methods=["GET"], response_model=None)
+    routes.add_api_route("/pages/stream", own.changes, methods=["GET"], response_model=None)
     routes.add_api_route("/login", own.login, methods=["GET"], response_model=None)
     routes.add_api_route("/login", own.sign_in, methods=["POST"], response_model=None)
     routes.add_api_route("/logout", own.sign_out, methods=["POST"], response_model=None)
@@ -70,10 +74,20 @@ class Pages:
             role=who.role.label,
             secret=self.commands.form_secret(request.cookies[SESSION_COOKIE]),
             version=__version__,
+            kiosk=in_kiosk(request),
+            read_at="",
         )
         return secured(HTMLResponse(html))
 
     async def stream(self, request: Request) -> Response:
+        return self._streamed(request, self.live.stream)
+
+    async def changes(self, request: Request) -> Response:
+        return self._streamed(request, self.live.changes)
+
+    def _streamed(
+        self, request: Request, begin: Callable[[Callable[[], bool]], AsyncIterator[str]]
+    ) -> Response:
         cookie = request.cookies.get(SESSION_COOKIE, "")
         who = self.commands.visitor(cookie)
         if who is None:
@@ -82,10 +96,10 @@ class Pages:
         if self.live.open >= STREAMS_MAX:
             return secured(
                 PlainTextResponse(
-                    f"The limit of {STREAMS_MAX} open dashboards is reached. Close one and try again.\n", 503
+                    f"The limit of {STREAMS_MAX} open pages is reached. Close one and try again.\n", 503
                 )
             )
-        messages = self.live.stream(lambda: self.commands.visitor(cookie) is not None)
+        messages = begin(lambda: self.commands.visitor(cookie) is not None)
         headers = {"X-Accel-Buffering": "no"}  # a proxy that buffers would hold the stream back
         return secured(StreamingResponse(messages, media_type="text/event-stream", headers=headers))
 
@@ -95,7 +109,7 @@ class Pages:
         return self._login_page(request, "", 200)
 
     async def sign_in(self, request: Request) -> Response:
-        form = await _form(request)
+        form = await read_form(request)
         if form is None or not form_is_ours(
             self.commands, request.cookies.get(FORM_COOKIE), form.get("secret", "")
         ):
@@ -109,7 +123,7 @@ class Pages:
         return secured(response)
 
     async def sign_out(self, request: Request) -> Response:
-        form = await _form(request)
+        form = await read_form(request)
         if form is None or not form_is_ours(
             self.commands, request.cookies.get(SESSION_COOKIE), form.get("secret", "")
         ):
@@ -127,16 +141,3 @@ class Pages:
         response = HTMLResponse(html, status)
         new_form(request, response, nonce)
         return secured(response)
-
-
-async def _form(request: Request) -> dict[str, str] | None:
-    """The last value of each field; None when it is too large or no form."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > FORM_BYTES_MAX:
-            return None
-    try:
-        return {name: values[-1] for name, values in parse_qs(body.decode()).items()}
-    except UnicodeDecodeError:
-        return None

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from herder.web import formatting
+from herder.web import amounts, formatting
 from herder.web.navigation import PLACES
 from herder.web.page_data import Picture
 from herder.web.static_files import static_url
@@ -24,13 +24,19 @@ def _environment() -> Environment:
     filters = (
         formatting.ago,
         formatting.absolute,
+        formatting.lasted,
+        formatting.duration,
         formatting.usd,
+        formatting.usd_of_pico,
+        formatting.yaml,
         formatting.cores,
         formatting.gib,
         formatting.count,
         formatting.words,
         formatting.shell_words,
         formatting.sparkline,
+        amounts.amount,
+        amounts.address_of,
     )
     environment.filters.update({each.__name__: each for each in filters})
     environment.globals.update(
@@ -40,6 +46,8 @@ def _environment() -> Environment:
         change=formatting.change,
         ended_jobs=formatting.ended_jobs,
         change_of_rate=formatting.change_of_rate,
+        share=amounts.share,
+        amounts=amounts.quantities,
     )
     return environment
 

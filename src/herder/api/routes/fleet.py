@@ -144,13 +144,14 @@ def _add_workers(front: RouteTable) -> None:
     reads, commands = front.reads, front.commands
 
     async def list_workers(request: Request, who: Principal) -> Page:
-        """Live workers, oldest first; with ended=true all, newest first."""
+        """Live workers, oldest first; with ended=true all, newest first; with faults=true live ones that a person should look at."""
         query = request.query_params
         return await reads.workers(
             who,
             pool=query.get("pool"),
             state=query.get("state"),
             ended=flag(request, "ended"),
+            faults=flag(request, "faults"),
             after=query.get("after"),
             limit=page_size(request),
         )
@@ -178,7 +179,7 @@ def _add_workers(front: RouteTable) -> None:
         return run
 
     pages = ("after", "limit")
-    front.read("/workers", list_workers, Page, query=("pool", "state", "ended", *pages))
+    front.read("/workers", list_workers, Page, query=("pool", "state", "ended", "faults", *pages))
     front.read("/workers/{worker}", get_worker, WorkerView)
     front.read("/workers/{worker}/why", why, Explanation)
     front.read("/workers/{worker}/health", health, WorkerHealthView)

@@ -74,9 +74,15 @@ class Workers:
         pool: str | None = None,
         state: str | None = None,
         ended: bool = False,
+        faults: bool = False,
         limit: int | None = None,
     ) -> Iterator[WorkerView]:
-        query: dict[str, Any] = {"pool": pool, "state": state, "ended": ended or None}
+        query: dict[str, Any] = {
+            "pool": pool,
+            "state": state,
+            "ended": ended or None,
+            "faults": faults or None,
+        }
         return pages(self._http, "/workers", WorkerView, query, limit=limit)
 
     def get(self, worker: str) -> WorkerView:

@@ -316,8 +316,22 @@ def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float
     check_growth(core, pool, request.workers, "workers")
 
 
+_WOULD_FREEZE = {
+    True: "Pool {} would be frozen: no workers would be created or removed until it is unfrozen.",
+    False: "Pool {} would be unfrozen: workers would be created and removed again.",
+}
+
+
 def set_frozen(
-    core: Core, who: Principal, name: str, frozen: bool, changes: Changes, now_ms: int, *, message: str = ""
+    core: Core,
+    who: Principal,
+    name: str,
+    frozen: bool,
+    changes: Changes,
+    now_ms: int,
+    *,
+    message: str = "",
+    dry_run: bool = False,
 ) -> Result:
     check(who, Action.CHANGE, FLEET)
     check_message(message)
@@ -325,18 +339,12 @@ def set_frozen(
     verb = "frozen" if frozen else "unfrozen"
     if pool.frozen is frozen:
         text = f"Pool {pool.name} is already frozen." if frozen else f"Pool {pool.name} is not frozen."
-        return Result(object=f"pool/{pool.name}", text=sentences(text, NOTHING_CHANGED))
+        return Result(object=f"pool/{pool.name}", text=sentences(text, NOTHING_CHANGED), dry_run=dry_run)
+    if dry_run:
+        return Result(object=f"pool/{pool.name}", text=_WOULD_FREEZE[frozen].format(pool.name), dry_run=True)
     store_pool(core, changes, dataclasses.replace(pool, frozen=frozen), now_ms)
-    _event(
-        core,
-        changes,
-        now_ms,
-        f"pool.{verb}",
-        pool.name,
-        message or f"Pool {pool.name} was {verb}.",
-        who.actor,
-        {},
-    )
+    told = message or f"Pool {pool.name} was {verb}."
+    _event(core, changes, now_ms, f"pool.{verb}", pool.name, told, who.actor, {})
     return Result(object=f"pool/{pool.name}", text=f"Pool {pool.name} is {verb}.")
 
 

@@ -23,6 +23,7 @@ from herder.ledger.alerts.documented import (
     TOKEN_BUDGET,
     VARIANCE,
 )
+from herder.ledger.alerts.policies import Policy
 from herder.ledger.alerts.readings import MEAN_DAYS, Reading, baseline, usual_cost
 from herder.ledger.budgets.budget import Budget
 from herder.ledger.budgets.periods import window_ms
@@ -113,10 +114,7 @@ def of_budgets(budgets: Iterable[Budget], now_ms: int) -> Iterator[Reading]:
         if window:  # a rolling one has no beginning: once in each of its lengths
             from_ms = now_ms - now_ms % window
             to_ms = from_ms + window
-        own = spec.thresholds if spec.thresholds != _USUAL else ()
-        policy = TOKEN_BUDGET if spec.unit is Unit.TOKENS else BUDGET
-        if spec.scope is Scope.POOL and policy is BUDGET and not own:
-            policy = POOL_BUDGET
+        policy, own = policy_of_budget(spec)
         yield Reading(
             policy.id,
             f"{BUDGET_SUBJECT}{spec.name}",
@@ -127,6 +125,15 @@ def of_budgets(budgets: Iterable[Budget], now_ms: int) -> Iterator[Reading]:
             limit,
             percents=own,
         )
+
+
+def policy_of_budget(spec: BudgetSpec) -> tuple[Policy, tuple[int, ...]]:
+    """With the percents of the limit that it has instead of the policy's; empty: the policy's are in force."""
+    own = spec.thresholds if spec.thresholds != _USUAL else ()
+    policy = TOKEN_BUDGET if spec.unit is Unit.TOKENS else BUDGET
+    if spec.scope is Scope.POOL and policy is BUDGET and not own:
+        policy = POOL_BUDGET
+    return policy, own
 
 
 def variances(lines: list[Line], since_ms: int, today_ms: int, now_ms: int) -> Iterator[Reading]:

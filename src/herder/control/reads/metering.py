@@ -1,4 +1,4 @@
-"""Rates, reported use, the ledger with its reports, alerts of it, and budgets. Part of `Reads`."""
+"""Rates, reported use, the ledger with its reports, alerts of it, budgets, and what only the dashboard reads. Part of `Reads`."""
 
 from herder.control.reads.alerts import AlertReads
 from herder.control.reads.budgets import BudgetReads
@@ -8,7 +8,9 @@ from herder.control.reads.costs.explained_change import ChangeReads
 from herder.control.reads.costs.recommendation_reads import RecommendationReads
 from herder.control.reads.costs.report_reads import ReportReads
 from herder.control.reads.costs.stored_reports import StoredReportReads
+from herder.control.reads.fleet.names import NameReads
 from herder.control.reads.rates import RateReads
+from herder.control.reads.server_settings import SettingReads
 from herder.control.reads.usage import UsageReads
 
 
@@ -23,5 +25,7 @@ class MeteringReads(
     AlertReads,
     BudgetReads,
     BudgetForecastReads,
+    SettingReads,
+    NameReads,
 ):
     pass

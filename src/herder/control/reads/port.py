@@ -150,12 +150,13 @@ class Reads(
         pool: str | None = None,
         state: str | None = None,
         ended: bool = False,
+        faults: bool = False,
         after: str | None = None,
         limit: int = 100,
     ) -> Page:
         check(who, Action.SEE, FLEET)
         return await fleet.worker_page(
-            self._core, who, pool=pool, state=state, ended=ended, after=after, limit=limit
+            self._core, who, pool=pool, state=state, ended=ended, faults=faults, after=after, limit=limit
         )
 
     async def worker(self, who: Principal, name: str) -> WorkerView:

@@ -19,6 +19,10 @@ def user_views(core: Core, who: Principal) -> list[UserView]:
     held: dict[UserName, Amounts] = {}
     for (name, _), amounts in core.state.held.items():
         held[name] = held.get(name, NOTHING).plus(amounts)
+    waiting: Counter[str] = Counter()
+    for class_id, queue in core.state.queues.items():
+        if queue.count:
+            waiting[core.state.classes[class_id].user] += queue.count
     quotas = {each.user: each.limits for each in core.state.sharing.users}
     return [
         UserView(
@@ -28,6 +32,7 @@ def user_views(core: Core, who: Principal) -> list[UserView]:
             cost_usd=usd_text(costs[user.name]),
             quota=quotas.get(UserName(user.name), NO_LIMITS).named(),
             used=held.get(UserName(user.name), NOTHING).named(),
+            queued_jobs=waiting[user.name],
         )
         for user in core.directory.users.values()
         if may(who, Action.SEE, Thing(kind=Kind.USER, owner=user.name)) is Verdict.ALLOWED

@@ -119,6 +119,13 @@ def hold_job(
     return True
 
 
+def can_hold(state: EngineState, job: JobId, class_id: ClassId, batch: BatchLife | None) -> bool:
+    """Whether `hold_job` would."""
+    queue = state.queues.get(class_id)
+    waits = job in state.delayed or (queue is not None and queue.ready_at_ms(job) is not None)
+    return waits or (batch is not None and batch.keeping is not None and batch.keeping.has(class_id, job))
+
+
 def withdraw_ready(
     state: EngineState, job: JobId, class_id: ClassId, batch: BatchLife | None
 ) -> tuple[JobState, int] | None:

@@ -44,7 +44,11 @@ def add_search(site: Site, path: str, template: str, command: str, find: Finder)
             status=400 if found.wrong else 200,
         )
 
-    site.add(path, path.strip("/"), path.strip("/"), show)
+    async def rows(who: Principal, request: Request, after: str | None) -> Page:
+        query = request.query_params.get("q", "").strip()
+        return await find(who, query or None, None if after is None else int(after))
+
+    site.add(path, path.strip("/"), path.strip("/"), show, rows=rows)
 
 
 async def _search(request: Request, who: Principal, find: Finder) -> Found:

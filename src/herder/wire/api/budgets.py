@@ -95,6 +95,12 @@ class BudgetForecast(msgspec.Struct, kw_only=True):
     unpriced: list[str]
     """Resources of which some use has no price and is in no estimate."""
     text: str
+    period_start: str | None = None
+    """Of a rolling window the beginning of what it counts now. Null: the period has no beginning."""
+    by_day: dict[str, str] = {}
+    """What the ledger has of each whole day (UTC) of this period that is learned from, the oldest first; a day without a line is left out."""
+    thresholds: list[int] = []
+    """Percents of the limit at which alerts are raised."""
 
 
 class LeaseReserve(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

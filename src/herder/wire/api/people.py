@@ -99,6 +99,8 @@ class UserView(msgspec.Struct, kw_only=True):
     quota: dict[str, int] = {}
     """Of cpu_milli, memory_mib, gpu and jobs, those that are limited. Set in herder.yaml."""
     used: dict[str, int] = {}
+    queued_jobs: int = 0
+    """That wait for a worker."""
 
 
 class ProjectView(msgspec.Struct, kw_only=True):

@@ -1,8 +1,5 @@
 """The route of a job's output: whole, in parts, or followed while the job runs. Part of the routes of jobs."""
 
-import re
-
-import msgspec
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
@@ -10,12 +7,11 @@ from herder.api.http.byte_ranges import ranged
 from herder.api.http.replies import flag, number, path_number
 from herder.api.http.route_table import RouteTable
 from herder.control.kernel.bounds.errors import Invalid
-from herder.control.reads.work.followed_output import PLAIN, Form, How
+from herder.control.reads.work.followed_output import PLAIN, How
+from herder.control.reads.work.output_events import EVENTS, place_of
 from herder.control.reads.work.output_parts import last_lines, lines_with
 from herder.model.permissions import Action, Kind, Principal
 
-_encode = msgspec.json.Encoder().encode
-_PLACE = re.compile(r"([0-9]{1,9})-([0-9]{1,18})")
 _TEXT = "text/plain; charset=utf-8"
 OFFSET = "Herder-Offset"
 """Header: at which byte of the output the answer begins."""
@@ -48,8 +44,8 @@ def add(front: RouteTable) -> None:
     ) -> Response:
         events = "text/event-stream" in request.headers.get("accept", "")
         begin = None
-        if events and (place := _PLACE.fullmatch(request.headers.get("last-event-id", ""))):
-            begin, offset, tail = int(place[1]), int(place[2]), None
+        if events and (place := place_of(request.headers.get("last-event-id", ""))):
+            begin, offset, tail = *place, None
         how = How(begin=begin, tail=tail, form=EVENTS if events else PLAIN)
         pieces = await reads.follow_log(front.again(request), job, attempt, offset, how)
         kind = "text/event-stream" if events else _TEXT
@@ -57,17 +53,3 @@ def add(front: RouteTable) -> None:
 
     query = ("attempt", "offset", "tail", "search", "follow")
     front.read("/jobs/{job}/logs", logs, "text/plain", (Action.SEE, Kind.JOB), query=query)
-
-
-def _event(attempt: int, at: int, text: str) -> str:
-    """JSON, since the text may hold anything; the id is where the output goes on."""
-    data = _encode({"attempt": attempt, "text": text}).decode()
-    return f"id: {attempt}-{at}\nevent: output\ndata: {data}\n\n"
-
-
-EVENTS = Form(
-    output=_event,
-    attempt=lambda attempt: f'event: attempt\ndata: {{"attempt":{attempt}}}\n\n',
-    idle=": still here\n\n",
-    end="event: end\ndata: {}\n\n",
-)

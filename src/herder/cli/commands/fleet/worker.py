@@ -94,6 +94,12 @@ def show_all(
         str | None, typer.Option("--state", help="Only workers in this state, such as ready.")
     ] = None,
     ended: Annotated[bool, typer.Option("--ended", help="Include workers that have ended.")] = False,
+    faults: Annotated[
+        bool,
+        typer.Option(
+            "--faults", help="Only workers that are unhealthy, interrupted, blocked, or failed to start."
+        ),
+    ] = False,
     ttl: Annotated[
         bool,
         typer.Option(
@@ -108,7 +114,7 @@ def show_all(
     say = session(ctx)
 
     def fetch(most: int | None) -> "list[WorkerView]":
-        return list(say.client.workers.list(pool=pool, state=state, ended=ended, limit=most))
+        return list(say.client.workers.list(pool=pool, state=state, ended=ended, faults=faults, limit=most))
 
     def by_expiry(most: int | None) -> "list[WorkerView]":
         return expiring(fetch(None))[:most]

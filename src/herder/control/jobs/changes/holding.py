@@ -59,11 +59,16 @@ def hold_job(
     now_ms: int,
     *,
     message: str,
+    dry_run: bool,
 ) -> str:
     class_id = class_now(core.state, job, class_id)
     job_class, batch = _job(core, who, job, class_id, batch_id, message)
     if job in core.state.held_jobs:
         return f"Job {job} is already held."
+    if dry_run:
+        if not holding.can_hold(core.state, job, class_id, batch):
+            raise _not_ready(core, job, batch)
+        return f"Job {job} would be held: it would not start until it is released."
     if not holding.hold_job(core.state, changes, job, class_id, batch):
         raise _not_ready(core, job, batch)
     text = f"Job {job} was held."
@@ -81,9 +86,12 @@ def release_job(
     now_ms: int,
     *,
     message: str,
+    dry_run: bool,
 ) -> str:
     job_class, batch = _job(core, who, job, class_id, batch_id, message)
-    if not holding.release_job(core.state, changes, job, batch):
+    if dry_run and job in core.state.held_jobs:
+        return f"Job {job} would be released: it would start when it is its turn."
+    if dry_run or not holding.release_job(core.state, changes, job, batch):
         if batch is not None and holding.is_held(core.state, batch.id):
             raise Conflict(
                 f"Job {job} is not held by itself; its batch {batch.id} is.",

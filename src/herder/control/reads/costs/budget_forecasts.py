@@ -4,7 +4,7 @@ The start is what the budget itself has counted (`used`); only what comes is est
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -19,6 +19,7 @@ from herder.control.budgets.views import exact
 from herder.control.budgets.words import amount
 from herder.control.kernel.bounds.errors import Invalid
 from herder.control.kernel.core import Core
+from herder.control.reads.alert_readings import policy_of_budget
 from herder.control.reads.costs.lines import lines_between
 from herder.ledger.budgets.accounts import Paid, accounts_of, paid
 from herder.ledger.budgets.budget import Budget
@@ -52,6 +53,8 @@ class BudgetOutlook:
     spent: int
     used: int
     left: int | None
+    start_ms: int | None
+    """Of the period; of a rolling window of what it counts now. None: it has no beginning."""
     end_ms: int | None
     """Of the period. None: it never ends, or is a rolling window."""
     rolling: bool
@@ -59,6 +62,8 @@ class BudgetOutlook:
     has_accounts: bool
     daily: Sequence[int]
     unpriced: Sequence[str]
+    by_day: Mapping[int, int]
+    """By the beginning of the day, UTC: whole days of the period with lines."""
     at_end: Estimate | None = None
     ahead: Estimate | None = None
     used_up_ms: int | None = None
@@ -86,7 +91,10 @@ class BudgetForecastReads:
                 f"The horizon is {days} days.", field="horizon", hint=f"Write 1 to {HORIZON_DAYS_MAX}."
             )
         (found,) = await outlooks(self._core, [budget], days)
-        return view(found)
+        policy, own = policy_of_budget(budget.spec)
+        in_force = self._core.ledger.alerts.policies.get(policy.id)
+        at = in_force.at_percents(own).thresholds if in_force is not None else ()
+        return view(found, sorted(each.at for each in at))
 
 
 async def outlooks(core: Core, budgets: Sequence[Budget], days: int) -> list[BudgetOutlook]:
@@ -115,13 +123,14 @@ async def outlooks(core: Core, budgets: Sequence[Budget], days: int) -> list[Bud
 
 def _counted(budget: Budget, leased: int, days: int, now_ms: int) -> BudgetOutlook:
     """What the budget itself knows, before anything is learned from the ledger."""
-    spec, end_ms = budget.spec, budget.span(now_ms).end_ms
-    rolling, spent = bool(window_ms(spec.period)), sum(each.spent for each in budget.counting(now_ms))
+    spec, span = budget.spec, budget.span(now_ms)
+    window, spent = window_ms(spec.period), sum(each.spent for each in budget.counting(now_ms))
+    start_ms, end_ms = (now_ms - window if window else span.start_ms), span.end_ms
     return BudgetOutlook(
         name=spec.name, scope=f"{spec.scope} {spec.subject}", unit=spec.unit, now_ms=now_ms,
         limit=budget.limit(now_ms), most=budget.ceiling(now_ms), spent=spent, used=spent + leased,
-        left=budget.left(now_ms), end_ms=None if rolling or end_ms >= FOREVER_MS else end_ms, rolling=rolling,
-        days=days, has_accounts=False, daily=(), unpriced=(),
+        left=budget.left(now_ms), start_ms=start_ms or None, end_ms=None if window or end_ms >= FOREVER_MS else end_ms,
+        rolling=bool(window), days=days, has_accounts=False, daily=(), by_day={}, unpriced=(),
     )  # fmt: skip
 
 
@@ -133,7 +142,10 @@ def _urgency(given: BudgetOutlook) -> tuple[Fraction, str]:
 def _learned(given: BudgetOutlook, sums: Paid, has_accounts: bool, today_ms: int) -> BudgetOutlook:
     first_ms = min(sums.by_day, default=today_ms)
     daily = [sums.by_day.get(day, 0) for day in range(first_ms, today_ms, DAY_MS)]
-    return replace(given, has_accounts=has_accounts, daily=daily, unpriced=sorted(sums.unpriced))
+    by_day = {day: spent for day, spent in sorted(sums.by_day.items()) if day >= (given.start_ms or 0)}
+    return replace(
+        given, has_accounts=has_accounts, daily=daily, by_day=by_day, unpriced=sorted(sums.unpriced)
+    )
 
 
 def _estimated(given: BudgetOutlook) -> BudgetOutlook:
@@ -157,7 +169,7 @@ def _estimated(given: BudgetOutlook) -> BudgetOutlook:
     return replace(ahead, used_up_ms=used_up_ms, earliest_ms=earliest_ms)
 
 
-def view(found: BudgetOutlook) -> BudgetForecast:
+def view(found: BudgetOutlook, thresholds: Sequence[int]) -> BudgetForecast:
     def text(each: int | None) -> str | None:
         return None if each is None else exact(each, found.unit)
 
@@ -174,6 +186,8 @@ def view(found: BudgetOutlook) -> BudgetForecast:
         outlook="no_limit" if found.most is None else "unknown" if not found.known else "holds" if found.used_up_ms is None else "used_up",
         used_up_on=day_of(found.used_up_ms), used_up_earliest=day_of(found.earliest_ms), learned_days=len(found.daily),
         unpriced=list(found.unpriced), text=sentence(found),
+        period_start=iso_or_none(found.start_ms), thresholds=list(thresholds),
+        by_day={date_text(day): exact(spent, found.unit) for day, spent in found.by_day.items()},
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from herder.control.reads.explanations import attention, failures
 from herder.control.reads.fleet import clusters, drivers
 from herder.control.reads.fleet.creations import add_failed_step, add_step
 from herder.control.reads.fleet.expiry import add_expiry
+from herder.control.reads.fleet.worker_faults import has_fault, refuse_past_faults
 from herder.control.reads.visibility import PAGE_MAX
 from herder.engine.attempts.worker_health import health_of
 from herder.engine.memory.dirty_rows import worker_record
@@ -57,10 +58,12 @@ async def worker_page(
     pool: str | None,
     state: str | None,
     ended: bool,
+    faults: bool,
     after: str | None,
     limit: int = 100,
 ) -> Page:
     """Live workers from memory, oldest first; with `ended` those of the past from the store, newest first."""
+    refuse_past_faults(state, ended, faults)
     limit = max(1, min(limit, PAGE_MAX))
     states = [each.value for each in WorkerState]
     if state is not None and state not in states:
@@ -75,6 +78,7 @@ async def worker_page(
             worker
             for worker in core.state.workers.values()
             if pool in (None, worker.spec.pool) and state in (None, worker.state)
+            if not faults or has_fault(core, worker)
         ]
         return _cut(core, who, found, after, limit)
     query = select(t.workers).order_by(t.workers.c.requested_at_ms.desc(), t.workers.c.name)

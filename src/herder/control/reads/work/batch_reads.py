@@ -10,6 +10,7 @@ from herder.control.reads.search.batches import BatchFilter, list_batches
 from herder.control.reads.work import callbacks, jobs
 from herder.control.reads.work.followed_output import Again
 from herder.control.reads.work.groups import group_page, group_view
+from herder.control.reads.work.job_graph import JobGraph, job_graph
 from herder.engine.memory.state import BatchLife
 from herder.model.ids import BatchId
 from herder.model.permissions import Action, Kind, Principal
@@ -33,6 +34,9 @@ class BatchReads:
     async def batch(self, who: Principal, number: int) -> BatchView:
         view = await jobs.batch_view(self._core, who, number)
         return await callbacks.with_callback(self._core, who, view)
+
+    async def job_graph(self, who: Principal, batch: int) -> JobGraph:
+        return await job_graph(self._core, who, batch)
 
     async def groups(self, who: Principal, batch: int, *, after: int | None, limit: int) -> Page:
         return await group_page(self._core, who, batch, after=after, limit=limit)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from herder.cli.shell.main import build_app, run
 from herder.control.loops import metering
 from tests.api.conftest import Server
 
@@ -84,3 +85,60 @@ def test_a_correction_keeps_its_card_beside_the_new_one(server: Server) -> None:
         ("internal", f"{NOW}-client-internal", "5.00"),
     ]
     assert (found["total"], found["amount_due"]) == ("13.0", "8.0")
+
+
+def test_a_preview_says_what_a_close_would_close(server: Server) -> None:
+    settings(server, client={"rate_card": "external"})
+    empty = server.http.get(f"/costs/months/{MONTH}/preview").raise_for_status().json()
+    assert empty["text"] == f"{MONTH} would be closed with 0 lines: nothing is booked in it."
+    rate(server, "internal", "1")
+    report(server, "1", 3)
+    told = server.http.get(f"/costs/months/{MONTH}/preview").raise_for_status().json()["text"]
+    assert told.startswith(f"{MONTH} would be closed with 2 lines: cost $3.00, external $0.00.")
+    assert "storage.hot on card external" in told
+    assert f"--from {MONTH}-01" in told
+    assert MONTH not in server.running.core.ledger.closed
+    close(server)
+    assert server.http.get(f"/costs/months/{MONTH}/preview").status_code == 409
+    assert server.http.get(f"/costs/months/{NOW}/preview").status_code == 422
+
+
+def test_a_close_on_the_command_line_needs_a_yes(
+    server: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HERDER_URL", server.running.url)
+    monkeypatch.setenv("HERDER_TOKEN", server.running.token)
+    assert run(build_app(), ["cost", "close", MONTH]) == 2
+    assert "nothing is booked in it" in capsys.readouterr().err
+    assert run(build_app(), ["cost", "close", MONTH, "--dry-run"]) == 0
+    assert MONTH not in server.running.core.ledger.closing
+    assert run(build_app(), ["cost", "close", MONTH, "--yes"]) == 0
+    assert MONTH in {*server.running.core.ledger.closing, *server.running.core.ledger.closed}
+
+
+@pytest.mark.parametrize(
+    "path", ["invoice?month=2026-10&project=client", "lines?first=2026-10", "export?first=2026-10"]
+)
+def test_a_card_that_exists_nowhere_is_refused(server: Server, path: str) -> None:
+    settings(server, client={"rate_card": "gold"})
+    answer = server.http.get(f"/costs/{path}&card=golf")
+    assert (answer.status_code, answer.json()["field"]) == (422, "card")
+    assert answer.json()["hint"] == "Did you mean 'gold'?"
+    assert server.http.get(f"/costs/{path}&card=gold").status_code == 200
+
+
+def test_use_is_of_a_division_that_exists_and_is_that_of_its_project(server: Server) -> None:
+    settings(server, alpha={"division": "research"}, beta={"division": "sales"})
+
+    def send(**more: str) -> tuple[int, str, str]:
+        event = {"id": "1", "time": BEFORE.isoformat(), "resource": "cpu", "quantity": 1, **more}
+        answer = server.http.post("/usage", params={"dry_run": True}, json={"source": "m", "events": [event]})
+        told = answer.json()
+        return answer.status_code, told.get("detail", ""), told.get("hint", "")
+
+    assert send(division="salse") == (422, "There is no division 'salse'.", "Did you mean 'sales'?")
+    assert (
+        send(project="alpha", division="sales")[1]
+        == "Project alpha belongs to division research, not to 'sales'."
+    )
+    assert send(project="alpha", division="research")[0] == send(division="sales")[0] == 200

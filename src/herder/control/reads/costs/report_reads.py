@@ -12,6 +12,7 @@ import msgspec
 from herder.control.access.access_check import FLEET, OF_KIND, check
 from herder.control.costs.months import payers_of
 from herder.control.kernel.bounds.errors import Invalid, NotKnown
+from herder.control.reads.costs.cards import check_card
 from herder.control.reads.costs.cost_reads import CostReads
 from herder.control.reads.costs.lines import booked_in, lines_between, seen_by
 from herder.control.reads.costs.report_outlooks import outlook_of
@@ -117,6 +118,7 @@ class ReportReads(CostReads):
             )
         if not 0 <= asked.due_days <= DUE_DAYS_MAX:
             raise Invalid(f"due_days is {asked.due_days}; it is 0 to {DUE_DAYS_MAX}.", field="due_days")
+        await check_card(self._core, asked.card)
         booked = await booked_in(self._core, month)
         lines, projects = seen_by(who, booked.lines), booked.payers.projects
         division = asked.division or booked.payers.of(asked.project).division

@@ -116,6 +116,7 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("get", "/costs/lines"): ("viewer", ALL),
     ("get", "/costs/lines/{line}"): ("viewer", dict.fromkeys(CALLERS, 404)),
     ("get", "/costs/months"): ("viewer", ALL),
+    ("get", "/costs/months/{month}/preview"): ("administrator", ADMINISTRATORS),
     ("get", "/costs/change"): ("viewer", ALL),
     ("get", "/costs/roi"): ("viewer", ALL),
     ("get", "/costs/recommendations"): ("viewer", ALL),

@@ -92,7 +92,7 @@ def test_pages_hold_whole_subjects_and_all_of_them_come(server: Server, rate: Ma
         ({"per": 0}, 422, "per", "0 units"),
         ({"from": "2026-11-31"}, 422, "from", "is not a day"),
         ({"from": "2026-11"}, 422, "from", "is not a day"),
-        ({"from": "2026-10-31"}, 409, "from", "begins no later"),
+        ({"from": "2026-10-31", "price": None}, 422, "price", "no price"),
         ({"price": "0.06"}, 409, "from", "begins no later"),
         ({"from": "2026-12-01", "until": "2027-01-01"}, 422, "until", "nothing follows"),
     ],

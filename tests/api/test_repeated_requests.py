@@ -459,7 +459,7 @@ def world(server: Server) -> Any:
 
 
 #: They are told as they are now, not as they were.
-OF_NOW = {"state", "counts", "text", "ended_at", "reasons", "server_url"}
+OF_NOW = {"state", "counts", "text", "ended_at", "reasons", "server_url", "notes"}
 
 
 #: Of the routes that take it, the same key for another request; others take no such parameter.

@@ -69,7 +69,7 @@ def test_a_price_map_shows_what_changes_and_changes_nothing_twice(rate: Herder, 
 
 
 def test_what_is_exported_is_imported_as_no_change(rate: Herder, tmp_path: Path) -> None:
-    rate("add", "--card", "own", "--resource", "cpu", "--price", "0.05", "--from", "2026-11-01")
+    rate("add", "--card", "own", "--resource", "cpu", "--price", "0.05", "--from", "2026-11-01", "--new-card")
     rate("add", "--card", "own", "--resource", "cpu", "--price", "$0.06", "--from", "2026-11-09")
     tiers = ("--price", "0.09", "--above", "10000=0.085", "--from", "2026-11-01")
     rate("add", "--card", "own", "--resource", "network.egress", *tiers)
@@ -86,6 +86,36 @@ def test_what_is_exported_is_imported_as_no_change(rate: Herder, tmp_path: Path)
     copy.write_text(file.read_text().replace("own,", "copy,"))
     assert "2 new, 1 changed, 0 as before." in rate("import", str(copy)).out
     assert rate("export", "--card", "copy").out == copy.read_text()
+
+
+def test_a_mistyped_card_is_refused_and_a_wrong_rate_is_replaced(rate: Herder) -> None:
+    refused = rate("add", "--card", "extrenal", "--resource", "cpu", "--price", "1")
+    assert (refused.code, "--card" in refused.err, "Did you mean 'external'" in refused.err) == (
+        2,
+        True,
+        True,
+    )
+    assert rate("add", "--price", "1").code == 2
+    added = rate(
+        "add",
+        "--card",
+        "typo",
+        "--resource",
+        "storage.cold",
+        "--price",
+        "40",
+        "--from",
+        "2026-11-01",
+        "--new-card",
+    )
+    assert "Card typo is new." in added.out
+    wrong = "typo/storage.cold@2026-11-01"
+    done = rate("add", "--replaces", wrong, "--price", "0.004")
+    assert f"~ {wrong}.2: $40 → $0.004 per GB-month" in done.out
+    assert f"Replaced by:  {wrong}.2" in rate("show", wrong).out
+    assert rate("export", "--card", "typo").out.splitlines()[1:] == [
+        "typo,storage.cold,,2026-11-01,,0,0.004,1"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -59,22 +59,24 @@ def test_an_invoice_of_a_project() -> None:
     assert facts == {
         "id": "2026-11-alpha-external", "issuer": "ACME", "bill_to": "alpha", "division": "research",
         "period_start": "2026-11-01", "period_end": "2026-11-30", "card": "external", "currency": "USD",
-        "due_date": "2026-12-31", "payment_status": "open",
+        "due_date": "2026-12-30", "payment_status": "open",
         "exact_sum": 2_178_603_600_000, "rounding": 1_396_400_000, "total": 218 * PICO_PER_CENT,
     }  # fmt: skip
-    assert made.table("lines").text() == [
+    assert {row[:2] for row in made.table("lines").text()} == {("alpha", "external")}
+    assert [row[2:] for row in made.table("lines").text()] == [
         ("cpu", "", "30", "core-hours", "external-cpu-1", "$2.25", "$2.25"),
         ("tokens.input", "claude-sonnet-4.5", "1,001", "tokens", "external-tokens.input-1", "$0.00", "$0.0036036"),
         ("cpu (correction of 2026-10)", "", "-1", "core-hours", "external-cpu-1", "-$0.07", "-$0.075"),
         ("rounding", "", "–", "", "", "–", "$0.0013964"),
     ]  # fmt: skip
-    assert made.table("lines").total_text() == ("total", "", "–", "", "", "$2.18", "$2.18")
+    assert made.table("lines").total_text() == ("", "", "total", "", "–", "", "", "$2.18", "$2.18")
     assert made.table("unpriced").rows == [("tokens.input", "a-new-model", "77", "tokens")]
 
 
 def test_markup_is_what_the_card_adds() -> None:
     markup = of(CHARGES).table("markup")
-    assert markup.rows[0] == ("cpu", "", 1_875_000_000_000, 375_000_000_000, 200, 2_250_000_000_000)
+    assert markup.rows[0] == ("cpu", "", 1_812_500_000_000, 362_500_000_000, 200, 2_175_000_000_000)
+    assert (markup.total or ())[5] == of(CHARGES).fact("exact_sum"), "corrections are in it"
     unknown = of([*CHARGES, charge("external", "gpu", 3_600_000_000, USD)]).table("markup")
     assert unknown.rows[1] == ("gpu", "", None, None, None, USD)
     assert (unknown.total or ())[2:4] == (None, None)
@@ -94,7 +96,7 @@ def test_lines_and_rounding_are_the_total(found: list[Line], card: str) -> None:
     assert sum(Decimal(row["exact"]) for row in table["rows"]) == total == Decimal(plain(made)["total"])
     assert abs(Decimal(plain(made)["rounding"])) <= Decimal("0.005")
     assert Decimal(plain(made)["exact_sum"]) == Decimal(exact).scaleb(-12)
-    cents = [row[5].replace("$", "").replace(",", "") for row in made.table("lines").text()]
+    cents = [row[7].replace("$", "").replace(",", "") for row in made.table("lines").text()]
     assert sum(Decimal(each) for each in cents if each != "–") == total
 
 
@@ -125,10 +127,56 @@ def test_an_invoice_of_a_division_has_its_projects() -> None:
     assert of(CHARGES, BillTo(division="research")).fact("exact_sum") == 2_178_603_600_000 + 75_000_000_000
 
 
+TWO_CARDS = [
+    charge("external", "cpu", 3_600_000_000, 75_000_000_000, corrects="2026-10"),
+    charge("internal", "cpu", 3_600_000_000, 50_000_000_000),
+    charge("external", "cpu", 7_200_000_000, 150_000_000_000, BOB),
+    charge(COST, "cpu", 3_600_000_000, 50_000_000_000),
+]
+
+
+def both(bill_to: BillTo, card: str = "") -> Document:
+    return invoice(TWO_CARDS, bill_to, Terms(month="2026-11", card=card, issuer=ACME, closed=True), at_cost)
+
+
+def test_lines_of_two_cards_are_sections_of_their_own() -> None:
+    """As where a project had another card in the month that is corrected."""
+    made = both(ALPHA)
+    rows = plain(made)["tables"]["lines"]["rows"]
+    assert [(row["card"], row["resource"], row["amount"]) for row in rows] == [
+        ("external", "cpu (correction of 2026-10)", "0.08"), ("external", "rounding", None),
+        ("internal", "cpu", "0.05"), ("internal", "rounding", None),
+    ]  # fmt: skip
+    facts = [made.fact(key) for key in ("id", "card", "payment_status", "total", "amount_due")]
+    cent = PICO_PER_CENT
+    assert facts == ["2026-11-alpha", "external, internal", "open", 13 * cent, 8 * cent]
+    assert [row[2:4] for row in made.table("sections").rows] == [
+        ("2026-11-alpha-external", "open"), ("2026-11-alpha-internal", "not due")
+    ]  # fmt: skip
+    assert both(ALPHA, "internal").fact("id") == "2026-11-alpha-internal"
+
+
+def test_an_invoice_of_a_division_has_a_section_for_each_project_and_card() -> None:
+    made = both(BillTo(division="research"))
+    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"][1](made, None))))
+    assert [(row["project"], row["card"]) for row in rows if row["resource"] != "rounding"] == [
+        ("alpha", "external"), ("alpha", "internal"), ("beta", "external")
+    ]  # fmt: skip
+    assert "PROJECT" in FORMATS["text"][1](made, "lines")
+    assert made.fact("total") == sum(both(BillTo(project=name)).fact("total") for name in ("alpha", "beta"))  # type: ignore[misc]
+
+
+def test_the_remedy_begins_on_the_first_day_without_a_price() -> None:
+    days = [charge("external", "gpu", 2, None, day=day, product="a b") for day in (9, 5, 7)]
+    taken = charge("external", "gpu", -2, None, day=5, product="a b")
+    assert "--product 'a b' --price USD --from 2026-11-05`" in of(days).notes[0]
+    assert "--from 2026-11-07`" in of([*days, taken]).notes[0]
+
+
 def test_a_december_ends_in_january() -> None:
     terms = Terms(month="2026-12", card="external", issuer=ACME, closed=True, due_days=14)
     made = invoice([], ALPHA, terms, at_cost)
-    assert (made.fact("period_end"), made.fact("due_date")) == ("2026-12-31", "2027-01-15")
+    assert (made.fact("period_end"), made.fact("due_date")) == ("2026-12-31", "2027-01-14")
 
 
 COSTS = [
@@ -183,7 +231,9 @@ def test_each_amount_is_rounded_once() -> None:
         == sum(map(int, map(str, each)))
     )
     rows = plain(of(found, BillTo(division="research")))["tables"]["lines"]["rows"]
-    assert [row["amount"] for row in rows] == ["3.00", None]
+    assert [(row["project"], row["amount"]) for row in rows] == [
+        (name, amount) for name in ("alpha", "beta", "gamma") for amount in ("1.00", None)
+    ]
     assert sum(Decimal(row["exact"]) for row in rows) == 3
 
 
@@ -208,12 +258,12 @@ LATER = [
 
 def test_what_is_priced_later_is_no_negative_use() -> None:
     made = of(LATER)
-    assert [(row[0], row[5]) for row in made.table("lines").rows[:-1]] == [
+    assert [(row[2], row[7]) for row in made.table("lines").rows[:-1]] == [
         ("gpu (2026-10, priced later)", 4 * USD)
     ]
     ((resource, _, quantity, _),) = made.table("unpriced").rows
     assert (resource, str(quantity).startswith("-")) == ("gpu", False)
-    assert "herder rate add --card external --resource gpu --price USD" in made.notes[0]
+    assert "herder rate add --card external --resource gpu --price USD --from 2026-11-01`" in made.notes[0]
     before = charge("external", "gpu", 7, None)._replace(period="2026-10", day_ms=LATER[0].day_ms)
     assert statement(Model.CHARGEBACK, [before, *LATER[:2]], "x", "equal").table("unpriced").rows == []
 

@@ -1,9 +1,11 @@
 """Price lists as people and providers write them: decimal amounts for so many units. Turned into rates, and compared with those that hold. Pure."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal, Inexact, InvalidOperation
 from fractions import Fraction
+from types import MappingProxyType
 from typing import NamedTuple
 
 from herder.ledger.lines import COST, UNITS, unit_of
@@ -21,6 +23,7 @@ PLACES_MOST = 40
 PER_MOST = 10**12
 ABOVE_MOST = 10**18
 #: Exact or refused.
+_ID_END = re.compile(r"@(\d{4}-\d\d-\d\d)(?:\.([1-9]\d{0,8}))?$")
 _EXACT = Context(prec=120, traps=[Inexact, InvalidOperation])
 
 
@@ -51,6 +54,8 @@ class Priced:
     tiers: tuple[PriceTier, ...]
     until_ms: int | None = None
     place: int = 0
+    version: int = 1
+    """Above 1: it replaces a rate of its first day that was wrong."""
 
 
 class Change(NamedTuple):
@@ -66,8 +71,15 @@ def per_of(resource: str) -> int:
 
 
 def rate_id(row: Priced) -> str:
-    """`internal/tokens.input/gpt-5@2026-11-28`."""
-    return "/".join(each for each in row.subject if each) + f"@{date_text(row.from_ms)}"
+    """`internal/tokens.input/gpt-5@2026-11-28`; of what replaces it `….2`."""
+    name = "/".join(each for each in row.subject if each) + f"@{date_text(row.from_ms)}"
+    return name if row.version == 1 else f"{name}.{row.version}"
+
+
+def day_and_version(name: str) -> tuple[str, int] | None:
+    """Of the id of a rate; None: it is none."""
+    found = _ID_END.search(name)
+    return None if found is None else (found[1], int(found[2] or 1))
 
 
 def price_text(price: Decimal) -> str:
@@ -99,7 +111,7 @@ def rate_of(row: Priced) -> Rate:
     tiers = tuple(
         Tier(each.above * unit.base, Fraction(each.price) * PICO_PER_USD / whole) for each in row.tiers
     )
-    return Rate(id=rate_id(row), subject=row.subject, from_ms=row.from_ms, tiers=tiers)
+    return Rate(id=rate_id(row), subject=row.subject, from_ms=row.from_ms, tiers=tiers, version=row.version)
 
 
 def _check(row: Priced) -> None:
@@ -156,10 +168,13 @@ def _places(price: Decimal) -> int:
     return -exponent if isinstance(exponent, int) and exponent < 0 else len(price.as_tuple().digits)
 
 
-def changes_of(rows: Iterable[Priced], last: Mapping[Subject, Rate]) -> list[Change]:
+def changes_of(
+    rows: Iterable[Priced], last: Mapping[Subject, Rate], first: Mapping[Subject, Rate] = MappingProxyType({})
+) -> list[Change]:
     """What a list adds to the rates that hold last; a row whose price holds already is none.
 
-    Each subject's rates follow one another without gap or overlap: a rate holds until the next one begins, and one that is added begins after the last. Raises PriceError.
+    Each subject's rates follow one another without gap or overlap: a rate holds until the next one begins, and one that is added begins after the last, or
+    before the `first`: until then its use had no price. Raises PriceError.
     """
     by_subject: dict[Subject, list[Priced]] = {}
     for row in rows:
@@ -168,15 +183,21 @@ def changes_of(rows: Iterable[Priced], last: Mapping[Subject, Rate]) -> list[Cha
     for subject, mine in by_subject.items():
         mine.sort(key=lambda row: (row.from_ms, row.place))
         _check_follow(mine)
-        holds = last.get(subject)
+        holds, begins, earlier = last.get(subject), first.get(subject), None
         for row in mine:
             rate = rate_of(row)
+            if begins is not None and row.from_ms < begins.from_ms:
+                if earlier is None or earlier.tiers != rate.tiers:
+                    found.append(Change(row, rate, earlier))
+                    earlier = rate
+                continue
             if holds is not None and row.from_ms <= holds.from_ms:
                 if row.from_ms == holds.from_ms and rate.tiers == holds.tiers:
                     continue
                 raise PriceError(
                     f"Rate {rate.id} begins no later than {holds.id}, which use may have been priced at",
-                    place=row.place, field="from", hint="Let it begin on a later day.", taken=True,
+                    place=row.place, field="from", hint=f"Let it begin on a later day, or replace a rate that is wrong: `herder rate add --replaces {holds.id} --price USD`.",
+                    taken=True,
                 )  # fmt: skip
             if holds is None or rate.tiers != holds.tiers:
                 found.append(Change(row, rate, holds))

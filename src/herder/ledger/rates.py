@@ -1,4 +1,5 @@
-"""Rates: what a unit of usage costs, exactly, and from when. A list of rates is appended to; what has been booked at one is never changed. Pure.
+"""Rates: what a unit of usage costs, exactly, and from when. A list of rates is appended to; what has been booked at one is never changed. A rate that was wrong is replaced by one of
+the same first day and a higher version, and is kept. Pure.
 
 Amounts are exact fractions of pico-USD for one base unit of usage; only what is booked is rounded. Bookings telescope: usage that grows from one amount to
 the next is booked as the difference of two rounded totals, so that any slices of it sum to exactly the total.
@@ -41,6 +42,8 @@ class Rate:
     subject: Subject
     from_ms: int
     tiers: tuple[Tier, ...]
+    version: int = 1
+    """It replaces those of its subject and day with a lower one."""
 
     def __post_init__(self) -> None:
         bounds = [tier.above for tier in self.tiers]
@@ -78,13 +81,15 @@ class RateList:
 
     _rates: dict[Subject, list[Rate]] = field(default_factory=dict)
     _ids: set[str] = field(default_factory=set)
+    _replaced: list[Rate] = field(default_factory=list)
 
     @property
     def ids(self) -> frozenset[str]:
         return frozenset(self._ids)
 
     def by_id(self, rate_id: str) -> Rate | None:
-        return next((rate for rate in self.all() if rate.id == rate_id), None)
+        """Also one that was replaced."""
+        return next((rate for rate in (*self.all(), *self._replaced) if rate.id == rate_id), None)
 
     def all(self) -> Iterator[Rate]:
         for rates in self._rates.values():
@@ -102,10 +107,14 @@ class RateList:
         known = self._rates.setdefault(rate.subject, [])
         if rate.id in self._ids:
             raise RateError(f"rate {rate.id} exists; give the new one another id")
-        if known and rate.from_ms <= known[-1].from_ms:
+        last = known[-1] if known else None
+        replaces = last is not None and rate.from_ms == last.from_ms and rate.version > last.version
+        if last is not None and rate.from_ms <= last.from_ms and not replaces:
             raise RateError(
-                f"rate {rate.id} begins no later than {known[-1].id}, which may have been booked at; let it begin later"
+                f"rate {rate.id} begins no later than {last.id}, which may have been booked at; let it begin later"
             )
+        if replaces:
+            self._replaced.append(known.pop())
         known.append(rate)
         self._ids.add(rate.id)
 

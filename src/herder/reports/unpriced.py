@@ -4,8 +4,10 @@ A rate that is added later takes the unpriced use of a closed month back and boo
 """
 
 from collections.abc import Iterable, Sequence
+from shlex import quote as quoted
 
 from herder.ledger.lines import COST, Line
+from herder.ledger.months import date_text
 from herder.ledger.pricing import INTERNAL
 from herder.reports.documents import Column, Form, Table, quantity_of
 
@@ -57,7 +59,7 @@ def _use(line: Line) -> Use:
     )
 
 
-def unpriced_table(lines: Iterable[Line]) -> Table:
+def unpriced_table(lines: Sequence[Line]) -> Table:
     found = unpriced(lines)
     return Table(
         key="unpriced",
@@ -67,16 +69,23 @@ def unpriced_table(lines: Iterable[Line]) -> Table:
             (resource, product, *quantity_of(resource, quantity))
             for (_, resource, product), quantity in found.items()
         ],
-        note=f"It is in no amount: its cost is unknown, and not zero. {remedy(list(found))}" if found else "",
+        note=f"It is in no amount: its cost is unknown, and not zero. {remedy(lines)}" if found else "",
         empty="Everything has a price.",
     )
 
 
-def remedy(found: Sequence[tuple[str, str, str]]) -> str:
-    """How the first of them gets a price."""
-    card, resource, product = found[0]
-    of_product = f" --product {product}" if product else ""
+def remedy(lines: Sequence[Line]) -> str:
+    """How the first of them gets a price, from the first day of it that has none."""
+    card, resource, product = next(iter(unpriced(lines)))
+    what = (card, resource, product)
+    balance: dict[int, int] = {}
+    for line in lines:
+        if line.pico is None and (_listed(line), line.resource, line.product) == what:
+            balance[line.day_ms] = balance.get(line.day_ms, 0) + line.quantity
+    days = [day_ms for day_ms, quantity in balance.items() if quantity > 0]
+    first = date_text(min(days or balance))
+    of_product = f" --product {quoted(product)}" if product else ""
     return (
-        f"Add a rate for it: `herder rate add --card {card} --resource {resource}{of_product} --price USD`. "
+        f"Add a rate for it: `herder rate add --card {card} --resource {resource}{of_product} --price USD --from {first}`. "
         "What is priced after the month is closed is booked in a later month."
     )

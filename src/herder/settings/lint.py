@@ -14,6 +14,7 @@ from herder.model.values.money import format_usd
 from herder.model.values.phrases import agree, counted
 from herder.model.values.resources import ZERO, Resources
 from herder.settings.budget_lint import budget_findings
+from herder.settings.card_lint import card_findings
 from herder.settings.cluster_lint import cluster_findings, clusters_findings, undefined_findings
 from herder.settings.creation_lint import creation_findings
 from herder.settings.doubts import Doubt, error, note, warning
@@ -89,7 +90,7 @@ def lint(
         on_machine = chain.from_iterable(_machine(settings, part, machine, alone=alone) for part in parts)
         doubts.extend((prefix, doubt) for doubt in dict.fromkeys(on_machine))
     doubts.extend(("", doubt) for rule in (_unused, _inherited, _server, _upkeep) for doubt in rule(settings))
-    doubts.extend(("", doubt) for doubt in budget_findings(settings))
+    doubts.extend(("", doubt) for doubt in (*budget_findings(settings), *card_findings(settings)))
     doubts.extend(("", warning(*each)) for each in clusters_findings(settings))
     if driver_faults is not None:
         doubts.extend(("", doubt) for doubt in _drivers(settings, driver_faults))

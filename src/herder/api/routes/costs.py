@@ -6,7 +6,7 @@ from herder.api.http.replies import flag, number, page_size
 from herder.api.http.route_table import RouteTable, Write
 from herder.model.permissions import Action, Kind, Principal
 from herder.wire.api.cost_changes import CostChange
-from herder.wire.api.costs import CostSums, LineExplanation
+from herder.wire.api.costs import CostSums, LineExplanation, MonthPreview
 from herder.wire.api.documented_costs import Roi
 from herder.wire.api.resources import Page, Result
 
@@ -42,6 +42,10 @@ def add(front: RouteTable) -> None:
         """Months of the ledger: open, closing, closed."""
         return await reads.months(who)
 
+    async def preview_close(request: Request, who: Principal) -> MonthPreview:
+        """What closing a month would close: lines, sums by card, use without a price."""
+        return await reads.close_preview(who, request.path_params["month"])
+
     async def get_change(request: Request, who: Principal) -> CostChange:
         """Why a day (default: yesterday) cost more or less than the 7 days before: who and what."""
         return await reads.cost_change(who, request.query_params.get("day") or "")
@@ -62,4 +66,5 @@ def add(front: RouteTable) -> None:
     front.read("/costs/change", get_change, CostChange, _SEE, query=("day",))
     front.read("/costs/roi", get_roi, Roi, _SEE, query=_ROI)
     front.read("/costs/months", list_months, Page, _SEE)
+    front.read("/costs/months/{month}/preview", preview_close, MonthPreview, _CHANGE)
     front.write("POST", "/costs/months/{month}/close", close_month, None, Result, _CHANGE)

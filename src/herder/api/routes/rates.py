@@ -40,5 +40,5 @@ def add(front: RouteTable) -> None:
     front.read("/rates/{rate:path}", get_rate, RateView)
     front.write(
         "POST", "/rates", add_rates, RatesAdd, RatesAnswer, CHANGE_FLEET, query=DRY_RUN,
-        held=lambda who, _body: commands.known_rates(who), again=again, bytes_max=APPLY_BYTES_MAX,
+        held=commands.known_rates, again=again, bytes_max=APPLY_BYTES_MAX,
     )  # fmt: skip

@@ -7,7 +7,7 @@ import typer
 
 from herder.cli.output.answers import show_list
 from herder.cli.output.formats import Format
-from herder.cli.shell.options import Limit, by_option
+from herder.cli.shell.options import UNCHANGED, DryRun, Limit, Yes, by_option
 from herder.cli.shell.session import Session, session
 from herder.cli.views.costs import (
     LINES,
@@ -189,7 +189,10 @@ def months(ctx: typer.Context) -> None:
 
 
 def close(
-    ctx: typer.Context, month: Annotated[str, typer.Argument(metavar="MONTH", help="Such as 2026-11.")]
+    ctx: typer.Context,
+    month: Annotated[str, typer.Argument(metavar="MONTH", help="Such as 2026-11.")],
+    dry_run: DryRun = False,
+    yes: Yes = False,
 ) -> None:
     """Close a month that has ended, and the ones before it.
 
@@ -197,5 +200,12 @@ def close(
     that was cut off, is a line of a later month that names the month it corrects.
     """
     say = session(ctx)
+    would = say.client.costs.close_preview(month)
+    if dry_run:
+        say.done(would.text + UNCHANGED, would, month)
+        return
+    say.confirm(would.text, yes=yes)
+    if yes:
+        say.say(would.text)
     done = say.client.costs.close(month)
     say.done(done.text, done, month)

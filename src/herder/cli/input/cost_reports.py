@@ -121,11 +121,17 @@ def invoice(
         str | None, typer.Option("--division", metavar="NAME", help="The division that is billed instead.")
     ] = None,
     card: Annotated[
-        str | None, typer.Option("--card", metavar="CARD", help="The rate card. Default: the project's.")
+        str | None,
+        typer.Option("--card", metavar="CARD", help="Only this rate card. Default: all that its lines have."),
     ] = None,
     due_days: Annotated[
         int | None,
-        typer.Option("--due-days", min=0, max=366, help="Days after the month until it is due. Default: 30."),
+        typer.Option(
+            "--due-days",
+            min=0,
+            max=366,
+            help="Days from the last one of the month to the due date. Default: 30.",
+        ),
     ] = None,
     issuer: Issuer = None,
     table: Table = None,

@@ -6,7 +6,7 @@ from herder.client.http.transport import Query, Transport
 from herder.client.parts.fleet import segment
 from herder.client.parts.pages import pages, whole
 from herder.wire.api.cost_changes import CostChange
-from herder.wire.api.costs import CostSums, LineExplanation, LineView, MonthView
+from herder.wire.api.costs import CostSums, LineExplanation, LineView, MonthPreview, MonthView
 from herder.wire.api.documented_costs import Roi
 from herder.wire.api.recommendations import (
     RecommendationList,
@@ -67,6 +67,10 @@ class Costs:
 
     def months(self) -> Iterator[MonthView]:
         return whole(self._http, "/costs/months", MonthView)
+
+    def close_preview(self, month: str) -> MonthPreview:
+        """What a close would close; refused as the close is."""
+        return self._http.get(f"/costs/months/{segment(month)}/preview", MonthPreview)
 
     def close(self, month: str) -> Result:
         return self._http.write("POST", f"/costs/months/{segment(month)}/close", Result)

@@ -22,7 +22,9 @@ class Rates:
     def get(self, rate: str) -> RateView:
         return self._http.get(f"/rates/{quote(rate) or '-'}", RateView)
 
-    def add(self, rates: Sequence[RateRow], *, origin: str = "", dry_run: bool = False) -> RatesAnswer:
-        """All or none; those whose price holds already are left out."""
-        body = RatesAdd(rates=list(rates), origin=origin)
+    def add(
+        self, rates: Sequence[RateRow], *, origin: str = "", new_cards: bool = True, dry_run: bool = False
+    ) -> RatesAnswer:
+        """All or none; those whose price holds already are left out. `new_cards`: a card that nobody knows is begun, else it is refused."""
+        body = RatesAdd(rates=list(rates), origin=origin, new_cards=new_cards)
         return self._http.write("POST", "/rates", RatesAnswer, body, {"dry_run": dry_run})

@@ -3,6 +3,7 @@
 A person asks for it, and the metering loop does it: a server that dies in between leaves the month open, and the next one closes it.
 """
 
+from collections.abc import Collection
 from functools import partial
 
 from sqlalchemy import Connection
@@ -39,6 +40,17 @@ def payers_of(core: Core) -> Payers:
 
 def close(core: Core, who: Principal, month: str, changes: Changes, now_ms: int) -> Result:
     """Raises Invalid for what is no month or has not ended, Conflict for one that is closed."""
+    check_close(core, who, month, now_ms)
+    core.ledger.closing[month] = who.actor
+    changes.put(TotalRecord(f"{CLOSING}/{month}", who.actor))
+    return Result(
+        object=f"month/{month}",
+        text=f"{month} is being closed. `herder cost months` shows it when it is done.",
+    )
+
+
+def check_close(core: Core, who: Principal, month: str, now_ms: int) -> None:
+    """Raises what `close` raises."""
     check(who, Action.CHANGE, OF_KIND[Kind.COST], "Closing a month")
     try:
         end_ms = end_of(month)
@@ -60,12 +72,6 @@ def close(core: Core, who: Principal, month: str, changes: Changes, now_ms: int)
             f"{last} is closed, and months are closed in order.",
             hint="Use of an earlier month is booked in the first open one.",
         )
-    core.ledger.closing[month] = who.actor
-    changes.put(TotalRecord(f"{CLOSING}/{month}", who.actor))
-    return Result(
-        object=f"month/{month}",
-        text=f"{month} is being closed. `herder cost months` shows it when it is done.",
-    )
 
 
 async def close_asked(core: Core) -> None:
@@ -103,12 +109,17 @@ def _take(core: Core, changes: Changes, records: list[MonthRecord | MonthLinesRe
             )
 
 
+def next_open(connection: Connection, closes: Collection[str], upto: str) -> str:
+    """The month that is closed next."""
+    return following(max(closes)) if closes else min([upto, *months_with_use(connection)])
+
+
 def _next_close(
     connection: Connection, upto: str, number: int, known_ms: int, payers: Payers, closed_by: str
 ) -> list[MonthRecord | MonthLinesRecord]:
     """Of the month after the last closed one; the first time, of the first one with use. All up to the one that was asked for are closed in order."""
     closes = closed(connection)
-    month = following(max(closes)) if closes else min([upto, *months_with_use(connection)])
+    month = next_open(connection, closes, upto)
     known_ms = max(known_ms, last_known_ms(connection))
     lines = computed_lines(connection, month, closes, rates_at(connection), payers)
     return closing_records(month, lines, number, known_ms, closed_by, payers)

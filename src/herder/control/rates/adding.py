@@ -5,10 +5,12 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from herder.control.access.access_check import FLEET, check
 from herder.control.kernel.bounds.errors import Conflict, Invalid, Overloaded
 from herder.control.kernel.core import Core
+from herder.control.rates.told import begins, check_new_cards, left_unpriced, new_cards, no_rate, replacing
 from herder.control.rates.views import change_view
 from herder.engine.memory.events import record_event
 from herder.ledger.months import after_closes
@@ -18,19 +20,23 @@ from herder.ledger.price_lists import (
     PriceError,
     PriceTier,
     changes_of,
+    day_and_version,
     per_of,
     price_text,
     rate_id,
 )
 from herder.ledger.quantities import DAY_MS
-from herder.ledger.rates import Subject
+from herder.ledger.rates import RateList, Subject
 from herder.model.permissions import Action, Principal
 from herder.model.stored.changes import Changes
 from herder.model.stored.metering_records import RateRecord
 from herder.model.values.phrases import counted, sentence
-from herder.store.rows.rate_rows import day_of, rate_from, read_records, subject_of
+from herder.store.rows.rate_rows import day_of, in_order, rate_from, read_records, subject_of
+from herder.store.rows.unpriced_use import UseOfDay, use_by_day
 from herder.wire.api.rates import RateRow, RatesAdd, RatesAnswer
 
+#: Rates in a request of which it is told what use they leave without a price.
+TOLD_OF = 20
 #: Of the whole installation.
 RATES_MAX = 100_000
 #: How far ahead a rate may begin: none can begin before it afterwards, so that a day that was mistyped would stand for good.
@@ -42,17 +48,34 @@ CARD = re.compile(r"[a-z][a-z0-9-]{0,31}")
 class KnownRates:
     last: Mapping[Subject, RateRecord]
     """The newest of each subject."""
-    count: int
+    first: Mapping[Subject, RateRecord]
+    by_id: Mapping[str, RateRecord]
+    use: Sequence[UseOfDay]
+    """Use of the resources of the request, of which a new rate may leave some unpriced."""
+
+    @property
+    def count(self) -> int:
+        return len(self.by_id)
+
+    @property
+    def cards(self) -> set[str]:
+        return {subject.card for subject in self.last}
 
 
 @asynccontextmanager
-async def looked_up(core: Core, who: Principal) -> AsyncIterator[KnownRates]:
+async def looked_up(core: Core, who: Principal, body: RatesAdd) -> AsyncIterator[KnownRates]:
     """Until the rates that are added are durable, nobody else adds any."""
     check(who, Action.CHANGE, FLEET)
     async with core.booking:
         await core.settle()
         found: Sequence[RateRecord] = await core.read(read_records)
-        yield KnownRates({subject_of(each): each for each in found}, len(found))
+        resources = {row.resource for row in body.rates} if len(body.rates) <= TOLD_OF else set()
+        yield KnownRates(
+            last={subject_of(each): each for each in found},
+            first={subject_of(each): each for each in reversed(found)},
+            by_id={each.id: each for each in found},
+            use=await core.read(partial(use_by_day, resources=resources)) if resources else [],
+        )
 
 
 def add(
@@ -68,13 +91,15 @@ def add(
     """Raises Refused, which names the row."""
     check(who, Action.CHANGE, FLEET)
     rows = [priced(place, row, now_ms) for place, row in enumerate(body.rates)]
-    last = {
-        subject: rate_from(known.last[subject])
-        for subject in {row.subject for row in rows}
-        if subject in known.last
-    }
+    if not body.new_cards:
+        check_new_cards(core, body.rates, known.cards)
+    last, first = (
+        {row.subject: rate_from(of[row.subject]) for row in rows if row.subject in of}
+        for of in (known.last, known.first)
+    )
     try:
-        found = changes_of(rows, last)
+        found = changes_of([row for row in rows if row.version == 1], last, first)
+        found += replacing(body.rates, rows, known.by_id)
     except PriceError as error:
         raise refused(error) from None
     if known.count + len(found) > RATES_MAX:
@@ -86,12 +111,16 @@ def add(
     records = [_record(change, body.origin, added_ms, who) for change in found]
     if not dry_run:
         _put(core, who, changes, records, now_ms)
-    by_id = {each.id: each for each in (*known.last.values(), *records)}
+    by_id = {**known.by_id, **{each.id: each for each in records}}
     views = [
         change_view(record, None if change.before is None else by_id[change.before.id])
         for change, record in zip(found, records, strict=True)
     ]
-    return RatesAnswer(text=_text(found, len(rows)), changes=views, dry_run=dry_run)
+    notes = [*begins(body.rates, found), *new_cards(core, records, known.cards)]
+    if known.use:
+        rates = RateList.of(map(rate_from, in_order(by_id.values())))
+        notes += left_unpriced(core, found, rates, known.use)
+    return RatesAnswer(text=_text(found, len(rows)), changes=views, dry_run=dry_run, notes=notes)
 
 
 def _put(
@@ -134,7 +163,7 @@ async def added_before(core: Core, who: Principal, body: RatesAdd) -> RatesAnswe
     for place, row in enumerate(body.rates):
         at = by_id.get(rate_id(priced(place, row, core.clock.now_ms())))
         if at is not None:
-            before = found[at - 1] if at else None
+            before: RateRecord | None = found[at - 1] if at else None
             follows = before is not None and subject_of(before) == subject_of(found[at])
             changes.append(change_view(found[at], before if follows else None))
     return RatesAnswer(text=f"{counted(len(changes), 'rate')} added before.", changes=changes)
@@ -160,14 +189,33 @@ def priced(place: int, row: RateRow, now_ms: int) -> Priced:
         if row.price is None
         else (PriceTier(0, row.price),)
     )
+    day, version = _replaced(row, place)
     return Priced(
         subject=Subject(row.card, row.resource, row.product),
-        from_ms=_begin(row.from_, f"rates[{place}].from", now_ms),
+        from_ms=_begin(day, f"rates[{place}].from", now_ms),
+        version=version,
         until_ms=_day(row.until, f"rates[{place}].until") if row.until else None,
         per=per_of(row.resource) if row.per is None else row.per,
         tiers=tiers,
         place=place,
     )
+
+
+def _replaced(row: RateRow, place: int) -> tuple[str, int]:
+    """(first day, version): what replaces a rate has its day, and the version after it."""
+    if not row.replaces:
+        return row.from_, 1
+    found = day_and_version(row.replaces)
+    if found is None:
+        raise no_rate(row.replaces, place)
+    day, version = found
+    if row.from_ not in ("", day):
+        raise Invalid(
+            f"Rate {row.replaces} begins on {day}, and what replaces it begins on the same day.",
+            field=f"rates[{place}].from",
+            hint="Leave the day out.",
+        )
+    return day, version + 1
 
 
 def _begin(text: str, field: str, now_ms: int) -> int:
@@ -178,7 +226,7 @@ def _begin(text: str, field: str, now_ms: int) -> int:
         raise Invalid(
             f"The rate begins on {text}, which is more than two years ahead.",
             field=field,
-            hint="Add it later: no rate of its subject can begin before one that is there.",
+            hint="Add it when its day is nearer.",
         )
     return from_ms
 

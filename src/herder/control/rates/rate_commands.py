@@ -13,9 +13,9 @@ from herder.wire.api.rates import RatesAdd, RatesAnswer
 class RateCommands:
     _core: Core
 
-    def known_rates(self, who: Principal) -> AbstractAsyncContextManager[KnownRates]:
+    def known_rates(self, who: Principal, body: RatesAdd) -> AbstractAsyncContextManager[KnownRates]:
         """Before rates are added; held until they are durable. Raises Refused."""
-        return adding.looked_up(self._core, who)
+        return adding.looked_up(self._core, who, body)
 
     def add_rates(
         self, who: Principal, body: RatesAdd, known: KnownRates, changes: Changes, now_ms: int, *, dry_run: bool

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Literal
 
 from herder.ledger.lines import unit_of
 from herder.ledger.months import date_text
@@ -12,7 +13,7 @@ from herder.store.rows.rate_rows import subject_of
 from herder.wire.api.rates import RateChange, RateView, TierView
 
 
-def rate_view(record: RateRecord, until_ms: int | None = None) -> RateView:
+def rate_view(record: RateRecord, until_ms: int | None = None, replaced_by: str = "") -> RateView:
     unit = unit_of(record.resource)
     return RateView(
         id=record.id,
@@ -27,6 +28,7 @@ def rate_view(record: RateRecord, until_ms: int | None = None) -> RateView:
         origin=record.origin,
         added_at=iso(record.added_at_ms),
         added_by=record.added_by,
+        replaced_by=replaced_by,
     )
 
 
@@ -35,18 +37,27 @@ def tiers_of(record: RateRecord) -> list[TierView]:
 
 
 def rate_views(records: Sequence[RateRecord]) -> list[RateView]:
-    """`records`: those of one subject together, in the order of their days. Each holds until the next."""
+    """`records`: those of one subject together, as `in_order` has them. Each holds until the next, if it is not replaced."""
     found = []
     for _, group in groupby(records, key=subject_of):
         mine = list(group)
-        ends = [*(each.from_ms for each in mine[1:]), None]
-        found += [rate_view(record, until_ms) for record, until_ms in zip(mine, ends, strict=True)]
+        for place, record in enumerate(mine):
+            later = mine[place + 1 :]
+            until_ms = next((each.from_ms for each in later if each.from_ms > record.from_ms), None)
+            replaced = bool(later) and later[0].from_ms == record.from_ms
+            found.append(rate_view(record, until_ms, later[0].id if replaced else ""))
     return found
+
+
+def _what(record: RateRecord, before: RateRecord | None) -> Literal["added", "changed", "replaced"]:
+    if before is None:
+        return "added"
+    return "replaced" if before.from_ms == record.from_ms else "changed"
 
 
 def change_view(record: RateRecord, before: RateRecord | None) -> RateChange:
     return RateChange(
-        change="changed" if before is not None else "added",
+        change=_what(record, before),
         rate=rate_view(record),
         before=[] if before is None else tiers_of(before),
     )

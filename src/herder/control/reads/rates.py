@@ -15,7 +15,7 @@ from herder.ledger.quantities import DAY_MS
 from herder.model.permissions import Action, Principal
 from herder.model.stored.metering_records import RateRecord
 from herder.store.rows.metering_tables import rates as table
-from herder.store.rows.rate_rows import day_of, subject_of
+from herder.store.rows.rate_rows import day_of, in_order, subject_of
 from herder.wire.api.rates import RatesAdd, RatesAnswer, RateView
 from herder.wire.api.resources import Page
 
@@ -57,8 +57,8 @@ class RateReads:
             found = connection.execute(select(*_SUBJECT).where(table.c.id == name)).first()
             if found is None:
                 return []
-            query = select(table).where(tuple_(*_SUBJECT) == tuple_(*found)).order_by(table.c.from_ms)
-            return [RateRecord(*row) for row in connection.execute(query)]
+            query = select(table).where(tuple_(*_SUBJECT) == tuple_(*found))
+            return in_order(RateRecord(*row) for row in connection.execute(query))
 
         for view in rate_views(await self._core.read(read)):
             if view.id == name:
@@ -78,7 +78,11 @@ def _day(text: str, now_ms: int) -> int:
 
 
 def _holds(record: RateRecord, view: RateView, on_ms: int) -> bool:
-    return record.from_ms <= on_ms and (view.until is None or day_of(view.until) > on_ms)
+    return (
+        not view.replaced_by
+        and record.from_ms <= on_ms
+        and (view.until is None or day_of(view.until) > on_ms)
+    )
 
 
 def rate_groups(
@@ -99,5 +103,5 @@ def rate_groups(
         for _, group in groupby((RateRecord(*row) for row in rows), key=subject_of):
             if sum(map(len, some)) >= limit:
                 return some, True
-            some.append(list(group))
+            some.append(in_order(group))
     return some, False

@@ -18,6 +18,7 @@ from herder.ledger.token_reports import ModelRequest, ReportError, of_span, of_s
 from herder.ledger.tokens import PREFIX, RESOURCE
 from herder.model.permissions import OTHERS_USAGE, Action, Kind, Principal, Thing
 from herder.model.values.phrases import sentence
+from herder.settings.syntax.problems import did_you_mean
 from herder.store.rows.tables import DEFAULT_PROJECT
 from herder.wire.api.usage import COUNTERS_EACH, EVENTS_EACH, TokensReport, UsageReport
 from herder.wire.api.usage import UsageEvent as SentEvent
@@ -141,9 +142,28 @@ class Expanding:
             except Refused as refused:
                 refused.field = f"{place}.project"
                 raise
+        if division:
+            self._check_division(project, division, place)
         if not (user + division).isprintable():
             raise Invalid("The payer has characters that are not printable.", field=f"{place}.user")
         return user, project, division
+
+    def _check_division(self, project: str, division: str, place: str) -> None:
+        """Raises Invalid for one that contradicts the project's, and, where projects have divisions, for one that none of them has."""
+        divisions = {each.name: each.division for each in self.core.sharing.sharing.projects}
+        if project in divisions and division != divisions[project]:
+            raise Invalid(
+                f"Project {project} belongs to {f'division {divisions[project]}' if divisions[project] else 'no division'}, not to {division[:50]!r}.",
+                field=f"{place}.division",
+                hint="Leave the division out: that of the project comes from the settings.",
+            )
+        known = sorted({*divisions.values()} - {""})
+        if known and division not in known:
+            raise Invalid(
+                f"There is no division {division[:50]!r}.",
+                field=f"{place}.division",
+                hint=did_you_mean(division, known),
+            )
 
 
 def expanded(core: Core, who: Principal, body: UsageReport | TokensReport, now_ms: int) -> list[Reported]:

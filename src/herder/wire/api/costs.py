@@ -85,6 +85,15 @@ class LineExplanation(msgspec.Struct, kw_only=True):
     events_total: int
 
 
+class MonthPreview(msgspec.Struct, kw_only=True):
+    """What a close would close."""
+
+    object: str
+    text: str
+    months: list[str]
+    """The month, and the open ones before it."""
+
+
 class MonthView(msgspec.Struct, kw_only=True):
     month: str
     state: str

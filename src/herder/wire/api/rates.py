@@ -35,12 +35,16 @@ class RateRow(
     """Units that the price is for. null: 1,000,000 for tokens, else 1."""
     price: Decimal | None = None
     tiers: Annotated[list[TierRow], msgspec.Meta(max_length=20)] = []
+    replaces: Annotated[str, msgspec.Meta(max_length=400)] = ""
+    """The id of a rate that is wrong: this one applies instead, from its first day on."""
 
 
 class RatesAdd(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     rates: Annotated[list[RateRow], msgspec.Meta(max_length=RATES_EACH)]
     origin: Annotated[str, msgspec.Meta(max_length=64)] = ""
     """Where the list comes from: litellm, built-in. Empty: from a person."""
+    new_cards: bool = True
+    """false: refuse a card that has no rates and at which no project pays."""
 
 
 class TierView(msgspec.Struct, kw_only=True):
@@ -64,13 +68,15 @@ class RateView(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
     origin: str
     added_at: str
     added_by: str
+    replaced_by: str = ""
+    """The rate that applies instead of it, from its first day on. Empty: it was not wrong."""
 
 
 class RateChange(msgspec.Struct, kw_only=True):
-    change: Literal["added", "changed"]
+    change: Literal["added", "changed", "replaced"]
     rate: RateView
     before: list[TierView]
-    """What holds until then. Empty: nothing."""
+    """What holds until then, or what was wrong. Empty: nothing."""
 
 
 class RatesAnswer(msgspec.Struct, kw_only=True):
@@ -79,3 +85,5 @@ class RatesAnswer(msgspec.Struct, kw_only=True):
     text: str
     changes: list[RateChange]
     dry_run: bool = False
+    notes: list[str] = []
+    """What a person should know of them: use before their first day that has no price, a card that is new."""

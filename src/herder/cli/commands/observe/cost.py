@@ -44,7 +44,9 @@ def build() -> typer.Typer:
     command(app, "lines", example="herder cost lines --from 2026-11-28")(cost_ledger.lines)
     command(app, "explain", example="herder cost explain 9f86d081884c7d65")(cost_ledger.explain)
     command(app, "months", example="herder cost months")(cost_ledger.months)
-    command(app, "close", example="herder cost close 2026-10")(cost_ledger.close)
+    command(app, "close", example="herder cost close 2026-10 --dry-run\nherder cost close 2026-10 --yes")(
+        cost_ledger.close
+    )
     cost_reports.add(app)
     app.add_typer(stored_reports.build(), name="reports")
     cost_savings.add(app)

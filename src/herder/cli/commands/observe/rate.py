@@ -27,6 +27,7 @@ herder rate import rates.csv --card external --markup 20 --dry-run
 _ADD = """
 herder rate add --card internal --resource cpu --price 0.05
 herder rate add --card external --resource gpu --price 0.75
+herder rate add --replaces external/gpu@2026-11-01 --price 0.075
 """
 
 
@@ -87,9 +88,10 @@ def show(
 
 def add(
     ctx: typer.Context,
-    card: _CARD,
-    resource: Annotated[str, typer.Option("--resource", help="cpu, memory, tokens.input, …")],
+    *,
     price: Annotated[str, typer.Option("--price", metavar="USD", help="US dollars, such as 0.05.")],
+    card: _CARD = "",
+    resource: Annotated[str, typer.Option("--resource", help="cpu, memory, tokens.input, …")] = "",
     product: Annotated[
         str, typer.Option("--product", help="Product, as a model. Default: all without a rate of their own.")
     ] = "",
@@ -102,16 +104,30 @@ def add(
         typer.Option("--above", metavar="N=USD", help="Price of the use above this amount. Repeatable."),
     ] = None,
     from_day: _FROM = "",
+    replaces: Annotated[
+        str,
+        typer.Option("--replaces", metavar="RATE", help="Id of a rate that is wrong, for which this one is."),
+    ] = "",
+    new_card: Annotated[bool, typer.Option("--new-card", help="Begin a card that does not exist.")] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Add a rate. It applies from its day on, until the next one begins.
 
-    A rate is never changed. Prices are exact decimals. With --above the price of each part of a month's use depends on how much was used before.
+    A rate is never changed. One that is wrong is replaced with --replaces from its first day on: open months have the new price, and what closed months had is corrected in an open one. Prices are exact decimals. With --above the price of each part of a month's use depends on how much was used before.
     """
     from herder.cli.input.rate_files import RateFile, decimal_of
     from herder.wire.api.rates import RateRow, TierRow
 
     say = session(ctx)
+    if replaces:
+        wrong = say.client.rates.get(replaces)
+        card, resource, product = card or wrong.card, resource or wrong.resource, product or wrong.product
+        per = wrong.per if per is None else per
+    if not card or not resource:
+        raise usage(
+            "The rate needs --card and --resource.",
+            hint="Or name the rate that it replaces: --replaces RATE.",
+        )
     tiers = [TierRow(price=_price(price, "--price"))]
     for each in above or ():
         units, _, more = each.partition("=")
@@ -120,12 +136,15 @@ def add(
                 f"--above: {each!r} is not of the form UNITS=USD.", hint="Write for example 10000=0.085."
             )
         tiers.append(TierRow(above=int(units), price=_price(more, "--above")))
-    row = RateRow(card=card, resource=resource, product=product, from_=from_day, per=per)
+    row = RateRow(card=card, resource=resource, product=product, from_=from_day, per=per, replaces=replaces)
     if len(tiers) == 1:
         row.price = tiers[0].price
     else:
         row.tiers = tiers
-    _add(say, RateFile([row]), "", dry_run=dry_run)
+    with by_option(
+        **{"rates[0].card": "--card", "rates[0].from": "--from", "rates[0].replaces": "--replaces"}
+    ):
+        _add(say, RateFile([row]), "", new_cards=new_card, dry_run=dry_run)
 
 
 def read_in(
@@ -175,7 +194,7 @@ def read_in(
 
 
 def export(ctx: typer.Context, card: _ONE_CARD = "") -> None:
-    """Write all rates as CSV, in the form that herder rate import reads."""
+    """Write all rates as CSV, in the form that herder rate import reads. Rates that were replaced are left out."""
     import csv
 
     from herder.cli.input.rate_files import COLUMNS
@@ -184,6 +203,8 @@ def export(ctx: typer.Context, card: _ONE_CARD = "") -> None:
     writer = csv.writer(say.out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for rate in say.client.rates.list(card=card, every=True):
+        if rate.replaced_by:
+            continue
         for tier in rate.tiers:
             writer.writerow(
                 (rate.card, rate.resource, rate.product, rate.from_, rate.until or "", tier.above, tier.price, rate.per)
@@ -201,20 +222,21 @@ def _price(text: str, option: str) -> Decimal:
     return found
 
 
-def _add(say: Session, file: "RateFile", origin: str, *, dry_run: bool) -> None:
+def _add(say: Session, file: "RateFile", origin: str, *, dry_run: bool, new_cards: bool = True) -> None:
     from herder.wire.api.rates import RatesAnswer
 
-    changes, same = [], 0
+    changes, notes, same = [], [], 0
     for begin in range(0, len(file.rows), _PIECE):
         piece = file.rows[begin : begin + _PIECE]
-        answer = say.client.rates.add(piece, origin=origin, dry_run=dry_run)
+        answer = say.client.rates.add(piece, origin=origin, new_cards=new_cards, dry_run=dry_run)
         changes += answer.changes
+        notes += answer.notes
         same += len(piece) - len(answer.changes)
     new = sum(not each.before for each in changes)
     text = f"{new:,} new, {len(changes) - new:,} changed, {same:,} as before."
     lines = [change_line(each) for each in changes]
-    told = "\n".join([*lines, text + (UNCHANGED if dry_run else "")])
-    say.done(told, RatesAnswer(text=text, changes=changes, dry_run=dry_run), origin or "rates")
+    told = "\n".join([*lines, text + (UNCHANGED if dry_run else ""), *notes])
+    say.done(told, RatesAnswer(text=text, changes=changes, dry_run=dry_run, notes=notes), origin or "rates")
 
 
 def _tell_rest(say: Session, file: "RateFile", card: str, only: list[str]) -> None:

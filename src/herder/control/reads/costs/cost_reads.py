@@ -7,6 +7,8 @@ from sqlalchemy import Connection
 from herder.control.access.access_check import OF_KIND, check
 from herder.control.kernel.bounds.errors import Invalid
 from herder.control.kernel.core import Core
+from herder.control.reads.costs.cards import check_card
+from herder.control.reads.costs.closing import preview
 from herder.control.reads.costs.explained import explained
 from herder.control.reads.costs.lines import lines_between, seen_by
 from herder.control.reads.costs.views import line_view, sums_view
@@ -16,7 +18,7 @@ from herder.ledger.quantities import DAY_MS
 from herder.model.permissions import Action, Kind, Principal
 from herder.model.values.times import iso
 from herder.store.rows.month_rows import Closed, closed, months_with_use
-from herder.wire.api.costs import CostSums, LineExplanation, MonthView
+from herder.wire.api.costs import CostSums, LineExplanation, MonthPreview, MonthView
 from herder.wire.api.resources import Page
 
 #: Days in one question.
@@ -50,6 +52,8 @@ class CostReads:
     async def cost_lines(
         self, who: Principal, from_ms: int, to_ms: int, card: str | None, *, booked: bool = False
     ) -> list[Line]:
+        """Raises Invalid for a card that does not exist."""
+        await check_card(self._core, card or "")
         return seen_by(who, await lines_between(self._core, from_ms, to_ms, (card or COST,), booked=booked))
 
     async def list_cost_lines(
@@ -78,6 +82,10 @@ class CostReads:
             found.append(_month_view(month, closes.get(month), month in self._core.ledger.closing))
             month = following(month)
         return Page(items=found, total=len(found))
+
+    async def close_preview(self, who: Principal, month: str) -> MonthPreview:
+        """Raises Refused, as closing the month does."""
+        return await preview(self._core, who, month)
 
     def span(self, first: str | None, last: str | None, *, booked: bool) -> tuple[int, int]:
         """The days; of what is booked whole months. Raises Invalid for a part of a month."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from functools import partial
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -10,6 +11,7 @@ from herder.control.kernel.core import Core
 from herder.ledger.lines import Line
 from herder.ledger.months import begin_of, following, month_of
 from herder.ledger.pricing import Payers
+from herder.ledger.rates import RateList
 from herder.model.permissions import Kind, Principal, scope_of
 from herder.store.rows.known_rates import rates_at
 from herder.store.rows.month_rows import Closed, closed, computed_lines, months_with_use, stored_lines
@@ -26,10 +28,20 @@ async def lines_between(
     return [line for line in found if not cards or line.card in cards]
 
 
-async def lines_booked(core: Core, month: str, cards: Collection[str] = ()) -> list[Line]:
-    """Those of a bill: what is booked in a month, with its corrections of earlier ones."""
-    found: list[Line] = await core.read(partial(_booked, month=month, payers=payers_of(core)))
-    return [line for line in found if not cards or line.card in cards]
+class Booked(NamedTuple):
+    """What a bill is made of."""
+
+    lines: list[Line]
+    """With corrections of earlier months."""
+    payers: Payers
+    """Of a closed month as they were then."""
+    rates: RateList
+    """Of a closed month those that were known then."""
+
+
+async def booked_in(core: Core, month: str) -> Booked:
+    found: Booked = await core.read(partial(_booked, month=month, payers=payers_of(core)))
+    return found
 
 
 def seen_by(who: Principal, lines: list[Line]) -> list[Line]:
@@ -40,11 +52,12 @@ def seen_by(who: Principal, lines: list[Line]) -> list[Line]:
     return [line for line in lines if scope.covers(line.payer.user, line.payer.project)]
 
 
-def _booked(connection: Connection, month: str, payers: Payers) -> list[Line]:
-    closes = closed(connection)
-    if month in closes:
-        return list(stored_lines(connection, month))
-    return computed_lines(connection, month, closes, rates_at(connection), payers)
+def _booked(connection: Connection, month: str, payers: Payers) -> Booked:
+    closes, rates = closed(connection), rates_at(connection)
+    own = closes.get(month)
+    if own is None:
+        return Booked(computed_lines(connection, month, closes, rates, payers), payers, rates(None))
+    return Booked(list(stored_lines(connection, month)), own.payers, rates(own.known_ms))
 
 
 def _between(connection: Connection, from_ms: int, to_ms: int, payers: Payers, *, booked: bool) -> list[Line]:

@@ -13,8 +13,9 @@ from herder.control.access.access_check import FLEET, OF_KIND, check
 from herder.control.costs.months import payers_of
 from herder.control.costs.report_times import PERIODS, span_of
 from herder.control.kernel.bounds.errors import Invalid, NotKnown
+from herder.control.reads.costs.cards import check_card
 from herder.control.reads.costs.cost_reads import CostReads
-from herder.control.reads.costs.lines import lines_between, lines_booked, seen_by
+from herder.control.reads.costs.lines import booked_in, lines_between, seen_by
 from herder.control.reads.costs.report_outlooks import outlook_of
 from herder.ledger.allocation import Allocation, Method, Weights, allocated
 from herder.ledger.lines import COST, Line
@@ -34,7 +35,6 @@ from herder.reports.invoice import BillTo, Terms, invoice
 from herder.reports.outlook import Outlook
 from herder.reports.statements import Model, statement
 from herder.store.rows.ended_use import ended_use
-from herder.store.rows.known_rates import rates_at
 
 ISSUER = "Herder"
 DUE_DAYS_MAX = 366
@@ -59,7 +59,7 @@ class InvoiceAsk(msgspec.Struct, kw_only=True):
     project: str = ""
     division: str = ""
     card: str = ""
-    """Empty: that of the project."""
+    """Empty: all that the lines of the month have."""
     due_days: int = 30
     issuer: str = ""
 
@@ -118,33 +118,25 @@ class ReportReads(CostReads):
             )
         if not 0 <= asked.due_days <= DUE_DAYS_MAX:
             raise Invalid(f"due_days is {asked.due_days}; it is 0 to {DUE_DAYS_MAX}.", field="due_days")
-        projects = payers_of(self._core).projects
-        lines = seen_by(who, await lines_booked(self._core, month))
-        division = asked.division or (projects[asked.project].division if asked.project in projects else "")
+        await check_card(self._core, asked.card)
+        booked = await booked_in(self._core, month)
+        lines, projects = seen_by(who, booked.lines), booked.payers.projects
+        division = asked.division or booked.payers.of(asked.project).division
         bill_to = BillTo(division=division, project=asked.project)
-        known = asked.project in projects or any(
-            each.division == asked.division for each in projects.values()
-        )
-        if not any(bill_to.has(line) for line in lines) and not (known and scope_of(who, Kind.COST) is None):
+        cards = {each.card for name, each in projects.items() if name == asked.project or (asked.division and each.division == asked.division)}  # fmt: skip
+        known = bool(cards) and scope_of(who, Kind.COST) is None
+        if not any(bill_to.has(line) for line in lines) and not known:
             what = f"project {asked.project}" if asked.project else f"division {asked.division}"
             raise NotKnown(
                 f"There are no costs of {what} in {month}.",
                 hint="`herder cost breakdown --by division,project` lists who has some.",
             )
-        cards = {asked.card} if asked.card else {
-            each.card for name, each in projects.items() if name == asked.project or (asked.division and each.division == asked.division)
-        } or {INTERNAL}  # fmt: skip
-        if len(cards) > 1:
-            raise Invalid(
-                f"The projects of division {asked.division} have several rate cards: {', '.join(sorted(cards))}.",
-                field="card", hint="Name one of them with --card, or card= in the address.",
-            )  # fmt: skip
         name = asked.issuer or ISSUER
         terms = Terms(
-            month=month, card=cards.pop(), issuer=Issuer(id=name, name=name), closed=month in self._core.ledger.closed, due_days=asked.due_days
+            month=month, card=asked.card, default_card=min(cards, default=INTERNAL), issuer=Issuer(id=name, name=name),
+            closed=month in self._core.ledger.closed, due_days=asked.due_days,
         )  # fmt: skip
-        rates = await self._core.read(lambda connection: rates_at(connection)(None))
-        return invoice(lines, bill_to, terms, partial(at_internal_card, rates))
+        return invoice(lines, bill_to, terms, partial(at_internal_card, booked.rates))
 
     async def cost_export(
         self, who: Principal, first: str | None, last: str | None, card: str | None, issuer: str,
@@ -217,18 +209,21 @@ class ReportReads(CostReads):
 
 
 def at_internal_card(rates: RateList, lines: Sequence[Line]) -> int | None:
-    """What the same use would cost at the internal card; None where it has no rate there. Graduated tiers count the use of each project, as they do where it is charged:
-    so the markup of a division is that of its projects."""
-    used: dict[tuple[str, str], int] = {}
+    """What the same use would cost at the internal card; None where it has no rate there, and of a correction where that rate is graduated: what was used before decides then.
+    Graduated tiers count the use of each project, as they do where it is charged: so the markup of a division is that of its projects."""
+    used: dict[tuple[str, str, str], int] = {}
     known = {}
     for line in lines:
         rate = rates.at(Subject(INTERNAL, line.resource, line.product), line.day_ms)
-        if rate is None:
+        if rate is None or (line.corrects and len(rate.tiers) > 1):
             return None
         known[rate.id] = rate
-        whose = rate.id, line.payer.project
+        whose = rate.id, line.payer.project, line.corrects
         used[whose] = used.get(whose, 0) + line.quantity
-    return sum(known[name].booked(0, quantity) for (name, _), quantity in used.items())
+    return sum(
+        known[name].booked(0, abs(quantity)) * (1 if quantity > 0 else -1)
+        for (name, *_), quantity in used.items()
+    )
 
 
 def _month(text: str) -> str:

@@ -291,15 +291,15 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
     ),
     "a closed month": ("POST /costs/months/{month}/close", lambda s: ("/costs/months/2020-01/close", None)),
     "a schedule of reports": (
-        "PUT /costs/report-schedules/{schedule}",
+        "PUT /costs/report-schedules/{report_schedule}",
         lambda s: ("/costs/report-schedules/weekly", {"period": "weekly"}),
     ),
     "a report that was asked for": (
-        "POST /costs/report-schedules/{schedule}/run",
+        "POST /costs/report-schedules/{report_schedule}/run",
         lambda s: (f"{scheduled_report(s)}/run", None),
     ),
     "a schedule of reports less": (
-        "DELETE /costs/report-schedules/{schedule}",
+        "DELETE /costs/report-schedules/{report_schedule}",
         lambda s: (scheduled_report(s), None),
     ),
     "an approved recommendation": (

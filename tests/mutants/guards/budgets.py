@@ -35,7 +35,7 @@ BUDGETS = (
         look=LOOK,
         replaced=(
             answers("herder.ledger.budgets.leases:Leases._refused", lambda: None),
-            answers("herder.decide.scaling.spending:_bound", lambda: None),
+            answers("herder.decide.scaling.spending:bound_of", lambda: None),
         ),
     ),
 )

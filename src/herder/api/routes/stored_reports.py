@@ -10,7 +10,7 @@ from herder.wire.api.cost_reports import ReportScheduleSet, ReportScheduleView
 from herder.wire.api.resources import Page, Result
 
 _SEE, _CHANGE = (Action.SEE, Kind.COST), (Action.CHANGE, Kind.COST)
-_SCHEDULE = "/costs/report-schedules/{schedule}"
+_SCHEDULE = "/costs/report-schedules/{report_schedule}"
 
 
 def add(front: RouteTable) -> None:
@@ -59,4 +59,4 @@ def add(front: RouteTable) -> None:
 
 
 def _name(request: Request) -> str:
-    return str(request.path_params["schedule"])
+    return str(request.path_params["report_schedule"])

@@ -123,7 +123,7 @@ def run(core: Core, who: Principal, name: str, changes: Changes, now_ms: int) ->
     core.ledger.report_schedules[name] = record
     changes.put(record)
     text = f"Report {made} was asked for by {who.actor}. It is made within half a minute."
-    record_event(core.state, changes, now_ms, "report.requested", f"report/{name}", text, actor=who.actor)
+    record_event(core.state, changes, now_ms, "report.requested", f"report/{made}", text, actor=who.actor)
     return Result(object=f"report/{made}", text=text)
 
 

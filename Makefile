@@ -64,6 +64,7 @@ test-worlds: $(STAMP) ## of the slow tests the simulated worlds
 
 test-real: $(STAMP) ## of the slow tests those with real processes, one after another
 	@bash tests/support/podman
+	@bash tests/support/prometheus
 	@PYTHONHASHSEED=0 $(PYTEST) -m "slow and not browser and not storm" --hypothesis-seed=0 $(addprefix --ignore=,$(WORLDS))
 
 test-browser: $(STAMP) ## the dashboard in a real Chromium (found, or installed when root on Debian)

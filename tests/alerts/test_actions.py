@@ -1,14 +1,17 @@
 """Actions of alerts in the simulated world: jobs of low priority wait while a budget is nearly spent, jobs that are not critical stop, and all goes on when that has ended."""
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import select
 
+from herder.control.alerts import actions
 from herder.control.loops import alerts as loop
 from herder.control.reads.alert_readings import Sources
 from herder.ledger.alerts.documented import COMPUTE, CPU_HOUR, TOKEN_BUDGET
+from herder.ledger.alerts.raising import Resolved
 from herder.ledger.alerts.readings import Reading
 from herder.ledger.budgets.periods import FOREVER_MS
 from herder.ledger.quantities import DAY_MS
@@ -49,11 +52,14 @@ def play(story: Any, monkeypatch: Any, used: dict[str, int], **rules: Any) -> No
 
 async def budget_of_ann(world: World) -> None:
     budget = {"scope": "user", "of": "ann", "limit": 100, "unit": "tokens", "period": "day"}
-    await world.people.call("root", "POST", "/apply", {"pools": [], "budgets": {"of-ann": budget}})
+    await world.people.call(
+        "root", "POST", "/apply", {"pools": [], "budgets": {"of-ann": budget}, "ahead": True}
+    )
 
 
 def recorded(world: World) -> list[str]:
-    query = select(events.c.kind).where(events.c.kind.like("alert.action%")).order_by(events.c.sequence)
+    kinds = ("alert.action_started", "alert.action_ended", "alert.jobs_preempted")
+    query = select(events.c.kind).where(events.c.kind.in_(kinds)).order_by(events.c.sequence)
     with world.engine.connect() as connection:
         return list(connection.execute(query).scalars())
 
@@ -131,8 +137,55 @@ def test_what_is_not_critical_is_preempted_and_goes_on_and_nothing_is_counted(mo
             causes = connection.execute(select(attempts.c.cause).where(attempts.c.job_id == low)).scalars()
             assert list(causes)[:1] == ["preempted"]
         assert sorted(recorded(world)) == [
-            *["alert.action_ended"] * 2, *["alert.action_started"] * 2, "alert.action_stopped",
+            *["alert.action_ended"] * 2, *["alert.action_started"] * 2, "alert.jobs_preempted",
         ]  # fmt: skip
+
+    play(story, monkeypatch, used)
+
+
+def test_very_many_are_stopped_in_parts(monkeypatch: Any) -> None:
+    used = {TOKEN_BUDGET.id: 10}
+    monkeypatch.setattr(actions, "STOPPED_AT_ONCE", 3)
+
+    async def story(world: World) -> None:
+        await budget_of_ann(world)
+        jobs = [await world.people.submit(**LONG, priority=-1) for _ in range(8)]
+        await world.until(lambda: running(world, *jobs), 600, "all run")
+        used[TOKEN_BUDGET.id] = 100
+        await world.until(lambda: not world.core.state.live, 120, "all are stopped")
+        query = select(events.c.data).where(events.c.kind == "alert.jobs_preempted")
+        with world.engine.connect() as connection:
+            told = [json.loads(each)["jobs"] for each in connection.execute(query).scalars()]
+        assert [len(each) for each in told] == [3, 3, 2]
+        assert sorted(job for each in told for job in each) == sorted(jobs)
+
+    play(story, monkeypatch, used)
+
+
+def test_what_is_said_of_a_budget_ends_when_it_is_deleted_and_begins_anew_when_it_comes_back(
+    monkeypatch: Any,
+) -> None:
+    used = {TOKEN_BUDGET.id: 90}
+
+    async def story(world: World) -> None:
+        await budget_of_ann(world)
+        await world.until(lambda: world.core.state.restrictions is not None, 120, "it is in force")
+        known = world.core.ledger.alerts
+        (first,) = [each for each in known.alerts.values() if each.active]
+        used.clear()
+        await world.until(
+            lambda: world.core.state.restrictions is None, 60, "it is gone, and its action ends"
+        )
+        assert (known.alerts[first.id].why_resolved, known.watches) == (Resolved.REMOVED, {})
+        used[TOKEN_BUDGET.id] = 90
+        await world.until(lambda: world.core.state.restrictions is not None, 60, "it is in force again")
+        (second,) = [each for each in known.alerts.values() if each.active]
+        assert (second.level, second.id != first.id) == (first.level, True)
+        world.kill_server()
+        await world.restart(1.0)
+        await world.until(lambda: bool(world.core.ledger.alerts.watches), 60, "it goes on")
+        await asyncio.sleep(60)
+        assert [each.id for each in world.core.ledger.alerts.alerts.values() if each.active] == [second.id]
 
     play(story, monkeypatch, used)
 
@@ -190,11 +243,11 @@ def test_a_restart_begins_nothing_twice_and_what_is_not_to_be_carried_out_is_not
         await budget_of_ann(world)
         await world.until(lambda: recorded(world) == ["alert.action_started"], 120, "it begins")
         state = world.core.state
-        actions = loop.Actions(world.core)
-        await actions.restore()
+        again = loop.Actions(world.core)
+        await again.restore()
         changes = Changes()
         with world.core.change(changes):
-            actions.carry_out(changes, world.core.clock.now_ms())
+            again.carry_out(changes, world.core.clock.now_ms())
         assert changes.empty
         rules = replace(world.core.settings.alerts, carry_out=())
         world.core.settings = replace(world.core.settings, alerts=rules)

@@ -313,3 +313,28 @@ def test_only_resolved_alerts_of_ended_periods_are_forgotten() -> None:
     state.judge(tokens(0, DAY_MS, day=1))
     assert len(state.forget(10**15)) == 4
     assert state.alerts == {}
+
+
+@pytest.mark.parametrize(("day", "days"), [(30, 30), (31, 30)])
+def test_another_period_of_the_same_budget_ends_what_was_raised(day: int, days: int) -> None:
+    """A day is followed by its month, which began before it or with it."""
+    state, now_ms = alerts(), day * DAY_MS + 5
+    state.judge(tokens(LIMIT, now_ms, day=day))
+    month = Reading(
+        TOKEN_BUDGET.id, SUBJECT, 30 * DAY_MS, (30 + days) * DAY_MS, now_ms + 5, LIMIT * 9 // 10, LIMIT
+    )
+    changed = state.judge(month)
+    assert [each.level for each in changed if each.why_resolved is Resolved.PERIOD_ENDED] == [Level.EMERGENCY]
+    assert levels(changed)[-1:] == [Level.CRITICAL]
+    again = Alerts.restored(DOCUMENTED, state.alerts.values())
+    assert again.judge(month._replace(at_ms=now_ms + 9)) == []
+
+
+def test_a_message_about_what_was_removed_meanwhile_changes_nothing_else() -> None:
+    state = alerts()
+    state.judge(tokens(LIMIT, 5))
+    (notice,) = state.notices(6)
+    (gone,) = state.remove(list(state.watches), 7)
+    assert gone.why_resolved is Resolved.REMOVED
+    assert state.told(notice, 8).told == notice.recipients
+    assert Alerts.restored(DOCUMENTED, state.alerts.values()).watches == {}

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from herder.cli.shell.main import build_app, run
-from herder.control.alerts import telling
+from herder.control.alerts import messages
 from herder.control.alerts.texts import alert_view
 from herder.control.loops import alerts as loop
 from herder.control.reads.alert_readings import Sources
@@ -240,7 +240,7 @@ def test_an_alert_whose_message_cannot_be_written_does_not_stop_the_others(
             raise InvalidOperation
         return alert_view(policy, alert)
 
-    monkeypatch.setattr(telling, "alert_view", view)
+    monkeypatch.setattr(messages, "alert_view", view)
     names = {
         name for policy in (STORAGE, TOKEN_BUDGET) for each in policy.thresholds for name in each.recipients
     }

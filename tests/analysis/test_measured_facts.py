@@ -12,6 +12,7 @@ from herder.analysis.optimisation.facts import Size, Tasks, Timing
 from herder.analysis.optimisation.outcomes import Period, monthly, saved
 from herder.analysis.optimisation.recommendations import Kind as Rule
 from herder.analysis.optimisation.recommendations import Rules
+from herder.control.costs.recommendation_states import still_approved
 from herder.control.reads.costs import measured_facts
 from herder.control.reads.costs.explained_change import DIMENSIONS, USUAL_DAYS, explained_change
 from herder.control.reads.costs.measured_facts import (
@@ -47,7 +48,7 @@ def row(day: int = 0, hour: int = 9, **changes: Any) -> Measured:
     asked = Asked("ml", "ann", 4000, 8192, 0, 0, "")
     of_it = {name: changes.pop(name) for name in list(changes) if name in Asked._fields}
     known = Measured(
-        day * DAY_MS, hour, asked._replace(**of_it), "std", 1, 1, HOUR_MS, HOUR_MS, HOUR_MS, HOUR_MS, 1000, 6000
+        day * DAY_MS, hour, asked._replace(**of_it), "std", 1, HOUR_MS, HOUR_MS, HOUR_MS, HOUR_MS, 1000, 6000
     )  # fmt: skip
     return known._replace(**changes)
 
@@ -147,10 +148,9 @@ def test_rows_follow_the_facts_until_they_are_carried_out() -> None:
     assert (record.state, record.found_ms) == ("open", 5)
     known = {record.id: record}
     assert list(changed(known, [found], 9)) == [], "nothing is written without a change"
-    approved = record._replace(state="approved", approved_by="coo", approved_ms=6)
     (dearer,) = recommended(rows, 2000 * USD)
-    (kept,) = changed({record.id: approved}, [dearer], 9)
-    assert (kept.state, kept.approved_by, kept.found_ms) == ("approved", "coo", 5)
+    (kept,) = changed({record.id: record}, [dearer], 9)
+    assert (kept.state, kept.found_ms) == ("open", 5)
     assert int(kept.saving_pico) > int(record.saving_pico)
     (gone,) = changed(known, [], 9)
     assert (gone.state, gone.closed_ms) == ("withdrawn", 9)
@@ -159,6 +159,29 @@ def test_rows_follow_the_facts_until_they_are_carried_out() -> None:
     assert list(changed({record.id: begun}, [], 9)) == []
     (again,) = changed({record.id: gone}, [found], 12)
     assert (again.state, again.found_ms, again.closed_ms) == ("open", 12, None)
+
+
+def test_an_approval_ends_with_what_was_approved() -> None:
+    rows = [row(day, cpu_peak_milli=2500) for day in range(14)]
+    (found,) = recommended(rows)
+    (record,) = changed({}, [found], 5)
+    approved = record._replace(
+        state="approved", approved_by="coo", approved_ms=6, approved_pico=record.saving_pico
+    )
+
+    def state(paid: int, **more: Any) -> str:
+        (other,) = recommended(rows, paid * USD)
+        (kept,) = changed({record.id: approved}, [other._replace(**more)], 9)
+        assert (kept.approved_by, kept.approved_ms, kept.approved_pico) == ("coo", 6, record.saving_pico)
+        return kept.state
+
+    assert [state(paid) for paid in (500, 1100, 1101, 2000)] == ["approved", "approved", "open", "open"]
+    assert state(1000, how="herder job submit --pool other -- COMMAND") == "open"
+    little = [(saving, str(saving)) for saving in (-100, 0, 100, 110, 111)]
+    of = approved._replace(approved_pico="100")
+    assert [still_approved(of, of._replace(saving_pico=text)) for _, text in little] == [
+        False, True, True, True, False,
+    ]  # fmt: skip
 
 
 def test_only_work_on_machines_with_a_price_is_paid() -> None:

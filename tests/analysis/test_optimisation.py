@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 from random import Random
 
@@ -20,10 +19,8 @@ from herder.analysis.optimisation.recommendations import (
     Pilot,
     Priority,
     Recommendation,
-    Result,
     Rules,
     ranked,
-    success,
     verdict,
 )
 from herder.analysis.optimisation.returns import Return, Value, cost_per_hour_saved, scenario
@@ -129,12 +126,7 @@ def test_small_savings_are_left_out_and_neutral_schedules_are_not() -> None:
     assert not RULES.shows(one(0))
 
 
-def test_approval_pilot_and_acting_alone() -> None:
-    bold = replace(RULES, auto_implement=True)
-    assert not RULES.may_act_alone(one(2 * USD)), "it is off"
-    assert bold.may_act_alone(one(5 * USD))
-    assert not bold.may_act_alone(one(5 * USD + 1))
-    assert not bold.may_act_alone(one(2 * USD, kind=Kind.MODEL)), "another model is tried on 50 tasks first"
+def test_approval_pilot_and_priority() -> None:
     assert not RULES.needs_approval(one(10 * USD))
     assert RULES.needs_approval(one(10 * USD + 1))
     assert not RULES.needs_pilot(one(25 * USD))
@@ -172,19 +164,6 @@ def test_a_pilot() -> None:
     assert "57 %" in little.why
     with pytest.raises(ValueError, match="quality"):
         verdict(30 * USD, good._replace(quality_before=0), RULES)
-
-
-def test_success_counts_only_what_was_measured() -> None:
-    found = success([Result(True, 100, 80), Result(True, 50, None), Result(False, 70, None)])
-    assert (found.recommended, found.carried_out, found.projected_pico, found.realised_pico) == (
-        3,
-        2,
-        100,
-        80,
-    )
-    assert found.realised_percent == 80
-    assert success([]).rate_percent is None
-    assert success([]).realised_percent is None
 
 
 def test_returns_that_are_unknown_are_not_zero() -> None:

@@ -1,6 +1,7 @@
 """Whether budgets last, of a real server whose ledger knows 19 whole days of steady use; and the views of reports that show it."""
 
 import json
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,6 +12,7 @@ import httpx
 import pytest
 
 from herder.cli.shell.main import build_app, run
+from herder.control.reads.costs import budget_forecasts, report_outlooks
 from herder.ledger.alerts.documented import BUDGET
 from herder.ledger.alerts.policies import Level
 from herder.ledger.alerts.raising import Alert
@@ -42,7 +44,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     ]
     made.http.post("/rates", json={"rates": rates}).raise_for_status()
     shared = {"projects": {"alpha": {"division": "labs"}}}
-    made.http.post("/apply", json={"pools": [], "budgets": BUDGETS, "sharing": shared}).raise_for_status()
+    made.http.post(
+        "/apply", json={"pools": [], "budgets": BUDGETS, "sharing": shared, "ahead": True}
+    ).raise_for_status()
     today = datetime.now(UTC).replace(hour=0, minute=0)
     events = []
     for number in range(1, DAYS + 1):
@@ -141,6 +145,24 @@ def test_the_command(
     assert "Spent in 60 days: $12.00 ($12.00 to $12.00)" in " ".join(out.split())
     assert run(build_app(), ["budget", "forecast", "party", "-o", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["in_horizon"] is None
+
+
+def test_forecasts_are_made_in_a_thread_of_their_own_and_not_of_very_many_budgets(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads, usual = set(), budget_forecasts.growth
+
+    def seen(*given: Any) -> Any:
+        threads.add(threading.current_thread().name)
+        return usual(*given)
+
+    monkeypatch.setattr(budget_forecasts, "growth", seen)
+    for module in (budget_forecasts, report_outlooks):
+        monkeypatch.setattr(module, "FORECASTS_MAX", 1)
+    report = server.http.get("/costs/report?view=executive&format=html").raise_for_status().text
+    assert [name.rpartition("_")[0] for name in threads] == ["herder-forecasts"]
+    assert f"{len(BUDGETS) - 1} budgets that have used less of their limits are not estimated." in report
+    assert told(server, "labs")["in_horizon"] is not None, "one alone always has its own"
 
 
 def test_views_of_reports(server: Server) -> None:

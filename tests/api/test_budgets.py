@@ -22,7 +22,7 @@ BUDGETS = {
 
 @pytest.fixture
 def fresh(server: Server) -> Iterator[Server]:
-    server.http.post("/apply", json={"pools": [], "budgets": BUDGETS}).raise_for_status()
+    server.http.post("/apply", json={"pools": [], "budgets": BUDGETS, "ahead": True}).raise_for_status()
     yield server
     for each in server.http.get("/budget-transfers").json()["items"]:
         if each["state"] == "asked":
@@ -158,7 +158,9 @@ def test_metrics(fresh: Server) -> None:
         "words": {"scope": "group", "unit": "tokens", "limit": None},
         "metered": {"scope": "pool", "limit": "40", "overage": "25%"},
     }
-    fresh.http.post("/apply", json={"pools": [], "budgets": {**BUDGETS, **more}}).raise_for_status()
+    fresh.http.post(
+        "/apply", json={"pools": [], "budgets": {**BUDGETS, **more}, "ahead": True}
+    ).raise_for_status()
     reserve(fresh.http, "one", "metered", "10").raise_for_status()
     reserve(fresh.http, "two", "metered", "5").raise_for_status()
     fresh.http.post("/budget-leases/two/settle", json={"cost": "4.5"}).raise_for_status()
@@ -193,9 +195,9 @@ def test_the_command_line(fresh: Server, tmp_path: Path, capsys: pytest.CaptureF
     path.write_text(
         "budgets:\n  fleet: {scope: organisation, limit: 800}\n  gpu: {scope: pool, parent: fleet, limit: 1000}\n"
     )
-    assert "+ budgets.gpu.limit: " in herder("apply", "-f", str(path), "--dry-run")
+    assert "+ budgets.gpu.limit: " in herder("apply", "-f", str(path), "--dry-run", "--ahead")
     assert not any(each["name"] == "gpu" for each in fresh.http.get("/budgets").json()["items"])
-    herder("apply", "-f", str(path), "--yes")
+    herder("apply", "-f", str(path), "--yes", "--ahead")
     herder("budget", "set", "gpu", "--limit", "900", "--set", "thresholds=50%,80%")
     table = herder("budget", "list")
     assert max(map(len, table.splitlines())) <= 80
@@ -209,16 +211,18 @@ def test_the_command_line(fresh: Server, tmp_path: Path, capsys: pytest.CaptureF
     ]
     herder("budget", "take-back", str(moved["number"]))
     assert "$950.00" in herder("budget", "show", "gpu")
+    told = herder("budget", "delete", "gpu", "--yes")
     assert (
-        run(
-            build_app(),
-            ["budget", "delete", "gpu", "--yes", "--server", fresh.running.url, "--token-file", str(token)],
-        )
-        == 4
+        "Budget gpu is being deleted by admin. It limits nothing now, and is gone when 1 lease has ended"
+        in told
     )
-    assert "herder budget leases shows them" in capsys.readouterr().err
-    assert "settled at $3.50" in herder("budget", "settle", "g", "--cost", "3.5")
+    assert "deleting: limits nothing now, waits for 1 lease to end" in herder("budget", "show", "gpu")
+    assert reserve(fresh.http, "h", "gpu", "1").status_code == 409
+    assert "cancelled" in herder("budget", "keep", "gpu")
     herder("budget", "delete", "gpu", "--yes")
+    assert "deleting" in herder("budget", "list")
+    assert "settled at $3.50" in herder("budget", "settle", "g", "--cost", "3.5")
+    assert "gpu" not in herder("budget", "list")
 
 
 def test_a_budget_by_hand_is_for_something_that_exists_or_said_to_come_later(
@@ -247,12 +251,80 @@ def test_a_budget_by_hand_is_for_something_that_exists_or_said_to_come_later(
         fresh.http.delete(f"/budgets/{name}").raise_for_status()
 
 
+def test_files_name_budgets_of_what_exists_or_comes_with_them_or_later(
+    fresh: Server, refused: Refusal
+) -> None:
+    before = fresh.http.get("/budgets").json()
+    shared = {"projects": {"tests": {"division": "east"}}}
+    known = {
+        "t": {"limit": "1", "scope": "project", "of": "tests"},
+        "e": {"limit": "1", "scope": "division", "of": "east"},
+    }
+    wrong = {
+        "n": {"limit": "1", "scope": "pool", "of": "nowhere"},
+        "m": {"limit": "1", "scope": "user", "of": "nobody"},
+    }
+    for way in ("/apply", "/apply?dry_run=true"):
+        told = refused(
+            422, "POST", way, fresh.http, json={"pools": [], "budgets": {**known, **wrong}, "sharing": shared}
+        )
+        assert told["detail"] == (
+            "There is no pool 'nowhere', so budget n would limit nothing. The same is true of 1 other budget: m."
+        )
+        assert "--ahead" in told["hint"]
+        assert fresh.http.get("/budgets").json() == before
+    made = {"pools": [], "budgets": known, "sharing": shared}
+    fresh.http.post("/apply?dry_run=true", json=made).raise_for_status()
+    ahead = {"pools": [], "budgets": {**known, **wrong}, "sharing": shared, "ahead": True}
+    fresh.http.post("/apply", json=ahead).raise_for_status()
+    again = {"pools": [], "budgets": {"n": {**wrong["n"], "limit": "2"}}}
+    fresh.http.post("/apply", json=again).raise_for_status()
+    fresh.http.post("/apply", json={"pools": [], "sharing": {"projects": {}}}).raise_for_status()
+    for name in (*known, *wrong):
+        fresh.http.delete(f"/budgets/{name}").raise_for_status()
+
+
 def test_overage_counts_in_both_numbers_of_a_refusal(fresh: Server, refused: Refusal) -> None:
     overage = {"settings": {"limit": "100", "overage": "10%"}}
     fresh.http.put("/budgets/spot", json=overage).raise_for_status()
     body = {"id": "o", "budgets": ["spot"], "amount": "110.01", "lasts_s": 60}
     told = refused(409, "POST", "/budget-leases", fresh.http, json=body)
     assert told["detail"] == "Budget spot has $110.00 of $110.00 left; $110.01 was asked for."
+
+
+def test_dollars_and_tokens_of_a_subject_are_side_by_side(
+    fresh: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = tmp_path / "token"
+    token.write_text(fresh.running.token)
+    day = {"unit": "tokens", "period": "day"}
+    more = {
+        "tokens": {"limit": 83_000, **day},
+        "spot-tokens": {"limit": 20_000, "scope": "pool", "of": "spot", "parent": "tokens", **day},
+    }
+    fresh.http.post("/apply", json={"pools": [], "budgets": more, "ahead": True}).raise_for_status()
+    words = ["budget", "list", "--by-subject", "-o", "json", "--server", fresh.running.url]
+    assert run(build_app(), [*words, "--token-file", str(token)]) == 0
+    rows = {each["name"]: each for each in json.loads(capsys.readouterr().out)["items"]}
+    spot = rows["pool spot"]
+    assert (spot["usd_limit"], spot["usd_share"], spot["periods"]) == ("$100.00", "12.5 %", "month, day")
+    assert (spot["tokens_limit"], spot["tokens_left"], spot["tokens_share"]) == ("20,000", "20,000", "24.1 %")
+    assert rows["pool burst"]["tokens_limit"] is None
+    for name in ("spot-tokens", "tokens"):
+        fresh.http.delete(f"/budgets/{name}").raise_for_status()
+
+
+def test_one_budget_shows_its_newest_transfers(fresh: Server) -> None:
+    move = {"from": "spot", "to": "burst", "amount": "0.01", "reason": "r"}
+    made = [
+        fresh.http.post("/budget-transfers", json=move).raise_for_status().json()["object"] for _ in range(22)
+    ]
+    found = shown(fresh, "burst")
+    newest = [int(each.partition("/")[2]) for each in reversed(made)]
+    assert [each["number"] for each in found["transfers"]] == newest[:20]
+    assert found["transfers_total"] >= 22
+    for number in newest:
+        fresh.http.post(f"/budget-transfers/{number}/take-back", json={}).raise_for_status()
 
 
 def test_one_budget_shows_what_was_moved_and_a_lease_its_unit(fresh: Server) -> None:

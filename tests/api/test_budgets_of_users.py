@@ -22,7 +22,7 @@ NUMBERS = count(1)
 def user(server: Server) -> Iterator[httpx.Client]:
     name = f"cuser{next(NUMBERS)}"
     budgets = {**BUDGETS, "cuser": {**BUDGETS["cuser"], "of": name}}
-    server.http.post("/apply", json={"pools": [], "budgets": budgets}).raise_for_status()
+    server.http.post("/apply", json={"pools": [], "budgets": budgets, "ahead": True}).raise_for_status()
     with server.client(server.person(name)) as client:
         yield client
     for each in server.http.get("/budget-transfers").json()["items"]:

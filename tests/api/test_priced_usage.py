@@ -67,6 +67,25 @@ def close(server: Server) -> None:
     assert months[MONTH] == "closed"
 
 
+def budget(server: Server, name: str) -> dict[str, Any]:
+    return dict(server.http.get(f"/budgets/{name}").raise_for_status().json())
+
+
+def with_budgets(server: Server) -> None:
+    """The division has dollars and tokens, project alpha of it dollars."""
+    files = {
+        "pools": [],
+        "sharing": {"projects": {"alpha": {"division": "research"}}},
+        "budgets": {
+            "research": {"scope": "division", "limit": "10", "period": "year"},
+            "alpha": {"scope": "project", "limit": "5", "parent": "research", "period": "month"},
+            "research-tokens": {"scope": "division", "of": "research", "unit": "tokens", "limit": "3000000", "period": "month"},
+        },
+    }  # fmt: skip
+    server.http.post("/apply", json=files).raise_for_status()
+    rate(server, BEFORE, "2")
+
+
 def check_kept(server: Server) -> None:
     assert server.run(server.running.core.read(rebuild)).differences == []  # type: ignore[arg-type]
 
@@ -123,3 +142,75 @@ def test_a_report_after_a_close_comes_after_it_whatever_the_clock_says(server: S
     assert datetime.fromisoformat(added).timestamp() * 1000 > closed[MONTH]
     booked = [(day["month"], day["base_units"]) for day in server.http.get("/usage").json()["items"]]
     assert booked == [(MONTH, "5"), (f"{TODAY:%Y-%m}", "7")]
+
+
+def now(name: str, tokens: int, **more: Any) -> dict[str, Any]:
+    return use(name, datetime.now(UTC), tokens, **more)
+
+
+def test_budgets_pay_for_reported_use_once_and_keep_it_over_a_restart(server: Server) -> None:
+    with_budgets(server)
+    body = {"source": "gateway", "requests": [now("1", 1_000_000)]}
+    said = server.http.post("/usage/tokens", params={"dry_run": True}, json=body).json()["text"]
+    assert said.endswith(
+        "Budgets that would be charged: alpha $2.00, research $2.00, research-tokens 1,000,000 tokens."
+    )
+    assert budget(server, "alpha")["used"] == "0"
+    said = server.http.post("/usage/tokens", json=body).raise_for_status().json()["text"]
+    assert said.endswith("Charged to budgets: alpha $2.00, research $2.00, research-tokens 1,000,000 tokens.")
+    assert "budgets" not in server.http.post("/usage/tokens", json=body).raise_for_status().json()["text"]
+    server.restart()
+    assert [budget(server, name)["used"] for name in ("alpha", "research", "research-tokens")] == [
+        "2",
+        "2",
+        "1000000",
+    ]
+    assert total(server)[0] == 2
+
+
+def test_reported_use_above_a_budget_is_booked_and_nothing_more_is_granted(server: Server) -> None:
+    with_budgets(server)
+    body = {"source": "gateway", "requests": [now("1", 4_000_000)]}
+    said = server.http.post("/usage/tokens", json=body).raise_for_status().json()["text"]
+    assert (
+        "alpha $8.00 ($3.00 more than it may spend), research $8.00, research-tokens 4,000,000 tokens (1,000,000 tokens more"
+        in said
+    )
+    assert (budget(server, "alpha")["used"], budget(server, "alpha")["left"]) == ("8", "-3")
+    lease = {"id": "one", "budgets": ["alpha"], "amount": "1", "lasts_s": 60}
+    assert server.http.post("/budget-leases", json=lease).status_code == 409
+
+
+def test_what_leases_have_paid_for_is_not_charged_again(server: Server) -> None:
+    with_budgets(server)
+    body = {"source": "gateway", "requests": [now("1", 1_000_000)], "leased": True}
+    assert "budgets" not in server.http.post("/usage/tokens", json=body).raise_for_status().json()["text"]
+    assert budget(server, "alpha")["used"] == "0"
+    assert total(server)[0] == 2
+    with server.client(server.person("ann", "user")) as ann:
+        refused = ann.post("/usage/tokens", json={**body, "source": "own"})
+    assert (refused.status_code, refused.json()["field"]) == (403, "leased")
+
+
+def test_use_without_a_rate_and_use_of_a_period_that_is_over(server: Server) -> None:
+    with_budgets(server)
+    report(server, now("1", 1_000, model="unknown"), use("2", BEFORE, 1_000_000))
+    assert budget(server, "alpha")["used"] == "0", "the month before is over, and it was before the budget"
+    assert budget(server, "research-tokens")["used"] == "1000", "tokens are tokens"
+
+
+def test_the_growth_of_a_counter_is_charged(server: Server) -> None:
+    with_budgets(server)
+    row = {"card": "internal", "resource": "network.inter", "from": f"{BEFORE:%Y-%m-%d}", "price": "1"}
+    server.http.post("/rates", json={"rates": [row]}).raise_for_status()
+
+    def counted(name: str, total: int) -> None:
+        event = {
+            "id": name, "time": datetime.now(UTC).isoformat(), "resource": "network.inter", "project": "alpha",
+            "counter": "nic", "total": str(total), "unit": "GB",
+        }  # fmt: skip
+        server.http.post("/usage", json={"source": "meter", "events": [event]}).raise_for_status()
+
+    counted("1", 1)
+    counted("2", 3)
+    assert budget(server, "alpha")["used"] == "3"

@@ -1,6 +1,7 @@
 """Recommendations of a server: from measured use in its store to what is saved by them, with approval and pilot; why a day cost more; returns."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, insert
 from herder.cli.shell.main import build_app, run
 from herder.control.loops import recommendations as loop
 from herder.control.reads.alert_readings import Sources
+from herder.control.reads.costs import recommending
 from herder.control.reads.costs.recommending import Recommender
 from herder.ledger.alerts.documented import OPPORTUNITY
 from herder.ledger.quantities import DAY_MS
@@ -194,6 +196,12 @@ def test_bad_questions(server: Server) -> None:
     assert api.get("/costs/change", params={"day": "2026-11"}).json()["detail"] == "'2026-11' is not a day."
 
 
+@pytest.mark.parametrize("day", ["daily", "today", "2026-11", "1d", "0001-01-01", "20261128"])
+def test_a_change_is_of_a_day(server: Server, day: str) -> None:
+    refused = server.http.get("/costs/change", params={"day": day})
+    assert (refused.status_code, refused.json()["detail"]) == (422, f"{day!r} is not a day.")
+
+
 async def keep(server: Server, record: RecommendationRecord) -> None:
     core = server.running.core
     with core.change(Changes()) as changes:
@@ -217,6 +225,78 @@ def test_a_pilot_that_saves_too_little_cannot_be_ended_as_a_success(server: Serv
     assert api.get("/costs/recommendations/opt-n/results").json()["verdict"] == "unknown"
     assert api.post("/costs/recommendations/opt-n/implement").status_code == 409
     assert api.post("/costs/recommendations/opt-f/approve").status_code == 409
+    server.run(look(server, core.clock.now_ms()))
+    ended = api.get("/costs/recommendations/opt-f/results").json()
+    assert (ended["state"], ended["verdict"], ended["days"]) == ("failed", "failure", 8)
+    (told,) = api.get("/events", params={"kind": "recommendation.failed"}).json()["items"]
+    assert (told["object"], "It saved 10 % of what was projected" in told["text"]) == (
+        "recommendation/opt-f",
+        True,
+    )
+    refused = api.post("/costs/recommendations/opt-f/implement")
+    assert (refused.status_code, "is failed, and cannot be" in refused.json()["detail"]) == (409, True)
+    assert api.get("/costs/recommendations/opt-n").json()["state"] == "pilot", "its work may still come"
+    month_ago = core.clock.now_ms() - 32 * DAY_MS
+    server.run(keep(server, nobody._replace(begun_ms=month_ago)))
+    server.run(look(server, core.clock.now_ms()))
+    assert api.get("/costs/recommendations/opt-n").json()["state"] == "failed"
+
+
+def test_what_was_begun_is_rolled_back(server: Server) -> None:
+    core, api = server.running.core, server.http
+    first = next(iter(core.ledger.recommendations.values()))
+    for state, said in (
+        ("pilot", "The pilot of recommendation opt-r was"),
+        ("implemented", "Recommendation opt-r was"),
+    ):
+        server.run(keep(server, first._replace(id="opt-r", state=state, closed_ms=None)))
+        done = api.post("/costs/recommendations/opt-r/roll-back").raise_for_status().json()
+        assert done["text"].startswith(f"{said} rolled back by admin.")
+    assert api.get("/costs/recommendations/opt-r/results").json()["state"] == "rolled_back"
+    assert "is rolled back already" in api.post("/costs/recommendations/opt-r/roll-back").json()["text"]
+    assert api.post("/costs/recommendations/opt-r/implement").status_code == 409
+    server.run(keep(server, first._replace(id="opt-r", state="open", begun_ms=None)))
+    refused = api.post("/costs/recommendations/opt-r/roll-back")
+    assert (refused.status_code, "it was not begun" in refused.json()["detail"]) == (409, True)
+
+
+def test_what_has_changed_since_it_was_approved_is_approved_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    core, api = server.running.core, server.http
+    first = next(iter(core.ledger.recommendations.values()))
+    approved = first._replace(
+        id="opt-r", target="t", state="open", begun_ms=None, begun_by="", closed_ms=None
+    )
+    server.run(keep(server, approved._replace(approved_by="", approved_ms=None, approved_pico="")))
+    api.post("/costs/recommendations/opt-r/approve").raise_for_status()
+    assert api.get("/costs/recommendations/opt-r").json()["approved_usd"] == "36"
+    known = core.ledger.recommendations["opt-r"]
+    grown = [known._replace(saving_pico=str(72 * USD), state="open")]
+    threads = []
+
+    def worked_out(*_given: Any) -> list[Any]:
+        threads.append(threading.current_thread())
+        return []
+
+    monkeypatch.setattr(recommending, "found_in", worked_out)
+    monkeypatch.setattr(loop, "changed", lambda *_given: grown)
+    server.run(look(server, core.clock.now_ms()))
+    assert server.run(thread()) not in threads
+    assert len(threads) == 1
+    (told,) = api.get("/events", params={"kind": "recommendation.approval_ended"}).json()["items"]
+    assert "has changed since admin approved $36.00 a month: it is $72.00 a month now" in told["text"]
+    refused = api.post("/costs/recommendations/opt-r/implement").json()["detail"]
+    assert "has changed since admin approved $36.00 a month, and is $72.00 now" in refused
+    monkeypatch.setenv("HERDER_URL", server.running.url)
+    monkeypatch.setenv("HERDER_TOKEN", server.running.token)
+    assert run(build_app(), ["cost", "recommend", "opt-r"]) == 0
+    said = " ".join(capfd.readouterr().out.split())
+    assert "has changed since admin approved $36.0000 a month: it needs an approval again" in said
+
+
+async def thread() -> threading.Thread:
+    return threading.current_thread()
 
 
 def test_what_is_over_is_forgotten_after_thirteen_months(server: Server) -> None:
@@ -224,7 +304,7 @@ def test_what_is_over_is_forgotten_after_thirteen_months(server: Server) -> None
     (first, *_) = core.ledger.recommendations.values()
     now_ms = core.clock.now_ms()
     old_ms = now_ms - (loop.KEPT_DAYS + 1) * DAY_MS
-    for name in ("opt-f", "opt-n"):  # of the test before, and in a pilot as long as nobody ends it
+    for name in ("opt-f", "opt-n", "opt-r"):  # of the test before, and in a pilot as long as nobody ends it
         server.run(keep(server, first._replace(id=name, state="withdrawn", begun_ms=None, closed_ms=old_ms)))
     server.run(look(server, now_ms))
     assert set(core.ledger.recommendations) == {first.id}
@@ -240,7 +320,7 @@ def test_others_see_their_own_alone(server: Server) -> None:
     bob, ann = (server.client(server.person(name)) for name in ("bob", "ann"))
     assert items(bob) == []
     assert [each["target"] for each in items(ann)] == ["ml/ann/std/4000m-8192Mi"]
-    for client, count in ((bob, 0), (ann, 1)):
+    for client, count in ((bob, 0), (ann, 2)):
         told = client.get("/events", params={"kind": "recommendation.approved"}).raise_for_status().json()
         assert len(told["items"]) == count
 

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from herder.model.ids import UserName
 from herder.model.stored.changes import Changes
 from herder.model.stored.recommendation_records import RecommendationRecord
 from herder.model.stored.records import JobNew
+from herder.model.work.alerts import Channel
 from herder.settings.sections.server import DriverSettings
 from herder.store.rows.alert_rows import record_of
 from tests.api.conftest import POOLS, Server
@@ -129,20 +131,35 @@ def raised(server: Server) -> str:
     return f"/alerts/{server.run(judge())}/acknowledge"
 
 
-def recommended(server: Server) -> str:
+def channel(server: Server) -> str:
+    """A folder, as herder.yaml names it."""
+    core = server.running.core
+    rules = replace(core.settings.alerts, channels=(Channel(name="desk", folder=str(server.folder)),))
+    core.settings = replace(core.settings, alerts=rules)
+    return "desk"
+
+
+def scheduled_report(server: Server) -> str:
+    path = f"/costs/report-schedules/daily-{new_key()[:8]}"
+    server.http.put(path, json={"period": "daily"}).raise_for_status()
+    return path
+
+
+def recommended(server: Server, **changes: Any) -> str:
     """As the loop stores it."""
     record = RecommendationRecord(
         id="opt-1", kind="resource_rightsizing", target="t", action="cpu 50m", why="w", how="h", project="p", user="u",
         pool="std", monthly_pico=str(9 * 10**12), saving_pico=str(4 * 10**12), observed=14, supporting=14, state="open",
         found_ms=1, approved_by="", approved_ms=None, begun_by="", begun_ms=None, closed_ms=None,
     )  # fmt: skip
+    record = record._replace(**changes)
 
     async def store() -> None:
         core = server.running.core
-        with core.change(Changes()) as changes:
+        with core.change(Changes()) as stored:
             core.ledger.recommendations[record.id] = record
-            changes.put(record)
-        await core.commit(changes)
+            stored.put(record)
+        await core.commit(stored)
 
     server.run(store())
     return f"/costs/recommendations/{record.id}"
@@ -200,6 +217,12 @@ def missing_driver(server: Server) -> str:
 
 
 NEW_POOLS = [{**POOLS[0], "max_workers": 5}, {**POOLS[0], "name": "new"}, POOLS[1]]
+
+
+def deleting(server: Server) -> str:
+    lease(server)
+    server.http.delete("/budgets/a").raise_for_status()
+    return "a"
 
 
 def budget(server: Server, name: str = "a") -> str:
@@ -267,6 +290,18 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
         lambda s: (f"/callbacks/{called_back(s)}/retry", None),
     ),
     "a closed month": ("POST /costs/months/{month}/close", lambda s: ("/costs/months/2020-01/close", None)),
+    "a schedule of reports": (
+        "PUT /costs/report-schedules/{schedule}",
+        lambda s: ("/costs/report-schedules/weekly", {"period": "weekly"}),
+    ),
+    "a report that was asked for": (
+        "POST /costs/report-schedules/{schedule}/run",
+        lambda s: (f"{scheduled_report(s)}/run", None),
+    ),
+    "a schedule of reports less": (
+        "DELETE /costs/report-schedules/{schedule}",
+        lambda s: (scheduled_report(s), None),
+    ),
     "an approved recommendation": (
         "POST /costs/recommendations/{recommendation}/approve",
         lambda s: (f"{recommended(s)}/approve", None),
@@ -274,6 +309,14 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
     "a recommendation that is carried out": (
         "POST /costs/recommendations/{recommendation}/implement",
         lambda s: (f"{recommended(s)}/implement", None),
+    ),
+    "a channel that is tried": (
+        "POST /alerts/channels/test",
+        lambda s: ("/alerts/channels/test", {"channel": channel(s)}),
+    ),
+    "a recommendation that is rolled back": (
+        "POST /costs/recommendations/{recommendation}/roll-back",
+        lambda s: (f"{recommended(s, state='implemented', begun_ms=1)}/roll-back", None),
     ),
     "an acknowledged alert": ("POST /alerts/{alert}/acknowledge", lambda s: (raised(s), None)),
     "rates": (
@@ -289,6 +332,7 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
     "a deleted pipeline": ("DELETE /pipelines/{pipeline}", lambda s: (stored_pipeline(s), None)),
     "a budget": ("PUT /budgets/{budget}", lambda s: ("/budgets/b", {"settings": {"limit": "5"}})),
     "a budget less": ("DELETE /budgets/{budget}", lambda s: (f"/budgets/{budget(s)}", None)),
+    "a budget kept": ("POST /budgets/{budget}/keep", lambda s: (f"/budgets/{deleting(s)}/keep", None)),
     "more for a budget": (
         "POST /budgets/{budget}/requests",
         lambda s: (f"/budgets/{budget(s)}/requests", {"amount": "50", "reason": "r"}),

@@ -1,6 +1,5 @@
 """The health of a worker over HTTP: what its agent reports, what the ladder does about it, and what holds it back."""
 
-import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -8,10 +7,8 @@ from typing import Any
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from ruamel.yaml import YAML
 
 from tests.api.conftest import POOLS, PlayedWorker, Refusal, Server
-from tests.docs.page import DOCS
 
 FULL = "The file system of the work folder has 5 of 100 MiB of disk free."
 LADDER = [
@@ -142,20 +139,6 @@ def _metrics(server: Server) -> dict[tuple[str, ...], float]:
         for family in families
         for sample in family.samples
     }
-
-
-def test_the_alert_rules_name_metrics_that_exist(server: Server) -> None:
-    rules = [
-        rule
-        for group in YAML(typ="safe").load(DOCS / "how-to" / "repair-alerts.yaml")["groups"]
-        for rule in group["rules"]
-    ]
-    assert len(rules) == 4
-    names = {key[0] for key in _metrics(server)}
-    for rule in rules:
-        assert re.findall(r"herder_\w+", rule["expr"])[0] in names
-        assert set(rule) == {"alert", "expr", "for", "labels", "annotations"}
-        assert {"summary", "description"} == set(rule["annotations"])
 
 
 def test_a_worker_that_is_not_live_has_no_health(refused: Refusal) -> None:

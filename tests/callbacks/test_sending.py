@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import datetime
 import hashlib
 import hmac
 import ipaddress
@@ -14,14 +13,12 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from herder.notify.addresses import Address
 from herder.notify.sender import HttpSender
 from herder.notify.signature import headers_of, secret_text
 from herder.ports.callbacks import Answer, Message
+from tests.support.certificates import certificate
 from tests.support.receiver import Receiver, status
 
 HERE = ("127.0.0.0/8",)
@@ -208,32 +205,6 @@ async def test_a_name_that_does_not_exist_is_told() -> None:
 
     answer = await sent("https://no.example/", look_up=look_up)
     assert answer.error == "The receiver cannot be reached: [Errno -2] Name or service not known."
-
-
-def certificate(folder: Path, name: str) -> Path:
-    """Of a server with this name, signed by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    file = folder / f"{name}.pem"
-    file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        + made.public_bytes(serialization.Encoding.PEM)
-    )
-    return file
 
 
 async def test_a_certificate_is_checked_against_the_name(tmp_path: Path) -> None:

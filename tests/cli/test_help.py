@@ -31,8 +31,8 @@ COMMANDS = _all(get_command(build_app()))
 def test_the_commands_are_those_of_the_specification() -> None:
     names = {" ".join(path) for path, command in COMMANDS if isinstance(command, HerderCommand)}
     assert names == {
-        *(f"cost {verb}" for verb in ("show", "breakdown", "trends", "lines", "explain", "months", "close", "recommend", "approve", "implement", "results", "why", "roi")),
-        "status", "apply", "events", "pack", "cost forecast", "cost anomalies", "cost report", "cost invoice", "cost export", "cost check-focus", "project list",
+        *(f"cost {verb}" for verb in ("show", "breakdown", "trends", "lines", "explain", "months", "close", "recommend", "approve", "implement", "roll-back", "results", "why", "roi")),
+        "status", "apply", "events", "pack", "cost forecast", "cost anomalies", "cost report", "cost invoice", "cost export", "cost check-focus", *(f"cost reports {verb}" for verb in ("list", "get", "schedules", "set", "run", "delete")), "project list",
         "config show", "config lint", "config schema", "config view", "config import-cortex", "config import-rosa",
         "pool list", "pool get", "pool scale", "pool freeze", "pool unfreeze", "pool delete",
         "bootstrap list", "bootstrap check", "cluster list", "cluster show", "cluster check", "cluster manifests", "pool scheduling-info",
@@ -42,9 +42,10 @@ def test_the_commands_are_those_of_the_specification() -> None:
         "worker remove", "worker console", "worker logs", "worker operations", "worker health",
         "batch submit", "batch list", "batch get", "batch wait", "batch cancel", "batch groups",
         "batch hold", "batch release", "batch retry", "batch delete", "batch add", "batch close", "job hold", "job release",
-        "alert list", "alert show", "alert ack", "alert history", "alert policies",
+        "alert list", "alert show", "alert ack", "alert history", "alert policies", "alert channels", "alert test",
+        "observability export",
         "pipeline set", "pipeline list", "pipeline get", "pipeline delete",
-        *(f"budget {verb}" for verb in ("list", "show", "forecast", "set", "delete", "request", "requests", "approve", "reject", "reallocate", "take-back", "leases", "settle")),
+        *(f"budget {verb}" for verb in ("list", "show", "forecast", "set", "delete", "keep", "request", "requests", "approve", "reject", "reallocate", "take-back", "leases", "settle")),
         "schedule create", "schedule list", "schedule get", "schedule pause", "schedule resume", "schedule run", "schedule delete",
         "rate list", "rate show", "rate add", "rate import", "rate export", "usage list", "usage import",
         "callback list", "callback retry", "callback secret",

@@ -138,12 +138,13 @@ CODES = {
             3,
             "it has 14 days of no work; tests/api/test_recommendations.py has some",
         )
-        for verb in ("recommend", "approve", "implement", "results")
+        for verb in ("recommend", "approve", "implement", "roll-back", "results")
     },
     **dict.fromkeys(
         ("herder alert show alert-0f6c1b2a9d3e", "herder alert ack alert-0f6c1b2a9d3e"),
         (3, "the server has raised no alert; tests/alerts has some"),
     ),
+    "herder alert test coo": (3, "the server has no channels; tests/alerts/test_channels.py has some"),
     **dict.fromkeys(
         (
             "herder budget approve 3 --from contingency",
@@ -152,6 +153,17 @@ CODES = {
         ),
         (3, "the server has no such request, and nobody approves their own; tests/budgets has some"),
     ),
+    "herder budget keep gpu": (
+        3,
+        "the server has no such budget; tests/api/test_budgets.py keeps one",
+    ),
+    **{
+        f"herder cost reports get weekly-20261130T090000Z{more}": (
+            3,
+            "its time has not come; tests/api/test_stored_reports.py makes some",
+        )
+        for more in ("", " --html weekly.html")
+    },
     "herder budget settle gateway-7 --cost 3.10": (
         3,
         "nobody holds it; tests/api/test_budgets.py settles one",

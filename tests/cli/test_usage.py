@@ -6,7 +6,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
+from herder.model.stored.metering_records import MeteredDayRecord
+from herder.store.rows.metering_tables import metered_days
+from herder.store.rows.rate_rows import day_of
 from tests.api.conftest import Server
 from tests.cli.conftest import Result
 
@@ -62,6 +66,20 @@ def test_events_of_a_file_are_booked_once_whatever_the_size_of_the_file(
     assert usage("list", "--source", "disks", "--from", day, "--to", day).out.splitlines() == lines
     assert usage("list", "--source", "disks", "--to", before).out == ""
     assert usage("list", "--source", "disks", "--to", "today").code == 2
+
+
+def test_the_last_day_that_can_be_written_is_included(server: Server, usage: Herder) -> None:
+    last_ms = day_of("9999-12-31")
+    record = MeteredDayRecord(last_ms, "9999-12", "late", "storage.hot", "", "", "alpha", "", "3600000000000")
+    server.run(written(server, record))
+    assert "9999-12-31" in usage("list", "--source", "late", "--to", "9999-12-31").out
+    assert "9999-12-31" not in usage("list", "--source", "late", "--to", "9999-12-30").out
+
+
+async def written(server: Server, record: MeteredDayRecord) -> None:
+    await server.running.core.store.call(
+        lambda connection: connection.execute(insert(metered_days).values(record._asdict()))
+    )
 
 
 def test_traces_and_spend_logs_are_read(usage: Herder, tmp_path: Path) -> None:

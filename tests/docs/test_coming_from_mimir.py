@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from herder.control.reads import metrics
 from herder.drivers.kubernetes_jobs.manifest import job_of
 from herder.drivers.kubernetes_jobs.settings import KubernetesJobsSettings
 from herder.model.values.resources import Resources
+from herder.observability.metrics import FAMILIES
 from tests.docs.page import DOCS
 from tests.drivers.kubernetes_jobs.lab import SETTINGS, spec, start
 
@@ -51,14 +51,14 @@ def test_the_settings_of_the_page_exist() -> None:
 
 
 def test_the_metrics_of_the_page_exist() -> None:
-    source = Path(metrics.__file__).read_text()
-    names = {name.removesuffix("_total") for name in re.findall(r"`(herder_[a-z_]+)`", PAGE)}
-    assert len(names) >= 4
-    assert {name for name in names if f'"{name}"' not in source} == set()
+    rows = [line for line in PAGE.splitlines() if line.startswith(("| `worker_", "| `job_"))]
+    names = {name for row in rows for name in re.findall(r"`((?:herder|worker|job)_[a-z_]+)", row)}
+    assert len(names) >= 7
+    assert names - FAMILIES.keys() == set()
 
 
 def test_each_row_has_an_answer() -> None:
     for row in ROWS:
         if row[0].strip("`") not in FIELDS:
-            assert re.match(r"`herder |`herder_|planned: \w|none: \w", row[1]), row
+            assert re.match(r"`herder |`herder_|`worker_|`job_|\[Worker|planned: \w|none: \w", row[1]), row
     assert all(shlex.split(code) for code in re.findall(r"`(herder [^`]+)`", PAGE))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from herder.analysis.optimisation.decomposition import explain
 from herder.analysis.optimisation.facts import ModelUse, Stored
-from herder.analysis.optimisation.recommendations import Evidence, Result, success
+from herder.analysis.optimisation.recommendations import Evidence
 from herder.analysis.optimisation.returns import Return, Value, cost_per_hour_saved, scenario
 from herder.analysis.optimisation.rules import recommendations
 from herder.ledger.alerts.readings import Rate as Speed
@@ -213,15 +213,7 @@ def _growth() -> str:
 
 
 def _tracking() -> str:
-    results = [
-        Result(True, usd("48.20"), usd("42.35")),
-        *[Result(True, 0, None)] * 17,
-        *[Result(False, 0, None)] * 5,
-    ]
-    found = success(results)
-    assert found.rate_percent is not None
-    assert found.realised_percent is not None
-    return f"{found.rate_percent:.1f} %, {found.realised_percent:.1f} %"
+    return f"{percent(Fraction(18, 18 + 5), 1)}, {percent(Fraction(usd('42.35'), usd('48.20')), 1)}"
 
 
 def _table_of_tokens() -> str:

@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from herder.ledger.budgets.deleting import delete
 from herder.ledger.budgets.leases import BudgetError, Lease, Leases, Refused, broken
 from herder.ledger.budgets.spec import BudgetSpec, Every, Period, Scope, faults
 from tests.support.budgets import books_balance, budgets
@@ -94,8 +95,36 @@ def test_a_lost_holder_has_used_all_of_it_until_more_is_known() -> None:
     assert held(late).cost == 5
     assert (spent(state, "alpha"), spent(state, "org")) == (5, 5)
     assert state.settle("1", 5, 20) is None
-    state.correct("alpha", -4, 20)
+    state.charge(("alpha",), -4, 20, 20)
     assert spent(state, "org") == 1
+
+
+def test_use_that_nobody_reserved_is_booked_in_full_and_stops_the_others() -> None:
+    state = tree()
+    state.reserve("1", ["alpha"], 100, 9, 0)
+    assert state.charge(("alpha",), 450, 3, 5) == ["alpha", "division", "org"]
+    assert spent(state, "org") == 450
+    assert state.left(["alpha"], 5) == -50
+    assert state.reserve("2", ["alpha"], 1, 9, 5) == Refused("alpha", -50)
+    state.settle("1", 40, 6)
+    assert (spent(state, "alpha"), spent(state, "org")) == (490, 490)
+    state.charge(("alpha",), -1_000, 3, 7)
+    assert (spent(state, "alpha"), spent(state, "org")) == (0, 0), "less than nothing cannot have been used"
+    books_balance(state)
+
+
+def test_use_counts_in_the_period_of_its_time() -> None:
+    day = 86_400_000
+    state = budgets(
+        BudgetSpec(name="day", scope=Scope.GROUP, period=Period(Every.DAY), limit=100),
+        BudgetSpec(name="window", scope=Scope.GROUP, period=Period(Every.ROLLING, 720), limit=100),
+        now_ms=day,
+    )
+    now_ms = 3 * day + 10
+    assert state.charge(("day",), 7, 3 * day, now_ms) == ["day"]
+    assert state.charge(("day",), 5, 3 * day - 1, now_ms) == [], "a day that is over and was never known"
+    assert state.charge(("window",), 5, 2 * day, now_ms) == ["window"]
+    assert (state.left(["day"], now_ms), state.left(["window"], now_ms)) == (93, 95)
 
 
 def test_one_that_cannot_stop_is_booked_in_full_and_stops_the_others() -> None:
@@ -155,10 +184,11 @@ def test_what_cannot_be_is_refused() -> None:
         state.reserve("9", [], 1, 9, 0)
     with pytest.raises(KeyError):
         state.reserve("9", ["nothing"], 1, 9, 0)
-    with pytest.raises(BudgetError, match="has leases"):
-        state.remove("alpha")
+    assert not delete(state, "alpha")
+    with pytest.raises(BudgetError, match="alpha is being deleted"):
+        state.reserve("9", ["alpha"], 1, 9, 0)
     with pytest.raises(BudgetError, match="is the parent of alpha, beta"):
-        state.remove("division")
+        delete(state, "division")
 
 
 def test_a_tree_that_cannot_be_is_told_with_the_remedy() -> None:

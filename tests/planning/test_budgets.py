@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from herder.decide.plan.checks import check_plan
-from herder.decide.plan.planner import decide
+from herder.decide.plan.planner import decide, plan_steps
 from herder.decide.plan.why_waiting import why_waiting
+from herder.decide.scaling.spending import paid
+from herder.decide.scaling.triggers import queued_jobs
 from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import PoolName
 from herder.model.planning.budgets import BudgetLeft, BudgetsLeft
@@ -112,6 +114,22 @@ def test_of_several_sizes_those_are_made_that_are_paid() -> None:
     assert ReasonKind.BUDGET in {reason.kind for reason in report.reasons}
 
 
+def test_the_pool_that_comes_second_gets_the_cheaper_workers_that_are_still_paid() -> None:
+    """Of $1.50, the first pool takes $1.00; what the second would have liked costs as much, and a smaller worker $0.30."""
+    small = template("small", 4, parse_usd("1.2"))
+    other = pool("b", template("large", 16, parse_usd("4")), small, max_workers=50, new_workers_per_cycle=50)
+    demand = [queued(1, 16, pool="a"), queued(2, 16, pool="b")]
+    world = observed([dear("a"), other], [], demand)
+    plan = plan_for(paid_from(world, {"a": "all", "b": "all"}, budget("all", "1.5")))
+    assert sorted(each.spec.template for each in creations(plan)) == ["medium", "small"]
+    reasons = {report.pool: [reason.text for reason in report.reasons] for report in plan.pools}
+    said = "Pool b creates cheaper workers: budget all has too little left for a worker of large, which reserves $1.00 for its first 15 min."
+    assert said in reasons["b"]
+    assert said not in reasons["a"]
+    enough = plan_for(paid_from(world, {"a": "all", "b": "all"}, budget("all", "2")))
+    assert [each.spec.template for each in creations(enough)].count("small") == 0
+
+
 def test_a_permanent_pool_is_bound_too() -> None:
     plan = plan_for(paid_from(observed([dear(min_workers=3)]), {"std": "month"}, budget("month", "2")))
     assert made(plan) == {"std": 2}
@@ -174,6 +192,24 @@ def test_a_plan_never_costs_more_than_is_left(world: Observed) -> None:
     after = charged(world, plan)
     for before, now in zip(world.budgets.budgets, after.budgets.budgets, strict=True):
         assert now.left is None or now.left >= min(before.left or 0, 0)
+
+
+@given(world=with_budgets())
+@settings(deadline=None, max_examples=30)
+def test_looking_for_cheaper_workers_never_leaves_more_jobs_waiting(world: Observed) -> None:
+    steps = plan_steps(world, NOW)
+    paid_alone = paid(steps.snapshot, queued_jobs.ask(steps.snapshot, steps.demand_limits, set()).proposals)
+    if steps.must_leave or not paid_alone.missing or not steps.queue.known:
+        return
+    found = paid(steps.snapshot, steps.queue.proposals)
+    if found.missing:
+        assert found.proposals == paid_alone.proposals, "nothing better was found"
+    else:
+        assert all(
+            left >= min(0, each.left or 0)
+            for each in world.budgets.budgets
+            if (left := found.left.get(each.name)) is not None
+        )
 
 
 @given(world=with_budgets())

@@ -15,6 +15,7 @@ from herder.reports.documents import Document, Form
 from herder.reports.efficiency import Attempts
 from herder.reports.period import Subject, View, report
 from herder.reports.render import FORMATS
+from herder.reports.statements import Model, statement
 from tests.reports.some_lines import ANN, BOB, CY, DAY_MS, NOVEMBER, USD, charge, lines, machine
 
 LINES = [
@@ -130,3 +131,11 @@ def test_no_text_of_a_csv_file_is_a_formula(name: str) -> None:
     (row,) = csv.DictReader(io.StringIO(FORMATS["csv"][1](made, None), newline=""))
     assert (row["project"], row["cost"]) == (f"'{name}", "-1.0")
     assert all(cell[:2] != "'-" for key, cell in row.items() if key != "project")
+
+
+@pytest.mark.parametrize("model", Model)
+def test_a_statement_of_a_period_without_use_has_every_format_and_a_total_of_nothing(model: Model) -> None:
+    made = statement(model, [], "2026-11-01 to 2026-11-30", "proportional")
+    assert made.fact("total") == 0
+    for _, render in FORMATS.values():
+        assert render(made, None)

@@ -147,7 +147,7 @@ WITHOUT = {
     "membership", "description", "driver", "schedules", "cpu_pressure", "memory_pressure", "metrics", "consolidation",
     "preempts_spot", "disruption_budget", "maintenance_windows", "replace_drifted", "on_blocked", "step_timeouts", "repair",
     "repair_breaker", "labels", "taints", "containers", "cpu_limit", "default_eligible", "frozen", "driver_options",
-    "cluster", "bootstrap", "grows_after", "one_job_per_worker", "allow", "channels", "carry_out", "chain", "thresholds", "off", "storage_capacity",
+    "cluster", "bootstrap", "grows_after", "one_job_per_worker", "allow", "channels", "smtp", "routes", "carry_out", "chain", "thresholds", "off", "storage_capacity",
 }  # fmt: skip
 
 

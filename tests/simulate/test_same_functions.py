@@ -12,6 +12,7 @@ import pytest
 
 from herder.control.kernel.core import Core
 from herder.control.kernel.planner.planning_thread import Planning
+from herder.control.kernel.tallies import Tallies
 from herder.control.loops import scale
 from herder.control.planning.observation import observe
 from herder.decide.plan.checks import check_plan
@@ -86,8 +87,8 @@ def test_the_loop_and_the_dry_run_give_the_simulators_plan() -> None:
 
     core: Any = SimpleNamespace(
         state=policy.state, commit=commit, workers_changed=asyncio.Event(), placer=policy.placer,
-        recorder=Recorder(), planning=Planning(), clock=SimpleNamespace(now_ms=lambda: now_ms),
-        change=nullcontext, budgets=Leases(),
+        recorder=Recorder(), planning=Planning(), clock=SimpleNamespace(now_ms=lambda: now_ms, monotonic_ms=lambda: now_ms),
+        change=nullcontext, budgets=Leases(), tallies=Tallies({}, now_ms),
     )  # fmt: skip
     asyncio.run(scale.cycle(cast(Core, core), b""))
     [recorded] = committed[0].rows[PlanRecord].values()

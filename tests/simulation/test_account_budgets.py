@@ -29,7 +29,7 @@ async def apply(world: World, **limits: str) -> None:
         f"of-{user}": {"scope": "user", "of": user, "limit": limit, "period": "once"}
         for user, limit in limits.items()
     }
-    await world.people.call("root", "POST", "/apply", {"pools": [], "budgets": budgets})
+    await world.people.call("root", "POST", "/apply", {"pools": [], "budgets": budgets, "ahead": True})
 
 
 def spent(world: World, name: str) -> int:
@@ -179,7 +179,7 @@ def test_a_project_and_its_division_pay_for_the_same_job() -> None:
             "web": {"scope": "project", "limit": "10", "period": "once"},
             "engineering": {"scope": "division", "limit": "0.13", "period": "once"},
         }
-        await world.people.call("root", "POST", "/apply", {"pools": [], "budgets": budgets})
+        await world.people.call("root", "POST", "/apply", {"pools": [], "budgets": budgets, "ahead": True})
         await world.until(lambda: world.core.state.funds is not None, 30, "the budgets are seen")
         for user in ("ann", "bob", "cyd"):
             await world.people.submit(user=user, **HALF, project="web", sleep_ms=60_000)
@@ -219,3 +219,23 @@ def test_a_server_that_dies_charges_nothing_twice(seed: int) -> None:
             assert spent(world, f"of-{user}") == booked(world, user)
 
     World(seed, pools=(POOL,), core_settings=SETTINGS).run(story)
+
+
+def test_jobs_go_on_when_their_budget_is_deleted_and_it_is_gone_at_once() -> None:
+    async def story(world: World) -> None:
+        await apply(world, ann="10")
+        await world.until(lambda: world.core.state.funds is not None, 30, "the budget is seen")
+        job = await world.people.submit(**HALF, sleep_ms=300_000)
+        await world.until(lambda: running(world, job), 120, "it runs")
+        await world.until(
+            lambda: any(each.amount for each in world.core.budgets.live.values()), 30, "it is paid"
+        )
+        await asyncio.sleep(30)
+        await world.people.call("root", "DELETE", "/budgets/of-ann")
+        assert world.core.budgets.budgets["of-ann"].deleting
+        await world.until(lambda: not world.core.budgets.budgets, 30, "it is gone")
+        assert not world.core.budgets.live
+        assert running(world, job), "its job goes on"
+        assert world.core.budgets.removed["of-ann"].used(world.core.clock.now_ms()) > 0
+
+    World(1, pools=(POOL,), core_settings=SETTINGS).run(story)

@@ -37,7 +37,7 @@ def budget(limit: str, **more: object) -> dict[str, object]:
 
 
 async def apply(world: World, budgets: dict[str, object]) -> None:
-    await world.people.call("root", "POST", "/apply", {"pools": [], "budgets": budgets})
+    await world.people.call("root", "POST", "/apply", {"pools": [], "budgets": budgets, "ahead": True})
 
 
 def spent(world: World, name: str = "burst") -> int:
@@ -269,7 +269,9 @@ def test_dry_runs_and_plans_say_whether_budgets_last() -> None:
         assert now["per_hour_least_usd"] == now["per_hour_most_usd"] == "3.6"
         assert "its workers cost $3.60/h, which it pays for" in now["text"]
         month = {"all": {"limit": "100", "period": "month"}}
-        both = await world.people.call("root", "POST", "/apply?dry_run=true", {"pools": [], "budgets": month})
+        both = await world.people.call(
+            "root", "POST", "/apply?dry_run=true", {"pools": [], "budgets": month, "ahead": True}
+        )
         assert [each["budget"] for each in both["outlook"]] == ["burst"], "nothing is below the other"
 
     World(1, pools=(POOL,), core_settings=SETTINGS).run(story)
@@ -290,5 +292,23 @@ def test_a_pool_gets_workers_for_what_its_budget_can_borrow() -> None:
         loans = world.core.budgets.transfers.values()
         assert {each.source for each in loans} == {"lender"}
         assert spent(world) > 50 * PICO_PER_USD // 1000
+
+    World(1, pools=(POOL,), core_settings=SETTINGS).run(story)
+
+
+def test_workers_go_on_when_their_budget_is_deleted_and_it_is_gone_at_once() -> None:
+    async def story(world: World) -> None:
+        await apply(world, budget("10"))
+        await world.people.submit(cpu=2, sleep_ms=600_000)
+        await world.until(lambda: bool(world.core.state.live), 120, "it runs")
+        await world.people.call("root", "DELETE", "/budgets/burst")
+        assert world.core.budgets.budgets["burst"].deleting, "it has a lease"
+        await world.until(lambda: "burst" not in world.core.budgets.budgets, 30, "it is gone")
+        assert not world.core.budgets.live
+        assert world.core.state.live, "its worker goes on"
+        assert world.core.budgets.removed["burst"].used(world.core.clock.now_ms()) > 0
+        await world.people.submit(cpu=2, sleep_ms=1_000)
+        await world.until(lambda: len(world.core.state.workers) == 2, 120, "nothing limits the pool")
+        check_books(world)
 
     World(1, pools=(POOL,), core_settings=SETTINGS).run(story)

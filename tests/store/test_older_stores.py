@@ -214,6 +214,6 @@ def test_verifying_names_the_plans_of_older_versions_that_it_skips(old: Engine) 
     url = old.url.render_as_string(hide_password=False)
     with pytest.raises(
         ValueError,
-        match=r"1 of its 1 plans are of version 0 and are skipped, because this Herder makes version 4",
+        match=r"1 of its 1 plans are of version 0 and are skipped, because this Herder makes version 5",
     ):
         verify(url)

@@ -14,7 +14,7 @@ from herder.model.fleet.schedule import Schedule, Window
 from herder.model.fleet.upkeep import Disruption, DisruptionBudget, Opening, TimeWindow
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import ClassId, PlanNumber, PoolName, UserName
-from herder.model.planning.budgets import BudgetLeft, BudgetsLeft, RestrictedClass, UnpaidClass
+from herder.model.planning.budgets import BudgetLeft, BudgetsLeft, RestrictedClass, SpotOnly, UnpaidClass
 from herder.model.planning.demand_rises import Rises
 from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory, RunningClass
 from herder.model.planning.plan import Reason
@@ -467,6 +467,13 @@ def budget_for_several_sizes() -> Observed:
     return spent(observed([of], [], [queued(1, 2, cores(3)), queued(2, 1, cores(16))]), "0.9")
 
 
+def budget_for_cheaper_workers() -> Observed:
+    of = pool(
+        "std", template("small", 4, parse_usd("1.2")), template("large", 16, parse_usd("4")), max_workers=9
+    )
+    return spent(observed([of], [], [queued(1, 16)]), "0.9")
+
+
 def overspent() -> Observed:
     world = spent(observed([priced("2", min_workers=2)]), "1")
     gone = replace(world.budgets.budgets[0], left=-parse_usd("0.01"))
@@ -511,6 +518,15 @@ def disruption_budget() -> Observed:
     of = one(consolidation=Consolidation.BREAK_EVEN, disruption_budget=1)
     workers = [busy(1, of, 8), busy(2, of, 4), busy(3, of, 4, state=WorkerState.DRAINING)]
     return observed([of], workers, [], {"std": OLD})
+
+
+def spot_only() -> Observed:
+    of = pool(
+        "std", template("steady", 16, parse_usd("1")), template("cheap", 16, parse_usd("2"), spot=SpotUse.YES)
+    )
+    world = observed([of], [], [queued(1, 1, cores(2))])
+    mine = SpotOnly(pool=of.name, alert="alert-0f6c1b2a9d3e", policy="pool-budget", until_ms=86_400_000)
+    return replace(world, spot_only=(mine,))
 
 
 def shapes_grouped() -> Observed:
@@ -589,7 +605,7 @@ WORLDS: tuple[Callable[[], Observed], ...] = (
     at_maximum_with_drains, near_maximum, scheduled_maximum, no_workers_wanted, zone_limit, per_cycle, cooldown, stored_with_a_short_ttl,
     scale_down_cooldown, frozen, frozen_without_work, frozen_driver, refused_bootstrap, nothing_fits, offer_resting, offer_tried_again,
     credentials_refused, quota_exceeded, at_live_maximum, over_budget, budget_for_some,
-    budget_for_several_sizes, overspent, unpaid_jobs, only_unpaid_jobs, restricted_jobs, gradual_limit, disruption_budget, shapes_grouped, ahead_and_shared,
+    budget_for_several_sizes, budget_for_cheaper_workers, overspent, unpaid_jobs, only_unpaid_jobs, restricted_jobs, spot_only, gradual_limit, disruption_budget, shapes_grouped, ahead_and_shared,
     quotas, below_threshold, in_flight, enough_capacity, kept_by_rules, kept_by_schedule, waiting_on_observation,
 )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """The ASGI application: all routes of the API, and other applications served beside them. Created by `app.py`."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
@@ -8,6 +9,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from herder.api.http.hot_routes import HotRoutes
+from herder.api.http.measured_calls import areas_of, begun
 from herder.api.http.openapi import document
 from herder.api.http.replies import problem, reply
 from herder.api.http.route_table import RouteTable
@@ -27,6 +29,7 @@ from herder.api.routes import (
     rates,
     recommendations,
     secrets,
+    stored_reports,
     usage,
     worker,
 )
@@ -57,6 +60,7 @@ def front_of(core: Core) -> RouteTable:
     offers.add(front)
     costs.add(front)
     cost_reports.add(front)
+    stored_reports.add(front)
     clusters.add(front)
     bootstraps.add(front)
     budgets.add(front)
@@ -104,7 +108,7 @@ def application(core: Core, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
     hot = {("POST", route.path): route.endpoint for route in worker_routes}
     for method, path in (("POST", "/jobs"), ("GET", "/jobs/ended")):
         hot[method, PREFIX + path] = front.endpoints[method, path]
-    return HotRoutes(app, hot)
+    return HotRoutes(app, hot, partial(begun, front.reads, areas_of(front)))
 
 
 async def _not_routed(request: Request, error: Exception) -> Response:

@@ -11,6 +11,7 @@ from herder.client.parts.bootstraps import Bootstraps
 from herder.client.parts.budgets import Budgets
 from herder.client.parts.callbacks import Callbacks
 from herder.client.parts.clusters import Clusters
+from herder.client.parts.cost_reports import CostReports
 from herder.client.parts.costs import Costs
 from herder.client.parts.drivers import Drivers
 from herder.client.parts.events import Events
@@ -64,7 +65,7 @@ class HerderClient:
         self.drivers, self.offers = Drivers(self.http), Offers(self.http)
         self.clusters, self.bootstraps = Clusters(self.http), Bootstraps(self.http)
         self.events, self.alerts, self.costs = Events(self.http), Alerts(self.http), Costs(self.http)
-        self.budgets = Budgets(self.http)
+        self.budgets, self.cost_reports = Budgets(self.http), CostReports(self.http)
         self.secrets = Secrets(self.http)
 
     def __repr__(self) -> str:
@@ -90,13 +91,17 @@ class HerderClient:
         *,
         sharing: dict[str, Any] | None = None,
         budgets: dict[str, Any] | None = None,
+        ahead: bool = False,
         dry_run: bool = False,
     ) -> ApplyAnswer:
-        """Makes the pools as they are given, and how the fleet is shared; what is not given is left alone."""
+        """Makes the pools as they are given, and how the fleet is shared; what is not given is left alone. `ahead`: what budgets limit may not exist yet."""
         from herder.settings.sections.pool.pools import pool_to_plain
 
         request = ApplyRequest(
-            pools=[pool_to_plain(pool) for pool in pools], sharing=sharing or {}, budgets=budgets or {}
+            pools=[pool_to_plain(pool) for pool in pools],
+            sharing=sharing or {},
+            budgets=budgets or {},
+            ahead=ahead,
         )
         return self.http.write("POST", "/apply", ApplyAnswer, request, {"dry_run": dry_run})
 

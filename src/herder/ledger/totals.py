@@ -11,6 +11,7 @@ from herder.ledger.budgets.leases import Leases
 from herder.ledger.costs import cost
 from herder.model.ids import BatchId, PoolName, UserName
 from herder.model.stored.recommendation_records import RecommendationRecord
+from herder.model.stored.report_records import ReportScheduleRecord
 from herder.model.work.usage import AttemptUsage, UsageInterval
 
 Account = tuple[UserName, str, PoolName]
@@ -34,6 +35,8 @@ class Totals:
     alerts: Alerts = field(default_factory=lambda: Alerts({}))
     recommendations: dict[str, RecommendationRecord] = field(default_factory=dict)
     """By id, as they are stored: what is recommended, and what became of it."""
+    report_schedules: dict[str, ReportScheduleRecord] = field(default_factory=dict)
+    """By name."""
     looked_ms: int | None = None
     """When facts were last looked at for recommendations; None: not since the server leads."""
     last_entry: int = 0

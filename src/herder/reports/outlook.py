@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from herder.model.values.phrases import agree, counted
 from herder.reports.documents import Cell, Column, Form, Table
 
 
@@ -49,12 +50,21 @@ class Outlook:
     alerts: Sequence[ActiveAlert]
     opportunities: Sequence[Opportunity] | None
     """None: not of this view."""
+    without_forecast: int = 0
+    """Budgets that were not estimated because there are too many."""
 
     def tables(self) -> list[Table]:
-        found = [_budgets("budgets", "Budgets", Form.MONEY, self.budgets, self.at)]
+        found = [_budgets("budgets", "Budgets", Form.MONEY, self.budgets, self.at, self.without_forecast)]
         if self.token_budgets:
             found.append(
-                _budgets("token_budgets", "Budgets in tokens", Form.COUNT, self.token_budgets, self.at)
+                _budgets(
+                    "token_budgets",
+                    "Budgets in tokens",
+                    Form.COUNT,
+                    self.token_budgets,
+                    self.at,
+                    self.without_forecast,
+                )
             )
         found.append(_alerts(self.alerts, self.at))
         if self.opportunities is not None:
@@ -62,8 +72,13 @@ class Outlook:
         return found
 
 
-def _budgets(key: str, title: str, form: Form, budgets: Sequence[BudgetState], at: str) -> Table:
+def _budgets(
+    key: str, title: str, form: Form, budgets: Sequence[BudgetState], at: str, without_forecast: int
+) -> Table:
     """Without a total: budgets contain one another."""
+    left_out = ""
+    if without_forecast:
+        left_out = f" {counted(without_forecast, 'budget')} that {agree(without_forecast, 'has', 'have')} used less of {agree(without_forecast, 'its limit', 'their limits')} {agree(without_forecast, 'is', 'are')} not estimated."
     rows: list[tuple[Cell, ...]] = [
         (each.name, each.of, each.limit, each.spent, each.left, each.at_end, each.used_up) for each in budgets
     ]
@@ -75,7 +90,7 @@ def _budgets(key: str, title: str, form: Form, budgets: Sequence[BudgetState], a
             Column("left", form), Column("expected", form), Column("used_up_on"),
         ),
         rows=rows,
-        note=f"As of {at}, for the current period of each budget. Limit: with its overage. Left: neither spent nor reserved. Expected: used at the end of the period.",
+        note=f"As of {at}, for the current period of each budget. Limit: with its overage. Left: neither spent nor reserved. Expected: used at the end of the period.{left_out}",
         empty="There are no budgets. `herder budget set NAME --limit 500` creates one.",
     )  # fmt: skip
 

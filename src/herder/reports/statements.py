@@ -105,7 +105,7 @@ def _showback(found: Mapping[Whose, Use]) -> Table:
         title="What each project cost",
         columns=(*_WHOSE, *(Column(kind.value, Form.MONEY) for kind in _KINDS), Column("cost", Form.MONEY)),
         rows=rows,
-        total=_summed(rows),
+        total=_summed(rows, 7),
         note="Nothing is added to what machines and reported use cost.",
     )
 
@@ -124,7 +124,7 @@ def _chargeback(found: Mapping[Whose, Use]) -> Table:
         rows.append((*_names(whose), " and ".join(sorted(cards)), use.cost, exact, charges.get(whose)))
     if left:
         rows.append((UNALLOCATED, "", "none", left, 0, 0))
-    total = _summed(rows, first=3)
+    total = _summed(rows, 6, first=3)
     return Table(
         key="projects",
         title="What each project is charged",
@@ -169,7 +169,7 @@ def _hybrid(found: Mapping[Whose, Use]) -> Table:
         title="What each project sees",
         columns=(*_WHOSE, Column("model"), Column("cost", Form.MONEY), Column("amount", Form.MONEY)),
         rows=rows,
-        total=_summed(rows, first=3),
+        total=_summed(rows, 5, first=3),
     )
 
 
@@ -188,8 +188,8 @@ def _names(whose: Whose) -> tuple[str, str]:
     return (division or (UNALLOCATED if not project else "(no division)")), what
 
 
-def _summed(rows: Sequence[tuple[Cell, ...]], first: int = 2) -> tuple[Cell, ...]:
-    width = len(rows[0]) if rows else 0
+def _summed(rows: Sequence[tuple[Cell, ...]], width: int, first: int = 2) -> tuple[Cell, ...]:
+    """`width`: columns, also where there is no row."""
     sums = [
         sum(value for row in rows if isinstance(value := row[place], int)) for place in range(first, width)
     ]

@@ -7,7 +7,7 @@ for longest anyway (`FillOrder`), of equals the oldest, so that the others fall 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 
 from herder.decide.forecast.run_times import ALL_JOBS, RunTimes, kinds_of
@@ -18,7 +18,7 @@ from herder.engine.attempts.attempt import assign
 from herder.engine.memory.funds import Funds
 from herder.engine.memory.restrictions import Restrictions
 from herder.engine.memory.state import EngineState, WorkerLife
-from herder.model.ids import UserName, WorkerName
+from herder.model.ids import ClassId, UserName, WorkerName
 from herder.model.stored.changes import Changes
 from herder.model.values.resources import ZERO
 from herder.model.values.vectors import most_of, with_room
@@ -27,7 +27,7 @@ from herder.scheduler.delayed_jobs import Retries
 from herder.scheduler.fill_order import FillOrder
 from herder.scheduler.near_inputs import near_inputs
 from herder.scheduler.queue_index import LOOK_MAX, QueueIndex
-from herder.scheduler.quota_usage import QuotaUsage
+from herder.scheduler.quota_usage import QuotaUsage, within_caps
 from herder.scheduler.reservations import Reservations, backfill_ms, open_worker
 
 #: Times that the same workers are asked again, because a quota was granted to jobs that found no room.
@@ -201,7 +201,8 @@ class Placer:
                     break
                 placed = self._place(state, changes, pending, some, now_ms).assignments
                 pending = self._look(state)
-                if not (placed and pending and self.within.held_back):
+                again = self.within.held_back or state.restrictions is not None
+                if not (placed and pending and again):
                     break
                 some = [worker for worker in some if worker.takes_work]
             start, look = start + look, look * 2
@@ -226,9 +227,8 @@ class Placer:
             pending = self.within.capped(
                 state, self.queue_index, pending, workers, reservations.values(), aged_ms
             )
+        pending = within_caps(state, pending, self._unfit(state, pending, workers))
         caps = _caps(state)
-        for cap in caps:
-            pending = cap.capped(pending, lambda item, count: replace(item, count=count))
         users = dict.fromkeys(item.job_class.user for item in pending)
         placement = place(
             pending,
@@ -262,6 +262,15 @@ class Placer:
         for name in placement.kept:
             self.reservations.release(name)
         return placement
+
+    def _unfit(
+        self, state: EngineState, pending: list[PendingClass], workers: list[WorkerLife]
+    ) -> dict[ClassId, int]:
+        """Jobs that have no place on these workers; known only where it matters."""
+        if state.restrictions is None:
+            return {}
+        unfit = self.queue_index.unfit(state, pending, workers, exact=True)
+        return {item.class_id: item.count for item in pending if item.class_id in unfit}
 
 
 def _caps(state: EngineState) -> tuple[Restrictions | Funds, ...]:

@@ -34,6 +34,7 @@ from herder.model.planning.observed import QueuedClass
 from herder.model.stored.changes import Changes
 from herder.model.values.phrases import agree, counted, listed
 from herder.model.work.sharing import NOTHING, Amounts, Reclaim, amounts_of
+from herder.scheduler.quota_usage import within_caps
 from herder.scheduler.reservations import Reservations, open_worker
 from herder.scheduler.start_times import BOOT_MS
 
@@ -133,11 +134,9 @@ def _wishes(state: EngineState, now_ms: int) -> list[_Demand]:
     waiting = [
         state.queued(class_id)
         for class_id, queue in sorted(state.queues.items())
-        if queue.count
-        and queue.oldest_ready_at_ms <= since_ms
-        and (state.funds is None or state.funds.pays(state.classes[class_id]))
-        and (state.restrictions is None or state.restrictions.allow(state.classes[class_id]))
+        if queue.count and queue.oldest_ready_at_ms <= since_ms
     ]
+    waiting = within_caps(state, waiting)
     reclaims = rules.reclaim is not Reclaim.NEVER
     if not any(reclaims or each.job_class.priority in preempting for each in waiting):
         return []

@@ -313,14 +313,24 @@ class QueueIndex:
         return False
 
     def unfit(
-        self, state: EngineState, pending: Iterable[QueuedClass], workers: Iterable[WorkerLife]
+        self,
+        state: EngineState,
+        pending: Iterable[QueuedClass],
+        workers: Iterable[WorkerLife],
+        *,
+        exact: bool = False,
     ) -> frozenset[ClassId]:
-        """Classes that fit on none of these workers, were each asked first."""
+        """Classes that fit on none of these workers, were each asked first. Without `exact` some of them may be missing: those that need what is free on
+        several."""
         most: dict[Kind | None, Resources] = {}
-        for worker in workers:
-            kind = _kind(state, worker)
-            most[kind] = most.get(kind, ZERO).most(worker.free)
-        kinds = [(free, kind) for kind, free in most.items()]
+        kinds: Iterable[tuple[Resources, Kind | None]]
+        if exact:
+            kinds = {(each.free, _kind(state, each)) for each in workers if each.takes_work}
+        else:
+            for worker in workers:
+                kind = _kind(state, worker)
+                most[kind] = most.get(kind, ZERO).most(worker.free)
+            kinds = [(free, kind) for kind, free in most.items()]
         fits: dict[int, bool] = {}
         found: list[ClassId] = []
         for queued in pending:

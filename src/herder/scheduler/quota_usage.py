@@ -4,12 +4,13 @@ Used by `placement.py`. `decide.quotas.allowed_starts` decides; here the engine'
 waited long is remembered in memory only: after a restart it is kept anew.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from herder.decide.placement.reservations import Reservation
 from herder.decide.quotas.allowed_starts import QuotaInput, allow
 from herder.decide.quotas.usage import remaining_quota
+from herder.engine.memory.restrictions import NONE
 from herder.engine.memory.state import EngineState, WorkerLife
 from herder.model.ids import ClassId
 from herder.model.planning.observed import QueuedClass
@@ -80,3 +81,19 @@ def may_start(state: EngineState, heads: Iterable[QueuedClass]) -> list[QueuedCl
         and asked.fits_in(remaining.of_user(head.job_class.user))
         and remaining.types.room(head.job_class.type)
     ]
+
+
+def within_caps(
+    state: EngineState, pending: list[QueuedClass], unfit: Mapping[ClassId, int] = NONE
+) -> list[QueuedClass]:
+    """What of it alerts and budgets let start now. `unfit`: by class, how many jobs have no place."""
+    if state.restrictions is not None:
+        funds = state.funds
+        unpaid = [] if funds is None else [each for each in pending if not funds.pays(each.job_class)]
+        unfit = {**unfit, **{each.class_id: each.count for each in unpaid}}
+        pending = state.restrictions.capped(pending, _with_count, unfit)
+    return pending if state.funds is None else state.funds.capped(pending, _with_count)
+
+
+def _with_count(item: QueuedClass, count: int) -> QueuedClass:
+    return replace(item, count=count)

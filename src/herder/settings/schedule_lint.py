@@ -11,7 +11,7 @@ def schedule_findings(pool: PoolSpec) -> Iterator[Doubt]:
         if schedule.duration_s is not None and schedule.lead_time_s >= schedule.duration_s:
             yield warning(
                 "schedules",
-                f"lead_time of schedule {schedule.cron!r} is longer than its duration.",
+                f"lead_time of schedule {schedule.cron!r} is not shorter than its duration.",
                 "Set a shorter lead_time.",
             )
         yield from _days(schedule.cron)
@@ -23,12 +23,12 @@ def _days(cron: str) -> Iterator[Doubt]:
     if day == "*" and month != "*" and weekday != "*":
         yield note(
             "schedules",
-            f"Schedule {cron!r} starts on each such weekday of the month, because its day of the month is *.",
-            "If it is for one day, write the day of the month and * for the weekday, such as 0 23 24 11 *.",
+            f"Schedule {cron!r} starts on every matching weekday of its months, because its day of the month is *.",
+            "To start on one day, write the day of the month, and * as the weekday, such as 0 23 24 11 *.",
         )
     if not day.startswith("*") and not weekday.startswith("*"):
         yield note(
             "schedules",
-            f"Schedule {cron!r} starts on the day of the month and also on the weekday: cron takes days that are either.",
-            "Write * for one of the two if you mean only the other.",
+            f"Schedule {cron!r} starts on its days of the month and on its weekdays: in cron, one of the two is enough.",
+            "If only one of the two is meant, write * for the other.",
         )

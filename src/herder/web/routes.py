@@ -15,6 +15,7 @@ from herder.control.commands import Commands
 from herder.control.kernel.bounds.errors import Unauthenticated
 from herder.control.kernel.core import Core
 from herder.control.reads.port import Reads
+from herder.web import pages
 from herder.web.live import STREAMS_MAX, Live
 from herder.web.responses import secured
 from herder.web.session import (
@@ -30,7 +31,6 @@ from herder.web.session import (
 from herder.web.static_files import static_response
 from herder.web.templating import SECTIONS, render
 from herder.web.trend import Trend
-from herder.web import pages
 
 #: A form holds two short fields.
 FORM_BYTES_MAX = 8192

@@ -29,8 +29,6 @@ CONFIDENCE = {
 }
 #: Kinds that cost the same, and are worth their effect.
 NEUTRAL = frozenset({Kind.SCHEDULE})
-#: Tasks that a pilot of another model compares.
-PILOT_TASKS = 50
 
 
 class Priority(StrEnum):
@@ -75,12 +73,10 @@ class Recommendation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What is shown, and what it needs. `auto_implement`: nothing is carried out without a person unless it is set."""
+    """What is shown, and what it needs."""
 
     confidence_least: float = 0.75
     saving_least_pico: int = PICO_PER_USD
-    auto_implement: bool = False
-    auto_most_pico: int = 5 * PICO_PER_USD
     approval_above_pico: int = 10 * PICO_PER_USD
     pilot_above_pico: int = 25 * PICO_PER_USD
     pilot_days: int = 7
@@ -101,11 +97,6 @@ class Rules:
 
     def needs_pilot(self, found: Recommendation) -> bool:
         return found.kind is Kind.MODEL or found.saving_pico > self.pilot_above_pico
-
-    def may_act_alone(self, found: Recommendation) -> bool:
-        """What is saved is small, and nobody has to approve or to try it first."""
-        needs = self.needs_approval(found) or self.needs_pilot(found)
-        return self.auto_implement and not needs and 0 <= found.saving_pico <= self.auto_most_pico
 
     def priority(self, found: Recommendation) -> Priority:
         if found.saving_pico >= self.pilot_above_pico:
@@ -169,42 +160,4 @@ def verdict(projected_monthly_pico: int, pilot: Pilot, rules: Rules) -> Verdict 
         f"It saved {realised} % of what was projected, and quality fell by {loss:.1f} %.",
         realised,
         loss,
-    )
-
-
-class Result(NamedTuple):
-    """Of one recommendation. `realised_pico`: None as long as nothing is measured."""
-
-    carried_out: bool
-    projected_pico: int
-    realised_pico: int | None
-
-
-class Success(NamedTuple):
-    recommended: int
-    carried_out: int
-    projected_pico: int
-    """Of those that were carried out and measured, as `realised_pico`."""
-    realised_pico: int
-
-    @property
-    def rate_percent(self) -> float | None:
-        """None: nothing was recommended."""
-        return 100 * self.carried_out / self.recommended if self.recommended else None
-
-    @property
-    def realised_percent(self) -> float | None:
-        """None: nothing was measured."""
-        return 100 * self.realised_pico / self.projected_pico if self.projected_pico else None
-
-
-def success(results: Iterable[Result]) -> Success:
-    known = list(results)
-    done = [each for each in known if each.carried_out]
-    measured = [each for each in done if each.realised_pico is not None]
-    return Success(
-        len(known),
-        len(done),
-        sum(each.projected_pico for each in measured),
-        sum(each.realised_pico or 0 for each in measured),
     )

@@ -7,7 +7,7 @@ from fastapi import Request
 from herder.api.http.route_table import RouteTable, Write
 from herder.control.kernel.bounds.errors import Conflict, Invalid
 from herder.model.permissions import Action, Kind, Principal
-from herder.wire.api.alerts import AlertConfigure, AlertView
+from herder.wire.api.alerts import AlertConfigure, AlertView, ChannelTest
 from herder.wire.api.resources import Page, Result
 
 _CHANGE = (Action.CHANGE, Kind.FLEET)
@@ -31,6 +31,14 @@ def add(front: RouteTable) -> None:
         """Thresholds, recipients and actions that are in force."""
         return reads.alert_policies(who)
 
+    async def list_channels(request: Request, who: Principal) -> Page:
+        """How recipients are notified."""
+        return reads.alert_channels(who)
+
+    def test_channel(write: Write) -> Result:
+        """Send a test message through a channel."""
+        return commands.channel_tried(write.who, write.body, write.found, write.changes, write.now_ms)
+
     async def get_alert(request: Request, who: Principal) -> AlertView:
         """One alert."""
         return await reads.alert(who, str(request.path_params["alert"]))
@@ -43,6 +51,10 @@ def add(front: RouteTable) -> None:
     front.read("/alerts", list_alerts, Page, query=("state",))
     front.read("/alerts/history", list_history, Page, query=("period",))
     front.read("/alerts/policies", list_policies, Page)
+    front.read("/alerts/channels", list_channels, Page)
+    front.write(
+        "POST", "/alerts/channels/test", test_channel, ChannelTest, Result, _CHANGE, held=commands.try_channel
+    )
     front.read("/alerts/{alert}", get_alert, AlertView)
     front.write("POST", "/alerts/{alert}/acknowledge", acknowledge, None, Result, _CHANGE)
 

@@ -55,8 +55,12 @@ def _add_budgets(front: RouteTable) -> None:
         return commands.set_budget(write.who, _name(write.request), write.body, write.changes, write.now_ms)
 
     def delete_budget(write: Write) -> Result:
-        """Delete a budget; what was spent is kept in the store."""
+        """Delete a budget, or let it be deleted when its leases have ended; what was spent is kept in the store."""
         return commands.delete_budget(write.who, _name(write.request), write.changes, write.now_ms)
+
+    def keep_budget(write: Write) -> Result:
+        """Cancel the deletion of a budget that still has leases."""
+        return commands.keep_budget(write.who, _name(write.request), write.changes, write.now_ms)
 
     def request_budget(write: Write) -> Result:
         """Ask for more for a budget in this period."""
@@ -69,6 +73,7 @@ def _add_budgets(front: RouteTable) -> None:
     front.read("/budgets/{budget}/forecast", forecast_budget, BudgetForecast, query=("horizon",))
     front.write("PUT", "/budgets/{budget}", set_budget, BudgetSet, Result, CHANGE_FLEET)
     front.write("DELETE", "/budgets/{budget}", delete_budget, None, Result, _DELETE)
+    front.write("POST", "/budgets/{budget}/keep", keep_budget, None, Result, CHANGE_FLEET)
     front.write("POST", "/budgets/{budget}/requests", request_budget, BudgetAsk, Result, _USE)
 
 

@@ -3,16 +3,14 @@
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
+from herder.api.http.documents import DOCUMENT_FORM, document_reply
 from herder.api.http.replies import flag, number
 from herder.api.http.route_table import RouteTable
 from herder.control.kernel.bounds.errors import Invalid
 from herder.control.reads.costs.report_reads import InvoiceAsk, ReportAsk
 from herder.model.permissions import Action, Kind, Principal
-from herder.reports.documents import Document
-from herder.reports.render import FORMATS
 
 _SEE = (Action.SEE, Kind.COST)
-_FORM = ("format", "table")
 
 
 def add(front: RouteTable) -> None:
@@ -27,7 +25,7 @@ def add(front: RouteTable) -> None:
             division=asked.get("division") or "", method=asked.get("method") or "proportional",
             booked=flag(request, "booked"),
         )  # fmt: skip
-        return _document(request, await reads.cost_report(who, ask))
+        return document_reply(request, await reads.cost_report(who, ask))
 
     async def invoice(request: Request, who: Principal) -> Response:
         """What a project or a division is charged for a month. format: json, csv, html, text or wide; table: one of its tables."""
@@ -37,7 +35,7 @@ def add(front: RouteTable) -> None:
             month=asked.get("month") or "", project=asked.get("project") or "", division=asked.get("division") or "",
             card=asked.get("card") or "", due_days=30 if due is None else due, issuer=asked.get("issuer") or "",
         )  # fmt: skip
-        return _document(request, await reads.invoice(who, ask))
+        return document_reply(request, await reads.invoice(who, ask))
 
     async def export(request: Request, who: Principal) -> Response:
         """Lines of the ledger between two days, as FOCUS 1.2 (CSV). booked: those that are booked in the months instead."""
@@ -59,10 +57,10 @@ def add(front: RouteTable) -> None:
         )
 
     front.read(
-        "/costs/report", report, "text/plain", _SEE, query=("view", "period", "first", "last", "division", "method", "booked", *_FORM)
+        "/costs/report", report, "text/plain", _SEE, query=("view", "period", "first", "last", "division", "method", "booked", *DOCUMENT_FORM)
     )  # fmt: skip
     front.read(
-        "/costs/invoice", invoice, "text/plain", _SEE, query=("month", "project", "division", "card", "due_days", "issuer", *_FORM)
+        "/costs/invoice", invoice, "text/plain", _SEE, query=("month", "project", "division", "card", "due_days", "issuer", *DOCUMENT_FORM)
     )  # fmt: skip
     front.read(
         "/costs/export",
@@ -71,17 +69,3 @@ def add(front: RouteTable) -> None:
         _SEE,
         query=("first", "last", "card", "issuer", "booked", "format"),
     )
-
-
-def _document(request: Request, document: Document) -> Response:
-    name = request.query_params.get("format") or "json"
-    if name not in FORMATS:
-        raise Invalid(
-            f"There is no format {name!r}.", field="format", hint=f"Name one of {', '.join(FORMATS)}."
-        )
-    kind, render = FORMATS[name]
-    try:
-        text = render(document, request.query_params.get("table"))
-    except ValueError as error:
-        raise Invalid(f"{str(error)[0].upper()}{str(error)[1:]}.", field="table") from None
-    return Response(text, media_type=kind, headers={"Cache-Control": "no-store"})

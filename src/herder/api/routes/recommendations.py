@@ -17,6 +17,12 @@ def add(front: RouteTable) -> None:
         name = write.request.path_params["recommendation"]
         return front.commands.approve_recommendation(write.who, name, write.changes, write.now_ms)
 
+    def roll_back(write: Write) -> Result:
+        """Note that the change of a recommendation was undone; a pilot ends with it."""
+        name = write.request.path_params["recommendation"]
+        return front.commands.roll_back_recommendation(write.who, name, write.changes, write.now_ms)
+
+    front.write("POST", _BASE + "/{recommendation}/roll-back", roll_back, None, Result, _CHANGE)
     front.write(
         "POST", _BASE + "/{recommendation}/approve", approve, None, Result, (Action.CHANGE, Kind.COST)
     )

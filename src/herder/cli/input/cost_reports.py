@@ -2,7 +2,7 @@
 
 import gzip
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -108,7 +108,7 @@ def report(
             form, view=view, period=period, first=first, last=last, division=division, method=method, table=table, booked=booked
         )  # fmt: skip
 
-    _show(say, asked, html, view)
+    show_document(say, asked, html, view)
 
 
 def invoice(
@@ -143,7 +143,7 @@ def invoice(
             month, form, project=project, division=division, card=card, due_days=due_days, issuer=issuer, table=table
         )  # fmt: skip
 
-    _show(say, asked, html, month)
+    show_document(say, asked, html, month)
 
 
 @by_days
@@ -229,7 +229,8 @@ def check_focus(
         raise typer.Exit(1)
 
 
-def _show(say: Session, asked: Any, html: Path | None, name: str) -> None:
+def show_document(say: Session, asked: Callable[[str], str], html: Path | None, name: str) -> None:
+    """`asked`: gives the document in a format, as the server names it."""
     if html is not None:
         page = asked("html")
         with _written(say, html) as file:

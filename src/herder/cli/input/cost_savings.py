@@ -26,6 +26,7 @@ def add(app: typer.Typer) -> None:
     command(app, "recommend", example=_RECOMMEND)(recommend)
     command(app, "approve", example="herder cost approve opt-0f6c1b2a9d")(approve)
     command(app, "implement", example="herder cost implement opt-0f6c1b2a9d")(implement)
+    command(app, "roll-back", example="herder cost roll-back opt-0f6c1b2a9d")(roll_back)
     command(app, "results", example="herder cost results opt-0f6c1b2a9d")(results)
     command(app, "why", example="herder cost why\nherder cost why 2026-11-28 -o json")(why)
     command(app, "roi", example=_ROI)(roi)
@@ -75,7 +76,11 @@ def recommend(
 
 
 def approve(ctx: typer.Context, name: Id) -> None:
-    """Approve a recommendation, for administrators: what changes more than $10 a month needs it."""
+    """Approve a recommendation, for administrators: what changes much needs it, by default more than $10 a month.
+
+    The command and the amount are approved. When the command changes, or the amount grows by more than
+    10 %, the approval ends; the recommendation says so, and is approved again.
+    """
     say = session(ctx)
     done = say.client.costs.approve(name)
     say.done(done.text, done, name)
@@ -85,11 +90,22 @@ def implement(ctx: typer.Context, name: Id) -> None:
     """Note that you carry a recommendation out now, or begin or end its pilot.
 
     Herder changes no job by itself: run the command of the recommendation. From then on its results
-    are measured. What saves more than $25 a month begins with a pilot of 7 days; when that was a
-    success, the same command ends it.
+    are measured. What saves much, by default more than $25 a month, begins with a pilot, by default of
+    7 days. The same command ends a pilot that was a success. One that was not ends by itself as failed.
     """
     say = session(ctx)
     done = say.client.costs.implement(name)
+    say.done(done.text, done, name)
+
+
+def roll_back(ctx: typer.Context, name: Id) -> None:
+    """Note that you have undone the change of a recommendation; its pilot ends with it.
+
+    Herder changes no job by itself: use the requests of before again. What was rolled back is not
+    recommended again for 400 days.
+    """
+    say = session(ctx)
+    done = say.client.costs.roll_back(name)
     say.done(done.text, done, name)
 
 
@@ -102,9 +118,14 @@ def results(ctx: typer.Context, name: Id) -> None:
 
 def why(
     ctx: typer.Context,
-    day: Annotated[str, typer.Argument(metavar="DAY", help="A day (UTC). Default: yesterday.")] = "",
+    day: Annotated[
+        str, typer.Argument(metavar="DAY", help="A day (UTC), such as 2026-11-28. Default: yesterday.")
+    ] = "",
 ) -> None:
-    """Explain why a day cost more or less than the 7 days before: who and what."""
+    """Explain why a day cost more or less than the 7 days before: who and what.
+
+    Periods such as daily or 2026-11 are refused. Of today it is what was spent so far.
+    """
     say = session(ctx)
     found = say.client.costs.change(day)
     say.done("\n".join(change_lines(found)), found, found.day)

@@ -21,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 #: Sections of `herder --help`; commands that are in none stand under "Operate".
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Inspect": ("status", "plan", "why", "events", "pack", "cost", "rate", "usage", "alert"),
+    "Inspect": ("status", "plan", "why", "events", "pack", "cost", "rate", "usage", "alert", "observability"),
     "Jobs": ("batch", "job", "pipeline", "schedule", "callback"),
     "Fleet": ("pool", "budget", "worker", "cluster", "driver", "offer", "bootstrap", "apply", "config"),
     "Access": ("whoami", "user", "project", "token", "secret"),

@@ -39,6 +39,7 @@ _CLIENT = (
     ("work.job", "Jobs: commands that run on workers."),
     ("fleet.offer", "Offers: what workers can be created, at which price."),
     ("work.pipeline", "Configurations that jobs read by the name of their pipeline."),
+    ("observe.observability", "Metrics, alert rules and dashboards for Prometheus and Grafana."),
     ("observe.plan", "Show the next plan, and recorded plans with their reasons."),
     ("fleet.pool", "Pools: groups of workers with templates and limits."),
     ("people.project", "Projects and their quotas."),

@@ -4,7 +4,7 @@ from herder.cli.output.columns import field, made, since
 from herder.cli.output.printer import Details
 from herder.cli.output.rows import View
 from herder.model.values.times import brief
-from herder.wire.api.alerts import AlertPolicyView, AlertView
+from herder.wire.api.alerts import AlertPolicyView, AlertView, ChannelView
 
 
 def _used(alert: AlertView) -> str:
@@ -43,6 +43,26 @@ POLICIES = View(
         field("ONCE IN", "once", drop=2),
     ),
     empty="All alerts are off in herder.yaml.",
+    tells_left_out=True,
+)
+
+
+def _waits(channel: ChannelView) -> str:
+    digest = f"digest of {brief(round(channel.digest_s * 1000))}" if channel.digest_s else ""
+    return ", ".join(each for each in (channel.quiet, digest) if each) or "-"
+
+
+CHANNELS = View(
+    noun="channel",
+    name=lambda channel: str(channel.name),
+    columns=(
+        field("NAME", "name"),
+        field("KIND", "kind"),
+        field("TO", "to", drop=2),
+        field("FROM LEVEL", "from_level"),
+        made("WAITS", _waits, key="waits", drop=1),
+    ),
+    empty="No channels. Add them in herder.yaml: alerts: channels",
     tells_left_out=True,
 )
 

@@ -29,6 +29,11 @@ def _limit(view: "BudgetView") -> str:
     return view.unit if view.limit is None else f"{shown(view.limit, view.unit)} {view.unit}"
 
 
+def _for(view: "BudgetView") -> str:
+    """Said here too: the narrow list has no room for a column that is nearly always the same."""
+    return f"{view.scope} {view.of}" + (", deleting" if view.state == "deleting" else "")
+
+
 BUDGETS = View(
     noun="budget",
     name=lambda each: str(each.name),
@@ -40,7 +45,8 @@ BUDGETS = View(
         made("LEFT", lambda each: shown(each.left, each.unit), key="left", right=True),
         field("PERIOD", "period", drop=1),
         field("UNIT", "unit", wide=True),
-        made("FOR", lambda each: f"{each.scope} {each.of}", key="for", drop=2),
+        made("FOR", _for, key="for", drop=2),
+        field("STATUS", "state", state=True, wide=True),
         field("PARENT", "parent", wide=True),
         field("LEASES", "leases", right=True, wide=True),
         field("PRIORITY", "priority", wide=True),
@@ -89,11 +95,19 @@ LEASES = View(
 )
 
 
+def _status(view: "BudgetView") -> str:
+    if view.state == "active":
+        return view.state
+    waits = f"{counted(view.leases, 'lease')} to end, at {view.gone_at} at the latest"
+    return f"{view.state}: limits nothing now, waits for {waits} (herder budget keep {view.name} cancels it)"
+
+
 def budget(view: "BudgetView") -> Details:
     unit = view.unit
     rows = [
         ("Budget", view.name),
         ("For", f"{view.scope} {view.of}"),
+        ("Status", _status(view)),
         ("Parent", view.parent or "none"),
         ("Period", f"{view.period} ({view.timezone})"),
         ("Unit", unit),
@@ -109,7 +123,12 @@ def budget(view: "BudgetView") -> Details:
         (f"Since {each.start}", f"spent {shown(each.spent, unit)}{_moved(each, unit)}")
         for each in view.periods
     ]
-    tables: list[Any] = [("Moved", MOVES, view.transfers)] if view.transfers else []
+    title, shown_moves = "Moved", len(view.transfers)
+    if view.transfers_total > shown_moves:
+        title = (
+            f"Moved, the newest {shown_moves} of {view.transfers_total:,} (herder budget requests lists all)"
+        )
+    tables: list[Any] = [(title, MOVES, view.transfers)] if view.transfers else []
     return Details(rows=rows, tables=tables)
 
 

@@ -52,7 +52,7 @@ def details(each: RecommendationView) -> Details:
         *(["approval"] if each.needs_approval else []),
         *(["pilot"] if each.needs_pilot else []),
     ]
-    approved = f", approved by {each.approved_by}" if each.approved_by else ""
+    approved = _approval(each)
     begun = f", begun by {each.begun_by} at {each.begun_at}" if each.begun_at else ""
     return Details(
         rows=[
@@ -65,15 +65,24 @@ def details(each: RecommendationView) -> Details:
             ("Confidence", f"{_confidence(each.confidence)} ({each.supporting:,} of {each.observed:,} observations)"),
             ("Risk", each.risk),
             ("Needs", ", ".join(needs) or "nothing"),
-            ("State", f"{each.state}{approved}{begun}"),
+            ("State", f"{each.state.replace('_', ' ')}{approved}{begun}"),
             ("Command", each.command),
         ],
         tables=[],
     )  # fmt: skip
 
 
+def _approval(each: RecommendationView) -> str:
+    if not each.approved_by:
+        return ""
+    said = f"{each.approved_by} approved {amount(each.approved_usd or '0')} a month"
+    if each.state == "open":
+        return f", has changed since {said}: it needs an approval again"
+    return f", {said}"
+
+
 def result_lines(found: RecommendationResults) -> Iterator[str]:
-    yield f"Recommendation {found.id} ({found.state})"
+    yield f"Recommendation {found.id} ({found.state.replace('_', ' ')})"
     yield f"  projected  {amount(found.projected_usd)} a month"
     realised = "unknown" if found.realised_usd is None else f"{amount(found.realised_usd)} a month"
     part = "" if found.realised_percent is None else f", {found.realised_percent} % of it"

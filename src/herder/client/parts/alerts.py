@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from herder.client.http.transport import Transport
 from herder.client.parts.fleet import segment
 from herder.client.parts.pages import whole
-from herder.wire.api.alerts import AlertPolicyView, AlertView
+from herder.wire.api.alerts import AlertPolicyView, AlertView, ChannelTest, ChannelView
 from herder.wire.api.resources import Result
 
 
@@ -23,6 +23,13 @@ class Alerts:
 
     def policies(self) -> Iterator[AlertPolicyView]:
         return whole(self._http, "/alerts/policies", AlertPolicyView)
+
+    def channels(self) -> Iterator[ChannelView]:
+        return whole(self._http, "/alerts/channels", ChannelView)
+
+    def test_channel(self, channel: str) -> Result:
+        """Sends a test message. Raises Conflict when it could not be delivered."""
+        return self._http.write("POST", "/alerts/channels/test", Result, ChannelTest(channel=channel))
 
     def get(self, alert: str) -> AlertView:
         return self._http.get(f"/alerts/{segment(alert)}", AlertView)

@@ -46,7 +46,12 @@ class Budgets:
         return self._http.write("PUT", f"/budgets/{segment(name)}", Result, body)
 
     def delete(self, name: str) -> Result:
+        """With leases it is gone when the last of them has ended."""
         return self._http.write("DELETE", f"/budgets/{segment(name)}", Result)
+
+    def keep(self, name: str) -> Result:
+        """It is deleted no more."""
+        return self._http.write("POST", f"/budgets/{segment(name)}/keep", Result)
 
     def request(self, name: str, amount: str, reason: str) -> Result:
         """More for this period."""

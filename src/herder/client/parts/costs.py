@@ -93,6 +93,10 @@ class Costs:
         """Note that a recommendation is carried out, or that its pilot begins or is over."""
         return self._http.write("POST", f"{_RECOMMENDATIONS}/{segment(name)}/implement", Result)
 
+    def roll_back(self, name: str) -> Result:
+        """Note that the change of a recommendation was undone; a pilot ends with it."""
+        return self._http.write("POST", f"{_RECOMMENDATIONS}/{segment(name)}/roll-back", Result)
+
     def results(self, name: str) -> RecommendationResults:
         """What was projected, and what was saved."""
         return self._http.get(f"{_RECOMMENDATIONS}/{segment(name)}/results", RecommendationResults)

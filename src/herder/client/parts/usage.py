@@ -28,10 +28,15 @@ class Usage:
         return pages(self._http, "/usage", MeteredDayView, query, limit=limit)
 
     def report(
-        self, source: str, events: Sequence[UsageEvent | Mapping[str, Any]], *, dry_run: bool = False
+        self,
+        source: str,
+        events: Sequence[UsageEvent | Mapping[str, Any]],
+        *,
+        dry_run: bool = False,
+        leased: bool = False,
     ) -> Result:
-        """All of them, or none; what was reported before is not booked again. The server checks the fields of plain ones."""
-        body = {"source": source, "events": [*events]}
+        """All of them, or none; what was reported before is not booked again. The server checks the fields of plain ones. `leased`: leases on budgets have paid for it."""
+        body = {"source": source, "events": [*events], "leased": leased}
         return self._http.write("POST", "/usage", Result, body, {"dry_run": dry_run})
 
     def report_tokens(self, report: TokensReport, *, dry_run: bool = False) -> Result:

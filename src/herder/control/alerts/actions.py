@@ -5,14 +5,14 @@ When an action ends, what waited is placed at once.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
 from herder.control.alerts.texts import raised_text
-from herder.control.budgets.leasing import budgets_of_account
+from herder.control.budgets.leasing import budget_of_pool, budgets_of_account
 from herder.control.kernel.core import Core
 from herder.engine.attempts.attempt import preempt
 from herder.engine.memory.events import record_event
@@ -22,6 +22,8 @@ from herder.ledger.alerts.policies import Action, Once
 from herder.ledger.alerts.raising import Key
 from herder.ledger.budgets.periods import FOREVER_MS
 from herder.ledger.budgets.spec import Scope, Unit
+from herder.model.ids import JobId, PoolName
+from herder.model.planning.budgets import SpotOnly
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import MetaRecord
 from herder.model.values.phrases import agree, counted
@@ -30,6 +32,8 @@ from herder.store.rows.tables import meta
 
 #: Row of `meta`.
 META_KEY = "alerts/actions"
+#: Attempts that are asked to stop in one commit.
+STOPPED_AT_ONCE = 500
 
 
 class InForce(NamedTuple):
@@ -41,7 +45,9 @@ class InForce(NamedTuple):
 def go_on(core: Core, stored: str | None) -> None:
     """At the start of a server, before it takes calls: what had begun binds until the first look at the alerts, and nothing more starts under a throttle.
     `stored`: the row META_KEY."""
-    core.state.restrictions = Actions(core, _read(stored)).restored()
+    actions = Actions(core, _read(stored))
+    core.state.restrictions = actions.restored()
+    core.state.spot_only = actions.spot_only()
 
 
 class Actions:
@@ -62,7 +68,7 @@ class Actions:
         held = [
             self._held(each, alert, None)
             for each, alert in (self._begun or {}).items()
-            if each.action in known
+            if each.action in known and each.action != Action.SPOT_ONLY
         ]
         return Restrictions(held) if held else None
 
@@ -80,13 +86,15 @@ class Actions:
                 MetaRecord(META_KEY, json.dumps(sorted([*each, alert] for each, alert in now.items())))
             )
         self._begun = now
-        restrictions = [self._restriction(each, alert) for each, alert in sorted(now.items())]
+        core.state.spot_only = self.spot_only()
+        restrictions = [
+            self._restriction(each, alert)
+            for each, alert in sorted(now.items())
+            if each.action != Action.SPOT_ONLY
+        ]
         waited = core.state.restrictions is not None
         core.state.restrictions = Restrictions(restrictions) if restrictions else None
         core.state.fresh_demand = core.state.fresh_demand or waited  # there may be room again
-        for restriction in restrictions:
-            if restriction.action == Action.STOP_NON_CRITICAL:
-                self._stop(changes, restriction, now_ms)
 
     def _in_force(self, now_ms: int) -> Iterator[tuple[InForce, str]]:
         core = self._core
@@ -94,11 +102,30 @@ class Actions:
             for action in actions & set(core.settings.alerts.carry_out):
                 yield InForce(policy, subject, str(action)), _alert_of(core, (policy, subject))
 
+    def spot_only(self) -> tuple[SpotOnly, ...]:
+        """Of what has begun: the pools of these budgets, and of those below them, each once."""
+        core, found = self._core, dict[PoolName, SpotOnly]()
+        for each, alert in sorted((self._begun or {}).items()):
+            if each.action != Action.SPOT_ONLY or each.action not in core.settings.alerts.carry_out:
+                continue
+            for pool in sorted(core.state.pools):
+                if pool not in found and _pays_for(core, each.subject, pool):
+                    found[pool] = SpotOnly(
+                        pool=pool, alert=alert, policy=each.policy, until_ms=self._until_ms(each)
+                    )
+        return tuple(each for _, each in sorted(found.items()))
+
+    def _until_ms(self, each: InForce) -> int | None:
+        """The end of its period. None: it has none, or nothing was judged since the start."""
+        alerts = self._core.ledger.alerts
+        watch, policy = alerts.watches.get((each.policy, each.subject)), alerts.policies.get(each.policy)
+        if watch is None or policy is None or policy.once is not Once.PERIOD or watch.to_ms >= FOREVER_MS:
+            return None
+        return watch.to_ms
+
     def _restriction(self, each: InForce, alert: str) -> Restriction:
         core = self._core
-        watch = core.ledger.alerts.watches[(each.policy, each.subject)]
-        periodic = core.ledger.alerts.policies[each.policy].once is Once.PERIOD
-        found = self._held(each, alert, watch.to_ms if periodic and watch.to_ms < FOREVER_MS else None)
+        found = self._held(each, alert, self._until_ms(each))
         if each.action == Action.THROTTLE:
             found.room = self._room(found, core.settings.alerts.throttle_percent)
         return found
@@ -126,20 +153,36 @@ class Actions:
         )
         return max(0, -(-(running + waiting) * percent // 100) - running)
 
-    def _stop(self, changes: Changes, each: Restriction, now_ms: int) -> None:
+    def to_stop(self) -> Iterator[tuple[Restriction, list[JobId]]]:
+        """Jobs that are not critical and run, each with what stops it: so many at once as `stop` takes in one commit."""
         state = self._core.state
-        going = [
-            attempt
-            for attempt in state.live.values()
-            if not (attempt.cancelling or attempt.preempted_for)
-            and each.binds(state.classes[attempt.class_id])
+        stopping = [
+            each
+            for each in (state.restrictions.all if state.restrictions is not None else ())
+            if each.action == Action.STOP_NON_CRITICAL
         ]
+        for restriction in stopping:
+            going = [job for job, attempt in state.live.items() if self._stops(restriction, attempt)]
+            for begin in range(0, len(going), STOPPED_AT_ONCE):
+                yield restriction, going[begin : begin + STOPPED_AT_ONCE]
+
+    def stop(self, changes: Changes, each: Restriction, jobs: Sequence[JobId], now_ms: int) -> None:
+        """Those of them that still run."""
+        state = self._core.state
+        live = [state.live[job] for job in jobs if job in state.live]
+        going = [attempt for attempt in live if self._stops(each, attempt)]
         why = f"{each.alert} ({each.policy}) stops jobs of a priority below {each.below}; they continue when the action has ended."
         for attempt in going:
             preempt(state, changes, attempt, why)
         if going:
             text = f"{counted(len(going), 'attempt')} {agree(len(going), 'is', 'are')} preempted: {why}"
-            self._event(changes, "alert.action_stopped", each.alert, text, {"jobs": _jobs(going)}, now_ms)
+            data: dict[str, object] = {"jobs": sorted(int(attempt.job) for attempt in going)}
+            self._event(changes, "alert.jobs_preempted", each.alert, text, data, now_ms)
+
+    def _stops(self, each: Restriction, attempt: LiveAttempt) -> bool:
+        if attempt.cancelling or attempt.preempted_for:
+            return False
+        return each.binds(self._core.state.classes[attempt.class_id])
 
     def _record(self, changes: Changes, each: InForce, alert: str, kind: str, now_ms: int) -> None:
         name, subject = each.action.replace("_", " "), each.subject or "the organisation"
@@ -181,15 +224,21 @@ def covers(core: Core, subject: str) -> Callable[[JobClass], bool]:
     return lambda job_class: paid_from(job_class.user, job_class.project, job_class.pool)
 
 
+def _pays_for(core: Core, subject: str, pool: PoolName) -> bool:
+    """Whether the subject of an alert is the budget of a pool, or one above it."""
+    kind, _, name = subject.partition("/")
+    budget = budget_of_pool(core, pool)
+    return (
+        kind == "budget"
+        and budget is not None
+        and name in {each.spec.name for each in core.budgets.chain((budget,))}
+    )
+
+
 def _alert_of(core: Core, key: Key) -> str:
     """The highest alert of the subject that was raised, also one that is acknowledged."""
     raised = core.ledger.alerts.watches[key].raised
     return raised[max(raised)] if raised else key[0]
-
-
-def _jobs(attempts: list[LiveAttempt]) -> list[int]:
-    """The first hundred."""
-    return sorted(int(each.job) for each in attempts)[:100]
 
 
 def _read(stored: str | None) -> dict[InForce, str]:

@@ -1,13 +1,19 @@
 """Acknowledging alerts. Part of `Commands`."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from herder.control.access.access_check import OF_KIND, check
+from herder.control.alerts.telling import Poster
 from herder.control.alerts.texts import raised_text
 from herder.control.kernel.bounds.errors import Conflict, NotKnown
 from herder.control.kernel.core import Core
 from herder.engine.memory.events import record_event
 from herder.model.permissions import Action, Kind, Principal
 from herder.model.stored.changes import Changes
+from herder.ports.callbacks import Answer
 from herder.store.rows.alert_rows import record_of
+from herder.wire.api.alerts import ChannelTest
 from herder.wire.api.resources import Result
 
 
@@ -37,3 +43,34 @@ class AlertCommands:
             f"Alert {alert_id} was acknowledged by {who.user}. {raised_text(state.policies[found.policy], found)}", actor=who.actor,
         )  # fmt: skip
         return Result(object=f"alert/{alert_id}", text=text)
+
+    @asynccontextmanager
+    async def try_channel(self, who: Principal, body: ChannelTest) -> AsyncIterator[Answer]:
+        """Sends a test message through a channel. Raises NotKnown."""
+        check(who, Action.CHANGE, OF_KIND[Kind.FLEET])
+        known = {each.name: each for each in self._core.settings.alerts.channels}
+        channel = known.get(body.channel)
+        if channel is None:
+            raise NotKnown(
+                f"There is no channel {body.channel[:100]!r}.", hint="`herder alert channels` shows them."
+            )
+        poster = Poster(self._core)
+        try:
+            yield await poster.test(channel)
+        finally:
+            await poster.close()
+
+    def channel_tried(
+        self, who: Principal, body: ChannelTest, answer: Answer, changes: Changes, now_ms: int
+    ) -> Result:
+        """Raises Conflict when the test message could not be delivered."""
+        if answer.error:
+            raise Conflict(
+                f"The test message could not be delivered to {body.channel}. {answer.error}",
+                hint="Correct the channel in herder.yaml (`alerts: channels`), or its receiver, and try again.",
+            )
+        text = f"A test message was delivered to {body.channel}."
+        record_event(
+            self._core.state, changes, now_ms, "alert.channel_tested", f"channel/{body.channel}", text, actor=who.actor
+        )  # fmt: skip
+        return Result(object=f"channel/{body.channel}", text=text)

@@ -1,6 +1,7 @@
 """Sentences and views of alerts. Pure."""
 
 from collections.abc import Collection
+from urllib.parse import urlsplit
 
 from herder.ledger.alerts.policies import Level, Once, Policy
 from herder.ledger.alerts.raising import Alert
@@ -10,7 +11,8 @@ from herder.ledger.lines import GB, UNITS
 from herder.model.values import decimals
 from herder.model.values.money import PICO_PER_USD, format_usd, usd_text
 from herder.model.values.times import iso, iso_or_none
-from herder.wire.api.alerts import AlertPolicyView, AlertState, AlertView
+from herder.model.work.alerts import Channel
+from herder.wire.api.alerts import AlertPolicyView, AlertState, AlertView, ChannelView
 
 #: By resource: the unit that people see, and base units in one of it.
 _UNITS = {
@@ -109,4 +111,13 @@ def policy_view(policy: Policy, carried_out: Collection[str]) -> AlertPolicyView
         chain=list(policy.chain),
         actions={each.level.word: sorted(each.actions) for each in policy.thresholds},
         carried_out=sorted({action for each in policy.thresholds for action in each.actions if action in carried_out}),
+    )  # fmt: skip
+
+
+def channel_view(channel: Channel) -> ChannelView:
+    """Of an address only its host: what follows may be as good as a password."""
+    to = channel.folder or channel.slack_file or urlsplit(channel.url).hostname or ""
+    return ChannelView(
+        name=channel.name, kind=channel.kind, to=", ".join(channel.email) or to, from_level=channel.from_level,
+        quiet="" if channel.quiet is None else channel.quiet.text, digest_s=channel.digest_s,
     )  # fmt: skip

@@ -1,18 +1,11 @@
 """What is done with budgets, leases and transfers. A part of `Commands`."""
 
 from herder.control.access.access_check import FLEET, check
-from herder.control.budgets import leases_of_people, moving, settings, views
-from herder.control.budgets.access import budget_named
-from herder.control.budgets.subjects import check_subject, what_it_limits
-from herder.control.budgets.words import amounts_in
-from herder.control.kernel.bounds.errors import Conflict
+from herder.control.budgets import deleting, leases_of_people, moving, settings, views
+from herder.control.budgets.subjects import check_subjects, what_it_limits
 from herder.control.kernel.bounds.limits import check_settings
-from herder.control.kernel.budget_rows import put_deleted, put_rows
 from herder.control.kernel.core import Core
-from herder.engine.memory.events import record_event
-from herder.ledger.budgets.leases import BudgetError
-from herder.ledger.budgets.spec import BudgetSpec, Scope
-from herder.model.permissions import Action, Kind, Principal, Thing
+from herder.model.permissions import Action, Principal
 from herder.model.stored.changes import Changes
 from herder.settings.sections.budgets import budget_to_plain
 from herder.wire.api.budgets import (
@@ -40,26 +33,18 @@ class BudgetCommands:
         before = {} if known is None else budget_to_plain(known.spec)
         wanted = settings.wanted(core, {name: {**before, **body.settings}}, now_ms)
         spec = wanted.get(name)
-        if spec is not None and not body.ahead and (known is None or _target(spec) != _target(known.spec)):
-            check_subject(core, spec)
+        if not body.ahead:
+            check_subjects(core, wanted)
         settings.change(core, changes, wanted, now_ms, actor=who.actor)
         verb = "created" if known is None else "changed" if wanted else "as it was; nothing was changed"
         more = f" {what_it_limits(spec)}" if known is None and spec is not None else ""
         return Result(object=f"budget/{name}", text=f"Budget {name} is {verb}.{more}")
 
     def delete_budget(self, who: Principal, name: str, changes: Changes, now_ms: int) -> Result:
-        core = self._core
-        check(who, Action.REMOVE, Thing(kind=Kind.POOL, name=name))
-        budget = budget_named(core, name)
-        try:
-            core.budgets.remove(name)
-        except BudgetError as error:
-            raise Conflict(amounts_in(error, budget.spec.unit)) from None
-        put_rows(core.budgets, changes, now_ms)
-        put_deleted(changes, budget, now_ms)
-        text = f"Budget {name} was deleted by {who.user}."
-        record_event(core.state, changes, now_ms, "budget.deleted", f"budget/{name}", text, actor=who.actor)
-        return Result(object=f"budget/{name}", text=text)
+        return deleting.delete(self._core, who, name, changes, now_ms)
+
+    def keep_budget(self, who: Principal, name: str, changes: Changes, now_ms: int) -> Result:
+        return deleting.keep(self._core, who, name, changes, now_ms)
 
     def request_budget(
         self, who: Principal, name: str, body: BudgetAsk, changes: Changes, now_ms: int
@@ -92,8 +77,6 @@ class BudgetCommands:
     def settle_lease(
         self, who: Principal, lease_id: str, body: LeaseSettle, changes: Changes, now_ms: int
     ) -> Result:
-        return leases_of_people.settle(self._core, who, lease_id, body, changes, now_ms)
-
-
-def _target(spec: BudgetSpec) -> tuple[Scope, str]:
-    return spec.scope, spec.subject
+        done = leases_of_people.settle(self._core, who, lease_id, body, changes, now_ms)
+        deleting.finish(self._core, changes, now_ms)
+        return done

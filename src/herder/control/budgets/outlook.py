@@ -35,7 +35,7 @@ def of_plan(core: Core, plan: Plan, now_ms: int) -> list[BudgetOutlook]:
     rates = [
         Rate(pool=each.pool, least=each.price_pico_per_hour, most=each.price_pico_per_hour) for each in specs
     ]
-    known = {name: each.spec for name, each in core.budgets.budgets.items()}
+    known = {name: each.spec for name, each in core.budgets.budgets.items() if not each.deleting}
     return outlooks(core, rates, known, now_ms)
 
 

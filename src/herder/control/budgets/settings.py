@@ -1,8 +1,10 @@
-"""The settings of budgets: set by `apply`, at the start and by hand. As with pools, budgets that a file does not name are not changed."""
+"""The settings of budgets: set by `apply`, at the start and by hand. As with pools, budgets that a file does not name are not changed.
+One that is being deleted is kept when it is set again."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from herder.control.budgets.deleting import kept
 from herder.control.budgets.words import amounts_in
 from herder.control.kernel.bounds.errors import Conflict, Invalid
 from herder.control.kernel.budget_rows import put_rows
@@ -31,8 +33,15 @@ def wanted(core: Core, given: Mapping[str, Any], now_ms: int) -> dict[str, Budge
         raise Invalid(str(error), field="budgets", hint="Nothing was applied.") from None
     if len({*known, *specs}) > BUDGETS_MAX:
         raise Invalid(f"There would be more than {BUDGETS_MAX:,} budgets, the maximum.", field="budgets")
-    found = {name: spec for name, spec in specs.items() if known.get(name) != spec}
+    leaving = {name for name, each in core.budgets.budgets.items() if each.deleting}
+    found = {name: spec for name, spec in specs.items() if known.get(name) != spec or name in leaving}
     for name, spec in found.items():
+        if spec.parent in leaving and spec.parent not in specs:
+            raise Conflict(
+                f"Budget {spec.parent}, the parent of budget {name}, is being deleted.",
+                field=f"budgets[{name}].parent",
+                hint=f"Write another parent, or keep it: `herder budget keep {spec.parent}`.",
+            )
         budget = core.budgets.budgets.get(name)
         if budget is None:
             continue
@@ -54,6 +63,8 @@ def differences(core: Core, new: Mapping[str, BudgetSpec]) -> Differences:
         for key, after in budget_to_plain(spec).items():
             if before[key] != after:
                 found[f"budgets.{name}.{key}"] = (None if budget is None else before[key], after)
+        if budget is not None and budget.deleting:
+            found[f"budgets.{name}.deleting"] = (True, False)
     return found
 
 
@@ -62,6 +73,9 @@ def change(core: Core, changes: Changes, new: Mapping[str, BudgetSpec], now_ms: 
     for name, spec in new.items():
         verb = "updated" if name in core.budgets.budgets else "created"
         fields = differences(core, {name: spec})
+        known = core.budgets.budgets.get(name)
+        if known is not None and known.deleting:
+            kept(core, known, changes, now_ms, actor=actor)
         core.budgets.put(spec, now_ms)
         record_event(
             core.state, changes, now_ms, f"budget.{verb}", f"budget/{name}", f"Budget {name} was {verb}.",

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
+from herder.control.budgets.deleting import ends_ms
 from herder.control.kernel.core import Core
 from herder.ledger.budgets.budget import Budget, Span
+from herder.ledger.budgets.deleting import leases_of
 from herder.ledger.budgets.leases import Lease
 from herder.ledger.budgets.periods import FOREVER_MS
 from herder.ledger.budgets.spec import Unit
@@ -12,6 +14,9 @@ from herder.model.values.money import usd_text
 from herder.model.values.times import iso
 from herder.settings.sections.budgets import amount_text
 from herder.wire.api.budgets import BudgetLeaseView, BudgetPeriodView, BudgetView, TransferView
+
+#: Of one budget: `/budget-transfers` lists all.
+TRANSFERS_SHOWN = 20
 
 
 def exact(amount: int, unit: Unit) -> str:
@@ -25,6 +30,7 @@ def budget_view(
     now_ms, spec = core.clock.now_ms(), budget.spec
     counting, unit = budget.counting(now_ms), spec.unit
     spent = sum(each.spent for each in counting)
+    moves = _transfers(core, spec.name) if whole else []
     return BudgetView(
         name=spec.name, scope=spec.scope.value, of=spec.subject, parent=spec.parent, unit=unit.value,
         priority=spec.priority.value, period=spec.period.text, timezone=spec.timezone,
@@ -34,14 +40,19 @@ def budget_view(
         reserved=exact(sum(each.reserved for each in counting), unit),
         left=amount_text(budget.left(now_ms), unit),
         grantable=amount_text(core.budgets.left((spec.name,), now_ms), unit),
-        leases=sum(each.leases for each in budget.spans.values()),
-        transfers=[transfer_view(core, each) for each in _transfers(core, spec.name)] if whole else [],
+        leases=leases_of(budget),
+        state="deleting" if budget.deleting else "active",
+        gone_at=iso(ends_ms(core, budget)) if budget.deleting else None,
+        transfers=[transfer_view(core, each) for each in moves[:TRANSFERS_SHOWN]],
+        transfers_total=len(moves),
         periods=[_period(budget.spans[at], unit) for at in sorted(budget.spans, reverse=True)] if whole else [],
     )  # fmt: skip
 
 
 def _transfers(core: Core, name: str) -> list[Transfer]:
-    return [each for _, each in sorted(core.budgets.transfers.items()) if name in (each.source, each.target)]
+    """The newest first."""
+    found = (each for each in core.budgets.transfers.values() if name in (each.source, each.target))
+    return sorted(found, key=lambda each: -each.number)
 
 
 def _period(span: Span, unit: Unit) -> BudgetPeriodView:

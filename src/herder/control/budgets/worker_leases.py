@@ -115,7 +115,7 @@ def _owed(core: Core, now_ms: int) -> dict[str, int]:
     owed: dict[str, int] = {}
     for worker in core.state.workers.values():
         lease = None if worker.state.leaving else lease_of(core.budgets, worker.spec.name)
-        if lease is None or not is_due(core, lease, now_ms):
+        if lease is None or not is_due(core, lease, now_ms) or not core.budgets.pays(lease):
             continue
         more = next_quantum(core, worker.spec) - unused(lease, worker, now_ms)
         for each in core.budgets.chain(lease.budgets):

@@ -18,6 +18,8 @@ from herder.settings.sections.budgets import budget_to_plain, budgets_from_plain
 from herder.store.rows import budget_tables as t
 from herder.store.rows.versions import opened, stamped
 
+#: Of `BudgetRecord.deleted`.
+EXISTS, DELETED, DELETING = 0, 1, 2
 #: Of a rolling window: one more on each side of it.
 PARTS_KEPT = PARTS + 2
 
@@ -41,10 +43,9 @@ def put_rows(leases: Leases, changes: Changes, now_ms: int) -> None:
 
 
 def _budget_row(budget: Budget, now_ms: int, *, deleted: bool = False) -> BudgetRecord:
+    state = DELETED if deleted else DELETING if budget.deleting else EXISTS
     text = json.dumps(stamped("budget", budget_to_plain(budget.spec)), separators=(",", ":"))
-    return BudgetRecord(
-        budget.spec.name, text, str(budget.lasting), budget.created_at_ms, now_ms, int(deleted)
-    )
+    return BudgetRecord(budget.spec.name, text, str(budget.lasting), budget.created_at_ms, now_ms, state)
 
 
 def put_deleted(changes: Changes, budget: Budget, now_ms: int) -> None:
@@ -75,13 +76,18 @@ def _transfer_row(each: Transfer) -> TransferRecord:
 def read_budgets(connection: Connection) -> Leases:
     """At start, in the transaction of `recover` or after it: nobody else writes."""
     found = Leases()
-    rows = connection.execute(select(t.budgets).where(t.budgets.c.deleted == 0)).all()
+    rows = connection.execute(select(t.budgets).where(t.budgets.c.deleted != DELETED)).all()
     plain = {
         row.name: opened("budget", json.loads(row.spec), f"The stored budget {row.name}") for row in rows
     }
     specs = budgets_from_plain(plain, {}, "The stored budgets")
     for row in rows:
-        budget = Budget(specs[row.name], lasting=int(row.lasting), created_at_ms=row.created_at_ms)
+        budget = Budget(
+            specs[row.name],
+            lasting=int(row.lasting),
+            created_at_ms=row.created_at_ms,
+            deleting=row.deleted == DELETING,
+        )
         found.budgets[row.name] = budget
         for span in _spans(connection, budget):
             budget.spans[span.start_ms] = span
@@ -101,7 +107,10 @@ def _read_removed(connection: Connection, found: Leases) -> None:
     """The newest of those that were deleted, the oldest first."""
     b = t.budgets.c
     query = (
-        select(t.budgets).where(b.deleted == 1).order_by(b.changed_at_ms.desc(), b.name).limit(REMOVED_KEPT)
+        select(t.budgets)
+        .where(b.deleted == DELETED)
+        .order_by(b.changed_at_ms.desc(), b.name)
+        .limit(REMOVED_KEPT)
     )
     for row in reversed(connection.execute(query).all()):
         plain = opened("budget", json.loads(row.spec), f"The stored budget {row.name}")

@@ -30,6 +30,7 @@ from herder.control.kernel.outbox import Outbox
 from herder.control.kernel.partial_change import mark
 from herder.control.kernel.planner.planning_thread import Planning
 from herder.control.kernel.settings import CoreSettings
+from herder.control.kernel.tallies import Tallies
 from herder.control.kernel.unknown_agents import UnknownAgents
 from herder.control.kernel.waiting.event_bus import EventBus
 from herder.control.kernel.waiting.waiters import Waiters
@@ -138,6 +139,7 @@ class Core:
         self.bootstraps, self.bootstrap_notes = dict(bootstraps or {}), {}
         self.drivers = _known(state, drivers, self.bootstraps)
         self.started_at_ms = self.clock.now_ms()
+        self.tallies = Tallies(state.counts, self.started_at_ms)
         self.payloads, self.clusters, self.intake_notes = Payloads(), dict(clusters or {}), {}
         self.raw_classes: dict[Hashable, ClassId] = {}
         """Classes by the form in which jobs name them; cleared when a pool changes, since each was checked against the pools."""
@@ -157,8 +159,7 @@ class Core:
         self.wake_ups: dict[str, asyncio.Event] = {}
         """By worker: set when there is something for its next answer. `told_addresses`: of servers, as it was told them last."""
         self.told_addresses: dict[str, tuple[str, ...]] = {}
-        self._on_fatal = on_fatal
-        self._gathered = Changes()
+        self._on_fatal, self._gathered = on_fatal, Changes()
         self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._busy = self._scheduled = self._asked = False
         self._over: BaseException | None = None
@@ -276,7 +277,7 @@ class Core:
         if changes.empty:
             self._done(changes, future, number)
             return
-        self._busy = True
+        self._busy, self.tallies.begun_ms = True, self.clock.monotonic_ms()
         self.store.commit(changes).add_done_callback(
             lambda done: self._committed(done, changes, future, number)
         )
@@ -284,8 +285,7 @@ class Core:
     def _committed(
         self, done: "asyncio.Future[None]", changes: Changes, future: "asyncio.Future[None]", number: int
     ) -> None:
-        self._busy = False
-        error = done.exception()
+        self._busy, error = False, done.exception()
         if error is not None:
             self._over = error
             for waiting in (future, self._future):  # also those who came meanwhile
@@ -293,6 +293,7 @@ class Core:
                     waiting.set_exception(error)
                     waiting.exception()  # not everybody waits for an answer
             return
+        self.tallies.note(self.state, changes, self.clock)
         self._done(changes, future, number)
         if self._asked:
             self._scheduled = True
@@ -342,7 +343,6 @@ class Core:
         if life is None or life.cancelled:  # else only groups of it were cancelled
             self.payloads.drop(batch)
         keep = [class_id for class_id, job_class in self.state.classes.items() if job_class.always_run]
-
         self._in_pieces(partial(sweep_batch, batch=batch, at_ms=at_ms, keep_classes=keep), batch)
 
     def delete_batch(self, batch: int) -> None:

@@ -85,7 +85,7 @@ def look(core: Core, changes: Changes, now_ms: int, known: set[Account] | None) 
     def names_of(user: UserName, project: str) -> tuple[str, ...]:
         return leasing.budgets_of_account(core, user, project, divisions.get(project, ""))
 
-    accounts = _accounts(core, names_of, now_ms)
+    accounts = _accounts(core, lambda account: bool(names_of(*account)) or _is_left(core, account), now_ms)
     for account, running in sorted(accounts.items()):
         fresh = known is not None and account not in known
         _keep(core, changes, account, names_of(*account), running, fresh, now_ms)
@@ -102,17 +102,21 @@ def _all_accounts(core: Core) -> set[Account]:
     }
 
 
-def _accounts(
-    core: Core, names_of: Callable[[UserName, str], tuple[str, ...]], now_ms: int
-) -> dict[Account, Running]:
+def _is_left(core: Core, account: Account) -> bool:
+    """Whether its budget is being deleted, and its lease is still to be settled."""
+    lease = core.budgets.live.get(lease_id(account))
+    return lease is not None and not core.budgets.pays(lease)
+
+
+def _accounts(core: Core, counts: Callable[[Account], bool], now_ms: int) -> dict[Account, Running]:
     found: dict[Account, Running] = {}
     for (user, project, _), spent in core.ledger.accounts.items():
-        if names_of(user, project):
+        if counts((user, project)):
             found.setdefault((user, project), Running()).booked += spent.cost_pico
     for attempt in core.state.live.values():
         job_class = core.state.classes[attempt.class_id]
         account = (job_class.user, job_class.project)
-        if names_of(*account):
+        if counts(account):
             _add(core.state, found.setdefault(account, Running()), attempt, job_class, now_ms)
     return found
 
@@ -150,6 +154,8 @@ def _keep(
     if lease is not None and lease.budgets != names:  # it has got another budget
         leasing.settle(core, changes, key, max(lease.cost, running.cost))
         lease = None
+    if not names:
+        return
     if lease is not None and lease.id in core.budgets.live and running.cost < lease.cost and not running.live:
         # Attempts ended earlier than they were last seen, and their ends came late.
         leasing.restate(core, changes, key, running.cost)

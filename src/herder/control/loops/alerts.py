@@ -4,6 +4,7 @@ What was raised is in the store before anybody is told; who was told is written 
 """
 
 import asyncio
+from collections.abc import Iterable
 from functools import partial
 
 from herder.control.alerts.actions import Actions
@@ -11,9 +12,10 @@ from herder.control.alerts.policies import policies_of
 from herder.control.alerts.telling import Teller
 from herder.control.alerts.texts import raised_text
 from herder.control.kernel.core import Core
-from herder.control.reads.alert_readings import Sources
+from herder.control.reads.alert_readings import BUDGET_SUBJECT, Sources
 from herder.engine.memory.events import record_event
-from herder.ledger.alerts.raising import Alert, Alerts, Notice
+from herder.ledger.alerts.raising import Alert, Alerts, Key, Notice
+from herder.ledger.alerts.readings import Reading
 from herder.ledger.quantities import DAY_MS
 from herder.model.stored.changes import Changes
 from herder.store.rows.alert_rows import forget, kept, record_of
@@ -26,7 +28,9 @@ KEPT_DAYS = 400
 async def run(core: Core) -> None:
     since_ms = core.clock.now_ms() - DAY_MS
     known = await core.read(partial(kept, since_ms=since_ms))
-    core.ledger.alerts = Alerts.restored(policies_of(core.settings.alerts), known)
+    rules = core.settings.alerts
+    routes = [(each.subject, each.recipients) for each in rules.routes]
+    core.ledger.alerts = Alerts.restored(policies_of(rules), known, routes)
     teller = Teller(core)
     tasks = [asyncio.create_task(_judging(core)), asyncio.create_task(_telling(core, teller))]
     try:
@@ -61,7 +65,7 @@ async def _telling(core: Core, teller: Teller) -> None:
 
 
 async def judge(core: Core, sources: Sources, actions: Actions, now_ms: int) -> None:
-    """One look at everything, in one commit."""
+    """One look at everything, in one commit; what is to stop follows in parts."""
     await actions.restore()
     state, changes = core.ledger.alerts, Changes()
     found = await sources.readings(changes, now_ms)
@@ -72,17 +76,28 @@ async def judge(core: Core, sources: Sources, actions: Actions, now_ms: int) -> 
             for alert in state.judge(reading):
                 changes.put(record_of(alert))
                 _record(core, changes, alert, now_ms)
+        for alert in state.remove(_removed(state, found), now_ms):
+            changes.put(record_of(alert))
+            _record(core, changes, alert, now_ms)
         actions.carry_out(changes, now_ms)
         state.forget(now_ms - DAY_MS)
     if not changes.empty or core.state.fresh_demand:
         await core.commit(changes)
+    for restriction, jobs in actions.to_stop():
+        with core.change(Changes()) as stopped:
+            actions.stop(stopped, restriction, jobs, now_ms)
+        await core.commit(stopped)
+
+
+def _removed(state: Alerts, found: Iterable[Reading]) -> list[Key]:
+    """Budgets that were deleted, or that another policy judges: each look has a reading of every budget."""
+    read = {(each.policy, each.subject) for each in found}
+    return [key for key in state.watches if key[1].startswith(BUDGET_SUBJECT) and key not in read]
 
 
 async def tell(core: Core, teller: Teller) -> None:
-    for notice in core.ledger.alerts.notices(core.clock.now_ms()):
-        told, problems = await teller.tell(notice, core.clock.now_ms())
-        if not told:
-            continue
+    now_ms = core.clock.now_ms()
+    for notice, problems in await teller.tell(core.ledger.alerts.notices(now_ms), now_ms):
         now_ms = core.clock.now_ms()
         with core.change(Changes()) as changes:
             changes.put(record_of(core.ledger.alerts.told(notice, now_ms)))

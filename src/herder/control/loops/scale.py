@@ -47,7 +47,10 @@ async def cycle(core: Core, last_report: bytes) -> bytes:
     now = core.clock.now_ms()
     observed = observation_at(core, now)
     failures = note_pressure(core.state, observed, now)
+    begun_ms = core.clock.monotonic_ms()
     plan, findings = await core.planning.run(observed, partial(_plan, observed, now))
+    core.tallies.plan.observe((core.clock.monotonic_ms() - begun_ms) / 1000)
+    core.tallies.planned_at_ms = now
     await _tell_failed(core, plan, failures, now)
     checked = still_right(core.state, observed, plan, core.clock.now_ms())
     if checked is None:

@@ -50,6 +50,7 @@ async def run(core: Core) -> None:
 
 def look(core: Core, changes: Changes, now_ms: int, soon_ms: int) -> None:
     """`soon_ms`: what ends within it would end before the next look."""
+    _settle_unpaid(core, changes, now_ms)
     due: list[tuple[WorkerLife, Lease | None]] = []
     for worker in core.state.workers.values():
         lease = lease_of(core.budgets, worker.spec.name)
@@ -68,6 +69,14 @@ def look(core: Core, changes: Changes, now_ms: int, soon_ms: int) -> None:
             refused[answer.budget].append(worker.spec.name)
     for budget, names in refused.items():
         _give_up(core, changes, budget, names, now_ms, soon_ms)
+
+
+def _settle_unpaid(core: Core, changes: Changes, now_ms: int) -> None:
+    """Of budgets that are being deleted: their workers go on without them."""
+    for worker in core.state.workers.values():
+        lease = lease_of(core.budgets, worker.spec.name)
+        if lease is not None and not core.budgets.pays(lease):
+            leasing.settle(core, changes, lease.id, cost_of_lease(lease, worker, now_ms))
 
 
 def _renewed(

@@ -3,7 +3,8 @@
 Never changes a decision by itself; only `note_pressure` remembers something, for the next one.
 """
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -28,9 +29,10 @@ from herder.model.fleet.worker import WorkerState
 from herder.model.ids import ClassId, PlanNumber
 from herder.model.planning.budgets import RestrictedClass, UnpaidClass, bounded
 from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory, QueuedClass, RunningClass
+from herder.model.planning.plan import Plan, ReasonKind
 from herder.model.values.money import PICO_PER_CENT
 from herder.model.values.resources import ZERO
-from herder.model.work.demand import DemandSource, ShapeGroup
+from herder.model.work.demand import DemandGroup, DemandSource, ShapeGroup
 from herder.model.work.job import JobClass
 from herder.settings.openings import openings_shown
 from herder.settings.schedule_windows import windows
@@ -58,13 +60,32 @@ def observation_at(core: Core, now_ms: int) -> Observed:
     aged_ms = now_ms - core.placer.ageing_at(now_ms).reserve_after_ms
     observed = observe(core.state, now_ms, core.placer.run_times.guess, aged_ms)
     if core.state.restrictions is not None:
-        observed = replace(observed, restricted=_restricted(core.state.restrictions, observed))
+        without_place = _without_place(core.planning.last, observed.demand)
+        restricted = _restricted(core.state.restrictions, observed, without_place)
+        observed = replace(observed, restricted=restricted)
+    if core.state.spot_only:
+        observed = replace(observed, spot_only=core.state.spot_only)
     if not core.budgets.budgets:
         return observed
     return replace(observed, budgets=budgets_left(core, now_ms), unpaid=_unpaid(core, observed, now_ms))
 
 
-def _restricted(restrictions: Restrictions, observed: Observed) -> tuple[RestrictedClass, ...]:
+def _without_place(last: Plan | None, demand: Sequence[DemandGroup]) -> dict[ClassId, int]:
+    """By class: jobs that no pool could take, by the last plan, and all of those of which quotas or budgets let none start."""
+    waiting = {each.class_id: each.count for each in demand}
+    found: Counter[ClassId] = Counter()
+    for each in last.unplaced if last is not None else ():
+        class_id, reason = ClassId(each.class_id), each.reason
+        kept = reason.kind is ReasonKind.QUOTA or "held_back" in dict(reason.evidence)
+        in_part = kept and each.count < waiting.get(class_id, 0)
+        if reason.kind is not ReasonKind.ALERT and not in_part:
+            found[class_id] += each.count
+    return found
+
+
+def _restricted(
+    restrictions: Restrictions, observed: Observed, without_place: Mapping[ClassId, int]
+) -> tuple[RestrictedClass, ...]:
     return tuple(
         RestrictedClass(
             class_id=each.queued.class_id,
@@ -75,7 +96,7 @@ def _restricted(restrictions: Restrictions, observed: Observed) -> tuple[Restric
             below=each.by.below,
             until_ms=each.by.until_ms,
         )
-        for each in restrictions.withheld(observed.demand)
+        for each in restrictions.withheld(observed.demand, without_place)
     )
 
 

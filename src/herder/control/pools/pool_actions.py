@@ -10,6 +10,7 @@ from typing import Any
 from herder.control.access.access_check import FLEET, check
 from herder.control.budgets import settings as budgets
 from herder.control.budgets.outlook import outlooks
+from herder.control.budgets.subjects import Beside, check_subjects
 from herder.control.budgets.worker_leases import check_paid
 from herder.control.kernel.bounds.errors import Conflict, Invalid, NotKnown
 from herder.control.kernel.bounds.limits import check_message, check_settings, check_word
@@ -71,8 +72,10 @@ def apply(
         _check_bounds(pool)
     check_pools(core, wanted)
     limits = budgets.wanted(core, request.budgets, now_ms)
+    if not request.ahead:
+        check_subjects(core, limits, Beside(pools=[pool.name for pool in wanted], sharing=shared.sharing))
     limits_changes = budgets.differences(core, limits)
-    known = {name: each.spec for name, each in core.budgets.budgets.items()}
+    known = {name: each.spec for name, each in core.budgets.budgets.items() if not each.deleting}
     answers = [_answer(core, pool) for pool in wanted]
     after = {**core.state.pools, **{pool.name: pool for pool in wanted}}
     if not dry_run:

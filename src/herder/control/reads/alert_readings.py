@@ -36,6 +36,7 @@ from herder.store.rows.tables import meta
 from herder.store.rows.usage_event_rows import read_metered_days
 
 EGRESS = "network.egress"
+BUDGET_SUBJECT = "budget/"
 _USUAL = BudgetSpec(name="x").thresholds
 Days = Mapping[str, Mapping[int, int]]
 """By resource and day, base units."""
@@ -55,7 +56,8 @@ class Sources:
         if self._samples is None:
             text = await self._core.read(_stored_samples)
             self._samples = Samples() if text is None else Samples.of(text)
-        found = list(of_budgets(self._core.budgets.budgets.values(), now_ms))
+        limiting = [each for each in self._core.budgets.budgets.values() if not each.deleting]
+        found = list(of_budgets(limiting, now_ms))
         if not self._samples.due(now_ms):
             return found
         today_ms = now_ms - now_ms % DAY_MS
@@ -67,7 +69,7 @@ class Sources:
         )
         found.append(Reading(COMPUTE.id, "", today_ms, today_ms + DAY_MS, now_ms, cpu, None))
         if self._core.ledger.looked_ms is not None:
-            waiting = waiting_pico(self._core)
+            waiting = waiting_pico(self._core.ledger.recommendations.values())
             found.append(Reading(OPPORTUNITY.id, "", now_ms, now_ms, now_ms, waiting, None))
         if self._day_ms != today_ms:
             self._day_ms = today_ms
@@ -117,7 +119,7 @@ def of_budgets(budgets: Iterable[Budget], now_ms: int) -> Iterator[Reading]:
             policy = POOL_BUDGET
         yield Reading(
             policy.id,
-            f"budget/{spec.name}",
+            f"{BUDGET_SUBJECT}{spec.name}",
             from_ms,
             to_ms,
             now_ms,

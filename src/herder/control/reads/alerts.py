@@ -3,7 +3,7 @@
 from functools import partial
 
 from herder.control.access.access_check import OF_KIND, check
-from herder.control.alerts.texts import alert_view, policy_view, state_of
+from herder.control.alerts.texts import alert_view, channel_view, policy_view, state_of
 from herder.control.kernel.bounds.errors import Invalid, NotKnown
 from herder.control.kernel.core import Core
 from herder.ledger.alerts.documented import DOCUMENTED
@@ -71,6 +71,11 @@ class AlertReads:
         check(who, Action.SEE, OF_KIND[Kind.FLEET])
         done = self._core.settings.alerts.carry_out
         found = [policy_view(each, done) for _, each in sorted(self._core.ledger.alerts.policies.items())]
+        return Page(items=found, total=len(found))
+
+    def alert_channels(self, who: Principal) -> Page:
+        check(who, Action.SEE, OF_KIND[Kind.FLEET])
+        found = [channel_view(each) for each in self._core.settings.alerts.channels]
         return Page(items=found, total=len(found))
 
     def _view(self, alert: Alert) -> AlertView:

@@ -7,6 +7,7 @@ from herder.control.reads.costs.documented import DocumentedCostReads
 from herder.control.reads.costs.explained_change import ChangeReads
 from herder.control.reads.costs.recommendation_reads import RecommendationReads
 from herder.control.reads.costs.report_reads import ReportReads
+from herder.control.reads.costs.stored_reports import StoredReportReads
 from herder.control.reads.rates import RateReads
 from herder.control.reads.usage import UsageReads
 
@@ -15,6 +16,7 @@ class MeteringReads(
     RateReads,
     UsageReads,
     ReportReads,
+    StoredReportReads,
     DocumentedCostReads,
     ChangeReads,
     RecommendationReads,

@@ -5,7 +5,7 @@ face looks past it into `Core`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -280,6 +280,10 @@ class Reads(
         check(who, Action.SEE, OF_KIND[Kind.BOOKS])
         await self._core.settle()
         return violations(self._core.state) + list(await self._core.read(stored_violations))
+
+    def call_begun(self) -> Callable[[str, str, int], None]:
+        """For the metrics; what it answers is told of the answer: area, method and status."""
+        return self._core.tallies.call_begun(self._core.clock)
 
     def metrics(self, who: Principal) -> bytes:
         check(who, Action.SEE, FLEET)

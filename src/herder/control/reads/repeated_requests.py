@@ -84,7 +84,7 @@ async def applied(core: Core, first: int, pools: Sequence[str], budgets_named: i
         else:
             name = row.object.partition("/")[2]
             changes[name] = ApplyChange(pool=name, change=row.kind.removeprefix("pool."), fields=fields)
-    known = {name: each.spec for name, each in core.budgets.budgets.items()}
+    known = {name: each.spec for name, each in core.budgets.budgets.items() if not each.deleting}
     least, most = fleet_prices(core.state.pools.values())
     return ApplyAnswer(
         changes=list(changes.values()),

@@ -3,7 +3,7 @@
 What is stored is looked up under `core.booking`, so that two reports cannot both be the first. The rows of events and the days that they change are of one commit.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,12 +14,14 @@ from sqlalchemy import Connection
 from herder.control.access.access_check import OF_KIND, check
 from herder.control.kernel.bounds.errors import Conflict, TooLarge
 from herder.control.kernel.core import Core
+from herder.control.usage.charging import Charge, Used, charge, charged_text, charges_of
 from herder.control.usage.reports import NOT_YET, Reported, expanded
 from herder.engine.memory.events import record_event
 from herder.ledger.built_in_cards import INTERNAL
 from herder.ledger.metering import Closed, Metered, Point, UsageEvent, added, booked_in, growth_by_day
 from herder.ledger.months import after_closes
-from herder.ledger.rates import Subject
+from herder.ledger.quantities import DAY_MS
+from herder.ledger.rates import RateList, Subject
 from herder.model.permissions import Action, Kind, Principal
 from herder.model.stored.changes import Changes
 from herder.model.stored.metering_records import MeteredDayRecord
@@ -56,6 +58,8 @@ class Outcome:
     """What of it has no rate on the internal card."""
     for_caller: dict[str, UsageEvent] = field(default_factory=dict)
     """By id, new events that name no payer."""
+    charges: list[Charge] = field(default_factory=list)
+    """What budgets pay of it."""
 
 
 @asynccontextmanager
@@ -68,7 +72,10 @@ async def looked_up(
         await core.settle()
         closed = dict(core.ledger.closed)
         arrived_ms = after_closes(core.clock.now_ms(), closed)
-        yield await core.read(partial(outcome_of, reported=reported, arrived_ms=arrived_ms, closed=closed))
+        read = partial(
+            outcome_of, reported=reported, arrived_ms=arrived_ms, closed=closed, leased=body.leased
+        )
+        yield await core.read(read)
 
 
 def put(
@@ -76,7 +83,9 @@ def put(
 ) -> Result:  # fmt: skip
     text = _text(outcome)
     name = f"usage/{outcome.source}"
+    text += charged_text(core, outcome.charges, now_ms, dry_run=dry_run)
     if not dry_run and outcome.new:
+        charge(core, changes, outcome.charges, now_ms)
         for event in outcome.new:
             changes.put(record_of(event, who.user))
         for key, quantity in outcome.days.items():
@@ -101,7 +110,12 @@ def _text(outcome: Outcome) -> str:
 
 
 def outcome_of(
-    connection: Connection, *, reported: Sequence[Reported], arrived_ms: int, closed: Closed
+    connection: Connection,
+    *,
+    reported: Sequence[Reported],
+    arrived_ms: int,
+    closed: Closed,
+    leased: bool = False,
 ) -> Outcome:
     """`closed`: the months that are closed, and when each was. Raises Refused."""
     outcome = Outcome(reported[0].event.source if reported else "")
@@ -111,6 +125,7 @@ def outcome_of(
     ]
     _check_claims(connection, fresh)
     metered = Metered(closed)
+    used: list[Used] = []
     counters: dict[tuple[str, str], list[Reported]] = {}
     for each in fresh:
         outcome.new.append(each.event)
@@ -120,8 +135,9 @@ def outcome_of(
             counters.setdefault((each.event.counter, each.event.resource), []).append(each)
         else:
             metered.add(each.event)
+            used.append(_used(each.event, each.event.at_ms, each.event.amount))
     for mine in counters.values():
-        _grow(connection, mine, metered, closed)
+        used += _grow(connection, mine, metered, closed)
     if len(metered.quantities) > DAYS_EACH:
         raise TooLarge(
             f"The report changes {len(metered.quantities):,} days and payers; the maximum is {DAYS_EACH:,}.",
@@ -131,8 +147,18 @@ def outcome_of(
     outcome.days = {
         key: kept.get(key, 0) + quantity for key, quantity in metered.quantities.items() if quantity
     }
-    outcome.unpriced = _unpriced(connection, outcome.new)
+    rates = (
+        read_rates(connection, cards=[INTERNAL], products={event.product for event in outcome.new})
+        if outcome.new
+        else RateList()
+    )
+    outcome.unpriced = _unpriced(rates, outcome.new)
+    outcome.charges = [] if leased else charges_of(used, rates)
     return outcome
+
+
+def _used(event: UsageEvent, at_ms: int, quantity: int) -> Used:
+    return Used(at_ms, event.resource, event.product, event.division, event.project, event.user, quantity)
 
 
 def _fresh(connection: Connection, reported: Iterable[Reported], outcome: Outcome) -> list[Reported]:
@@ -203,8 +229,10 @@ def _claimed(each: Reported, source: str, name: str) -> Conflict:
     )
 
 
-def _grow(connection: Connection, mine: Sequence[Reported], metered: Metered, closed: Closed) -> None:
-    """What new reports of one counter and resource change."""
+def _grow(
+    connection: Connection, mine: Sequence[Reported], metered: Metered, closed: Closed
+) -> Iterator[Used]:
+    """What new reports of one counter and resource change, by day."""
     event = mine[0].event
     times = [each.event.at_ms for each in mine]
     known = around(connection, event.source, event.counter, event.resource, min(times), max(times))
@@ -217,6 +245,7 @@ def _grow(connection: Connection, mine: Sequence[Reported], metered: Metered, cl
     changed = added(growth_by_day(before, old), growth_by_day(before, new))
     for day_ms, quantity in changed.items():
         metered.put(event, (day_ms, booked_in(day_ms, event.arrived_ms, closed)), quantity)
+        yield _used(event, min(day_ms + DAY_MS - 1, max(times)), quantity)
 
 
 def _check_payer(mine: Sequence[Reported], first: UsageEvent) -> None:
@@ -245,11 +274,8 @@ def _check_rising(mine: Sequence[Reported], known: Sequence[UsageEvent]) -> None
             )
 
 
-def _unpriced(connection: Connection, new: Sequence[UsageEvent]) -> list[str]:
+def _unpriced(rates: RateList, new: Sequence[UsageEvent]) -> list[str]:
     found = {(event.resource, event.product): event.at_ms for event in new}
-    if not found:
-        return []
-    rates = read_rates(connection, cards=[INTERNAL], products={product for _, product in found})
     return [
         f"{resource} of {product}" if product else resource
         for (resource, product), at_ms in sorted(found.items())

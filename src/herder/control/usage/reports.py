@@ -148,6 +148,12 @@ class Expanding:
 
 def expanded(core: Core, who: Principal, body: UsageReport | TokensReport, now_ms: int) -> list[Reported]:
     """Raises Refused, which names the place."""
+    if body.leased and who.role < OTHERS_USAGE:
+        raise Forbidden(
+            "Only operators report use that leases have paid for.",
+            field="leased",
+            hint="Leave it out, or ask an operator to report it.",
+        )
     expanding = Expanding(core, who, body.source, now_ms)
     if isinstance(body, TokensReport):
         _check_number(len(body.requests) + len(body.spans) + len(body.rows), "requests")

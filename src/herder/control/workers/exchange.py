@@ -385,8 +385,8 @@ def held_attempt(worker: WorkerLife, job: int, number: int) -> LiveAttempt:
 
 
 def _asks_for_use(core: Core, worker: WorkerLife) -> bool:
-    pool = core.state.pools.get(worker.spec.pool)
-    return pool is not None and pool.scale_up.measured
+    """The metrics show it of every pool; plans see it only where the pool has a rule for it."""
+    return worker.spec.pool in core.state.pools
 
 
 def forget_worker(core: Core, name: WorkerName) -> None:

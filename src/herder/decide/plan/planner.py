@@ -5,19 +5,20 @@ same input gives the same plan, byte for byte, whatever the order of its parts. 
 other plan. It must never act on a section of the observation that was never seen, nor take unknown for zero.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from herder.decide.plan import report, upkeep_steps
-from herder.decide.plan.budget_step import paid_for
+from herder.decide.plan.budget_step import paid_for, queue_paid_for
 from herder.decide.plan.consolidation_step import consolidated
 from herder.decide.plan.creations import creations
 from herder.decide.scaling import limits
+from herder.decide.scaling.cheaper import Settled
 from herder.decide.scaling.combine import Combined, combine
 from herder.decide.scaling.failed_triggers import Failures
 from herder.decide.scaling.limits import GrowthLimit
-from herder.decide.scaling.offers import zones
+from herder.decide.scaling.offers import spot_only, zones
 from herder.decide.scaling.offers.backoff import cheapest_first
 from herder.decide.scaling.proposals import TriggerResult, WorkerRequest, workers_by_offer
 from herder.decide.scaling.scale_down import expired_and_surplus, spot_preemption
@@ -122,7 +123,9 @@ def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
 
     # 3. What the triggers ask for: the queue first, and what the pools themselves want on top of it.
     demand_limits = _demand_limits(snapshot, growth_limits, failures, now_ms)
-    queue = _queue(snapshot, demand_limits, leaving, failures)
+    pack = partial(_queue, snapshot, leaving, failures)
+    settled = queue_paid_for(snapshot, demand_limits, pack, failures)
+    queue = settled.queue
     wants = {
         view.spec.name: _wants(view, growth_limits, leaving, queue, failures, now_ms)
         for view in snapshot.pools
@@ -152,17 +155,29 @@ def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
         queue=queue,
         combined=combined,
         idle=idle,
-        notes={
-            name: tuple(
-                dict.fromkeys((*preempted.of(name), *upkeep.of(name), *answer.notes, *failures.of(name)))
-            )
-            for name, answer in wants.items()
-        },
+        notes=_notes(snapshot, settled, wants, failures, preempted.of, upkeep.of),
         replaced=upkeep.replaced,
         needs=tuple(
             (pool, template, count) for pool, each in needed.items() for template, count in each.items()
         ),
     )
+
+
+def _notes(
+    snapshot: Snapshot,
+    settled: Settled,
+    wants: Mapping[PoolName, TriggerResult],
+    failures: Failures,
+    *steps: Callable[[PoolName], Iterable[Reason]],
+) -> dict[PoolName, tuple[Reason, ...]]:
+    """What triggers and steps have to say of each pool, each once."""
+    found = {}
+    for view in snapshot.pools:
+        name = view.spec.name
+        said = (note for each in steps for note in each(name))
+        of_money = (*settled.notes.get(name, ()), *spot_only.notes(view))
+        found[name] = tuple(dict.fromkeys((*said, *wants[name].notes, *of_money, *failures.of(name))))
+    return found
 
 
 def _preempted(
@@ -182,9 +197,9 @@ def _preempted(
 
 def _queue(
     snapshot: Snapshot,
-    growth_limits: Mapping[PoolName, GrowthLimit],
     leaving: Set[WorkerName],
     failures: Failures,
+    growth_limits: Mapping[PoolName, GrowthLimit],
 ) -> QueueResult:
     ask = partial(queued_jobs.ask, snapshot, growth_limits, leaving)
     pools = tuple(view.spec.name for view in snapshot.pools)
@@ -225,7 +240,7 @@ def _growth_limits(
     """By pool; no spot is made where a pool waits for capacity. A pool whose limits are not known makes nothing."""
 
     def limit_of(view: PoolView) -> GrowthLimit:
-        found = limits.growth_limit(view, now_ms, leaving)
+        found = spot_only.limited(view, limits.growth_limit(view, now_ms, leaving))
         if not short:
             return found
         return limits.without(

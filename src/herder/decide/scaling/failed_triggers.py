@@ -22,7 +22,7 @@ ERROR_TEXT_MAX = 300
 #: Steps that every pool's planning needs: without one of them nothing of the pool is changed.
 STEPS = frozenset({"snapshot", "removals", "limits"})
 #: Steps that a plan can do without.
-REFINEMENTS = frozenset({"combine", "zones", "pressure", "replacement", "report"})
+REFINEMENTS = frozenset({"combine", "zones", "pressure", "replacement", "report", "cheaper"})
 
 
 class Failures:

@@ -22,7 +22,7 @@ from herder.model.fleet.pressure import FRESH_MS, FRESH_ON_NODES_MS
 from herder.model.fleet.schedule import Window
 from herder.model.fleet.upkeep import Opening
 from herder.model.ids import ClassId, PoolName, WorkerName
-from herder.model.planning.budgets import BudgetLeft
+from herder.model.planning.budgets import BudgetLeft, SpotOnly
 from herder.model.planning.cluster import NotConsidered
 from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory
 from herder.model.planning.plan import Reason, ReasonKind
@@ -53,6 +53,8 @@ class PoolView:
     """With a limit, that pay for its workers: its own first, and those above it."""
     quantum_ms: int = 0
     """For which a worker reserves its price at a time; only with budgets."""
+    spot_only: SpotOnly | None = None
+    """Of an action of an alert in force."""
     ahead: tuple[ObservedWorker, ...] = ()
     """Workers of the pools that grow before this one, as far as they stay: they count in its pressure."""
 
@@ -207,6 +209,7 @@ def _views(observed: Observed, now_ms: int, failures: Failures) -> tuple[PoolVie
             by_pool.setdefault(worker.spec.pool, []).append(_fresh(worker, now_ms))
     history, windows, openings = dict(observed.history), dict(observed.windows), dict(observed.openings)
     memories = {memory.key: memory for memory in observed.offers}
+    spot_only = {each.pool: each for each in observed.spot_only}
     read = {(reading.pool, reading.metric): reading for reading in observed.metrics}
 
     def view_of(wanted: PoolSpec) -> PoolView:
@@ -231,6 +234,7 @@ def _views(observed: Observed, now_ms: int, failures: Failures) -> tuple[PoolVie
             openings=openings.get(spec.name, ()),
             budgets=observed.budgets.above(spec.name),
             quantum_ms=observed.budgets.quantum_ms,
+            spot_only=spot_only.get(spec.name),
             metrics=tuple(
                 (metric, _not_older(metric.keep_s, read.get((spec.name, metric.name)), now_ms))
                 for metric in spec.scale_up.metrics

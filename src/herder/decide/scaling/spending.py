@@ -5,7 +5,7 @@ share a budget. A worker counts with what it reserves when it is created: its pr
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from herder.decide.scaling.offers.backoff import OfferLimit
 from herder.decide.scaling.proposals import Proposal
@@ -24,7 +24,7 @@ def limits_of_budget(view: PoolView) -> list[tuple[int, Reason]]:
     if not view.budgets or not view.templates:
         return []
     cheapest = min(view.templates, key=lambda offer: (offer.price_pico_per_hour, offer.id))
-    bound = _bound(view, cheapest)
+    bound = bound_of(view, cheapest)
     return [] if bound is None else [bound]
 
 
@@ -38,17 +38,21 @@ def offers_within_budget(view: PoolView, offers: tuple[OfferLimit, ...], most: i
 
 
 def _offer(view: PoolView, offer: Offer, limit: OfferLimit, most: int) -> OfferLimit:
-    bound = _bound(view, offer)
+    bound = bound_of(view, offer)
     if bound is None or bound[0] >= limit.at_most(most):
         return limit
     return replace(limit, limit=bound[0], reason=bound[1])
 
 
-def _bound(view: PoolView, offer: Offer) -> tuple[int, Reason] | None:
+def bound_of(
+    view: PoolView, offer: Offer, left: Mapping[str, int] | None = None
+) -> tuple[int, Reason] | None:
+    """How many of an offer are paid, and why not more; None: it costs nothing. `left`: by budget, where it is less than what was observed."""
     each = first_quantum(view, offer)
     if each == 0:
         return None  # it costs nothing
-    least = min(view.budgets, key=lambda budget: budget.left or 0)
+    budgets = view.budgets if left is None else [replace(each, left=left[each.name]) for each in view.budgets]
+    least = min(budgets, key=lambda budget: budget.left or 0)
     count = max(0, (least.left or 0) // each)
     return count, _reason(view, least, each, count)
 
@@ -90,11 +94,12 @@ def _left(budget: BudgetLeft) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paid:
-    """`proposals` that can be paid together; `missing`: by pool, workers that cannot; `notes` say which budget binds."""
+    """`proposals` that can be paid together; `missing`: by pool, workers that cannot; `notes` say which budget binds. `left`: by budget, what they leave."""
 
     proposals: tuple[Proposal, ...]
     missing: Mapping[PoolName, int]
     notes: Mapping[PoolName, tuple[Reason, ...]]
+    left: Mapping[str, int] = field(default_factory=dict)
 
 
 def paid(snapshot: Snapshot, proposals: tuple[Proposal, ...]) -> Paid:
@@ -124,6 +129,7 @@ def paid(snapshot: Snapshot, proposals: tuple[Proposal, ...]) -> Paid:
         proposals=tuple(found),
         missing=missing,
         notes={pool: (_short(binding[pool], count),) for pool, count in missing.items()},
+        left=left,
     )
 
 

@@ -22,6 +22,8 @@ class CreateHistory:
     removals_ms: list[int] = field(default_factory=list)
     """When workers were drained because less was needed: the newest, at most `REMOVALS_MOST`."""
     boot_s: float | None = None
+    failures_in_row: int = 0
+    """Creations that failed since the last worker was ready; in memory only, for metrics."""
     pods_since_ms: int | None = None
     """Since when enough pods wait for the pool; in memory only, as the next."""
     pressed_since_ms: dict[Measured, int] = field(default_factory=dict)

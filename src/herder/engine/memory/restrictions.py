@@ -3,14 +3,17 @@
 Made anew at each look of the loop of alerts (`control/alerts/actions.py`), in memory only. Where no action is in force there is none of it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TypeVar
 
+from herder.model.ids import ClassId
 from herder.model.work.demand import DemandGroup
 from herder.model.work.job import JobClass
 
 G = TypeVar("G", bound=DemandGroup)
+NONE: Mapping[ClassId, int] = MappingProxyType({})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,17 +50,20 @@ class Restrictions:
     all: list[Restriction]
     _of: dict[JobClass, tuple[int, ...]] = field(default_factory=dict)
 
-    def capped(self, pending: Sequence[G], with_count: Callable[[G, int], G]) -> list[G]:
-        """What of it may start, in the same order."""
-        less = {each.queued.class_id: each.count for each in self.withheld(pending)}
+    def capped(
+        self, pending: Sequence[G], with_count: Callable[[G, int], G], unfit: Mapping[ClassId, int] = NONE
+    ) -> list[G]:
+        """What of it may start, in the same order. `unfit`: as of `withheld`."""
+        less = {each.queued.class_id: each.count for each in self.withheld(pending, unfit)}
         return [
             item if item.class_id not in less else with_count(item, item.count - less[item.class_id])
             for item in pending
             if item.count > less.get(item.class_id, 0)
         ]
 
-    def withheld(self, pending: Iterable[DemandGroup]) -> list[Withheld]:
-        """The most urgent take what room there is, then the oldest."""
+    def withheld(self, pending: Iterable[DemandGroup], unfit: Mapping[ClassId, int] = NONE) -> list[Withheld]:
+        """The most urgent take what room there is, then the oldest. `unfit`: by class, how many jobs of it have no place now. They may start as soon as they have one, but
+        leave the room to others until then."""
         room, found = [each.room for each in self.all], []
         for item in sorted(
             pending, key=lambda each: (-each.asks.priority, each.oldest_ready_at_ms, each.class_id)
@@ -70,7 +76,7 @@ class Restrictions:
             least = min(places, key=room.__getitem__)
             starts = min(item.count, max(0, room[least]))
             for place in places:
-                room[place] -= starts
+                room[place] -= max(0, starts - unfit.get(item.class_id, 0))
             if starts < item.count:
                 found.append(Withheld(queued=item, count=item.count - starts, by=self.all[least]))
         return found

@@ -34,6 +34,7 @@ from herder.model.fleet.repair import Condition, Outcome, Rung
 from herder.model.fleet.upkeep import Opening
 from herder.model.fleet.worker import WorkerSpec, WorkerState
 from herder.model.ids import BatchId, ClassId, JobId, PoolName, UserName, WorkerName
+from herder.model.planning.budgets import SpotOnly
 from herder.model.planning.observed import ObservedWorker, QueuedClass
 from herder.model.planning.plan import Reason
 from herder.model.stored.incarnation import Incarnation
@@ -339,6 +340,8 @@ class EngineState:
     """Of users and projects that have a budget; None: none has."""
     restrictions: Restrictions | None = None
     """What alerts keep from starting; None: no such action is in force."""
+    spot_only: tuple[SpotOnly, ...] = ()
+    """Of alerts: pools that get spot workers only."""
     fleet_version: int = 0
     """Changes whenever a worker comes or goes."""
     ended_runs: "deque[tuple[ClassId, int]]" = field(default_factory=lambda: deque(maxlen=ENDED_RUNS_MAX))

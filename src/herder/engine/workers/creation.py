@@ -7,6 +7,7 @@ cost, and it had none. Its machine is a cost of the pool from when it ran.
 
 from dataclasses import replace
 
+from herder.engine.memory.create_history import CreateHistory
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import EngineState, WorkerLife
 from herder.engine.workers import offers
@@ -152,6 +153,7 @@ def failure(state: EngineState, worker: WorkerLife, text: str, cause: FailureCau
 def _count(state: EngineState, worker: WorkerLife, cause: FailureCause, text: str) -> None:
     state.last_creation_failure[worker.spec.pool] = text
     state.creation_failures[worker.spec.pool, cause.value, creation_of(worker).step.value] += 1
+    state.history.setdefault(worker.spec.pool, CreateHistory()).failures_in_row += 1
 
 
 def _alert(state: EngineState, changes: Changes, worker: WorkerLife, alert_s: float, now_ms: int) -> None:

@@ -211,8 +211,8 @@ def becomes_ready(state: EngineState, changes: Changes, worker: WorkerLife, now_
             f"{worker.spec.name} is ready: its agent has activated.",
         )
         return  # how long a machine of this pool takes to boot, it does not say
-    history = history_of(state, worker.spec.pool)
-    boot_s = boot_ms / 1000
+    history, boot_s = history_of(state, worker.spec.pool), boot_ms / 1000
+    history.failures_in_row = 0
     history.boot_s = (
         boot_s if history.boot_s is None else (1 - BOOT_WEIGHT) * history.boot_s + BOOT_WEIGHT * boot_s
     )

@@ -68,11 +68,20 @@ OPPORTUNITY = Policy(
 )  # fmt: skip
 POOL_BUDGET = Policy(
     id="pool-budget", scope="pool", resource="usd", chain=("resource_manager", COO),
-    thresholds=(_threshold(Level.WARNING, 80, to=("resource_manager",)), _threshold(Level.EMERGENCY, 100, to=("resource_manager", COO))),
+    thresholds=(
+        _threshold(Level.WARNING, 80, Action.SPOT_ONLY, to=("resource_manager",)),
+        _threshold(Level.EMERGENCY, 100, Action.SPOT_ONLY, to=("resource_manager", COO)),
+    ),
 )  # fmt: skip
 
 #: Of budgets in dollars that are not of a pool.
-BUDGET = replace(TOKEN_BUDGET, id="budget", scope="budget", resource="usd")
+BUDGET = replace(
+    TOKEN_BUDGET, id="budget", scope="budget", resource="usd",
+    thresholds=tuple(
+        replace(each, actions=each.actions | {Action.SPOT_ONLY}) if each.level >= Level.CRITICAL else each
+        for each in TOKEN_BUDGET.thresholds
+    ),
+)  # fmt: skip
 
 DOCUMENTED = (TOKEN_BUDGET, COMPUTE, STORAGE, NETWORK, VARIANCE, OPPORTUNITY, POOL_BUDGET, BUDGET)
 

@@ -23,6 +23,11 @@ class Level(IntEnum):
     def word(self) -> str:
         return self.name.lower()
 
+    @classmethod
+    def of(cls, word: str) -> "Level":
+        """Raises KeyError."""
+        return cls[word.upper()]
+
 
 #: By the number of thresholds that a budget has.
 _LEVELS_OF = {

@@ -8,9 +8,10 @@
 - A reading of a period that is over changes nothing.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -24,6 +25,8 @@ class Resolved(StrEnum):
     SUPERSEDED = "superseded"
     """A higher alert of the same subject was raised."""
     PERIOD_ENDED = "period_ended"
+    REMOVED = "removed"
+    """What it was about is not judged by its policy any more, such as a budget that was deleted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +88,10 @@ class Watch:
     told: tuple[Level, int] | None = None
     """The level that was told last, and when."""
 
+    @property
+    def period(self) -> tuple[int, int]:
+        return self.from_ms, self.to_ms
+
 
 @dataclass(slots=True)
 class Alerts:
@@ -92,18 +99,29 @@ class Alerts:
     alerts: dict[str, Alert] = field(default_factory=dict)
     """Active ones, and those of present periods."""
     watches: dict[Key, Watch] = field(default_factory=dict)
+    routes: Sequence[tuple[str, tuple[str, ...]]] = ()
+    """(pattern of subjects, recipients in place of those of the policy); the first that fits is taken."""
 
     @classmethod
-    def restored(cls, policies: Iterable[Policy], kept: Iterable[Alert]) -> "Alerts":
+    def restored(
+        cls,
+        policies: Iterable[Policy],
+        kept: Iterable[Alert],
+        routes: Sequence[tuple[str, tuple[str, ...]]] = (),
+    ) -> "Alerts":
         """From the alerts of a store: what was raised is not raised again."""
-        state = cls({each.id: each for each in policies})
-        for alert in sorted(kept, key=lambda each: (each.from_ms, each.raised_ms, each.level)):
+        state = cls({each.id: each for each in policies}, routes=routes)
+        for alert in sorted(kept, key=lambda each: (each.raised_ms, each.from_ms, each.level)):
             policy = state.policies.get(alert.policy)
+            key = (alert.policy, alert.subject)
+            if alert.why_resolved is Resolved.REMOVED:
+                state.watches.pop(key, None)
+                continue
             if policy is None:
                 continue
-            key = (alert.policy, alert.subject)
             watch = state.watches.get(key)
-            if watch is None or (alert.from_ms > watch.from_ms and policy.once is Once.PERIOD):
+            period = (alert.from_ms, alert.to_ms)
+            if watch is None or (period != watch.period and policy.once is Once.PERIOD):
                 watch = state.watches[key] = Watch(alert.from_ms, alert.to_ms)
             state.alerts[alert.id] = alert
             watch.raised[alert.level] = alert.id
@@ -123,9 +141,9 @@ class Alerts:
             watch = self.watches[(reading.policy, reading.subject)] = Watch(reading.from_ms, reading.to_ms)
         changed: dict[str, Alert] = {}
         if policy.once is Once.PERIOD:
-            if reading.from_ms < watch.from_ms:
+            if reading.to_ms <= watch.from_ms:
                 return []
-            if reading.from_ms > watch.from_ms:
+            if (reading.from_ms, reading.to_ms) != watch.period:
                 self._end_period(watch, reading, changed)
         over = [
             (each, amount)
@@ -141,6 +159,15 @@ class Alerts:
                 self._raise(watch, threshold, amount, next_ms, reading, changed)
         return list(changed.values())
 
+    def remove(self, keys: Iterable[Key], now_ms: int) -> list[Alert]:
+        """What is not judged any more: its alerts are resolved, its actions end, and should it come back nothing is known of it."""
+        resolved = []
+        for key in keys:
+            for alert in self._active(self.watches.pop(key)):
+                gone = replace(alert, resolved_ms=now_ms, why_resolved=Resolved.REMOVED)
+                resolved.append(self._keep(gone))
+        return resolved
+
     def notices(self, now_ms: int) -> list[Notice]:
         """Who is to be told now. The caller delivers them, and then says so with `told`."""
         found = []
@@ -152,7 +179,9 @@ class Alerts:
 
     def told(self, notice: Notice, now_ms: int) -> Alert:
         alert = self.alerts[notice.alert.id]
-        self.watches[(alert.policy, alert.subject)].told = (alert.level, now_ms)
+        watch = self.watches.get((alert.policy, alert.subject))
+        if watch is not None:  # else it was removed while the message was on its way
+            watch.told = (alert.level, now_ms)
         return self._keep(replace(alert, told=(*alert.told, *notice.recipients), told_ms=now_ms))
 
     def acknowledge(self, alert_id: str, by: str, now_ms: int) -> Alert:
@@ -245,15 +274,23 @@ class Alerts:
         threshold = policy.threshold(alert.level) if policy is not None else None
         if policy is None or watch is None or threshold is None or not threshold.recipients:
             return None
+        if alert.acknowledged_ms is not None:
+            return None
         if alert.told_ms is None:
             rests = watch.told is not None and now_ms - watch.told[1] < policy.cooldown_ms
             if rests and watch.told is not None and alert.level <= watch.told[0]:
                 return None
-            return Notice(alert, threshold.recipients, escalated=False)
-        if alert.acknowledged_ms is not None or now_ms - alert.told_ms < policy.escalates_after_ms:
+            return Notice(alert, self._recipients(alert, threshold), escalated=False)
+        if now_ms - alert.told_ms < policy.escalates_after_ms:
             return None
         following = next((each for each in policy.chain if each not in alert.told), None)
         return None if following is None else Notice(alert, (following,), escalated=True)
+
+    def _recipients(self, alert: Alert, threshold: Threshold) -> tuple[str, ...]:
+        for pattern, recipients in self.routes:
+            if fnmatchcase(alert.subject, pattern):
+                return recipients
+        return threshold.recipients
 
 
 def _id_of(reading: Reading, level: Level) -> str:

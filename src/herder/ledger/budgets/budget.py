@@ -33,6 +33,8 @@ class Budget:
     spans: dict[int, Span] = field(default_factory=dict)
     """By their beginnings."""
     created_at_ms: int = 0
+    deleting: bool = False
+    """It pays for nothing new, and is gone when its last lease has ended."""
     _current: Span | None = None
 
     def span(self, now_ms: int) -> Span:
@@ -48,6 +50,18 @@ class Budget:
             found = self.spans[start] = Span(start, end)
             self._prune(now_ms)
         self._current = found
+        return found
+
+    def span_of(self, at_ms: int, now_ms: int) -> Span | None:
+        """The one that a time in the past counts in. None: its period was over when the budget was created, or is forgotten."""
+        current = self.span(now_ms)
+        if at_ms >= current.start_ms:
+            return current
+        start, end = bounds(self.spec.period, self.spec.timezone, at_ms)
+        found = self.spans.get(start)
+        window = window_ms(self.spec.period)
+        if found is None and window and end + window > now_ms:
+            found = self.spans[start] = Span(start, end)
         return found
 
     def _prune(self, now_ms: int) -> None:

@@ -93,7 +93,7 @@ class Leases:
                 )
             return known
         _check(lease_id, names, amount, until_ms, now_ms)
-        chain = self.chain(names)
+        chain = self._paying(names)
         refused = self._refused(chain, amount, now_ms)
         return refused or self._hold(Lease(lease_id, names, amount, until_ms, 1, (), cost), chain, now_ms)
 
@@ -120,7 +120,7 @@ class Leases:
         used = _used(known, cost)
         if remote and known.state is LeaseState.LIVE:
             amount = max(amount, known.amount - used)
-        chain = self.chain(known.budgets)
+        chain = self._paying(known.budgets)
         refused = self._refused(chain, amount, now_ms, freed=dict.fromkeys(known.spans, known.amount - used))
         if refused is not None:
             return refused
@@ -159,11 +159,19 @@ class Leases:
             del self.expired[old.id]
         return over
 
-    def correct(self, budget: str, by: int, now_ms: int) -> None:
-        """A line was corrected: spent changes, reservations do not."""
-        for each in self.chain((budget,)):
-            self._touch(each, now_ms)
-            each.span(now_ms).spent += by
+    def charge(self, budgets: Iterable[str], amount: int, at_ms: int, now_ms: int) -> list[str]:
+        """Use that nobody had reserved, in the period of its time; negative: it was less. It is booked in full, whatever is left: it has happened already.
+
+        What happened in a period of a budget that is not known, such as one before it was created, changes nothing of it. The names of the budgets that it has changed, the
+        lowest first. Raises KeyError.
+        """
+        found = [(each.spec.name, each.span_of(at_ms, now_ms)) for each in self.chain(budgets)]
+        spans = [(name, span) for name, span in found if span is not None]
+        amount = max(amount, -min((span.spent for _, span in spans), default=0))
+        for name, span in spans:
+            span.spent += amount
+            self.touched_spans.add((name, span.start_ms))
+        return [name for name, _ in spans]
 
     def left(self, budgets: Iterable[str], now_ms: int) -> int | None:
         """What can be reserved now, through all budgets above. None: nothing limits it. Raises KeyError."""
@@ -171,9 +179,9 @@ class Leases:
         return min((each for each in left if each is not None), default=None)
 
     def budget_for(self, scope: Scope, subject: str, unit: Unit) -> str | None:
-        """The name of the budget that limits it; None: there is none."""
+        """The name of the budget that limits it; None: there is none, or it is being deleted."""
         if self._by_subject is None:
-            specs = [each.spec for each in self.budgets.values()]
+            specs = [each.spec for each in self.budgets.values() if not each.deleting]
             self._by_subject = {(each.scope, each.subject, each.unit): each.name for each in specs}
         return self._by_subject.get((scope, subject, unit))
 
@@ -186,6 +194,16 @@ class Leases:
                 found[at] = self.budgets[at]
                 at = found[at].spec.parent
         return list(found.values())
+
+    def _paying(self, names: Iterable[str]) -> list[Budget]:
+        """As `chain`. Raises KeyError, and BudgetError for a budget that is being deleted."""
+        found = self.chain(names)
+        for each in found:
+            if each.deleting:
+                raise BudgetError(
+                    f"budget {each.spec.name} is being deleted and pays for nothing new; settle its leases, or keep it (herder budget keep {each.spec.name})"
+                )
+        return found
 
     def put(self, spec: BudgetSpec, now_ms: int) -> None:
         """Create it, or change it. Its set must have no `faults`. Raises BudgetError below what is spent and reserved already: nothing that was granted is taken away."""
@@ -242,30 +260,14 @@ class Leases:
                     f"budget {name} has transfer {each.number} in force, so its parent cannot change; take it back, or wait until it is over"
                 )
 
-    def remove(self, name: str) -> None:
-        """Raises BudgetError while something depends on it."""
-        below = sorted(each.spec.name for each in self.budgets.values() if each.spec.parent == name)
-        if below:
-            raise BudgetError(f"budget {name} is the parent of {', '.join(below[:5])}; delete these first")
-        if any(each.leases for each in self.budgets[name].spans.values()):
-            raise BudgetError(
-                f"budget {name} has leases; wait until they have ended, or settle them (herder budget leases shows them)"
-            )
-        waiting = (
-            each for each in self.transfers.values() if each.decided_ms is None or each.due_ms is not None
-        )
-        if any(name in (each.source, each.target) for each in waiting):
-            raise BudgetError(
-                f"budget {name} has open requests or repayments; decide or take back these first"
-            )
-        self.removed[name] = self.budgets.pop(name)
-        for oldest in list(self.removed)[:-REMOVED_KEPT]:
-            del self.removed[oldest]
-        self.touched_budgets.discard(name)
+    def forget_subjects(self) -> None:
+        """Which budget is for what may have changed."""
         self._by_subject = None
-        for number in [n for n, each in self.transfers.items() if name in (each.source, each.target)]:
-            over = self.transfers.pop(number)._replace(state=TransferState.OVER)
-            self.touched_transfers[number] = over
+
+    def pays(self, lease: Lease) -> bool:
+        """Whether all budgets that its holder named exist and are not being deleted: only then it can be renewed."""
+        found = (self.budgets.get(name) for name in lease.budgets)
+        return all(each is not None and not each.deleting for each in found)
 
     def _refused(
         self, chain: list[Budget], amount: int, now_ms: int, freed: dict[tuple[str, int], int] | None = None

@@ -127,7 +127,7 @@ def _siblings(state: Leases, budget: Budget) -> list[Budget]:
     return [
         each
         for each in state.budgets.values()
-        if each is not budget and parent and each.spec.parent == parent
+        if each is not budget and parent and each.spec.parent == parent and not each.deleting
     ]
 
 
@@ -167,6 +167,10 @@ def _check(state: Leases, transfer: Transfer) -> None:
     if source == target:
         raise BudgetError(f"budget {target} cannot give to itself; name two budgets")
     for name in filter(None, (source, target)):
+        if state.budgets[name].deleting:
+            raise BudgetError(
+                f"budget {name} is being deleted, so nothing moves to or from it; name another, or keep it (herder budget keep {name})"
+            )
         if state.budgets[name].spec.limit is None:
             raise BudgetError(
                 f"budget {name} has no limit, so there is nothing to move; name one with a limit"

@@ -204,7 +204,7 @@ class ScaleUp:
 
     @property
     def measured(self) -> bool:
-        """Whether workers are asked what they really use."""
+        """Whether plans see what workers really use."""
         return self.cpu_pressure is not None or self.memory_pressure is not None
 
 

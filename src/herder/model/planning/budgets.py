@@ -72,4 +72,14 @@ class RestrictedClass:
     until_ms: int | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpotOnly:
+    """A pool in which an action of an alert lets the planner create spot workers only, where the pool has offers of spot. `until_ms`: as of RestrictedClass."""
+
+    pool: PoolName
+    alert: str
+    policy: str
+    until_ms: int | None
+
+
 NO_BUDGETS = BudgetsLeft(quantum_ms=0, budgets=(), pools=())

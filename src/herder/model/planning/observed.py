@@ -10,7 +10,7 @@ from herder.model.fleet.schedule import Window
 from herder.model.fleet.upkeep import Opening
 from herder.model.fleet.worker import WorkerSpec, WorkerState
 from herder.model.ids import PlanNumber, PoolName, UserName, WorkerName
-from herder.model.planning.budgets import NO_BUDGETS, BudgetsLeft, RestrictedClass, UnpaidClass
+from herder.model.planning.budgets import NO_BUDGETS, BudgetsLeft, RestrictedClass, SpotOnly, UnpaidClass
 from herder.model.planning.cluster import NotConsidered
 from herder.model.planning.demand_rises import Rises
 from herder.model.values.resources import Dimension, Resources
@@ -145,6 +145,8 @@ class Observed:
     """Of the demand: jobs that budgets of users and projects do not pay."""
     restricted: tuple[RestrictedClass, ...] = ()
     """Of the demand: jobs that actions of alerts keep from starting."""
+    spot_only: tuple[SpotOnly, ...] = ()
+    """Pools for which actions of alerts let only spot workers be created."""
     agent_version: str = ""
     """Of the agents that this server comes with; empty: versions of agents are not compared."""
     agent_since_plan: PlanNumber = PlanNumber(0)

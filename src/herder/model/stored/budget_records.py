@@ -11,6 +11,7 @@ class BudgetRecord(NamedTuple):
     created_at_ms: int
     changed_at_ms: int
     deleted: int
+    """0: it exists; 1: it was deleted; 2: it is being deleted, until its last lease has ended."""
 
 
 class BudgetSpanRecord(NamedTuple):

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from herder.model.stored.recommendation_records import RecommendationRecord
+from herder.model.stored.report_records import CostReportRecord, ReportScheduleRecord
 
 
 class UseLogRecord(NamedTuple):
@@ -70,7 +71,14 @@ class MonthLinesRecord(NamedTuple):
 
 
 LedgerRecord = (
-    UseLogRecord | MachineDayRecord | WorkDayRecord | MonthRecord | MonthLinesRecord | RecommendationRecord
+    UseLogRecord
+    | MachineDayRecord
+    | WorkDayRecord
+    | MonthRecord
+    | MonthLinesRecord
+    | RecommendationRecord
+    | ReportScheduleRecord
+    | CostReportRecord
 )
 LEDGER_KEYS: dict[type, int] = {
     UseLogRecord: 1,
@@ -79,4 +87,6 @@ LEDGER_KEYS: dict[type, int] = {
     MonthRecord: 1,
     MonthLinesRecord: 2,
     RecommendationRecord: 1,
+    ReportScheduleRecord: 1,
+    CostReportRecord: 1,
 }

@@ -22,12 +22,15 @@ class RecommendationRecord(NamedTuple):
     observed: int
     supporting: int
     state: str
-    """open, approved, pilot, implemented, withdrawn"""
+    """open, approved, pilot, implemented, failed, rolled_back, withdrawn"""
     found_ms: int
     approved_by: str
+    """Also of an approval that has ended: then the state is open."""
     approved_ms: int | None
     begun_by: str
     begun_ms: int | None
     """When it was carried out, or its pilot began."""
     closed_ms: int | None
-    """When it was withdrawn, or its pilot was ended as a success."""
+    """When it was withdrawn or rolled back, or its pilot has ended."""
+    approved_pico: str = ""
+    """The saving that was approved; empty: none was. It stays when the approval has ended."""

@@ -18,7 +18,7 @@ Plain = dict[str, dict[str, Any]]
 
 
 def pool_budgets(root: Node) -> Plain:
-    """None where cost tracking is off or in another currency than US dollars: Herder has no rates of exchange."""
+    """Empty where cost tracking is off, or in another currency than US dollars: Herder has no exchange rates."""
     costs = root.at("cost_tracking")
     if costs.at("enabled").flag() is False or costs.at("currency").text() not in (None, "USD"):
         return {}

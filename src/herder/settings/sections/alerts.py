@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import PurePath
-from typing import Any
 
 from herder.ledger.alerts.documented import DOCUMENTED, with_thresholds
-from herder.model.work.alerts import CARRIED_OUT, AlertRules, Channel
+from herder.model.work.alerts import CARRIED_OUT, AlertRules
 from herder.model.work.sharing import PRIORITY_MAX
+from herder.settings.sections.alert_channels import CHANNEL_FIELDS, check_mail, read_recipients
 from herder.settings.sections.fields import Field, plain
 from herder.settings.sections.jobs.job_types import whole_between
 from herder.settings.sections.upkeep import between_durations, read_fields
@@ -17,44 +16,15 @@ from herder.settings.syntax.validation import Reading
 from herder.settings.syntax.values import Scalar, Value
 
 SECTION = "alerts"
-CHANNELS_MAX = 100
 TIERS = ("hot", "warm", "cold")
 _LONGEST_S = 7 * 86_400.0
 _POLICIES = {each.id: each for each in DOCUMENTED}
 _DURATION = {"type": ["string", "number"]}
 
 
-def _read_channels(found: Reading, value: Value) -> tuple[Channel, ...]:
-    channels = []
-    for entry in validation.table(found, value).entries:
-        name = validation.program_name(found, entry.place, f"{SECTION}.channels", entry.name)
-        given = {
-            each.name: validation.text(found, each.value)
-            for each in validation.known_only(found, validation.table(found, entry.value), ("url", "folder"))
-        }
-        channel = Channel(name=name, url=given.get("url", ""), folder=given.get("folder", ""))
-        if bool(channel.url) == bool(channel.folder):
-            found.wrong(entry.value, "A channel has either a url or a folder.", "Write one of both.")
-        elif channel.url and not channel.url.startswith(("https://", "http://")):
-            found.wrong(entry.value, f"{channel.url[:50]!r} is not a URL.", "Write https://HOST/PATH.")
-        elif channel.folder and not PurePath(channel.folder).is_absolute():
-            found.wrong(entry.value, f"{channel.folder[:50]!r} is not an absolute path.", "Begin it with /.")
-        channels.append(channel)
-    if len(channels) > CHANNELS_MAX:
-        found.wrong(value, f"There are more than {CHANNELS_MAX} channels.", "Tell several people by one URL.")
-    return tuple(channels)
-
-
-def _read_names(found: Reading, value: Value) -> tuple[str, ...]:
-    return tuple(
-        validation.program_name(found, each.place, SECTION, validation.text(found, each))
-        for each in validation.listing(found, value)
-    )
-
-
 def _read_chain(found: Reading, value: Value) -> tuple[str, ...] | None:
     """null, as it is written where nothing is said: as documented for each alert."""
-    return None if isinstance(value, Scalar) and value.text is None else _read_names(found, value)
+    return None if isinstance(value, Scalar) and value.text is None else read_recipients(found, value)
 
 
 def _read_thresholds(found: Reading, value: Value) -> Mapping[str, Mapping[str, int]]:
@@ -109,10 +79,6 @@ def _between(low: int, high: int) -> Callable[[Reading, Value], int]:
     return lambda found, value: whole_between(found, value, low, high)
 
 
-def _write_channels(channels: tuple[Channel, ...]) -> dict[str, Any]:
-    return {each.name: {"url": each.url} if each.url else {"folder": each.folder} for each in channels}
-
-
 def _duration(key: str, attribute: str, low_s: float, doc: str) -> Field:
     read = between_durations(low_s, _LONGEST_S)
     return Field(key=key, attribute=attribute, read=read, write=format_duration, schema=_DURATION, doc=doc)
@@ -120,19 +86,7 @@ def _duration(key: str, attribute: str, low_s: float, doc: str) -> Field:
 
 _NAMES = {"type": "array", "items": {"type": "string"}}
 ALERT_FIELDS: tuple[Field, ...] = (
-    Field(
-        key="channels", attribute="channels", read=_read_channels, write=_write_channels,
-        schema={
-            "type": "object",
-            "additionalProperties": {
-                "type": "object",
-                "properties": {"url": {"type": "string"}, "folder": {"type": "string"}},
-                "additionalProperties": False,
-            },
-            "examples": [{"coo": {"url": "https://chat.example.org/hook"}, "division_gm": {"folder": "/srv/handoffs"}}],
-        },
-        doc="How recipients are notified, by their names: `url`, to which a signed message is posted (private ones must be in `callbacks: allow`), or `folder`, into which a file is written.",
-    ),
+    *CHANNEL_FIELDS,
     Field(
         key="chain", attribute="chain", read=_read_chain, write=lambda chain: None if chain is None else list(chain),
         schema={"type": ["array", "null"], "items": {"type": "string"}},
@@ -158,7 +112,7 @@ ALERT_FIELDS: tuple[Field, ...] = (
     ),
     plain(
         "carry_out", _read_carry_out, {"type": "array", "items": {"enum": list(CARRIED_OUT)}},
-        "Actions that are carried out while the threshold of an alert that names them is exceeded; the others are only shown. `[]`: none is.",
+        "Actions that are carried out while the threshold of an alert that names them is exceeded; the others are only shown. `[]`: none is. spot_only is not among them unless it is written: it changes which workers pools get.",
     ),
     plain(
         "low_priority_below", _between(-PRIORITY_MAX, PRIORITY_MAX), {"type": "integer", "minimum": -PRIORITY_MAX, "maximum": PRIORITY_MAX},
@@ -177,4 +131,7 @@ ALERT_FIELDS: tuple[Field, ...] = (
 
 
 def read_alerts(found: Reading, value: Value | None) -> AlertRules:
-    return replace(AlertRules(), **read_fields(found, value, ALERT_FIELDS))
+    rules = replace(AlertRules(), **read_fields(found, value, ALERT_FIELDS))
+    if value is not None:
+        check_mail(found, value, rules)
+    return rules

@@ -287,6 +287,7 @@ class ChaosRun:
         rest = Rest(world, self.watch)
         await rest.wait()
         self.watch.minute(MINUTE_S)
+        self.watch.take_all(self.watch.alerts.at_rest())
         self.watch.store()
         self.watch.bill()
 

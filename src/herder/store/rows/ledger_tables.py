@@ -10,6 +10,7 @@ from herder.model.stored.ledger_records import (
     WorkDayRecord,
 )
 from herder.model.stored.recommendation_records import RecommendationRecord
+from herder.store.rows import report_tables
 from herder.store.rows.columns import metadata, number, words
 
 use_log = Table("use_log", metadata, number("number", key=True), number("arrived_ms"), words("body"))
@@ -77,6 +78,7 @@ recommendations = Table(
     words("begun_by"),
     number("begun_ms", null=True),
     number("closed_ms", null=True),
+    words("approved_pico"),
 )
 
 TABLE_OF: dict[type, Table] = {
@@ -86,4 +88,5 @@ TABLE_OF: dict[type, Table] = {
     MonthRecord: months,
     MonthLinesRecord: month_lines,
     RecommendationRecord: recommendations,
+    **report_tables.TABLE_OF,
 }

@@ -44,7 +44,6 @@ class Measured(NamedTuple):
     asked: Asked
     pool: str
     attempts: int
-    succeeded: int
     held_ms: int
     """From their assignment to their end."""
     ran_ms: int
@@ -73,13 +72,10 @@ def measured(connection: Connection, from_ms: int, to_ms: int) -> Iterator[Measu
     hour = (a.assigned_at_ms % DAY_MS) // HOUR_MS
     number = class_of_attempt()
 
-    def total(condition: object, value: object) -> object:
-        return func.sum(case((condition, value), else_=0))  # type: ignore[arg-type]
-
     inner = (
         select(
             day.label("day"), hour.label("hour"), number.label("class_id"), t.workers.c.pool,
-            a.state, (a.ended_at_ms - a.assigned_at_ms).label("held"),
+            (a.ended_at_ms - a.assigned_at_ms).label("held"),
             case((a.started_at_ms.is_not(None), ran), else_=0).label("ran"),
             case((cpu_known, ran), else_=0).label("cpu_ran"), case((cpu_known, a.cpu_ms), else_=0).label("cpu"),
             case((cpu_known, a.cpu_ms * 1000 // case((cpu_known, ran), else_=1)), else_=0).label("peak"),
@@ -92,9 +88,9 @@ def measured(connection: Connection, from_ms: int, to_ms: int) -> Iterator[Measu
     )  # fmt: skip
     i = inner.c
     query = select(
-        i.day, i.hour, i.class_id, i.pool, func.count(), total(i.state == int(AttemptState.SUCCEEDED), 1),
+        i.day, i.hour, i.class_id, i.pool, func.count(),
         func.sum(i.held), func.sum(i.ran), func.sum(i.cpu_ran), func.sum(i.cpu), func.max(i.peak), func.max(i.memory_peak_mib),
-    ).group_by(i.day, i.hour, i.class_id, i.pool)  # type: ignore[call-overload]  # fmt: skip
+    ).group_by(i.day, i.hour, i.class_id, i.pool)  # fmt: skip
     classes: dict[int, Asked] = {}
     for rows in connection.execute(query, execution_options=_STREAMED).partitions():
         classes.update(_classes(connection, {row[2] for row in rows} - classes.keys()))

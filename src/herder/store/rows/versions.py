@@ -15,7 +15,7 @@ WRITTEN: Final[Mapping[str, int]] = {
     "pool": 2,  # pools.spec
     "sharing": 1,  # meta, key "sharing"
     "budget": 1,  # budgets.spec
-    "plan": 4,  # plans.body, the version in a column; words of reasons count, for plans are made again byte for byte
+    "plan": 5,  # plans.body, the version in a column; words of reasons count, for plans are made again byte for byte
     "observation": 2,  # observations.body, the version in a column
     "incarnation": 1,  # meta, key "incarnation"
     "payload": 1,  # jobs.payload: the wire form of a job's command, written without a number as long as it is 1

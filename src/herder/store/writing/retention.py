@@ -20,6 +20,7 @@ from herder.model.work.job import JobState
 from herder.store.rows import tables as t
 from herder.store.rows.budget_tables import budget_leases
 from herder.store.rows.incarnation import REACHED
+from herder.store.rows.report_rows import forget_reports
 from herder.store.rows.secrets_table import secrets
 from herder.store.rows.usage_rows import ended_attempts, ended_worker_cost
 from herder.store.writing.cancelled_batches import sweep_batch
@@ -64,6 +65,7 @@ def steps(keep: Retention, now_ms: int) -> tuple[Step, ...]:
         partial(forget_events, before_ms=now_ms - keep.events_ms),
         partial(forget_secrets, before_ms=now_ms - keep.events_ms),
         partial(forget_leases, before_ms=now_ms - max(keep.events_ms, LEASES_MS)),
+        partial(forget_reports, before_ms=now_ms),
     )
 
 

@@ -46,7 +46,7 @@ class AlertView(msgspec.Struct, kw_only=True):
     acknowledged_at: str | None
     resolved_at: str | None
     resolved_because: str
-    """below, superseded, period_ended; empty: it is active."""
+    """below, superseded, period_ended, removed (its budget was deleted, or is judged by another policy); empty: it is active."""
     actions: list[str]
     """What holds while the threshold is exceeded."""
     advice: list[str]
@@ -74,3 +74,23 @@ class AlertConfigure(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     type: str
     threshold: Any = None
+
+
+class ChannelView(msgspec.Struct, kw_only=True):
+    """How one recipient is notified. Addresses of chats are not shown: they are as good as passwords."""
+
+    name: str
+    kind: str
+    """url, folder, slack, email"""
+    to: str
+    """The host, the folder or the addresses."""
+    from_level: str
+    """The lowest level that is sent."""
+    quiet: str
+    """Alerts below critical wait in this time of the day; empty: none does."""
+    digest_s: float
+    """Alerts below critical are gathered for so long. 0: each is sent at once."""
+
+
+class ChannelTest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    channel: str

@@ -46,10 +46,16 @@ class BudgetView(msgspec.Struct, kw_only=True):
     grantable: str | None
     """What can be reserved now, through all budgets above it too."""
     leases: int
+    state: Literal["active", "deleting"] = "active"
+    """Deleting: it limits nothing now, and is gone when its last lease has ended."""
+    gone_at: str | None = None
+    """Of one that is being deleted: when its last lease has ended at the latest."""
     periods: list[BudgetPeriodView] = []
     """The newest first, as far as they are in memory. Not in lists."""
     transfers: list["TransferView"] = []
-    """Requests, reallocations and loans that it gives to or gets from, and that can still be decided, repaid or taken back. Not in lists."""
+    """Requests, reallocations and loans that it gives to or gets from, and that can still be decided, repaid or taken back: the newest 20, the newest first. Not in lists."""
+    transfers_total: int = 0
+    """How many there are. Not in lists."""
 
 
 class SpendEstimate(msgspec.Struct, kw_only=True):

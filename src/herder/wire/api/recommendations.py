@@ -11,7 +11,7 @@ class RecommendationView(msgspec.Struct, kw_only=True):
     priority: str
     """high, medium, low"""
     state: str
-    """open, approved, pilot, implemented, withdrawn"""
+    """open, approved, pilot, implemented, failed (its pilot was no success), rolled_back, withdrawn"""
     facts: str
     monthly_usd: str
     """What the target costs."""
@@ -28,7 +28,10 @@ class RecommendationView(msgspec.Struct, kw_only=True):
     """What carries it out. Words in capitals are yours."""
     found_at: str
     approved_by: str
+    """Also of an approval that has ended because the recommendation has changed: then the state is open."""
     approved_at: str | None
+    approved_usd: str | None
+    """The saving that was approved. null: none was."""
     begun_by: str
     begun_at: str | None
     """When it was carried out, or its pilot began."""
@@ -50,7 +53,7 @@ class RecommendationList(msgspec.Struct, kw_only=True):
 class RecommendationResults(msgspec.Struct, kw_only=True):
     id: str
     state: str
-    """open, approved, pilot, implemented, withdrawn"""
+    """open, approved, pilot, implemented, failed, rolled_back, withdrawn"""
     projected_usd: str
     realised_usd: str | None
     """Measured from the ledger, by attempt. null: unknown."""

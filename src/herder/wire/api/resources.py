@@ -204,6 +204,8 @@ class ApplyRequest(msgspec.Struct, kw_only=True):
     """Sections fair_share, priority_classes, projects, users (their quotas): each that is given replaces the one before it."""
     budgets: dict[str, Any] = {}
     """By name, as herder.yaml writes them. Budgets that are not named are not changed."""
+    ahead: bool = False
+    """What budgets limit may come later: a pool, project, user or division that does not exist is no error."""
 
 
 class ProviderFieldView(msgspec.Struct, kw_only=True):

@@ -43,6 +43,8 @@ class UsageReport(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
     source: Source
     """Who reports: a gateway, a meter. Ids are unique within one."""
     events: Annotated[list[UsageEvent], msgspec.Meta(max_length=EVENTS_EACH)]
+    leased: bool = False
+    """Leases on budgets were taken for it, so budgets are not charged again. Only operators may say so."""
 
 
 class TokenEvent(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -77,6 +79,8 @@ class TokensReport(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkn
     """Of spans and rows that name none; likewise the two below."""
     project: Word = ""
     division: Word = ""
+    leased: bool = False
+    """As in a report of use."""
 
 
 class MeteredDayView(msgspec.Struct, kw_only=True):

@@ -1,6 +1,7 @@
 """`herder apply`: create or update pools from files, after showing the changes and the price."""
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,6 +28,13 @@ SERVERS_OWN = (
 #: Other commands refuse to act without a terminal and without --yes; an apply in a script is what the files say.
 _Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation on a terminal.")]
 
+_Ahead = Annotated[
+    bool,
+    typer.Option(
+        "--ahead", help="Allow budgets of pools, projects, users and divisions that do not exist yet."
+    ),
+]
+
 if TYPE_CHECKING:
     from herder.settings import BootstrapFaults, DriverFaults, Settings
     from herder.wire.api.resources import ApplyAnswer
@@ -38,7 +46,9 @@ def add_to(
     bootstrap_faults: "BootstrapFaults | None" = None,
 ) -> None:
     @command(app, "apply", example="herder apply -f herder.yaml --dry-run\nherder apply -f herder.yaml")
-    def apply(ctx: typer.Context, file: Files, dry_run: DryRun = False, yes: _Yes = False) -> None:
+    def apply(
+        ctx: typer.Context, file: Files, dry_run: DryRun = False, yes: _Yes = False, ahead: _Ahead = False
+    ) -> None:
         """Apply the pools, the budgets and the sharing settings of files.
 
         Shows the changes, what they mean for a machine pool of ROSA, and what the pools may cost; on a terminal it asks before it acts. Pools and budgets that the files do not
@@ -57,14 +67,15 @@ def add_to(
             say.say("Nothing to apply: the files contain no pools, no budgets and no sharing settings.")
             return
         budgets = _budgets(settings)
-        expected = say.client.apply(settings.pools, sharing=sharing, budgets=budgets, dry_run=True)
+        given = partial(say.client.apply, settings.pools, sharing=sharing, budgets=budgets, ahead=ahead)
+        expected = given(dry_run=True)
         if dry_run:
             _show(say, expected)
             return
         changed = [change for change in expected.changes if change.change != "unchanged"]
         if (changed or expected.sharing or expected.budgets) and sys.stdin.isatty() and not yes:
             say.confirm("\n".join(apply_lines(expected)), yes=False)
-        _show(say, say.client.apply(settings.pools, sharing=sharing, budgets=budgets))
+        _show(say, given())
 
 
 def _sharing(settings: "Settings") -> dict[str, Any]:

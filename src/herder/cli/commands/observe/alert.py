@@ -7,7 +7,7 @@ import typer
 from herder.cli.output.answers import show_list
 from herder.cli.shell.commands import command, noun
 from herder.cli.shell.session import session
-from herder.cli.views.alerts import ALERTS, POLICIES, details
+from herder.cli.views.alerts import ALERTS, CHANNELS, POLICIES, details
 
 Id = Annotated[str, typer.Argument(metavar="ALERT", help="Id of the alert.")]
 
@@ -19,6 +19,8 @@ def build() -> typer.Typer:
     command(app, "ack", example="herder alert ack alert-0f6c1b2a9d3e")(acknowledge)
     command(app, "history", example="herder alert history --days 30")(history)
     command(app, "policies", example="herder alert policies -o yaml")(policies)
+    command(app, "channels", example="herder alert channels")(channels)
+    command(app, "test", example="herder alert test coo")(test)
     return app
 
 
@@ -60,3 +62,19 @@ def policies(ctx: typer.Context) -> None:
     """List the thresholds that are in force, who is told, and what is done."""
     say = session(ctx)
     show_list(say, POLICIES, lambda _most: list(say.client.alerts.policies()))
+
+
+def channels(ctx: typer.Context) -> None:
+    """List the channels of recipients: how each is notified, and of which alerts."""
+    say = session(ctx)
+    show_list(say, CHANNELS, lambda _most: list(say.client.alerts.channels()))
+
+
+def test(
+    ctx: typer.Context,
+    channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="Name of the channel.")],
+) -> None:
+    """Send a test message through a channel, and say whether it was delivered."""
+    say = session(ctx)
+    done = say.client.alerts.test_channel(channel)
+    say.done(done.text, done, channel)

@@ -9,6 +9,7 @@ from herder.cli.shell.commands import command, noun
 from herder.cli.shell.options import Message, Yes, by_option, usage
 from herder.cli.shell.session import session
 from herder.cli.views import budgets as views
+from herder.cli.views.budget_subjects import SUBJECTS, subjects
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the budget.")]
 Number = Annotated[int, typer.Argument(metavar="NUMBER", help="Number of the request or transfer.")]
@@ -20,11 +21,12 @@ Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="What it is n
 
 def build() -> typer.Typer:
     app = noun("Budgets: what may be spent, what is reserved, and what moves.", example="herder budget list")
-    command(app, "list", example="herder budget list")(show_all)
+    command(app, "list", example="herder budget list\nherder budget list --by-subject")(show_all)
     command(app, "show", example="herder budget show burst")(show)
     command(app, "forecast", example="herder budget forecast burst --horizon 90")(forecast)
     command(app, "set", example="herder budget set burst --limit 200 --set scope=pool --ahead")(set_)
     command(app, "delete", example="herder budget delete burst --yes")(delete)
+    command(app, "keep", example="herder budget keep gpu")(keep)
     ask = 'herder budget request burst --amount 50 --reason "release week"'
     command(app, "request", example=ask)(request)
     command(app, "requests", example="herder budget requests")(requests)
@@ -38,9 +40,21 @@ def build() -> typer.Typer:
     return app
 
 
-def show_all(ctx: typer.Context) -> None:
+def show_all(
+    ctx: typer.Context,
+    by_subject: Annotated[
+        bool,
+        typer.Option(
+            "--by-subject",
+            help="One row for each pool, project, user, division: dollars and tokens side by side, with shares.",
+        ),
+    ] = False,
+) -> None:
     """List budgets, with what is used, reserved and left in this period."""
     say = session(ctx)
+    if by_subject:
+        show_list(say, SUBJECTS, lambda _most: subjects(say.client.budgets.list()))
+        return
     show_list(say, views.BUDGETS, lambda _most: list(say.client.budgets.list()))
 
 
@@ -112,10 +126,21 @@ def set_(
 
 
 def delete(ctx: typer.Context, name: Name, yes: Yes = False) -> None:
-    """Delete a budget that has no leases and no budgets below it."""
+    """Delete a budget that has no budgets below it.
+
+    While it has leases it is being deleted: it limits nothing and pays for nothing new, and is gone when the last lease has ended. Workers and jobs go on.
+    herder budget keep NAME cancels that.
+    """
     say = session(ctx)
     say.confirm(f"Budget {name} would be deleted; nothing would limit what it was for.", yes=yes)
     done = say.client.budgets.delete(name)
+    say.done(done.text, done, name)
+
+
+def keep(ctx: typer.Context, name: Name) -> None:
+    """Cancel the deletion of a budget that still has leases. It limits again."""
+    say = session(ctx)
+    done = say.client.budgets.keep(name)
     say.done(done.text, done, name)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from herder.cli.input import cost_ledger, cost_reports, cost_savings
+from herder.cli.input import cost_ledger, cost_reports, cost_savings, stored_reports
 from herder.cli.output.formats import Format
 from herder.cli.shell.commands import command, noun
 from herder.cli.shell.first_level import COST
@@ -46,6 +46,7 @@ def build() -> typer.Typer:
     command(app, "months", example="herder cost months")(cost_ledger.months)
     command(app, "close", example="herder cost close 2026-10")(cost_ledger.close)
     cost_reports.add(app)
+    app.add_typer(stored_reports.build(), name="reports")
     cost_savings.add(app)
     command(app, "forecast", example=_FORECAST)(forecast)
     command(app, "anomalies", example=_ANOMALIES)(anomalies)

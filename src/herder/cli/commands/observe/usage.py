@@ -81,9 +81,13 @@ def read_in(
         str, typer.Option("--project", help="Project that pays, where an event names none.")
     ] = "",
     division: Annotated[str, typer.Option("--division", help="Division that pays, likewise.")] = "",
+    leased: Annotated[
+        bool,
+        typer.Option("--leased", help="Leases on budgets have paid for it: budgets are not charged again."),
+    ] = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Report use from a file. What was reported before is not booked again.
+    """Report use from a file. What was reported before is not booked again. Budgets of those who pay are charged.
 
     A large file is sent in pieces. After an error it can be imported again: what has been booked stays, once.
     """
@@ -97,7 +101,7 @@ def read_in(
     for begin in range(0, len(lines), _PIECE):
         piece = lines[begin : begin + _PIECE]
         try:
-            told.append(_send(say.client, form, source, piece, payer, dry_run=dry_run))
+            told.append(_send(say.client, form, source, piece, payer, dry_run=dry_run, leased=leased))
         except ClientError as error:
             error.field = _place(error.field, file, piece)
             raise
@@ -109,7 +113,9 @@ def _following(day: str) -> str:
     """The server lists what is before a day."""
     try:
         return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
-    except (ValueError, OverflowError):
+    except OverflowError:
+        return ""  # no day is after the last one that can be written
+    except ValueError:
         return day  # the server says what is wrong with it
 
 
@@ -121,6 +127,7 @@ def _send(
     payer: dict[str, str],
     *,
     dry_run: bool,
+    leased: bool,
 ) -> "Result":
     from herder.wire.api.usage import TokensReport
 
@@ -128,10 +135,10 @@ def _send(
     if form is UsageFormat.JSONL:
         named = {name: value for name, value in payer.items() if value}
         events = [each if any(map(each.get, payer)) else {**each, **named} for each in found]
-        return client.usage.report(source, events, dry_run=dry_run)
+        return client.usage.report(source, events, dry_run=dry_run, leased=leased)
     spans, rows = (found, []) if form is UsageFormat.OTEL else ([], found)
     report = TokensReport(
-        source=source, spans=spans, rows=rows, user=payer["user"], project=payer["project"], division=payer["division"]
+        source=source, spans=spans, rows=rows, user=payer["user"], project=payer["project"], division=payer["division"], leased=leased,
     )  # fmt: skip
     return client.usage.report_tokens(report, dry_run=dry_run)
 

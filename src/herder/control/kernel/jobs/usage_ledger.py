@@ -23,6 +23,7 @@ from herder.model.work.usage import AttemptUsage, UsageInterval
 from herder.store.rows import tables as t
 from herder.store.rows.ledger_tables import months, use_log
 from herder.store.rows.recommendation_rows import stored
+from herder.store.rows.report_rows import stored_schedules
 
 #: Names of rows of `totals`: `cost/POOL`, in pico-USD, of the workers that have gone.
 COST = "cost"
@@ -117,6 +118,7 @@ def read_ledger(connection: Connection) -> Totals:
             totals.closing[row.name.removeprefix(f"{CLOSING}/")] = row.value
     totals.closed = {row.month: row.known_ms for row in connection.execute(select(months))}
     totals.recommendations = {each.id: each for each in stored(connection)}
+    totals.report_schedules = {each.name: each for each in stored_schedules(connection)}
     live = select(t.batches.c.id, t.batches.c.cost_pico).where(t.batches.c.ended_at_ms.is_(None))
     for row in connection.execute(live):
         totals.batches[BatchId(row.id)] = int(row.cost_pico)

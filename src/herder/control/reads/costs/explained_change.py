@@ -14,6 +14,7 @@ from herder.ledger.months import date_text
 from herder.ledger.quantities import DAY_MS
 from herder.model.permissions import Action, Kind, Principal
 from herder.model.values.money import usd_text
+from herder.store.rows.rate_rows import day_of
 from herder.wire.api.cost_changes import ChangedGroup, ChangeView, CostChange
 
 USUAL_DAYS = 7
@@ -35,15 +36,25 @@ class ChangeReads:
     _core: Core
 
     async def cost_change(self, who: Principal, day: str) -> CostChange:
-        """`day`: empty for yesterday. Days without lines count as 0. Raises Invalid."""
+        """`day`: such as 2026-11-28, and of today what it has cost so far; empty for yesterday. Days without lines count as 0. Raises Invalid."""
         check(who, Action.SEE, OF_KIND[Kind.COST])
         now_ms = self._core.clock.now_ms()
-        day_ms, to_ms = span_of(day, now_ms, "day") if day else (now_ms - now_ms % DAY_MS - DAY_MS, 0)
-        if day and to_ms - day_ms != DAY_MS:
-            raise Invalid(f"{day[:50]!r} is not a day.", field="day", hint="Write for example 2026-11-28.")
+        day_ms = _day(day, now_ms)
         from_ms = day_ms - USUAL_DAYS * DAY_MS
         lines = seen_by(who, await lines_between(self._core, from_ms, day_ms + DAY_MS, (COST,)))
         return explained_change(lines, day_ms)
+
+
+def _day(text: str, now_ms: int) -> int:
+    """Words such as `daily` are periods and no days, and are refused."""
+    if not text:
+        return now_ms - now_ms % DAY_MS - DAY_MS
+    try:
+        day_of(text)
+        return span_of(text, now_ms, "day")[0]
+    except (ValueError, Invalid):
+        hint = "Write the day, UTC, such as 2026-11-28."
+        raise Invalid(f"{text[:50]!r} is not a day.", field="day", hint=hint) from None
 
 
 def explained_change(lines: list[Line], day_ms: int) -> CostChange:

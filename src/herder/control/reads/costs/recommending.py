@@ -6,9 +6,11 @@ Use of a whole day is read once and kept, since it changes no more; what is kept
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from sqlalchemy import Connection
+
 from herder.analysis.optimisation.recommendations import Kind, Recommendation, Rules, ranked
 from herder.analysis.optimisation.rules import recommendations
-from herder.control.costs.recommendation_states import OPEN, WAITING, WITHDRAWN
+from herder.control.costs.recommendation_states import APPROVED, OPEN, WAITING, WITHDRAWN, still_approved
 from herder.control.kernel.core import Core
 from herder.control.reads.costs.lines import lines_between
 from herder.control.reads.costs.measured_facts import (
@@ -28,6 +30,9 @@ from herder.ledger.lines import COST
 from herder.ledger.quantities import DAY_MS
 from herder.model.stored.recommendation_records import RecommendationRecord
 from herder.store.rows.measured_use import measured
+
+#: Recommendations that are made at one look: those that save most.
+FOUND_MAX = 1_000
 
 
 class Found(NamedTuple):
@@ -49,12 +54,14 @@ class Recommender:
         from_ms = to_ms - WINDOW_DAYS * DAY_MS
         await self._measure(from_ms, to_ms)
         lines = await lines_between(self._core, from_ms, to_ms, (COST,))
-        return found_in(
-            uses(self._days.values()),
-            paid(lines),
-            days_known(lines, from_ms, to_ms),
-            self._core.settings.recommendations,
-        )
+        days, rules = list(self._days.values()), self._core.settings.recommendations
+
+        def work(_connection: Connection) -> list[Found]:
+            return found_in(uses(days), paid(lines), days_known(lines, from_ms, to_ms), rules)
+
+        # Where reads are made, off the event loop: with many shapes it takes a second and more. Whole days are never changed once they are read.
+        found: list[Found] = await self._core.read(work)
+        return found
 
     async def _measure(self, from_ms: int, to_ms: int) -> None:
         self._days = {day: rows for day, rows in self._days.items() if from_ms <= day < to_ms}
@@ -78,7 +85,8 @@ def found_in(
     for shape, use, fact in facts(used, cost, days, peaks):
         for each in recommendations([fact]):
             known[each.id] = Found(each, shape, command(each, shape, use, peaks[shape.pool]))
-    return [known[each.id] for each in ranked((found.recommendation for found in known.values()), rules)]
+    found = ranked((each.recommendation for each in known.values()), rules)
+    return [known[each.id] for each in found[:FOUND_MAX]]
 
 
 def command(found: Recommendation, shape: Shape, use: Use, peaks: frozenset[int]) -> str:
@@ -107,7 +115,7 @@ def command(found: Recommendation, shape: Shape, use: Use, peaks: frozenset[int]
 def changed(
     known: Mapping[str, RecommendationRecord], found: Iterable[Found], now_ms: int
 ) -> Iterator[RecommendationRecord]:
-    """Rows that are to be written: new ones, those whose facts have changed, and those that no longer hold."""
+    """Rows that are to be written: new ones, those whose facts have changed, and those that no longer hold. An approval ends with what was approved."""
     ids = set()
     for each in found:
         new = _record(each, now_ms)
@@ -117,10 +125,11 @@ def changed(
             yield new
         elif old.state in WAITING:
             kept = new._replace(
-                state=old.state,
+                state=APPROVED if old.state == APPROVED and still_approved(old, new) else OPEN,
                 found_ms=old.found_ms,
                 approved_by=old.approved_by,
                 approved_ms=old.approved_ms,
+                approved_pico=old.approved_pico,
             )
             if kept != old:
                 yield kept

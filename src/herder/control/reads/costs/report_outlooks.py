@@ -4,10 +4,16 @@ from collections.abc import Iterable, Mapping
 
 from herder.control.alerts.texts import alert_view
 from herder.control.costs.months import payers_of
-from herder.control.costs.recommendation_states import WAITING, recommendation_of, sees
+from herder.control.costs.recommendation_states import WAITING, by_saving, recommendation_of, sees
 from herder.control.kernel.core import Core
 from herder.control.reads.alerts import policy_of
-from herder.control.reads.costs.budget_forecasts import HORIZON_DAYS, BudgetOutlook, day_of, outlooks
+from herder.control.reads.costs.budget_forecasts import (
+    FORECASTS_MAX,
+    HORIZON_DAYS,
+    BudgetOutlook,
+    day_of,
+    outlooks,
+)
 from herder.ledger.budgets.spec import BudgetSpec, Scope, Unit
 from herder.model.permissions import Principal
 from herder.model.values.times import iso
@@ -28,6 +34,7 @@ async def outlook_of(core: Core, who: Principal, division: str) -> Outlook:
         budgets=[_state(each) for each in found if each.unit is Unit.USD],
         token_budgets=[_state(each) for each in found if each.unit is Unit.TOKENS],
         alerts=_alerts(core, subjects),
+        without_forecast=max(0, len(found) - FORECASTS_MAX),
         opportunities=None if division else _opportunities(core, who),
     )
 
@@ -68,12 +75,11 @@ def _alerts(core: Core, subjects: set[str] | None) -> list[ActiveAlert]:
 def _opportunities(core: Core, who: Principal) -> list[Opportunity]:
     """Those that wait and would save something, the largest saving first."""
     rules = core.settings.recommendations
-    waiting = [
+    waiting = by_saving(
         each
         for each in core.ledger.recommendations.values()
         if each.state in WAITING and int(each.saving_pico) > 0 and sees(who, each)
-    ]
-    waiting.sort(key=lambda each: (-int(each.saving_pico), each.kind, each.target, each.action))
+    )
     return [
         Opportunity(
             target=each.target, action=each.action, priority=rules.priority(recommendation_of(each)).value,

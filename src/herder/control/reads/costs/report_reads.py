@@ -4,13 +4,14 @@ Idle time and overhead are shared out with the weights of whole months, so that 
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 
 import msgspec
 
 from herder.control.access.access_check import FLEET, OF_KIND, check
 from herder.control.costs.months import payers_of
+from herder.control.costs.report_times import PERIODS, span_of
 from herder.control.kernel.bounds.errors import Invalid, NotKnown
 from herder.control.reads.costs.cost_reads import CostReads
 from herder.control.reads.costs.lines import lines_between, lines_booked, seen_by
@@ -38,7 +39,6 @@ from herder.store.rows.known_rates import rates_at
 ISSUER = "Herder"
 DUE_DAYS_MAX = 366
 DIVISIONS_SHOWN = 10
-PERIODS = ("daily", "weekly", "monthly")
 
 
 class ReportAsk(msgspec.Struct, kw_only=True):
@@ -205,25 +205,15 @@ class ReportReads(CostReads):
             )
         if asked.first or asked.last:
             raise Invalid("A period and days exclude one another.", field="period", hint="Name either.")
-        today = datetime.fromtimestamp(self._core.clock.now_ms() // 1000, UTC).replace(
-            hour=0, minute=0, second=0
-        )
-        if asked.period == "daily":
-            begin, days = today, 1
-        elif asked.period == "weekly":
-            begin, days = today - timedelta(days=today.weekday() + 7), 7
-        elif asked.period == "monthly":
-            end = today.replace(day=1)
-            begin = (end - timedelta(days=1)).replace(day=1)
-            days = (end - begin).days
-        else:
+        if asked.period not in PERIODS:
             raise Invalid(
                 f"There is no period {asked.period!r}.",
                 field="period",
                 hint=f"Name one of {', '.join(PERIODS)}.",
             )
-        first_ms = int(begin.timestamp()) * 1000
-        return first_ms, first_ms + days * DAY_MS
+        today = datetime.fromtimestamp(self._core.clock.now_ms() // 1000, UTC).date()
+        first, last = span_of(asked.period, today)
+        return self.span(first.isoformat(), last.isoformat(), booked=asked.booked)
 
 
 def at_internal_card(rates: RateList, lines: Sequence[Line]) -> int | None:

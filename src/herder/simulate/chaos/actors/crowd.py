@@ -66,6 +66,7 @@ class Crowd:
     ) -> None:
         self._world, self._pools, self._jobs_per_day = world, pools, jobs_per_day
         self._intensity = intensity
+        self.budgets: Mapping[str, Mapping[str, Any]] = budgets or {}
         self.refused: Counter[str] = Counter()
         self.acts: Counter[str] = Counter()
         self._batches: list[tuple[str, int]] = []

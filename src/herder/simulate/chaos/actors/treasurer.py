@@ -36,4 +36,4 @@ class Treasurer:
         """A limit below what is spent or reserved is refused, and the next raise counts from it all the same."""
         if budgets:
             self._budgets |= budgets
-            await self._say("set budgets", "root", "/apply", {"pools": [], "budgets": budgets})
+            await self._say("set budgets", "root", "/apply", {"pools": [], "budgets": budgets, "ahead": True})

@@ -127,7 +127,9 @@ def _rates(core: Core, *, unstoppable: bool) -> dict[str, int]:
 
     for worker in core.state.workers.values():
         lease = lease_of(core.budgets, worker.spec.name)
-        if lease is not None and (worker.state is WorkerState.TERMINATING or not unstoppable):
+        if lease is None or not core.budgets.pays(lease):
+            continue
+        if worker.state is WorkerState.TERMINATING or not unstoppable:
             add(lease.budgets, worker.spec.price_pico_per_hour)
     for attempt in core.state.live.values():
         if attempt.cancelling or attempt.preempted_for or not unstoppable:

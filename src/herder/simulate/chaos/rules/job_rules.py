@@ -1,6 +1,6 @@
 """Rules of jobs and attempts, after each commit: at most one live attempt, and final states stay."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import BatchRecord, EventRecord
@@ -29,6 +29,11 @@ class JobRules:
         self.batch_of: dict[int, int] = {}
         self._batches: dict[int, BatchRecord] = {}
         self._groups = GroupRules()
+
+    @property
+    def running(self) -> Mapping[int, tuple[int, int]]:
+        """By job: attempts that have not ended."""
+        return self._live
 
     def look(self, changes: Changes) -> Iterator[tuple[str, str]]:
         self._note(changes)

@@ -10,12 +10,14 @@ from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.worker import WorkerState
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import WorkerRecord
+from herder.model.work.alerts import AlertRules
 from herder.model.work.job import AttemptState
 from herder.simulate.chaos.actors.cluster_users import ClusterUsers
 from herder.simulate.chaos.actors.crowd import Crowd
 from herder.simulate.chaos.actors.server import Server
 from herder.simulate.chaos.fleet import JOB_SLOTS, JOB_TYPES, LIMITED_CPU, LIMITED_USER, LIMITS
 from herder.simulate.chaos.rules import event_rules
+from herder.simulate.chaos.rules.action_rules import ActionRules
 from herder.simulate.chaos.rules.attempt_rules import AttemptRules
 from herder.simulate.chaos.rules.bill_rules import broken as broken_bill
 from herder.simulate.chaos.rules.budget_rules import BudgetRules
@@ -83,6 +85,7 @@ class Watch:
         self.schedules = ScheduleRules(world)
         self.prices, self.lifetimes = PriceRules(world, self.news), LifetimeRules(world, self.news)
         self.budgets = BudgetRules(world)
+        self.alerts = ActionRules(self.jobs, crowd.budgets, AlertRules())
         self.clocks = ClockRules(world, world.wire.server_time)
         self.notices = NoticeRules(world, self.silence, self.news, self.jobs.on)
         self.cluster: ClusterRules | None = None
@@ -128,6 +131,7 @@ class Watch:
         self.take_all(self.jobs.look(changes))
         self.take_all(self.attempts.look(changes))
         self.take_all(self.limits.look(changes))
+        self.take_all(self.alerts.look(changes))
         self.take_all(self.workers.look(changes, self.jobs.on))
         news = self.news.look(changes)
         self.take_all(self.growth.look(changes, news))

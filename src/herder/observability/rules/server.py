@@ -1,0 +1,118 @@
+"""Alerts of the server itself: whether it answers, leads, plans and writes."""
+
+from herder.observability.rules.rule import Alert, Group, Recording, Severity
+
+_CALLS = "herder_http_request_seconds_count"
+
+GROUP = Group(
+    name="herder-server",
+    title="The server",
+    recordings=(
+        Recording(
+            name="herder:http_errors:ratio_rate5m",
+            expr=f'(sum(rate({_CALLS}{{status="5xx"}}[5m])) or vector(0)) / (sum(rate({_CALLS}[5m])) > 0)',
+            text="The part of calls that the server could not answer.",
+        ),
+        Recording(
+            name="herder:commit_seconds:p95_5m",
+            expr="histogram_quantile(0.95, sum by (le) (rate(herder_commit_seconds_bucket[5m])))",
+            text="The 95th percentile of commits, in seconds.",
+        ),
+    ),
+    alerts=(
+        Alert(
+            name="HerderDown",
+            expr='up{job="herder"} == 0',
+            for_s=120,
+            severity=Severity.CRITICAL,
+            summary="Herder at {{ $labels.instance }} does not answer Prometheus.",
+            means="The server does not run, is not reachable, or refuses the token of Prometheus. Workers go on with what they run, and nothing new starts.",
+            look=("herder status", "curl -H 'Authorization: Bearer TOKEN' http://SERVER:8765/metrics"),
+            remedy="Start the server. If it answers 401, create a token with the role viewer and give it to Prometheus.",
+        ),
+        Alert(
+            name="HerderNoLeader",
+            expr="absent(herder_leader == 1)",
+            for_s=120,
+            severity=Severity.CRITICAL,
+            summary="No Herder server leads.",
+            means="No server that Prometheus scrapes plans, assigns jobs or removes workers.",
+            look=("herder status", "herder events"),
+            remedy="Start a server. Of several servers, see whether they reach the database: the lease of the leader is stored there.",
+        ),
+        Alert(
+            name="HerderRestarts",
+            expr="changes(herder_started_timestamp_seconds[10m]) >= 5",
+            severity=Severity.CRITICAL,
+            summary="Herder at {{ $labels.instance }} started {{ $value }} times in 10 min.",
+            means="The server ends again soon after each start.",
+            look=("herder admin check", "journalctl -u herder"),
+            remedy="Read the last lines of its log: they name the error. Free disk space, or give the database back.",
+        ),
+        Alert(
+            name="HerderStoreTrouble",
+            expr="herder_store_trouble == 1",
+            for_s=120,
+            severity=Severity.CRITICAL,
+            summary="Herder at {{ $labels.instance }} cannot write its store, or has little space left.",
+            means="No new work is accepted. What was accepted is kept, and is written when the store can be written.",
+            look=("herder status", "df -h"),
+            remedy="Free space on the disk of the data folder, or see whether PostgreSQL answers.",
+        ),
+        Alert(
+            name="HerderCommitsSlow",
+            expr="herder:commit_seconds:p95_5m > 1",
+            for_s=600,
+            summary="One of 20 commits of Herder takes more than {{ $value | humanizeDuration }}.",
+            means="Each answer waits for its commit, so submissions and reports of workers are slow.",
+            look=("herder status", "iostat -x 5"),
+            remedy="Move the data folder to a faster disk, or the store to a PostgreSQL that is near.",
+        ),
+        Alert(
+            name="HerderHttpErrors",
+            expr="herder:http_errors:ratio_rate5m > 0.05",
+            for_s=300,
+            severity=Severity.CRITICAL,
+            summary="Herder cannot answer {{ $value | humanizePercentage }} of its calls.",
+            means="Answers with a status from 500 on: the store is in trouble, or the server has a bug.",
+            look=("herder status", "herder events"),
+            remedy="See HerderStoreTrouble. If the store is well, read the log of the server and report the error.",
+        ),
+        Alert(
+            name="HerderPlannerStalled",
+            expr="time() - herder_last_plan_timestamp_seconds > 300",
+            for_s=60,
+            severity=Severity.CRITICAL,
+            summary="Herder has made no plan for {{ $value | humanizeDuration }}.",
+            means="No worker is created or removed by demand.",
+            look=("herder plan", "herder events"),
+            remedy="Restart the server, and report the lines of its log about the scale loop.",
+        ),
+        Alert(
+            name="HerderPlanRefused",
+            expr='increase(herder_events_total{kind="plan.refused"}[1h]) > 0',
+            severity=Severity.CRITICAL,
+            summary="Herder refused a plan of its own.",
+            means="The check of plans found one that breaks a rule. It was not applied. This is an error in Herder.",
+            look=("herder events --kind plan.refused",),
+            remedy="Report the event with its data. Until then add workers by hand with `herder pool scale`.",
+        ),
+        Alert(
+            name="HerderTriggerFails",
+            expr="sum by (pool, trigger) (increase(herder_trigger_failures_total[15m])) > 0",
+            for_s=300,
+            summary="Trigger {{ $labels.trigger }} of pool {{ $labels.pool }} fails.",
+            means="Plans do without this trigger, so the pool does not grow for its reason.",
+            look=("herder events --kind trigger.failed", "herder why pool POOL"),
+            remedy="Report the event. A metric that fails names its query: correct it in herder.yaml.",
+        ),
+        Alert(
+            name="HerderCallbacksFail",
+            expr='increase(herder_events_total{kind="callback.failed"}[1h]) > 0',
+            summary="Callbacks of ended batches were given up.",
+            means="The receiver did not accept a message in all of its tries.",
+            look=("herder events --kind callback.failed",),
+            remedy="Repair the receiver, then send each again with `herder callback retry BATCH`.",
+        ),
+    ),
+)

@@ -10,8 +10,8 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from herder.client import HerderClient
-from herder.mcp.serving import server_of
-from herder.mcp.tools import OUTPUT_BYTES_MAX, TOOLS
+from herder.mcp.serving import TOOLS, server_of
+from herder.mcp.tools import OUTPUT_BYTES_MAX
 from tests.support.fake_api import TOKEN, FakeApi
 
 
@@ -38,12 +38,12 @@ def text(answer: Any) -> str:
     return str(answer.content[0].text)
 
 
-def test_every_tool_says_that_it_reads_and_has_schemas_of_objects(api: FakeApi) -> None:
+def test_every_tool_says_what_it_changes_and_has_schemas_of_objects(api: FakeApi) -> None:
     found = asked(api, lambda client: client.list_tools()).tools
     assert [tool.name for tool in found] == [tool.name for tool in TOOLS]
     for tool in found:
-        assert tool.annotations.read_only_hint is True
-        assert tool.annotations.destructive_hint is False
+        assert tool.annotations.read_only_hint is not tool.name.startswith("apply_")
+        assert tool.annotations.destructive_hint is (tool.name in ("apply_drain_worker", "apply_cancel_job"))
         assert tool.input_schema["type"] == tool.output_schema["type"] == "object"
         assert tool.input_schema["additionalProperties"] is False
 

@@ -11,15 +11,18 @@ import msgspec
 
 from herder.client import HerderClient
 from herder.client.errors import ClientError
-from herder.mcp.tools import TOOLS, ReadTool
+from herder.mcp.tools import READS, HerderTool
+from herder.mcp.writes import WRITES
 from herder.model.values.phrases import clause
 
 if TYPE_CHECKING:
     from mcp.server.lowlevel import Server
     from mcp_types import CallToolResult, Tool
 
+TOOLS = (*READS, *WRITES)
 INSTRUCTIONS = (
-    "Herder runs jobs on pools of workers. All tools read; none changes anything. Begin with get_status; explain says why something is so. "
+    "Herder runs jobs on pools of workers. To change something, call a plan_ tool, read its answer, and call its apply_ tool with the same "
+    "arguments and the plan_hash; all other tools only read. Begin with get_status; explain tells why something is so. "
     "An unknown value is null, not zero."
 )
 
@@ -62,7 +65,7 @@ def server_of(client: HerderClient, version: str) -> "Server[Any]":
     )
 
 
-def _described(tool: ReadTool) -> "Tool":
+def _described(tool: HerderTool) -> "Tool":
     from mcp_types import Tool, ToolAnnotations
 
     return Tool(
@@ -72,7 +75,10 @@ def _described(tool: ReadTool) -> "Tool":
         input_schema=_schema(tool.asked),
         output_schema=_schema(tool.answered),
         annotations=ToolAnnotations(
-            read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
+            read_only_hint=tool.changes == "nothing",
+            destructive_hint=tool.changes == "removes",
+            idempotent_hint=tool.changes == "nothing",
+            open_world_hint=False,
         ),
     )
 
@@ -84,7 +90,7 @@ def _schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
     return {**inner[schema["$ref"].rpartition("/")[2]], "$defs": inner}
 
 
-def _answer(client: HerderClient, tool: ReadTool, arguments: dict[str, Any]) -> "CallToolResult":
+def _answer(client: HerderClient, tool: HerderTool, arguments: dict[str, Any]) -> "CallToolResult":
     from mcp_types import CallToolResult, TextContent
 
     try:

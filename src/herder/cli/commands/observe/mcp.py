@@ -15,7 +15,7 @@ Serve = Callable[[HerderClient, str], None]
 
 def add_to(app: typer.Typer, serve: Serve) -> None:
     def mcp(ctx: typer.Context) -> None:
-        """Serve read-only tools for models over stdin and stdout, by the Model Context Protocol.
+        """Serve tools for models over stdin and stdout, by the Model Context Protocol.
 
         A program that uses models starts this command and ends it. Every call is made with your token.
         """

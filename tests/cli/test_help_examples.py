@@ -80,6 +80,8 @@ FILES = {
 #: Examples that are only parsed, and why.
 PARSED_ONLY = {
     "herder rate add --replaces external/gpu@2026-11-01 --price 0.075": "needs a rate that is wrong; tests/cli/test_rates.py replaces one",
+    "herder mcp": "needs a client of the protocol; tests/mcp_server runs it",
+    "herder mcp --profile prod": "needs a profile; tests/mcp_server runs the command",
     "herder server --host 10.0.0.5 --tls-cert server.pem --tls-key server.key": "needs the address 10.0.0.5 and a certificate",
     "HERDER_JOIN_TOKEN=TOKEN herder agent --server https://herder.example:8765": "needs a server on another machine",
     "herder admin restore herder-backup.db --data-dir /var/lib/herder": "needs a stopped server; tests/cli/test_admin.py runs it",

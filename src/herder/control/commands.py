@@ -20,6 +20,7 @@ from herder.control.jobs.submitting import submission
 from herder.control.kernel.core import Core
 from herder.control.pools import pool_actions
 from herder.control.rates.rate_commands import RateCommands
+from herder.control.reads import planned_state
 from herder.control.reads.work.jobs import batch_view, effective_state, job_row, job_with_marks
 from herder.control.reads.work.marks import NO_MARK
 from herder.control.usage.usage_commands import UsageCommands
@@ -369,3 +370,14 @@ class Commands(
     ) -> Result:
         """`verb`: one of `fleet.VERBS`."""
         return worker_actions.act(self._core, who, name, verb, body, changes, now_ms, dry_run=dry_run)
+
+    # --- what a dry run depends on
+
+    def state_of_scaling(self, answer: ScaleAnswer) -> object:
+        return planned_state.of_scaling(self._core, answer)
+
+    def state_of_worker(self, name: str, answer: Result) -> object:
+        return planned_state.of_worker(self._core, name, answer)
+
+    def state_of_job(self, job: JobId, answer: Result) -> object:
+        return planned_state.of_job(self._core, job, answer)

@@ -5,13 +5,14 @@ Routes are plain functions; `read` and `write` turn them into endpoints and reme
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from herder.api.http.bodies import BODY_BYTES_MAX, read_body
 from herder.api.http.in_flight import InFlight, weight_of
+from herder.api.http.plan_hashes import check_plan, plan_hash
 from herder.api.http.replies import bearer, decode, flag, problem, refuse_nul, refuse_unknown, reply
 from herder.control.access.access_check import OF_KIND, check
 from herder.control.access.idempotency import Kind as MadeKind
@@ -36,6 +37,8 @@ CHANGE_FLEET: Needs = (Action.CHANGE, Kind.FLEET)
 PAGE_QUERY = ("after", "limit")
 #: Of routes that can say what they would do.
 DRY_RUN = ("dry_run",)
+#: Of those whose dry run answers a hash.
+IF_PLAN = "if_plan"
 
 Reading = Callable[[Request, Principal], Awaitable[Any]]
 
@@ -66,8 +69,14 @@ class Repeat:
 
 
 _FREE: AbstractAsyncContextManager[None] = nullcontext()
+#: What the answer of a dry run depends on, of what must not change before the real run.
+Planned = Callable[[Write, Any], Any]
 Writing = Callable[[Write], Any]
 Again = Callable[[Repeat], Awaitable[Any]]
+
+
+def _hash_of(write: Write, state: Any) -> str:
+    return plan_hash(write.who.user, write.request.method, write.request.url.path, write.body, state)
 
 
 async def _plain_again(repeat: Repeat) -> Result | JobsAdded:
@@ -93,6 +102,7 @@ class _Route:
     makes_batch: bool
     bytes_max: int
     confidential: bool
+    planned: Planned | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,12 +177,13 @@ class RouteTable:
         makes_batch: bool = False,
         bytes_max: int = BODY_BYTES_MAX,
         confidential: bool = False,
+        planned: Planned | None = None,
     ) -> None:
         """A change. `run` is synchronous and all or nothing; the answer leaves when the commit holds.
 
         `before` may look things up that never change. `held` looks up for a body what others may change, and keeps them from it until the commit holds. `then` turns what `run` answered into the body. `again` answers a request that
         is repeated, from what it made the first time; only writes that answer `Result` or `JobsAdded` can do without. `confidential`: nothing that is stored of the request may tell what its
-        body is.
+        body is. `planned`: its dry run answers a hash, which the real call may carry as `if_plan`.
         """
         if again is None and answer not in (Result, JobsAdded):
             raise TypeError(f"{method} {path} needs `again`, to answer a repeated request")
@@ -180,7 +191,7 @@ class RouteTable:
             run=run,
             body=body,
             needs=needs,
-            query=frozenset(query),
+            query=frozenset(query) if planned is None else frozenset((*query, IF_PLAN)),
             before=before,
             held=held,
             then=then,
@@ -188,6 +199,7 @@ class RouteTable:
             makes_batch=makes_batch,
             bytes_max=bytes_max,
             confidential=confidential,
+            planned=planned,
         )
 
         async def endpoint(request: Request) -> Response:
@@ -200,7 +212,8 @@ class RouteTable:
                     NotReady(str(error), hint="Send the request again with the same Idempotency-Key.")
                 )
 
-        self._add(method, path, endpoint, run, body, answer, query, needs, writes=True)
+        shown = query if planned is None else (*query, IF_PLAN)
+        self._add(method, path, endpoint, run, body, answer, shown, needs, writes=True)
 
     def _caller(self, request: Request, needs: Needs, query: frozenset[str]) -> Principal:
         """Who calls; refused here when the role alone is too low, before a body is read, and when something is asked in the address that
@@ -252,9 +265,11 @@ class RouteTable:
         async with _FREE if route.held is None else route.held(who, body) as found:
             with self.core.change(Changes()) as changes:
                 now_ms = self.core.clock.now_ms()
-                value = route.run(
-                    Write(request=request, who=who, body=body, changes=changes, now_ms=now_ms, found=found)
+                write = Write(
+                    request=request, who=who, body=body, changes=changes, now_ms=now_ms, found=found
                 )
+                self._check_plan(write, route)
+                value = route.run(write)
                 if key:
                     batch = value if route.makes_batch else None
                     subject = value.object if isinstance(value, Result) else ""
@@ -271,7 +286,20 @@ class RouteTable:
             write = Write(
                 request=request, who=who, body=body, changes=changes, now_ms=now_ms, found=found, dry_run=True
             )
-            return reply(route.run(write))
+            self._check_plan(write, route)
+            value = route.run(write)
+            if route.planned is not None:
+                value.plan_hash = _hash_of(write, route.planned(write, value))
+            return reply(value)
+
+    def _check_plan(self, write: Write, route: _Route) -> None:
+        """In the same step as the run, so that nothing comes between. Raises Conflict when the plan that the caller has read is out of date."""
+        seen = write.request.query_params.get(IF_PLAN) if route.planned is not None else None
+        if seen is None or route.planned is None:
+            return
+        with self.core.no_change() as changes:
+            dry = replace(write, changes=changes, dry_run=True)
+            check_plan(seen, _hash_of(dry, route.planned(dry, route.run(dry))))
 
     def _add(
         self,

@@ -102,6 +102,7 @@ def _add_pool_writes(front: RouteTable) -> None:
         CHANGE_FLEET,
         query=DRY_RUN,
         again=scaled,
+        planned=lambda write, answer: commands.state_of_scaling(answer),
     )
 
 
@@ -178,6 +179,9 @@ def _add_workers(front: RouteTable) -> None:
         run.__doc__ = f"{verb.capitalize()} a worker."
         return run
 
+    def state(write: Write, answer: Result) -> object:
+        return commands.state_of_worker(write.request.path_params["worker"], answer)
+
     pages = ("after", "limit")
     front.read("/workers", list_workers, Page, query=("pool", "state", "ended", "faults", *pages))
     front.read("/workers/{worker}", get_worker, WorkerView)
@@ -185,7 +189,7 @@ def _add_workers(front: RouteTable) -> None:
     front.read("/workers/{worker}/health", health, WorkerHealthView)
     for verb in WORKER_VERBS:
         path = "/workers/{worker}/" + verb
-        front.write("POST", path, act(verb), WorkerAction, Result, CHANGE_FLEET, query=DRY_RUN)
+        front.write("POST", path, act(verb), WorkerAction, Result, CHANGE_FLEET, query=DRY_RUN, planned=state)
 
 
 def _add_machines(front: RouteTable) -> None:

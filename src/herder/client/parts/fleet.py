@@ -49,9 +49,13 @@ class Pools:
         """The answer holds the token, and nothing will ever show it again."""
         return self._http.write("POST", f"/pools/{segment(pool)}/join-tokens", JoinTokenCreated, request)
 
-    def scale(self, pool: str, request: ScaleRequest, *, dry_run: bool = False) -> ScaleAnswer:
+    def scale(
+        self, pool: str, request: ScaleRequest, *, dry_run: bool = False, if_plan: str | None = None
+    ) -> ScaleAnswer:
+        """`if_plan`: the hash of a dry run. Raises ClientError when its answer would differ now."""
         path = f"/pools/{segment(pool)}/scale"
-        return self._http.write("POST", path, ScaleAnswer, request, {"dry_run": dry_run})
+        query = {"dry_run": dry_run, "if_plan": if_plan}
+        return self._http.write("POST", path, ScaleAnswer, request, query)
 
     def freeze(self, pool: str, message: str = "") -> Result:
         return self._http.write("POST", f"/pools/{segment(pool)}/freeze", Result, message_body(message))
@@ -105,10 +109,18 @@ class Workers:
         """What the provider did with its machine, newest first."""
         return whole(self._http, f"/workers/{segment(worker)}/operations", OperationView)
 
-    def act(self, worker: str, verb: str, action: WorkerAction, *, dry_run: bool = False) -> Result:
-        """`verb`: cordon, uncordon, drain, extend or remove."""
+    def act(
+        self,
+        worker: str,
+        verb: str,
+        action: WorkerAction,
+        *,
+        dry_run: bool = False,
+        if_plan: str | None = None,
+    ) -> Result:
+        """`verb`: cordon, uncordon, drain, extend or remove. `if_plan`: as of `Pools.scale`."""
         path = f"/workers/{segment(worker)}/{verb}"
-        return self._http.write("POST", path, Result, action, {"dry_run": dry_run})
+        return self._http.write("POST", path, Result, action, {"dry_run": dry_run, "if_plan": if_plan})
 
 
 class Plans:

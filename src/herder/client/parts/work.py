@@ -204,9 +204,12 @@ class Jobs:
         query["group"] = group
         return pages(self._http, "/jobs", JobView, query, limit=limit)
 
-    def cancel(self, job: int, message: str = "", *, dry_run: bool = False) -> Result:
-        path = f"/jobs/{job}/cancel"
-        return self._http.write("POST", path, Result, message_body(message), DRY_RUN if dry_run else None)
+    def cancel(
+        self, job: int, message: str = "", *, dry_run: bool = False, if_plan: str | None = None
+    ) -> Result:
+        """`if_plan`: as of `Pools.scale`."""
+        query = {"dry_run": dry_run or None, "if_plan": if_plan}
+        return self._http.write("POST", f"/jobs/{job}/cancel", Result, message_body(message), query)
 
     def hold(self, job: int, message: str = "") -> Result:
         return self._http.write("POST", f"/jobs/{job}/hold", Result, message_body(message))

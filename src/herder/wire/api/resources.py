@@ -194,6 +194,8 @@ class ScaleAnswer(msgspec.Struct, kw_only=True):
     reasons: list[ReasonView]
     checks: list[SafetyCheck] = []
     """Only of a dry run."""
+    plan_hash: str | None = None
+    """Only of a dry run, of calls that know `if_plan`: the real call with it is refused when the answer would differ now."""
 
 
 class ApplyRequest(msgspec.Struct, kw_only=True):
@@ -275,6 +277,8 @@ class Result(msgspec.Struct, kw_only=True):
     dry_run: bool = False
     checks: list[SafetyCheck] = []
     """Only of a dry run that removes a worker."""
+    plan_hash: str | None = None
+    """Only of a dry run, of calls that know `if_plan`: the real call with it is refused when the answer would differ now."""
 
 
 class Page(msgspec.Struct, kw_only=True):

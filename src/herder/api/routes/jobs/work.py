@@ -263,7 +263,15 @@ def _add_job_writes(front: RouteTable) -> None:
     )
     front.write("POST", "/jobs", submit_job, JobSubmission, JobsAdded, creates, query=DRY_RUN)
     front.write(
-        "POST", "/jobs/{job}/cancel", cancel, Message, Result, _CHANGE_JOB, before=find, query=DRY_RUN
+        "POST",
+        "/jobs/{job}/cancel",
+        cancel,
+        Message,
+        Result,
+        _CHANGE_JOB,
+        before=find,
+        query=DRY_RUN,
+        planned=lambda write, answer: commands.state_of_job(write.request.state.job[0], answer),
     )
 
 

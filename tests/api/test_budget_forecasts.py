@@ -43,7 +43,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         {"card": "internal", "resource": "tokens.input", "product": "m", "price": "3", "from": "2026-01-01"},
     ]
     made.http.post("/rates", json={"rates": rates}).raise_for_status()
-    shared = {"projects": {"alpha": {"division": "labs"}}}
+    divisions = {"alpha": "labs", "beta": "ops", "gamma": "eves"}
+    shared = {"projects": {name: {"division": division} for name, division in divisions.items()}}
     made.http.post(
         "/apply", json={"pools": [], "budgets": BUDGETS, "sharing": shared, "ahead": True}
     ).raise_for_status()
@@ -57,7 +58,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         ]
     events.append(event("x", today - timedelta(days=2), "network.egress", "7", division="labs", user="ann"))
     events.append(event("e", today - timedelta(days=2), "network.inter", "7", division="eves", user="eve"))
-    made.http.post("/usage", json={"source": "meter", "events": events}).raise_for_status()
+    report = {"source": "meter", "events": events, "leased": True}  # the budgets begin with nothing used
+    made.http.post("/usage", json=report).raise_for_status()
     yield made
     made.stop()
 

@@ -11,7 +11,7 @@ from herder.model.stored.ledger_records import (
 )
 from herder.model.stored.recommendation_records import RecommendationRecord
 from herder.store.rows import report_tables
-from herder.store.rows.columns import metadata, number, words
+from herder.store.rows.columns import later, metadata, number, words
 
 use_log = Table("use_log", metadata, number("number", key=True), number("arrived_ms"), words("body"))
 
@@ -78,7 +78,7 @@ recommendations = Table(
     words("begun_by"),
     number("begun_ms", null=True),
     number("closed_ms", null=True),
-    words("approved_pico"),
+    later("approved_pico"),
 )
 
 TABLE_OF: dict[type, Table] = {

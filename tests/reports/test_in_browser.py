@@ -18,7 +18,8 @@ from herder.reports.period import Subject, View, report
 from herder.reports.render import html
 from tests.reports.some_lines import ANN, BOB, DAY_MS, NOVEMBER, USD, charge, machine
 from tests.simulate.test_report_in_browser import STUMBLES
-from tests.web.test_in_browser import FAINT, FINDER, OVERFLOW
+from tests.web.conftest import FINDER
+from tests.web.test_in_browser import FAINT, OVERFLOW
 
 pytestmark = pytest.mark.browser
 

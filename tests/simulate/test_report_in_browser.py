@@ -16,7 +16,8 @@ from herder.simulate.report.page import report
 from herder.simulate.runs.finished_run import FinishedRun
 from herder.simulate.runs.outcome import outcome_of
 from tests.simulate.small import cores, ran, trace
-from tests.web.test_in_browser import FAINT, FINDER, OVERFLOW
+from tests.web.conftest import FINDER
+from tests.web.test_in_browser import FAINT, OVERFLOW
 
 pytestmark = pytest.mark.browser
 

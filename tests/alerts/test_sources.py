@@ -13,6 +13,7 @@ from herder.control.alerts.texts import alert_view
 from herder.control.loops import alerts as loop
 from herder.control.reads.alert_readings import of_budgets, variances
 from herder.ledger.alerts.documented import CPU_HOUR, DOCUMENTED
+from herder.ledger.alerts.policies import Action
 from herder.ledger.alerts.raising import Alerts
 from herder.ledger.alerts.readings import BASELINE_MS, baseline
 from herder.ledger.budgets.budget import Budget
@@ -217,3 +218,42 @@ def test_a_rolling_budget_is_raised_once_in_its_length() -> None:
         (reading,) = of_budgets([budget], now_ms)
         raised += sum(each.active for each in state.judge(reading))
     assert raised == 1
+
+
+def test_a_budget_that_refuses_is_raised_at_the_highest_level_once_in_its_period() -> None:
+    """Whatever is spent of it: the rest is reserved."""
+    state, now_ms = Alerts({each.id: each for each in DOCUMENTED}), 20_000 * DAY_MS + 5
+    budget = Budget(BudgetSpec(name="ann", limit=USD // 25, period=Period(Every.DAY)))
+    span = budget.span(now_ms)
+    span.spent, span.reserved = USD * 6 // 250, USD // 125
+
+    def judged(at_ms: int) -> list[tuple[str, bool]]:
+        (reading,) = of_budgets([budget], at_ms)
+        return [(alert.level.word, alert.active) for alert in state.judge(reading)]
+
+    assert judged(now_ms) == [("info", True)]
+    budget.lack(USD, now_ms)
+    assert judged(now_ms) == [], "more than all that it has says nothing of what is left"
+    budget.lack(USD // 100, now_ms)
+    assert judged(now_ms + 1) == [("info", False), ("emergency", True)]
+    assert judged(now_ms + 2) == []
+    assert not any(Action.STOP_NON_CRITICAL in each for each in state.actions_in_force(now_ms).values())
+    (alert,) = [each for each in state.alerts.values() if each.active]
+    view = alert_view(state.policies[alert.policy], alert, ["coo"])
+    assert view.text.startswith(
+        "budget, emergency: Budget ann is exhausted: $0.0240 of $0.04 is spent, and what is not reserved is too little for what is asked."
+    )
+    assert view.advice == [
+        "Ask for a larger budget: `herder budget request ann --amount AMOUNT --reason TEXT`."
+    ]
+    span.spent = USD * 37 // 1000
+    assert judged(now_ms + 3) == [], "a lower level is no news"
+    budget.spec = replace(budget.spec, limit=USD)
+    assert judged(now_ms + 4) == [("emergency", False)], "it pays again"
+    span.spent = USD
+    assert ("emergency", True) not in judged(now_ms + 5), "once in a period"
+    span.spent, tomorrow_ms = USD // 2, now_ms + DAY_MS
+    budget.span(tomorrow_ms).reserved = USD
+    assert judged(tomorrow_ms) == [("critical", False)], "what was refused in the period before is over"
+    budget.lack(USD // 100, tomorrow_ms)
+    assert judged(tomorrow_ms + 1) == [("emergency", True)]

@@ -279,7 +279,12 @@ def test_files_name_budgets_of_what_exists_or_comes_with_them_or_later(
     fresh.http.post("/apply", json=ahead).raise_for_status()
     again = {"pools": [], "budgets": {"n": {**wrong["n"], "limit": "2"}}}
     fresh.http.post("/apply", json=again).raise_for_status()
-    fresh.http.post("/apply", json={"pools": [], "sharing": {"projects": {}}}).raise_for_status()
+    for way in ("/apply?dry_run=true", "/apply"):
+        emptied = fresh.http.post(way, json={"pools": [], "sharing": {"projects": {}}}).raise_for_status()
+        assert emptied.json()["warnings"] == [
+            "Project tests is removed: the section projects is replaced, and the files do not name it. Add it to the files to keep it.",
+            "Budgets e and t limit nothing then: what they are for does not exist. Delete them with `herder budget delete NAME`, or keep the projects.",
+        ]
     for name in (*known, *wrong):
         fresh.http.delete(f"/budgets/{name}").raise_for_status()
 

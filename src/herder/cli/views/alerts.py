@@ -1,14 +1,17 @@
 """Alerts as a table, and one in full."""
 
+from decimal import Decimal
+
 from herder.cli.output.columns import field, made, since
 from herder.cli.output.printer import Details
 from herder.cli.output.rows import View
+from herder.model.values.money import PICO_PER_USD, dollars
 from herder.model.values.times import brief
 from herder.wire.api.alerts import AlertPolicyView, AlertView, ChannelView
 
 
 def _used(alert: AlertView) -> str:
-    return f"{alert.used_percent:.0f}%" if alert.used_percent is not None else f"{alert.used} {alert.unit}"
+    return f"{alert.used_percent:.0f}%" if alert.used_percent is not None else _amount(alert.used, alert.unit)
 
 
 ALERTS = View(
@@ -74,9 +77,9 @@ def details(alert: AlertView) -> Details:
         ("State", f"{alert.state} {alert.resolved_because.replace('_', ' ')}".strip()),
         ("Raised", alert.raised_at),
         ("Period", f"{alert.period_from} to {alert.period_to or 'no end'}"),
-        ("Threshold", f"{alert.threshold} {alert.unit}"),
+        ("Threshold", _amount(alert.threshold, alert.unit)),
         ("At its end", _expected(alert)),
-        ("Notified", ", ".join(alert.notified) or "-"),
+        ("Notified", _notified(alert)),
         ("Acknowledged", f"by {alert.acknowledged_by}" if alert.acknowledged_by else "no"),
         ("Actions", ", ".join(alert.actions) or "none"),
         *(("Advice", each) for each in alert.advice),
@@ -89,5 +92,19 @@ def details(alert: AlertView) -> Details:
 def _expected(alert: AlertView) -> str:
     if alert.projected is None:
         return "unknown"
-    over = f", {alert.overage} above the limit" if alert.overage not in (None, "0") else ""
-    return f"{alert.projected} {alert.unit}{over}"
+    over = ""
+    if alert.overage is not None and alert.overage != "0":
+        over = f", {_amount(alert.overage, alert.unit)} above the limit"
+    return f"{_amount(alert.projected, alert.unit)}{over}"
+
+
+def _amount(text: str, unit: str) -> str:
+    """`$12.30`, `200,000 tokens`."""
+    amount = Decimal(text)
+    return dollars(int(amount * PICO_PER_USD)) if unit == "USD" else f"{amount:,f} {unit}"
+
+
+def _notified(alert: AlertView) -> str:
+    """A recipient without a channel was sent nothing."""
+    names = (f"{each} (has no channel)" if each in alert.without_channel else each for each in alert.notified)
+    return ", ".join(names) or "-"

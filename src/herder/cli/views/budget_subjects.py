@@ -76,7 +76,7 @@ SUBJECTS = View(
         field("SHARE", "tokens_share", key="tokens_share", right=True, drop=1),
         field("PERIOD", "periods", drop=2),
     ),
-    empty="No budgets. Create one with: herder budget set NAME --limit 500",
+    empty="No budgets. Create one with: herder budget set NAME --limit 500 --set scope=pool --set of=POOL",
     tells_left_out=True,
 )
 

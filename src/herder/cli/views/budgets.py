@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from herder.cli.output.columns import field, made
 from herder.cli.output.printer import Details
 from herder.cli.output.rows import View
+from herder.model.values.money import PICO_PER_USD, dollars
 from herder.model.values.phrases import counted
 
 if TYPE_CHECKING:
@@ -14,12 +15,24 @@ if TYPE_CHECKING:
 
 
 def shown(amount: str | None, unit: str) -> str:
+    """To the cent; less than a dollar that is not whole cents to four places, so that little is not shown as nothing."""
     if amount is None:
         return "-"
     if unit == "tokens":
         return f"{int(amount):,}"
-    value = Decimal(amount)
-    return f"-${-value:,.2f}" if value < 0 else f"${value:,.2f}"
+    pico = int(Decimal(amount) * PICO_PER_USD)
+    text = dollars(abs(pico))
+    if pico and text == "$0.0000":
+        text = "<$0.0001"
+    return f"-{text}" if pico < 0 else text
+
+
+def exact(amount: str, unit: str) -> str:
+    """With all its digits, and at least cents: `$1.005`, `$50.00`."""
+    if unit == "tokens":
+        return shown(amount, unit)
+    cents, _, rest = f"{Decimal(amount):,.12f}".partition(".")
+    return f"${cents}.{rest.rstrip('0'):0<2}"
 
 
 def _limit(view: "BudgetView") -> str:
@@ -30,7 +43,7 @@ def _limit(view: "BudgetView") -> str:
 
 
 def _for(view: "BudgetView") -> str:
-    """Said here too: the narrow list has no room for a column that is nearly always the same."""
+    """Its state is said here too: a column of its own would nearly always be the same."""
     return f"{view.scope} {view.of}" + (", deleting" if view.state == "deleting" else "")
 
 
@@ -40,18 +53,19 @@ BUDGETS = View(
     columns=(
         field("NAME", "name"),
         made("LIMIT", _limit, key="limit", right=True),
-        made("USED", lambda each: shown(each.used, each.unit), key="used", right=True),
+        made("SPENT", lambda each: shown(each.spent, each.unit), key="spent", right=True),
         made("RESERVED", lambda each: shown(each.reserved, each.unit), key="reserved", right=True),
         made("LEFT", lambda each: shown(each.left, each.unit), key="left", right=True),
         field("PERIOD", "period", drop=1),
         field("UNIT", "unit", wide=True),
-        made("FOR", _for, key="for", drop=2),
+        made("FOR", _for, key="for"),
+        made("USED", lambda each: shown(each.used, each.unit), key="used", right=True, wide=True),
         field("STATUS", "state", state=True, wide=True),
         field("PARENT", "parent", wide=True),
         field("LEASES", "leases", right=True, wide=True),
         field("PRIORITY", "priority", wide=True),
     ),
-    empty="No budgets. Create one with: herder budget set NAME --limit 500",
+    empty="No budgets. Create one with: herder budget set NAME --limit 500 --set scope=pool --set of=POOL",
     tells_left_out=True,
 )
 
@@ -64,10 +78,12 @@ TRANSFERS = View(
         field("STATUS", "state", state=True),
         field("FROM", "source"),
         field("TO", "target"),
-        made("AMOUNT", lambda each: shown(each.amount, each.unit), key="amount", right=True),
+        made("AMOUNT", lambda each: exact(each.amount, each.unit), key="amount", right=True),
         field("UNIT", "unit", wide=True),
-        made("REPAID", lambda each: shown(each.repaid, each.unit), key="repaid", right=True, drop=2),
+        made("REPAID", lambda each: exact(each.repaid, each.unit), key="repaid", right=True, drop=2),
         field("ASKED BY", "asked_by", drop=3),
+        made("ASKED ON", lambda each: each.asked_at[:10], key="asked_at", drop=4),
+        field("DECIDED BY", "decided_by", wide=True),
         field("REASON", "reason", drop=1),
     ),
     empty="No requests or transfers. Ask with: herder budget request NAME --amount 50 --reason TEXT",
@@ -102,6 +118,13 @@ def _status(view: "BudgetView") -> str:
     return f"{view.state}: limits nothing now, waits for {waits} (herder budget keep {view.name} cancels it)"
 
 
+def _reserved(view: "BudgetView") -> str:
+    """What is used of it is still reserved, until it is settled: it must not be added."""
+    text = f"{shown(view.reserved, view.unit)} by {counted(view.leases, 'lease')}"
+    used = Decimal(view.used) - Decimal(view.spent)
+    return f"{text}, of which {shown(str(used), view.unit)} is used" if used > 0 else text
+
+
 def budget(view: "BudgetView") -> Details:
     unit = view.unit
     rows = [
@@ -113,21 +136,20 @@ def budget(view: "BudgetView") -> Details:
         ("Unit", unit),
         ("Limit", shown(view.limit, unit)),
         ("With overage", shown(view.most, unit)),
-        ("Used", f"{shown(view.used, unit)} ({shown(view.spent, unit)} settled)"),
-        ("Reserved", f"{shown(view.reserved, unit)} by {counted(view.leases, 'lease')}"),
+        ("Spent", shown(view.spent, unit)),
+        ("Reserved", _reserved(view)),
         ("Left", shown(view.left, unit)),
         ("Grantable now", shown(view.grantable, unit)),
         ("Priority", view.priority),
+        ("Approvers", ", ".join(view.approvers) or "operators"),
     ]
     rows += [
         (f"Since {each.start}", f"spent {shown(each.spent, unit)}{_moved(each, unit)}")
         for each in view.periods
     ]
-    title, shown_moves = "Moved", len(view.transfers)
+    title, shown_moves = "Requests and transfers", len(view.transfers)
     if view.transfers_total > shown_moves:
-        title = (
-            f"Moved, the newest {shown_moves} of {view.transfers_total:,} (herder budget requests lists all)"
-        )
+        title = f"Requests and transfers, the newest {shown_moves} of {view.transfers_total:,} (herder budget requests lists all)"
     tables: list[Any] = [(title, MOVES, view.transfers)] if view.transfers else []
     return Details(rows=rows, tables=tables)
 

@@ -125,6 +125,7 @@ def apply_lines(answer: ApplyAnswer) -> Iterator[str]:
     low, high = usd(answer.price_per_hour_min_usd), usd(answer.price_per_hour_max_usd)
     yield f"With these pools the fleet costs at least {low}/h and at most {high}/h."
     yield from (each.text for each in answer.outlook)
+    yield from (f"warning: {each}" for each in answer.warnings)
 
 
 def _of_sharing(path: str, before: Any, after: Any) -> str:

@@ -303,6 +303,8 @@ PROJECTS = View(
     name=lambda project: str(project.name),
     columns=(
         field("NAME", "name"),
+        field("DIVISION", "division", drop=3),
+        field("CARD", "rate_card", drop=4),
         words("USED", "used", amounts, long=True),
         words("NOMINAL QUOTA", "nominal_quota", amounts, long=True),
         words("BORROWED", "borrowed", amounts, long=True, drop=2),

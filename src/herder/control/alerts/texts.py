@@ -9,7 +9,7 @@ from herder.ledger.alerts.readings import Reading, outlook
 from herder.ledger.budgets.periods import FOREVER_MS
 from herder.ledger.lines import GB, UNITS
 from herder.model.values import decimals
-from herder.model.values.money import PICO_PER_USD, format_usd, usd_text
+from herder.model.values.money import PICO_PER_USD, dollars, usd_text
 from herder.model.values.times import iso, iso_or_none
 from herder.model.work.alerts import Channel
 from herder.wire.api.alerts import AlertPolicyView, AlertState, AlertView, ChannelView
@@ -36,7 +36,7 @@ def decimal_text(amount: int, resource: str) -> str:
 def amount_text(amount: int, resource: str) -> str:
     """For people: `$12.50`, `13,650 tokens`."""
     if resource == "usd":
-        return format_usd(amount, 2)
+        return dollars(amount)
     unit, base = unit_of(resource)
     return f"{decimals.fixed_text(amount, base, 1 if base > 1 else 0)} {unit}"
 
@@ -56,6 +56,8 @@ def raised_text(policy: Policy, alert: Alert) -> str:
         said = (
             f"{subject_text(alert)} is at {percent} % of {amount_text(alert.limit, policy.resource)}: {used}."
         )
+        if alert.used < alert.threshold:
+            said = f"{subject_text(alert)} is exhausted: {used} of {amount_text(alert.limit, policy.resource)} is spent, and what is not reserved is too little for what is asked."
     if alert.projected is not None and policy.once is Once.PERIOD:
         said += f" At this rate it comes to {amount_text(alert.projected, policy.resource)} by the end of the period."
     return f"{policy.id}, {alert.level.word}: {said}"
@@ -67,15 +69,19 @@ def state_of(alert: Alert) -> AlertState:
     return "active" if alert.acknowledged_ms is None else "acknowledged"
 
 
-def alert_view(policy: Policy, alert: Alert) -> AlertView:
-    """Of a policy that is not in force any more the caller gives the documented one."""
+def alert_view(policy: Policy, alert: Alert, channels: Collection[str] | None = None) -> AlertView:
+    """Of a policy that is not in force any more the caller gives the documented one. `channels`: names of those that exist, if they are to be told apart."""
     at = Reading(
         alert.policy, alert.subject, alert.from_ms, alert.to_ms, alert.raised_ms, alert.used, alert.limit
     )
     over = None
     if alert.projected is not None and alert.limit is not None:
         over = max(0, alert.projected - alert.limit)
-    resource, threshold = policy.resource, policy.threshold(alert.level)
+    resource, threshold, name = (
+        policy.resource,
+        policy.threshold(alert.level),
+        alert.subject.partition("/")[2],
+    )
 
     def text(amount: int | None) -> str | None:
         return None if amount is None else decimal_text(amount, resource)
@@ -88,10 +94,10 @@ def alert_view(policy: Policy, alert: Alert) -> AlertView:
         projected=text(alert.projected), overage=text(over), left_s=outlook(at).left_ms / 1000,
         next_threshold_s=None if alert.next_ms is None else alert.next_ms / 1000,
         period_from=iso(alert.from_ms), period_to=None if alert.to_ms >= FOREVER_MS else iso(alert.to_ms), raised_at=iso(alert.raised_ms),
-        notified=list(alert.told), notified_at=iso_or_none(alert.told_ms), acknowledged_by=alert.acknowledged_by,
+        notified=list(alert.told), without_channel=[each for each in alert.told if channels is not None and each not in channels], notified_at=iso_or_none(alert.told_ms), acknowledged_by=alert.acknowledged_by,
         acknowledged_at=iso_or_none(alert.acknowledged_ms), resolved_at=iso_or_none(alert.resolved_ms),
         resolved_because=alert.why_resolved.value if alert.why_resolved else "",
-        actions=sorted(threshold.actions) if threshold else [], advice=list(threshold.advice) if threshold else [],
+        actions=sorted(threshold.actions) if threshold else [], advice=[each.replace("{name}", name) for each in threshold.advice] if threshold else [],
     )  # fmt: skip
 
 

@@ -34,6 +34,7 @@ def reserve(
     found = leases.reserve(lease_id, names, amount, until_ms, now_ms, cost=cost)
     while isinstance(found, Refused) and transfers.borrow(leases, found.budget, amount - found.left, now_ms):
         found = leases.reserve(lease_id, names, amount, until_ms, now_ms, cost=cost)
+    _mark(core, found, names, amount, now_ms)
     put_rows(leases, changes, now_ms)
     return found
 
@@ -55,8 +56,20 @@ def renew(
     found = leases.renew(lease_id, number, cost, amount, until_ms, now_ms, remote=remote)
     while isinstance(found, Refused) and transfers.borrow(leases, found.budget, amount - found.left, now_ms):
         found = leases.renew(lease_id, number, cost, amount, until_ms, now_ms, remote=remote)
+    names = () if isinstance(found, Refused) else found.budgets
+    _mark(core, found, names, amount, now_ms)
     put_rows(leases, changes, now_ms)
     return found
+
+
+def _mark(core: Core, found: Answer, names: tuple[str, ...], amount: int, now_ms: int) -> None:
+    """For alerts: a budget that refuses is exhausted, until it pays for as much again."""
+    if isinstance(found, Refused):
+        core.budgets.budgets[found.budget].lack(amount, now_ms)
+        return
+    for each in core.budgets.chain(names):
+        if each.lacked is not None and amount >= each.lacked[0]:
+            each.lacked = None
 
 
 def settle(core: Core, changes: Changes, lease_id: str, cost: int) -> Lease | None:

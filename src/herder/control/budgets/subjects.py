@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from herder.control.kernel.bounds.errors import Invalid
 from herder.control.kernel.core import Core
 from herder.ledger.budgets.spec import BudgetSpec, Scope
-from herder.model.values.phrases import counted
+from herder.model.values.phrases import agree, counted, listed
 from herder.model.work.sharing import Sharing
 
 #: Names in a hint, at most.
@@ -68,6 +68,39 @@ def _known(core: Core, beside: Beside | None) -> dict[Scope, set[str]]:
         | {name for names in core.state.projects.values() for name in names},
         Scope.DIVISION: {each.division for each in sharing.projects if each.division},
     }
+
+
+def what_is_removed(before: Sharing, after: Sharing, specs: Mapping[str, BudgetSpec]) -> list[str]:
+    """Warnings for whoever replaces sections: the projects and the quotas of users that are not named any more, and which budgets (`specs`, as they are then) limit nothing then."""
+    projects = {each.name for each in before.projects} - {each.name for each in after.projects}
+    users = {str(each.user) for each in before.users} - {str(each.user) for each in after.users}
+    divisions = {each.division for each in before.projects} - {each.division for each in after.projects}
+    found = []
+    if projects:
+        found.append(
+            f"{_names('Project', projects)} {agree(len(projects), 'is', 'are')} removed: the section projects is replaced, and the files do not name "
+            f"{agree(len(projects), 'it', 'them')}. Add {agree(len(projects), 'it', 'them')} to the files to keep {agree(len(projects), 'it', 'them')}."
+        )
+    if users:
+        found.append(
+            f"{_names('User', users)} {agree(len(users), 'has', 'have')} no quota then: the section users is replaced, and the files do not name "
+            f"{agree(len(users), 'it', 'them')}. Add {agree(len(users), 'it', 'them')} to the files to keep the {agree(len(users), 'quota', 'quotas')}."
+        )
+    gone = {Scope.PROJECT: projects, Scope.DIVISION: divisions}
+    idle = {name for name, each in specs.items() if each.subject in gone.get(each.scope, ())}
+    if idle:
+        found.append(
+            f"{_names('Budget', idle)} {agree(len(idle), 'limits', 'limit')} nothing then: what {agree(len(idle), 'it is', 'they are')} for does not exist. "
+            f"Delete {agree(len(idle), 'it', 'them')} with `herder budget delete NAME`, or keep the {agree(len(idle), 'project', 'projects')}."
+        )
+    return found
+
+
+def _names(noun: str, names: Iterable[str]) -> str:
+    """`Projects alpha and client`, shortened where there are many."""
+    known = sorted(names)
+    more = [f"{len(known) - NAMES_SHOWN:,} more"] if len(known) > NAMES_SHOWN else []
+    return f"{noun if len(known) == 1 else f'{noun}s'} {listed([*known[:NAMES_SHOWN], *more])}"
 
 
 def what_it_limits(spec: BudgetSpec) -> str:

@@ -40,7 +40,7 @@ def budget_view(
         reserved=exact(sum(each.reserved for each in counting), unit),
         left=amount_text(budget.left(now_ms), unit),
         grantable=amount_text(core.budgets.left((spec.name,), now_ms), unit),
-        leases=leases_of(budget),
+        leases=leases_of(budget), approvers=list(spec.approvers),
         state="deleting" if budget.deleting else "active",
         gone_at=iso(ends_ms(core, budget)) if budget.deleting else None,
         transfers=[transfer_view(core, each) for each in moves[:TRANSFERS_SHOWN]],

@@ -10,7 +10,7 @@ from typing import Any
 from herder.control.access.access_check import FLEET, check
 from herder.control.budgets import settings as budgets
 from herder.control.budgets.outlook import outlooks
-from herder.control.budgets.subjects import Beside, check_subjects
+from herder.control.budgets.subjects import Beside, check_subjects, what_is_removed
 from herder.control.budgets.worker_leases import check_paid
 from herder.control.kernel.bounds.errors import Conflict, Invalid, NotKnown
 from herder.control.kernel.bounds.limits import check_message, check_settings, check_word
@@ -77,6 +77,7 @@ def apply(
     limits_changes = budgets.differences(core, limits)
     known = {name: each.spec for name, each in core.budgets.budgets.items() if not each.deleting}
     answers = [_answer(core, pool) for pool in wanted]
+    removed = what_is_removed(core.sharing.sharing, shared.sharing, {**known, **limits})
     after = {**core.state.pools, **{pool.name: pool for pool in wanted}}
     if not dry_run:
         sharing.change(core, changes, shared, now_ms, actor=who.actor)
@@ -91,6 +92,7 @@ def apply(
         sharing=sharing_changes,
         budgets=limits_changes,
         outlook=outlooks(core, rates_of(after.values()), {**known, **limits}, now_ms),
+        warnings=removed,
     )
 
 

@@ -124,6 +124,7 @@ def of_budgets(budgets: Iterable[Budget], now_ms: int) -> Iterator[Reading]:
             sum(each.spent for each in spans),
             limit,
             percents=own,
+            exhausted=budget.exhausted(now_ms),
         )
 
 

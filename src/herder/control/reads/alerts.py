@@ -79,7 +79,8 @@ class AlertReads:
         return Page(items=found, total=len(found))
 
     def _view(self, alert: Alert) -> AlertView:
-        return alert_view(policy_of(self._core, alert), alert)
+        channels = {each.name for each in self._core.settings.alerts.channels}
+        return alert_view(policy_of(self._core, alert), alert, channels)
 
     def _strategic(self, alert: Alert) -> bool:
         chain = policy_of(self._core, alert).chain

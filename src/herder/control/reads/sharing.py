@@ -75,6 +75,8 @@ def _project(
         may_start=_limited(room, quota.nominal),
         queued_jobs=waiting,
         cost_usd=usd_text(cost_pico),
+        division=quota.division,
+        rate_card=quota.rate_card,
     )
 
 

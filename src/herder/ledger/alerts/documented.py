@@ -25,7 +25,7 @@ TOKEN_BUDGET = Policy(
         _threshold(Level.INFO, 50),
         _threshold(Level.WARNING, 75, to=(GM,), advice=("See who uses it: `herder cost breakdown`.",)),
         _threshold(Level.CRITICAL, 90, Action.DEFER_LOW_PRIORITY, to=(GM, COO), advice=("Cache contexts that repeat.",)),
-        _threshold(Level.EMERGENCY, 100, Action.DEFER_LOW_PRIORITY, Action.STOP_NON_CRITICAL, to=(GM, COO), advice=("Ask for a larger budget: `herder budget request`.",)),
+        _threshold(Level.EMERGENCY, 100, Action.DEFER_LOW_PRIORITY, Action.STOP_NON_CRITICAL, to=(GM, COO), advice=("Ask for a larger budget: `herder budget request {name} --amount AMOUNT --reason TEXT`.",)),
     ),
 )  # fmt: skip
 COMPUTE = Policy(

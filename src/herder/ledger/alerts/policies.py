@@ -68,7 +68,7 @@ class Threshold:
     recipients: tuple[str, ...] = ()
     """Names of channels; empty: it is recorded, and nobody is told."""
     advice: tuple[str, ...] = ()
-    """Sentences for the person who is told."""
+    """Sentences for the person who is told; `{name}` is the name of the subject."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@
 - A higher alert of the same subject supersedes the lower ones: they are resolved, and only the highest is told.
 - After an alert was told, one of the same subject that is not higher is told when the cooldown has passed.
 - While nobody has acknowledged it, the next recipient of the chain is told after each `escalates_after_ms`.
+- The highest threshold of a budget that is exhausted is raised whatever is spent, and stands until it pays again; actions still go by what is spent.
 - A reading of a period that is over changes nothing.
 """
 
@@ -83,6 +84,8 @@ class Watch:
     """Ids of alerts; of an episode those that may not be raised again yet."""
     exceeded: frozenset[Level] = frozenset()
     """By the last reading."""
+    exhausted: Level | None = None
+    """The level of the alert that says so, if it is."""
     fallen: set[Level] = field(default_factory=set)
     """Of an episode: raised, and not exceeded at some time after it. May be raised again when the cooldown has passed."""
     told: tuple[Level, int] | None = None
@@ -145,18 +148,23 @@ class Alerts:
                 return []
             if (reading.from_ms, reading.to_ms) != watch.period:
                 self._end_period(watch, reading, changed)
-        over = [
+        amounts = [
             (each, amount)
             for each in policy.thresholds
-            if (amount := policy.amount(each, reading.limit)) is not None and reading.used >= amount
+            if (amount := policy.amount(each, reading.limit)) is not None
         ]
+        over = [(each, amount) for each, amount in amounts if reading.used >= amount]
         watch.exceeded = frozenset(each.level for each, _ in over)
+        watch.exhausted = policy.thresholds[-1].level if reading.exhausted else None
         self._resolve(policy, watch, reading, changed)
-        ahead = [policy.amount(each, reading.limit) for each in policy.thresholds[len(over) :]]
-        next_ms = ms_to(reading, ahead[0]) if ahead and ahead[0] is not None else None
+        highest = max((each.level for each in self._active(watch)), default=0)
+        ahead = amounts[len(over) :]
+        next_ms = ms_to(reading, ahead[0][1]) if ahead else None
         for threshold, amount in over:
-            if threshold.level not in watch.raised:
+            if threshold.level not in watch.raised and threshold.level > highest:
                 self._raise(watch, threshold, amount, next_ms, reading, changed)
+        if ahead and watch.exhausted is not None and watch.exhausted not in watch.raised:
+            self._raise(watch, *ahead[-1], None, reading, changed)
         return list(changed.values())
 
     def remove(self, keys: Iterable[Key], now_ms: int) -> list[Alert]:
@@ -231,7 +239,7 @@ class Alerts:
 
     def _resolve(self, policy: Policy, watch: Watch, reading: Reading, changed: dict[str, Alert]) -> None:
         for alert in self._active(watch):
-            if alert.level not in watch.exceeded:
+            if alert.level not in watch.exceeded and alert.level is not watch.exhausted:
                 changed[alert.id] = self._keep(
                     replace(alert, resolved_ms=reading.at_ms, why_resolved=Resolved.BELOW)
                 )

@@ -36,6 +36,8 @@ class Reading(NamedTuple):
     """None: the mean of the period so far."""
     percents: tuple[int, ...] = ()
     """Thresholds of this budget, in percent of its limit; empty: those of the policy."""
+    exhausted: bool = False
+    """Of a budget: it refuses to pay, whatever is spent of it; the rest is reserved, or too little."""
 
     @property
     def rate(self) -> Rate | None:

@@ -35,6 +35,8 @@ class Budget:
     created_at_ms: int = 0
     deleting: bool = False
     """It pays for nothing new, and is gone when its last lease has ended."""
+    lacked: tuple[int, int] | None = None
+    """The last amount that it could not pay for, and when. In memory only: who asked asks again."""
     _current: Span | None = None
 
     def span(self, now_ms: int) -> Span:
@@ -98,6 +100,20 @@ class Budget:
         """None: it has no limit. Negative: more was spent than may be."""
         ceiling = self.ceiling(now_ms)
         return None if ceiling is None else ceiling - self.used(now_ms)
+
+    def lack(self, amount: int, now_ms: int) -> None:
+        """It refused this amount. What is more than all that it has says nothing of what is left."""
+        ceiling = self.ceiling(now_ms)
+        if ceiling is not None and amount <= ceiling:
+            self.lacked = (amount, now_ms)
+
+    def exhausted(self, now_ms: int) -> bool:
+        """Whether what it refused in this period would be refused again."""
+        left = self.left(now_ms)
+        if self.lacked is None or left is None:
+            return False
+        amount, at_ms = self.lacked
+        return left < amount and at_ms >= min(each.start_ms for each in self.counting(now_ms))
 
     def movable(self, now_ms: int) -> int | None:
         """What it can give away: its overage shrinks with its limit, so that less than all that is left can move. None: it has no limit."""

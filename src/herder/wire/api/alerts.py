@@ -41,6 +41,8 @@ class AlertView(msgspec.Struct, kw_only=True):
     raised_at: str
     notified: list[str]
     """Recipients, in the order in which they were notified."""
+    without_channel: list[str]
+    """Of them, those that have no channel: no message was sent, and they read the list of alerts. Not in messages."""
     notified_at: str | None
     acknowledged_by: str
     acknowledged_at: str | None

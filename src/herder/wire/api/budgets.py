@@ -46,6 +46,8 @@ class BudgetView(msgspec.Struct, kw_only=True):
     grantable: str | None
     """What can be reserved now, through all budgets above it too."""
     leases: int
+    approvers: list[str] = []
+    """Users who decide about requests, beside administrators; empty: operators do."""
     state: Literal["active", "deleting"] = "active"
     """Deleting: it limits nothing now, and is gone when its last lease has ended."""
     gone_at: str | None = None

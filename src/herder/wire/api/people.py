@@ -117,3 +117,7 @@ class ProjectView(msgspec.Struct, kw_only=True):
     """What is left, with what may be borrowed now."""
     queued_jobs: int
     cost_usd: str
+    division: str
+    """To which its costs belong; empty: none."""
+    rate_card: str
+    """By which it is charged."""

@@ -249,6 +249,8 @@ class ApplyAnswer(msgspec.Struct, kw_only=True):
     """The same of budgets."""
     outlook: list[BudgetOutlook] = []
     """Whether the budgets of pools last, with the pools and budgets as they are after it."""
+    warnings: list[str] = []
+    """What is removed because a section is replaced, and which budgets limit nothing then. Not in the answer to a repeated request, which removes nothing."""
 
 
 class WorkerAction(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -24,7 +24,7 @@ async def spend(core: Core, days: dict[str, int], user: str = "ann") -> None:
     commands = Commands(core)
     row = RateRow(card="internal", resource="network.inter", price=Decimal("0.02"), from_="2026-01-01")
     body = RatesAdd(rates=[row])
-    async with commands.known_rates(ANN) as known:
+    async with commands.known_rates(ANN, body) as known:
         changes = Changes()
         commands.add_rates(ANN, body, known, changes, now_ms(), dry_run=False)
         await core.commit(changes)

@@ -32,7 +32,7 @@ def groups_view(by: list[str]) -> View:
             *columns,
             Column(
                 header="COST", key="cost_usd", right=True,
-                show=lambda group, now_s: amount(group.cost_usd), raw=lambda group: group.cost_usd,
+                show=lambda group, now_s: _cost(group), raw=lambda group: group.cost_usd,
             ),
             made("UNPRICED", _unpriced, key="unpriced_use", drop=1),
         ),
@@ -45,6 +45,11 @@ def _dimension(name: str) -> Column:
         return group.values.get(name, "")
 
     return made(name.upper(), value, key=name)
+
+
+def _cost(group: CostGroup) -> str:
+    """Of a group all of whose use has no rate the cost is unknown, and not zero."""
+    return "unpriced" if group.unpriced and not Decimal(group.cost_usd) else amount(group.cost_usd)
 
 
 def _unpriced(group: CostGroup) -> str:

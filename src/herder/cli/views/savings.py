@@ -6,12 +6,14 @@ from herder.cli.output.columns import field, made, since, words
 from herder.cli.output.printer import Details
 from herder.cli.output.rows import View
 from herder.cli.views.costs import amount
-from herder.wire.api.cost_changes import ChangedGroup, CostChange
+from herder.wire.api.cost_changes import ChangedGroup, ChangeView, CostChange
 from herder.wire.api.documented_costs import Roi
 from herder.wire.api.recommendations import RecommendationResults, RecommendationView
 
 #: Groups of an explanation that are shown, of those that explain it.
 SHOWN = 5
+#: Who has caused a change is said first.
+WHO = ("project", "user")
 
 
 def _needs(each: RecommendationView) -> str:
@@ -120,7 +122,8 @@ def change_lines(found: CostChange) -> Iterator[str]:
     yield f"{found.day} (UTC) cost {amount(found.actual_usd)}; the mean of the 7 days before is {amount(found.usual_usd)} ({sign}{amount(found.change_usd)})."
     if found.unpriced:
         yield "Some use of these days has no rate; it is not in the amounts."
-    explaining = [each for each in found.by if each.explains and each.named]
+    explaining = [each for each in found.by if each.explains and each.named and _says_something(each)]
+    explaining.sort(key=lambda each: each.dimension not in WHO)  # else as they explain it best
     if not explaining:
         yield "All groups have changed alike: none explains it."
     for each in explaining[:3]:
@@ -128,6 +131,11 @@ def change_lines(found: CostChange) -> Iterator[str]:
         yield from (_group_line(group) for group in each.groups[: min(each.named, SHOWN)])
         if each.named > SHOWN:
             yield f"  and {each.named - SHOWN:,} more; -o json has all"
+
+
+def _says_something(each: ChangeView) -> bool:
+    """Not if all of it has no value of this dimension."""
+    return any(group.group for group in each.groups[: each.named])
 
 
 def _group_line(group: ChangedGroup) -> str:

@@ -1,6 +1,9 @@
 """What fakes of HTTP APIs share: an address or none, times, faults and schemas."""
 
+import socket
+import struct
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -37,6 +40,32 @@ def test_the_same_answers_with_and_without_an_address() -> None:
     for name in ("path", "asked"):
         assert with_address.json()[name] == without.json()[name]
     assert without.json()["host"] == "echo.example"
+
+
+def reset_after(url: str, sent: bytes) -> None:
+    """Connect, send, and end as a process that is killed does: with a reset in place of an end."""
+    parts = urlsplit(url)
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=5) as sock:
+        sock.sendall(sent)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def test_a_client_that_is_killed_leaves_nothing_on_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    with serving(Echo()) as server:
+        for sent in (b"", b"GET /a HTTP/1.1\r\n", b"POST /a HTTP/1.1\r\ncontent-length: 9\r\n\r\nhalf"):
+            reset_after(server.url, sent)
+        assert httpx.get(f"{server.url}/still").status_code == 200
+    assert capfd.readouterr().err == ""
+
+
+def test_a_fault_of_the_fake_is_on_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    class Broken(Echo):
+        def request(self, request: Request, now_ms: int) -> Answer:
+            raise KeyError("no such rule")
+
+    with serving(Broken()) as server, pytest.raises(httpx.RemoteProtocolError):
+        httpx.get(f"{server.url}/a")
+    assert "no such rule" in capfd.readouterr().err
 
 
 def test_answers_may_be_late_or_lost() -> None:

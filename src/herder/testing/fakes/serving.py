@@ -1,11 +1,13 @@
 """The HTTP edge of a fake, on a loopback address, in threads of this process. It decides nothing: all rules are the fake's."""
 
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import urlsplit
 
 from herder.testing.fakes.messages import Answer, Fake, Request
@@ -14,10 +16,18 @@ IDLE_S = 5.0
 Ask = Callable[[Request], Answer]
 
 
-class _Server(ThreadingHTTPServer):
+class LoopbackServer(ThreadingHTTPServer):
+    """A server for clients that may end at any moment: one that is killed leaves no traceback on the terminal; other errors do."""
+
     daemon_threads = True
     request_queue_size = 128
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError | ssl.SSLError):
+            super().handle_error(request, client_address)
+
+
+class _Server(LoopbackServer):
     def __init__(self, fake: Fake, scale: float, start_ms: int, ask: Ask | None, secret: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.fake, self.scale, self.lock = fake, scale, threading.Lock()

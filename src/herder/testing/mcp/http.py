@@ -5,8 +5,9 @@ import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
+from herder.testing.fakes.serving import LoopbackServer
 from herder.testing.mcp.faults import DIE, HANG, LOSE_SESSION
 from herder.testing.mcp.protocol import Met, Played
 from herder.testing.mcp.tools import ProxmoxTools
@@ -15,10 +16,7 @@ IDLE_S = 5.0
 HANG_S = 60.0
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
+class _Server(LoopbackServer):
     def __init__(self, played: Played, token: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.played, self.token = played, token

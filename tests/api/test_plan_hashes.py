@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 from mcp import Client
 
 from herder.client import HerderClient
+from herder.control.pools import adding
 from herder.mcp.serving import server_of
+from herder.model.fleet.offer import Offer
 from tests.api.conftest import POOLS, Server
 
 
@@ -74,6 +77,34 @@ def test_a_plan_is_out_of_date_when_the_pool_was_changed(server: Server) -> None
     server.http.post("/apply", json={"pools": [{**POOLS[0], "max_workers": 19}]}).raise_for_status()
     assert stale(call(server, "apply_scale_pool", pool="std", workers=1, plan_hash=seen))
     assert workers_of(server, "std") == before
+
+
+def test_a_plan_is_out_of_date_when_a_worker_costs_more(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pool as it is written is the same: the next offer is dearer, as after a zone has reached its limit."""
+    before = workers_of(server, "big")
+    answer = call(server, "plan_scale_pool", pool="big", workers=1).structured_content
+    assert [each["workers"] for each in answer["offers"]] == [1]
+    cheapest = adding._offers
+
+    def dearer(*given: Any) -> list[Offer]:
+        return [replace(each, price_pico_per_hour=each.price_pico_per_hour + 1) for each in cheapest(*given)]
+
+    monkeypatch.setattr(adding, "_offers", dearer)
+    assert stale(call(server, "apply_scale_pool", pool="big", workers=1, plan_hash=answer["plan_hash"]))
+    assert workers_of(server, "big") == before
+
+
+def test_a_drain_is_out_of_date_when_its_worker_became_permanent(server: Server) -> None:
+    pool = {**POOLS[0], "name": "later", "default_eligible": False}
+    server.http.post("/apply", json={"pools": [pool]}).raise_for_status()
+    worker = server.worker("later")
+    seen = planned(server, "plan_drain_worker", worker=worker.name)
+    server.http.post("/apply", json={"pools": [{**pool, "min_workers": 1}]}).raise_for_status()
+    answer = server.http.post(f"/workers/{worker.name}/drain", params={"if_plan": seen}, json={})
+    assert answer.status_code == 409
+    assert "out of date" in answer.text
 
 
 def test_a_viewer_and_another_person_are_refused(server: Server) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from tests.api.conftest import PlayedWorker
+from tests.api.conftest import PlayedWorker, Server
 from tests.api.test_drains import running
 from tests.words.rules import faults
 
@@ -56,3 +56,20 @@ def test_before_a_worker_is_removed_its_work_is_told(api: httpx.Client, worker: 
     assert drain["checks"] == []
     worker.end(job)
     assert api.post(path, json={}).raise_for_status().json()["checks"] == []
+
+
+def test_a_budget_is_told_before_workers_are_added(server: Server) -> None:
+    """Whether what is left pays for all workers of the pool, as long as they live."""
+    http = server.http
+    budget = {"scope": "pool", "of": "big", "limit": "0.5", "period": "day"}
+    assert checks(http, "/pools/big/scale", workers=1)["budget"][0] is None
+    http.post("/apply", json={"pools": [], "budgets": {"tight": budget}}).raise_for_status()
+    try:
+        short = checks(http, "/pools/big/scale", workers=1)["budget"]
+        brief = checks(http, "/pools/big/scale", workers=1, ttl_s=60)["budget"]
+    finally:
+        http.delete("/budgets/tight").raise_for_status()
+    assert short[0] is False
+    assert "Budget tight has $0.50 of $0.50 left until " in short[1]
+    assert brief[0] is True
+    assert "Budget tight" in brief[1]

@@ -209,7 +209,7 @@ def test_dry_runs_have_the_safety_checklist(place: Place) -> None:
     adding = place.command("pool", "scale", "burst", "1", "--template", "large", "--ttl", "2h", "--dry-run")
     for row in ("capacity", "network", "limits", "budget", "time to live"):
         assert re.search(rf"^{row} +(yes|no|not known) ", adding, re.MULTILINE), (row, adding)
-    assert "1 worker would cost $0.48/h, $0.96 in 2h. Budgets are planned." in " ".join(adding.split())
+    assert "1 worker would cost $0.48/h, $0.96 in 2h. No budget limits pool" in " ".join(adding.split())
     worker = next(each for each in place.names("ready") if each.startswith("burst"))
     pod = {"nodeName": worker, "containers": [{"name": "main", "image": "web"}]}
     place.kubernetes.run_pod("web", pod)

@@ -161,7 +161,7 @@ def test_quota_blind_failover() -> None:
 
 
 def test_workers_added_by_hand_keep_to_the_quotas_of_zones() -> None:
-    """The same for `herder pool scale`. Guard: `_offers` of `control/pools/pool_actions.py`. A dry run is refused in the same words."""
+    """The same for `herder pool scale`. Guard: `_offers` of `control/pools/adding.py`. A dry run is refused in the same words."""
 
     async def story(world: World) -> None:
         async def scale(workers: int, dry: bool = False) -> Any:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from herder.control.access.tokens import Role
 from herder.control.kernel.core import Core
 from herder.model.ids import JobId, WorkerName
+from herder.model.stored.changes import Changes
+from herder.ports.store import StoreDown
 from herder.web.actions.notices import NOTICES_MAX, Notices
 from herder.web.actions.verbs import FLEET_VERBS
 from herder.web.actions.work_verbs import WORK_VERBS
@@ -166,6 +170,34 @@ async def test_a_form_that_is_sent_twice_is_carried_out_once(ann: httpx.AsyncCli
     first = await ann.post("/jobs/1/retry", data=form_in(again.text))
     second = await ann.post("/jobs/1/retry", data=form_in(again.text))
     assert first.headers["location"].split("?")[0] == second.headers["location"].split("?")[0]
+
+
+async def test_a_form_that_the_store_did_not_answer_is_sent_again_as_it_was(
+    ann: httpx.AsyncClient, core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first was durable, and its answer was lost: the same form does it once, with the reason that was given."""
+    await busy(core)
+    page = await ann.get("/workers/burst-2-2/cordon")
+    commit = core.commit
+
+    async def lose_the_answer(changes: Changes) -> None:
+        await commit(changes)
+        raise StoreDown("The store does not answer.")
+
+    monkeypatch.setattr(core, "commit", lose_the_answer)
+    reason = 'it "smells" & smokes'
+    lost = await ann.post("/workers/burst-2-2/cordon", data={**form_in(page.text), "message": reason})
+    assert lost.status_code == 503
+    assert "Nothing was changed" not in lost.text
+    monkeypatch.undo()
+    kept = re.search(r'name="message"[^>]* value="([^"]*)" readonly', lost.text)
+    assert kept is not None
+    assert unescape(kept[1]) == reason
+    again = await ann.post(
+        "/workers/burst-2-2/cordon", data={**form_in(lost.text), "message": unescape(kept[1])}
+    )
+    assert again.status_code == 303
+    assert core.state.workers[WorkerName("burst-2-2")].cordoned
 
 
 async def test_a_form_of_another_browser_changes_nothing(ann: httpx.AsyncClient, core: Core) -> None:

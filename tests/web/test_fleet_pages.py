@@ -161,6 +161,7 @@ async def test_what_is_wrong_with_a_filter_is_told(ann: httpx.AsyncClient) -> No
         ("/workers?show=some", "Choose faults or all."),
         ("/workers?show=faults&state=failed", "ask for that state."),
         ("/workers?after=later", "which is not a number."),
+        (f"/workers?after={'9' * 5_000}", "which is not a number."),
         ("/offers?driver=moon", "There is no driver &#39;moon&#39;."),
     ):
         page = await ann.get(address)

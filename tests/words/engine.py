@@ -7,7 +7,8 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from herder.control.pools.pool_actions import delete, scale, store_pool
+from herder.control.pools.adding import scale
+from herder.control.pools.pool_actions import delete, store_pool
 from herder.control.workers.worker_actions import act
 from herder.engine.attempts.worker_health import FAULTS_MOST, count_fault
 from herder.engine.workers import notices

@@ -38,7 +38,7 @@ from herder.control.kernel.driver_notes import UnknownMachine
 from herder.control.kernel.jobs.backlog import Backlog
 from herder.control.kernel.unknown_agents import UnknownAgents
 from herder.control.metric_sources.prometheus import value_of
-from herder.control.pools.pool_actions import template_named
+from herder.control.pools.adding import template_named
 from herder.control.workers.exchange import invited
 from herder.control.workers.joining import JoinedMachines
 from herder.drivers.registry import BadSettings, UnknownDriver, load, read_settings

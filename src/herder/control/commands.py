@@ -18,7 +18,7 @@ from herder.control.jobs.changes import cancellation, deleting, groups, holding,
 from herder.control.jobs.changes.resubmission import submission_of
 from herder.control.jobs.submitting import submission
 from herder.control.kernel.core import Core
-from herder.control.pools import pool_actions
+from herder.control.pools import adding, pool_actions
 from herder.control.rates.rate_commands import RateCommands
 from herder.control.reads import planned_state
 from herder.control.reads.work.jobs import batch_view, effective_state, job_row, job_with_marks
@@ -315,7 +315,7 @@ class Commands(
     def scale_pool(
         self, who: Principal, name: str, body: ScaleRequest, changes: Changes, now_ms: int, *, dry_run: bool
     ) -> ScaleAnswer:
-        return pool_actions.scale(self._core, who, name, body, changes, now_ms, dry_run=dry_run)
+        return adding.scale(self._core, who, name, body, changes, now_ms, dry_run=dry_run)
 
     def set_frozen(
         self,

@@ -3,7 +3,7 @@
 What is reserved is not spent yet: it is for the same workers, and is told beside what is left.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from herder.control.budgets.words import amount
@@ -11,7 +11,7 @@ from herder.control.kernel.core import Core
 from herder.ledger.budgets.budget import Budget
 from herder.ledger.budgets.periods import FOREVER_MS, window_ms
 from herder.ledger.budgets.spec import BudgetSpec, Scope, Unit
-from herder.model.planning.plan import CreateWorker, DrainWorker, Plan
+from herder.model.planning.plan import Action, CreateWorker, DrainWorker
 from herder.model.values.money import MS_PER_HOUR, cost_of, usd_text
 from herder.model.values.times import iso, span
 from herder.wire.api.outlooks import BudgetOutlook
@@ -26,12 +26,12 @@ class Rate:
     most: int
 
 
-def of_plan(core: Core, plan: Plan, now_ms: int) -> list[BudgetOutlook]:
-    """With the workers that there are, without those that leave, and with those that the plan makes."""
-    leaving = {each.worker for each in plan.actions if isinstance(each, DrainWorker)}
+def of_actions(core: Core, actions: Sequence[Action], now_ms: int) -> list[BudgetOutlook]:
+    """With the workers that there are, without those that the actions drain, and with those that they make."""
+    leaving = {each.worker for each in actions if isinstance(each, DrainWorker)}
     specs = [each.spec for each in core.state.workers.values() if not each.state.leaving]
     specs = [each for each in specs if each.name not in leaving]
-    specs += [each.spec for each in plan.actions if isinstance(each, CreateWorker)]
+    specs += [each.spec for each in actions if isinstance(each, CreateWorker)]
     rates = [
         Rate(pool=each.pool, least=each.price_pico_per_hour, most=each.price_pico_per_hour) for each in specs
     ]

@@ -11,7 +11,7 @@ from herder.wire.api.resources import Result, ScaleAnswer
 
 
 def of_scaling(core: Core, answer: ScaleAnswer) -> object:
-    """The pool as it is set, its workers, and what the safety checks found."""
+    """The pool as it is set, its workers, what the safety checks found, and the offers with their prices."""
     pool = core.state.pools[PoolName(answer.pool)]
     workers = [
         (name, worker.state.leaving)
@@ -22,14 +22,17 @@ def of_scaling(core: Core, answer: ScaleAnswer) -> object:
         pool_to_plain(pool),
         workers,
         [(check.name, check.passed) for check in answer.checks],
+        answer.offers,
     )
 
 
 def of_worker(core: Core, name: str, answer: Result) -> object:
-    """The worker, its attempts, and what would happen."""
+    """The worker, whether it is permanent, its attempts, and what would happen."""
     worker: WorkerLife = core.state.workers[WorkerName(name)]
     attempts = sorted((attempt.job, attempt.number) for attempt in worker.live.values())
-    return (worker.state.value, worker.cordoned, worker.busy, attempts, answer.text)
+    pool = core.state.pools.get(worker.spec.pool)
+    permanent = pool is not None and pool.size.min_workers > 0
+    return (worker.state.value, worker.cordoned, worker.busy, permanent, attempts, answer.text)
 
 
 def of_job(core: Core, job: JobId, answer: Result) -> object:

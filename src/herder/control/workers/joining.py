@@ -16,8 +16,9 @@ from herder.control.kernel.bounds.limits import NOTE_LENGTH, TOKENS_LIVE, check_
 from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import derived_token, hash_token, new_token
 from herder.control.planning.plans import record_plan
+from herder.control.pools.adding import template_named
 from herder.control.pools.growth import check_growth
-from herder.control.pools.pool_actions import pool_named, template_named
+from herder.control.pools.pool_actions import pool_named
 from herder.decide.scaling.offers.worker_specs import worker_spec
 from herder.engine.memory.events import record_event
 from herder.engine.workers import worker as life

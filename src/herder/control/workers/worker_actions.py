@@ -7,7 +7,8 @@ from herder.control.access.access_check import FLEET, check
 from herder.control.kernel.bounds.errors import Conflict, Invalid, NotKnown
 from herder.control.kernel.bounds.limits import check_message
 from herder.control.kernel.core import Core
-from herder.control.pools.pool_actions import NOTHING_CHANGED, TTL_LONGEST_S
+from herder.control.pools.adding import TTL_LONGEST_S
+from herder.control.pools.pool_actions import NOTHING_CHANGED
 from herder.control.workers.safety import checks_of_removal
 from herder.engine.memory.state import WorkerLife, pool_of
 from herder.engine.workers import expiry

@@ -77,7 +77,7 @@ class _Steps:
             return self._page(target, given, f"form-{new_token()}", wrong=error)
         except StoreDown as error:
             trouble = NotReady(str(error), hint="Send the form again: what it asks for is done only once.")
-            return self._page(target, given, key, wrong=trouble, again=True)
+            return self._page(target, given, key, wrong=trouble, again=True, message=message)
         return self._lead(who, key, target, _before(done) if isinstance(done, Made) else done)
 
     def _lead(self, who: Principal, key: str, target: str, done: Done) -> Response:
@@ -117,7 +117,9 @@ class _Steps:
         preview: Done | None = None,
         wrong: Refused | None = None,
         again: bool = False,
+        message: str = "",
     ) -> Shown:
+        """`again`: it is not known whether it was done. The same key and the same fields, with `message`, do it once."""
         verb = self.verb
         words = ["herder", verb.noun, verb.name, target, *words_of(given, verb.fields)]
         return Shown(
@@ -133,6 +135,7 @@ class _Steps:
                 "preview": preview,
                 "wrong": "" if wrong is None else f"{wrong.detail} {wrong.hint}".strip(),
                 "again": again,
+                "message": message,
                 "message_max": MESSAGE_MAX,
             },
             status=200 if wrong is None else wrong.status,

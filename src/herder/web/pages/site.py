@@ -158,6 +158,6 @@ def after_in(request: Request) -> int | None:
     text = request.query_params.get("after", "")
     if not text:
         return None
-    if not text.isascii() or not text.isdigit() or int(text) > NUMBER_MAX:
+    if not text.isascii() or not text.isdigit() or len(text) > 16 or int(text) > NUMBER_MAX:
         raise Invalid(f"A page cannot begin after {text[:20]!r}, which is not a number.", field="after")
     return int(text)

@@ -186,6 +186,17 @@ class SafetyCheck(msgspec.Struct, kw_only=True):
     detail: str
 
 
+class PlannedWorkers(msgspec.Struct, kw_only=True):
+    """Workers of one offer that would be added."""
+
+    template: str
+    zone: str
+    spot: bool
+    workers: int
+    price_per_hour_usd: str
+    """Of each of them."""
+
+
 class ScaleAnswer(msgspec.Struct, kw_only=True):
     pool: str
     workers: list[str]
@@ -193,7 +204,8 @@ class ScaleAnswer(msgspec.Struct, kw_only=True):
     dry_run: bool
     reasons: list[ReasonView]
     checks: list[SafetyCheck] = []
-    """Only of a dry run."""
+    """Only of a dry run, like `offers`."""
+    offers: list[PlannedWorkers] = []
     plan_hash: str | None = None
     """Only of a dry run, of calls that know `if_plan`: the real call with it is refused when the answer would differ now."""
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from herder import __version__
-from herder.control.budgets.outlook import of_plan
+from herder.control.budgets.outlook import of_actions
 from herder.control.kernel.bounds.errors import Invalid, NotKnown
 from herder.control.kernel.core import Core
 from herder.control.kernel.jobs.usage_ledger import worker_cost
@@ -380,7 +380,7 @@ async def plan_of(core: Core, number: int) -> PlanView:
 def next_plan_view(core: Core, plan: Plan) -> PlanView:
     """Of a plan that is not recorded, with what it means for budgets."""
     view = plan_view(plain_plan(plan))
-    view.outlook = of_plan(core, plan, core.clock.now_ms())
+    view.outlook = of_actions(core, plan.actions, core.clock.now_ms())
     return view
 
 

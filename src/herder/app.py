@@ -27,7 +27,7 @@ def whole_app() -> typer.Typer:
         "agent": Entry("Run the agent of a worker on this machine, until the server removes the worker or Ctrl-C.", _server),
         "demo": Entry("Run a small installation on this machine for half a minute.", _demo),
         "cost": Entry(COST, _cost),
-        "mcp": Entry("Serve tools for models over stdin and stdout, by the Model Context Protocol.", _mcp),
+        "mcp": Entry("Serve tools for models by the Model Context Protocol, over stdin and stdout or HTTP.", _mcp),
         "admin": Entry("Check, back up and restore the data of a server.", _admin),
         "simulate": Entry("Replay jobs against a policy in virtual time, and compare the cost with a lower bound.", _simulate),
     }  # fmt: skip
@@ -57,9 +57,9 @@ def _cost(app: typer.Typer) -> None:
 
 def _mcp(app: typer.Typer) -> None:
     from herder.cli.commands.observe import mcp
-    from herder.mcp.serving import serve
+    from herder.mcp import http, serving
 
-    mcp.add_to(app, serve)
+    mcp.add_to(app, serving.serve, http.serve)
 
 
 def _demo(app: typer.Typer) -> None:

@@ -30,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def call(server: Server, name: str, /, token: str = "", **arguments: Any) -> Any:
     async def run() -> Any:
         with HerderClient(server.running.url, token or server.running.token, retries=0) as herder:
-            async with Client(server_of(herder, "1")) as client:
+            async with Client(server_of(lambda _context: herder, "1")) as client:
                 return await client.call_tool(name, arguments)
 
     return asyncio.run(run())
@@ -153,3 +153,20 @@ def test_a_call_without_plans_refuses_a_hash(server: Server) -> None:
     answer = server.http.post("/pools/big/freeze", params={"if_plan": "0"}, json={})
     assert answer.status_code == 422
     assert "if_plan" in answer.text
+
+
+def test_failed_jobs_are_retried_by_plan_and_apply(server: Server) -> None:
+    pool = {**POOLS[0], "name": "again", "default_eligible": False}
+    server.http.post("/apply", json={"pools": [pool]}).raise_for_status()
+    worker = server.worker("again")
+    body = {"jobs": [{"command": ["false"], "pool": "again"}]}
+    batch = server.http.post("/batches", json=body).raise_for_status().json()["id"]
+    server.http.post(f"/batches/{batch}/commit").raise_for_status()
+    (job,) = server.http.get("/jobs", params={"batch": batch}).json()["items"]
+    worker.take()
+    worker.end(job["id"], state="failed", cause="exit_code", exit_code=1)
+    assert server.http.get(f"/jobs/{job['id']}").json()["state"] == "failed"
+    seen = planned(server, "plan_retry_batch", batch=batch)
+    assert not call(server, "apply_retry_batch", batch=batch, plan_hash=seen).is_error
+    assert server.http.get(f"/jobs/{job['id']}").json()["state"] != "failed"
+    assert stale(call(server, "apply_retry_batch", batch=batch, plan_hash=seen))

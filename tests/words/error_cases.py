@@ -44,6 +44,7 @@ from herder.control.workers.joining import JoinedMachines
 from herder.drivers.registry import BadSettings, UnknownDriver, load, read_settings
 from herder.engine.jobs.batch import DependencyError, _refuse_cycle
 from herder.engine.memory.state import EngineState
+from herder.mcp.prompts import BadPrompt, filled
 from herder.memberships.registry import UnknownMembership
 from herder.memberships.registry import load as load_membership
 from herder.model.fleet import driver
@@ -230,6 +231,7 @@ CASES = (
     Case(DependencyError, lambda: _refuse_cycle({0: [1], 1: [0]}, {0: "a", 1: "b"}), "Jobs depend on each other in a cycle: a ← b ← a."),
     Case(BadTarget, lambda: checked("https://169.254.169.254/", Allowed(())), "169.254.169.254 is not a public address.",
          "Name a public server, or ask an administrator to add the address to `callbacks.allow`."),
+    Case(BadPrompt, lambda: filled("explain_waiting_job", {}), "Prompt explain_waiting_job needs the argument job: one line of at most 200 characters."),
     Case(UnknownDriver, lambda: load("locl"), "There is no driver 'locl'. Did you mean 'local'? Possible values are aws, azure, gcp, kubernetes-jobs, local, mcp, pretend, proxmox, rosa, terra."),
     Case(BadSettings, lambda: read_settings("local", load("local").settings_type, {"kill_wait_s": "x"}), "Driver 'local': kill_wait_s: it must be a number, not text."),
     Case(UnknownBootstrap, lambda: load_bootstrap("nope"), "There is no bootstrap 'nope'. Possible values are talos."),

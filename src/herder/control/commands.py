@@ -379,5 +379,8 @@ class Commands(
     def state_of_worker(self, name: str, answer: Result) -> object:
         return planned_state.of_worker(self._core, name, answer)
 
+    def state_of_retry(self, found: retrying.Ended, answer: Result) -> object:
+        return planned_state.of_retry(found, answer)
+
     def state_of_job(self, job: JobId, answer: Result) -> object:
         return planned_state.of_job(self._core, job, answer)

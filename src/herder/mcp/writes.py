@@ -58,6 +58,14 @@ class CancellationApplied(CancellationPlanned, kw_only=True, forbid_unknown_fiel
     plan_hash: PlanHash
 
 
+class RetryPlanned(Struct, kw_only=True, forbid_unknown_fields=True):
+    batch: Annotated[int, Meta(ge=1, description="The number of the batch.")]
+
+
+class RetryApplied(RetryPlanned, kw_only=True, forbid_unknown_fields=True):
+    plan_hash: PlanHash
+
+
 def _scale(client: HerderClient, asked: ScalingPlanned) -> ScaleAnswer:
     request = ScaleRequest(
         workers=asked.workers, template=asked.template, ttl_s=asked.ttl_s, reason=asked.reason
@@ -83,6 +91,11 @@ def _cancel(client: HerderClient, asked: CancellationPlanned) -> Result:
     return client.jobs.cancel(asked.job, asked.reason, dry_run=seen is None, if_plan=seen)
 
 
+def _retry(client: HerderClient, asked: RetryPlanned) -> Result:
+    seen = asked.plan_hash if isinstance(asked, RetryApplied) else None
+    return client.batches.retry_failed(asked.batch, dry_run=seen is None, if_plan=seen)
+
+
 WRITES = (
     HerderTool(name="plan_scale_pool", title="Plan more workers", asked=ScalingPlanned, answered=ScaleAnswer, call=_scale,
                description="What adding workers to a pool would do, with safety checks and a plan_hash for apply_scale_pool. Changes nothing."),
@@ -96,4 +109,8 @@ WRITES = (
                description="What cancelling a job would do, with a plan_hash for apply_cancel_job. Changes nothing."),
     HerderTool(name="apply_cancel_job", title="Cancel a job", asked=CancellationApplied, answered=Result, call=_cancel, changes="removes",
                description="Cancel a job, as planned: same arguments as plan_cancel_job, and its plan_hash. Cannot be undone."),
+    HerderTool(name="plan_retry_batch", title="Plan to retry failed jobs", asked=RetryPlanned, answered=Result, call=_retry,
+               description="What retrying the failed jobs of a batch would do, with a plan_hash for apply_retry_batch. Changes nothing."),
+    HerderTool(name="apply_retry_batch", title="Retry failed jobs", asked=RetryApplied, answered=Result, call=_retry, changes="adds",
+               description="Retry the failed jobs of a batch, and those that were skipped because of them, as planned: same arguments as plan_retry_batch, and its plan_hash."),
 )  # fmt: skip

@@ -81,10 +81,14 @@ class Session:
 
     @cached_property
     def client(self) -> "HerderClient":
+        target = self.target
+        return self.client_with(target, target.token)
+
+    def client_with(self, target: "Target", token: str | None) -> "HerderClient":
+        """Another one, which the caller closes."""
         from herder.client import HerderClient
 
-        target = self.target
-        client = HerderClient(target.url, target.token)
+        client = HerderClient(target.url, token)
         client.http.told = self.say
         return client
 

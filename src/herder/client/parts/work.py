@@ -143,10 +143,10 @@ class Batches:
         query = {"dry_run": dry_run, "message": message or None}
         return self._http.write("DELETE", f"/batches/{batch}", Result, None, query)
 
-    def retry_failed(self, batch: int, *, dry_run: bool = False) -> Result:
-        """Tries its failed jobs again, and those that were skipped because of them."""
-        path = f"/batches/{batch}/retry"
-        return self._http.write("POST", path, Result, None, DRY_RUN if dry_run else None)
+    def retry_failed(self, batch: int, *, dry_run: bool = False, if_plan: str | None = None) -> Result:
+        """Tries its failed jobs again, and those that were skipped because of them. `if_plan`: as of `Pools.scale`."""
+        query = {"dry_run": dry_run or None, "if_plan": if_plan}
+        return self._http.write("POST", f"/batches/{batch}/retry", Result, None, query)
 
     def retry_group(self, batch: int, path: str, *, dry_run: bool = False) -> Result:
         """As `retry_failed`, of the failed jobs of a group and of the groups below it."""

@@ -3,6 +3,7 @@
 Called by `Commands`. Left out is what changes by itself within seconds, such as the number of the next plan and the free capacity of a worker.
 """
 
+from herder.control.jobs.changes.retrying import Ended
 from herder.control.kernel.core import Core
 from herder.engine.memory.state import WorkerLife
 from herder.model.ids import JobId, PoolName, WorkerName
@@ -33,6 +34,11 @@ def of_worker(core: Core, name: str, answer: Result) -> object:
     pool = core.state.pools.get(worker.spec.pool)
     permanent = pool is not None and pool.size.min_workers > 0
     return (worker.state.value, worker.cordoned, worker.busy, permanent, attempts, answer.text)
+
+
+def of_retry(found: Ended, answer: Result) -> object:
+    """The jobs that would be tried again, and what would happen."""
+    return ([each.job for each in found.failed], [each.job for each in found.skipped], answer.text)
 
 
 def of_job(core: Core, job: JobId, answer: Result) -> object:

@@ -171,6 +171,7 @@ def _add_batch_holds(front: RouteTable) -> None:
         _CHANGE_BATCH,
         before=find_ended,
         query=DRY_RUN,
+        planned=lambda write, answer: commands.state_of_retry(write.request.state.ended, answer),
     )
 
 

@@ -192,6 +192,37 @@ def test_what_leases_have_paid_for_is_not_charged_again(server: Server) -> None:
     assert (refused.status_code, refused.json()["field"]) == (403, "leased")
 
 
+def test_a_counter_is_paid_by_leases_or_by_budgets_and_not_by_both(server: Server) -> None:
+    """Else a total that is corrected downwards would take off what was never charged."""
+    with_budgets(server)
+    row = {"card": "internal", "resource": "network.inter", "from": f"{BEFORE:%Y-%m-%d}", "price": "1"}
+    server.http.post("/rates", json={"rates": [row]}).raise_for_status()
+
+    def counted(name: str, total: int, *, leased: bool, dry_run: bool = False) -> Any:
+        event = {
+            "id": name, "time": datetime.now(UTC).isoformat(), "resource": "network.inter", "project": "alpha",
+            "counter": "nic", "total": str(total), "unit": "GB",
+        }  # fmt: skip
+        body = {"source": "meter", "events": [event], "leased": leased}
+        return server.http.post("/usage", params={"dry_run": dry_run}, json=body)
+
+    counted("1", 2, leased=True).raise_for_status()
+    for dry_run in (True, False):
+        refused = counted("2", 3, leased=False, dry_run=dry_run)
+        assert (refused.status_code, refused.json()["field"]) == (409, "events[0].counter")
+        assert "all its reports have leased true" in refused.json()["detail"]
+    counted("3", 4, leased=True).raise_for_status()
+    assert budget(server, "alpha")["used"] == "0"
+    assert total(server)[0] == 4
+    plain = {"source": "gateway", "requests": [now("1", 1_000_000)]}
+    server.http.post("/usage/tokens", json=plain).raise_for_status()
+    other = server.http.post("/usage/tokens", json={**plain, "leased": True})
+    assert other.status_code == 409
+    assert "with the leased false, not true" in other.json()["detail"]
+    server.restart()
+    assert counted("4", 5, leased=False).status_code == 409
+
+
 def test_use_without_a_rate_and_use_of_a_period_that_is_over(server: Server) -> None:
     with_budgets(server)
     report(server, now("1", 1_000, model="unknown"), use("2", BEFORE, 1_000_000))

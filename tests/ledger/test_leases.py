@@ -5,9 +5,12 @@ from __future__ import annotations
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from herder.ledger.budgets.budget import SPANS_KEPT
 from herder.ledger.budgets.deleting import delete
-from herder.ledger.budgets.leases import BudgetError, Lease, Leases, Refused, broken
+from herder.ledger.budgets.leases import BudgetError, Charged, Lease, Leases, Refused, broken
 from herder.ledger.budgets.spec import BudgetSpec, Every, Period, Scope, faults
 from tests.support.budgets import books_balance, budgets
 
@@ -95,20 +98,20 @@ def test_a_lost_holder_has_used_all_of_it_until_more_is_known() -> None:
     assert held(late).cost == 5
     assert (spent(state, "alpha"), spent(state, "org")) == (5, 5)
     assert state.settle("1", 5, 20) is None
-    state.charge(("alpha",), -4, 20, 20)
+    state.charge([Charged(("alpha",), -4, 20)], 20)
     assert spent(state, "org") == 1
 
 
 def test_use_that_nobody_reserved_is_booked_in_full_and_stops_the_others() -> None:
     state = tree()
     state.reserve("1", ["alpha"], 100, 9, 0)
-    assert state.charge(("alpha",), 450, 3, 5) == ["alpha", "division", "org"]
+    assert state.charge([Charged(("alpha",), 450, 3)], 5) == ["alpha", "division", "org"]
     assert spent(state, "org") == 450
     assert state.left(["alpha"], 5) == -50
     assert state.reserve("2", ["alpha"], 1, 9, 5) == Refused("alpha", -50)
     state.settle("1", 40, 6)
     assert (spent(state, "alpha"), spent(state, "org")) == (490, 490)
-    state.charge(("alpha",), -1_000, 3, 7)
+    state.charge([Charged(("alpha",), -1_000, 3)], 7)
     assert (spent(state, "alpha"), spent(state, "org")) == (0, 0), "less than nothing cannot have been used"
     books_balance(state)
 
@@ -121,10 +124,55 @@ def test_use_counts_in_the_period_of_its_time() -> None:
         now_ms=day,
     )
     now_ms = 3 * day + 10
-    assert state.charge(("day",), 7, 3 * day, now_ms) == ["day"]
-    assert state.charge(("day",), 5, 3 * day - 1, now_ms) == [], "a day that is over and was never known"
-    assert state.charge(("window",), 5, 2 * day, now_ms) == ["window"]
+    assert state.charge([Charged(("day",), 7, 3 * day)], now_ms) == ["day"]
+    assert state.budgets["day"].counts(3 * day - 1, now_ms)
+    assert len(state.budgets["day"].spans) == 1, "to ask makes no period"
+    assert state.charge([Charged(("day",), 5, 2 * day)], now_ms) == ["day"], "of which nothing was known"
+    assert state.charge([Charged(("day",), 5, day - 1)], now_ms) == [], "over when it was created"
+    assert not state.budgets["day"].counts(day - 1, now_ms)
+    assert state.charge([Charged(("window",), 5, 2 * day)], now_ms) == ["window"]
     assert (state.left(["day"], now_ms), state.left(["window"], now_ms)) == (93, 95)
+    spent = {start // day: span.spent for start, span in state.budgets["day"].spans.items()}
+    assert spent == {2: 5, 3: 7}
+
+
+def test_a_period_that_is_forgotten_is_not_begun_anew() -> None:
+    """Its row is in the store, with what was spent: it would be overwritten."""
+    day = 86_400_000
+    state = budgets(BudgetSpec(name="day", scope=Scope.GROUP, period=Period(Every.DAY), limit=100), now_ms=0)
+    for number in range(1, 9):
+        state.charge([Charged(("day",), 1, number * day)], number * day)
+    assert len(state.budgets["day"].spans) == SPANS_KEPT
+    assert state.charge([Charged(("day",), 1, 2 * day)], 8 * day) == []
+    assert state.charge([Charged(("day",), 1, 7 * day)], 8 * day) == ["day"]
+
+
+def test_what_is_taken_back_is_bounded_in_each_budget_by_itself() -> None:
+    """The lowest may know less of it than those above, as one that was created later."""
+    state = tree()
+    state.charge([Charged(("division",), 300, 3)], 5)
+    state.charge([Charged(("alpha",), 90, 3)], 5)
+    state.charge([Charged(("alpha",), -200, 4)], 5)
+    assert [spent(state, name) for name in ("alpha", "division", "org")] == [0, 190, 190]
+
+
+CHARGES = st.lists(
+    st.tuples(st.sampled_from(["alpha", "division", "org", "other"]), st.integers(-50, 50)), max_size=12
+)
+
+
+@given(CHARGES, st.randoms())
+def test_what_is_charged_together_is_the_sum_in_any_order(
+    charges: list[tuple[str, int]], random: Random
+) -> None:
+    state, shuffled = tree(), list(charges)
+    random.shuffle(shuffled)
+    state.charge([Charged((name,), amount, 3) for name, amount in shuffled], 5)
+    for name in ("alpha", "division", "org", "other"):
+        below = [
+            amount for payer, amount in charges if name in [each.spec.name for each in state.chain((payer,))]
+        ]
+        assert spent(state, name) == max(0, sum(below))
 
 
 def test_one_that_cannot_stop_is_booked_in_full_and_stops_the_others() -> None:

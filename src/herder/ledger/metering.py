@@ -41,6 +41,8 @@ class UsageEvent(NamedTuple):
     amount: int
     """Base units."""
     claim: str = ""
+    leased: bool = False
+    """Leases on budgets have paid for it. All reports of a counter are alike in this."""
 
     @property
     def point(self) -> Point:

@@ -12,6 +12,7 @@ from herder.control.budgets.words import amount
 from herder.control.kernel.budget_rows import put_rows
 from herder.control.kernel.core import Core
 from herder.ledger.budgets.budget import Budget
+from herder.ledger.budgets.leases import Charged
 from herder.ledger.budgets.spec import Unit
 from herder.ledger.built_in_cards import INTERNAL
 from herder.ledger.rates import RateList, Subject
@@ -63,8 +64,10 @@ def charges_of(used: Iterable[Used], rates: RateList) -> list[Charge]:
 
 def charge(core: Core, changes: Changes, charges: Iterable[Charge], now_ms: int) -> None:
     """The rows go into `changes`."""
-    for each, names in _paid_from(core, charges):
-        core.budgets.charge(names, each.amount, min(each.at_ms, now_ms), now_ms)
+    paid = _paid_from(core, charges)
+    core.budgets.charge(
+        (Charged(names, each.amount, min(each.at_ms, now_ms)) for each, names in paid), now_ms
+    )
     put_rows(core.budgets, changes, now_ms)
 
 
@@ -73,7 +76,7 @@ def charged_text(core: Core, charges: Iterable[Charge], now_ms: int, *, dry_run:
     sums: dict[str, int] = {}
     for each, names in _paid_from(core, charges):
         for budget in core.budgets.chain(names):
-            if budget.span_of(min(each.at_ms, now_ms), now_ms) is not None:
+            if budget.counts(min(each.at_ms, now_ms), now_ms):
                 sums[budget.spec.name] = sums.get(budget.spec.name, 0) + each.amount
     if not sums:
         return ""

@@ -72,9 +72,7 @@ async def looked_up(
         await core.settle()
         closed = dict(core.ledger.closed)
         arrived_ms = after_closes(core.clock.now_ms(), closed)
-        read = partial(
-            outcome_of, reported=reported, arrived_ms=arrived_ms, closed=closed, leased=body.leased
-        )
+        read = partial(outcome_of, reported=reported, arrived_ms=arrived_ms, closed=closed)
         yield await core.read(read)
 
 
@@ -115,7 +113,6 @@ def outcome_of(
     reported: Sequence[Reported],
     arrived_ms: int,
     closed: Closed,
-    leased: bool = False,
 ) -> Outcome:
     """`closed`: the months that are closed, and when each was. Raises Refused."""
     outcome = Outcome(reported[0].event.source if reported else "")
@@ -135,7 +132,7 @@ def outcome_of(
             counters.setdefault((each.event.counter, each.event.resource), []).append(each)
         else:
             metered.add(each.event)
-            used.append(_used(each.event, each.event.at_ms, each.event.amount))
+            used += _charged(each.event, each.event.at_ms, each.event.amount)
     for mine in counters.values():
         used += _grow(connection, mine, metered, closed)
     if len(metered.quantities) > DAYS_EACH:
@@ -153,12 +150,14 @@ def outcome_of(
         else RateList()
     )
     outcome.unpriced = _unpriced(rates, outcome.new)
-    outcome.charges = [] if leased else charges_of(used, rates)
+    outcome.charges = charges_of(used, rates)
     return outcome
 
 
-def _used(event: UsageEvent, at_ms: int, quantity: int) -> Used:
-    return Used(at_ms, event.resource, event.product, event.division, event.project, event.user, quantity)
+def _charged(event: UsageEvent, at_ms: int, quantity: int) -> Iterator[Used]:
+    """None where leases have paid for it."""
+    if not event.leased:
+        yield Used(at_ms, event.resource, event.product, event.division, event.project, event.user, quantity)
 
 
 def _fresh(connection: Connection, reported: Iterable[Reported], outcome: Outcome) -> list[Reported]:
@@ -190,7 +189,7 @@ def _fresh(connection: Connection, reported: Iterable[Reported], outcome: Outcom
     return fresh
 
 
-_COMPARED = ("at_ms", "product", "division", "project", "user", "counter", "amount", "claim")
+_COMPARED = ("at_ms", "product", "division", "project", "user", "counter", "amount", "claim", "leased")
 _NAMES = {"at_ms": "time", "amount": "quantity"}
 
 
@@ -202,6 +201,8 @@ def _conflict(each: Reported, before: UsageEvent | None) -> Conflict:
         old, new = (getattr(one, name) for one in (before, event))
         if name == "at_ms":
             old, new = iso(old), iso(new)
+        elif name == "leased":
+            old, new = str(old).lower(), str(new).lower()
         what = f"with the {_NAMES.get(name, name)} {old or 'of nothing'}, not {new or 'of nothing'}"
     return Conflict(
         f"Event {event.id!r} of source {event.source} was reported before {what}.",
@@ -245,7 +246,7 @@ def _grow(
     changed = added(growth_by_day(before, old), growth_by_day(before, new))
     for day_ms, quantity in changed.items():
         metered.put(event, (day_ms, booked_in(day_ms, event.arrived_ms, closed)), quantity)
-        yield _used(event, min(day_ms + DAY_MS - 1, max(times)), quantity)
+        yield from _charged(event, min(day_ms + DAY_MS - 1, max(times)), quantity)
 
 
 def _check_payer(mine: Sequence[Reported], first: UsageEvent) -> None:
@@ -258,6 +259,13 @@ def _check_payer(mine: Sequence[Reported], first: UsageEvent) -> None:
                     field=f"{each.field}.{name}",
                     hint="A counter has one payer and one product. Use another counter.",
                 )
+        if first.leased != each.event.leased:
+            by = "leases" if first.leased else "budgets"
+            raise Conflict(
+                f"Use of counter {first.counter!r} of source {first.source} is paid by {by}, so all its reports have leased {str(first.leased).lower()}.",
+                field=f"{each.field}.counter",
+                hint="Use another counter for what is paid otherwise.",
+            )
 
 
 def _check_rising(mine: Sequence[Reported], known: Sequence[UsageEvent]) -> None:

@@ -49,6 +49,7 @@ class Expanding:
     who: Principal
     source: str
     now_ms: int
+    leased: bool
     payers: dict[tuple[str, str, str], tuple[str, str, str]] = field(default_factory=dict)
 
     def event(
@@ -89,6 +90,7 @@ class Expanding:
             counter,
             amount,
             claim,
+            self.leased,
         )
         return Reported(place, found, any(payer))
 
@@ -174,7 +176,7 @@ def expanded(core: Core, who: Principal, body: UsageReport | TokensReport, now_m
             field="leased",
             hint="Leave it out, or ask an operator to report it.",
         )
-    expanding = Expanding(core, who, body.source, now_ms)
+    expanding = Expanding(core, who, body.source, now_ms, body.leased)
     if isinstance(body, TokensReport):
         _check_number(len(body.requests) + len(body.spans) + len(body.rows), "requests")
         found = list(islice(_of_tokens(expanding, body), KINDS_EACH + 1))

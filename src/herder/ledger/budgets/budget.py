@@ -55,16 +55,29 @@ class Budget:
         return found
 
     def span_of(self, at_ms: int, now_ms: int) -> Span | None:
-        """The one that a time in the past counts in. None: its period was over when the budget was created, or is forgotten."""
+        """The one that a time in the past counts in, made where nothing has happened in it yet. None: as of `counts`."""
         current = self.span(now_ms)
         if at_ms >= current.start_ms:
             return current
         start, end = bounds(self.spec.period, self.spec.timezone, at_ms)
-        found = self.spans.get(start)
+        if start not in self.spans and self._is_new(start, end, now_ms):
+            self.spans[start] = Span(start, end)
+        return self.spans.get(start)
+
+    def counts(self, at_ms: int, now_ms: int) -> bool:
+        """Whether a time in the past counts in one of its periods. False: that was over when the budget was created, or is forgotten."""
+        if at_ms >= self.span(now_ms).start_ms:
+            return True
+        start, end = bounds(self.spec.period, self.spec.timezone, at_ms)
+        return start in self.spans or self._is_new(start, end, now_ms)
+
+    def _is_new(self, start: int, end: int, now_ms: int) -> bool:
+        """A period that is not known, and of which there can be no row either: all are known that are not older than the oldest here."""
         window = window_ms(self.spec.period)
-        if found is None and window and end + window > now_ms:
-            found = self.spans[start] = Span(start, end)
-        return found
+        if window and end + window > now_ms:
+            return True
+        known = len(self.spans) < SPANS_KEPT or start > min(self.spans)
+        return known and end > self.created_at_ms
 
     def _prune(self, now_ms: int) -> None:
         since = now_ms - window_ms(self.spec.period)

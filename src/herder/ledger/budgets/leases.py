@@ -55,6 +55,14 @@ class Refused(NamedTuple):
     left: int
 
 
+class Charged(NamedTuple):
+    budgets: Iterable[str]
+    """Those that pay; those above them pay too."""
+    amount: int
+    """Negative: it was less than was charged before."""
+    at_ms: int
+
+
 @dataclass(slots=True)
 class Leases:
     """All budgets, leases and transfers. `touched…`: what has changed since the last commit took it along."""
@@ -159,19 +167,25 @@ class Leases:
             del self.expired[old.id]
         return over
 
-    def charge(self, budgets: Iterable[str], amount: int, at_ms: int, now_ms: int) -> list[str]:
-        """Use that nobody had reserved, in the period of its time; negative: it was less. It is booked in full, whatever is left: it has happened already.
+    def charge(self, charges: Iterable[Charged], now_ms: int) -> list[str]:
+        """Use that nobody had reserved, in the period of its time. It is booked in full, whatever is left: it has happened already.
 
-        What happened in a period of a budget that is not known, such as one before it was created, changes nothing of it. The names of the budgets that it has changed, the
-        lowest first. Raises KeyError.
+        What is taken back of a period is at most what was spent in it, after all that is added to it; each budget is bounded by itself. What happened in
+        a period of a budget that is not known, such as one before it was created, changes nothing of it. The names of the budgets that it has changed, the
+        lowest of each charge first. Raises KeyError.
         """
-        found = [(each.spec.name, each.span_of(at_ms, now_ms)) for each in self.chain(budgets)]
-        spans = [(name, span) for name, span in found if span is not None]
-        amount = max(amount, -min((span.spent for _, span in spans), default=0))
-        for name, span in spans:
-            span.spent += amount
-            self.touched_spans.add((name, span.start_ms))
-        return [name for name, _ in spans]
+        sums: dict[tuple[str, int], int] = {}
+        for budgets, amount, at_ms in charges:
+            for each in self.chain(budgets):
+                span = each.span_of(at_ms, now_ms)
+                if span is not None:
+                    key = each.spec.name, span.start_ms
+                    sums[key] = sums.get(key, 0) + amount
+        for (name, start), amount in sums.items():
+            span = self.budgets[name].spans[start]
+            span.spent += max(amount, -span.spent)
+        self.touched_spans.update(sums)
+        return list(dict.fromkeys(name for name, _ in sums))
 
     def left(self, budgets: Iterable[str], now_ms: int) -> int | None:
         """What can be reserved now, through all budgets above. None: nothing limits it. Raises KeyError."""

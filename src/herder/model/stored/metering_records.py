@@ -41,6 +41,8 @@ class UsageEventRecord(NamedTuple):
     claim: str
     """Names the use itself, whoever reports it, as the id of a model's answer does. Empty: none."""
     reported_by: str
+    leased: int = 0
+    """1: leases on budgets have paid for it."""
 
 
 class MeteredDayRecord(NamedTuple):

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Index, Table
 
-from herder.store.rows.columns import metadata, number, words
+from herder.store.rows.columns import count_later, metadata, number, words
 
 rates = Table(
     "rates",
@@ -35,6 +35,7 @@ usage_events = Table(
     words("amount"),
     words("claim"),
     words("reported_by"),
+    count_later("leased"),
 )
 _e = usage_events.c
 Index(

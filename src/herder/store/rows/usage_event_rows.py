@@ -24,12 +24,12 @@ DayKey = tuple[int, str, str, str, str, str, str, str]
 
 def _event(row: Row[tuple[object, ...]] | Sequence[object]) -> UsageEvent:
     values = list(row)
-    values[10] = int(values[10])  # type: ignore[call-overload]
+    values[10], values[12] = int(values[10]), bool(values[12])  # type: ignore[call-overload]
     return UsageEvent(*values)  # type: ignore[arg-type]
 
 
 def record_of(event: UsageEvent, reported_by: str) -> UsageEventRecord:
-    return UsageEventRecord(*event[:10], str(event.amount), event.claim, reported_by)
+    return UsageEventRecord(*event[:10], str(event.amount), event.claim, reported_by, int(event.leased))
 
 
 def _pieces(names: Iterable[object], size: int) -> Iterator[list[object]]:

@@ -223,6 +223,87 @@ def test_a_counter_is_paid_by_leases_or_by_budgets_and_not_by_both(server: Serve
     assert counted("4", 5, leased=False).status_code == 409
 
 
+def correct(server: Server, name: str, quantity: str, *, dry_run: bool = False, **more: Any) -> Any:
+    body = {"source": "gateway", "id": name, "quantity": quantity, "reason": "a typing error", **more}
+    return server.http.post("/usage/corrections", params={"dry_run": dry_run}, json=body)
+
+
+def test_a_mistake_is_corrected_in_the_ledger_and_in_its_budgets(server: Server) -> None:
+    with_budgets(server)
+    report(server, now("1", 2_000_000))
+    tried = correct(server, "1", "500000", dry_run=True).raise_for_status().json()
+    assert "would count as 500000 tokens in place of 2000000 tokens." in tried["text"]
+    assert tried["text"].endswith(
+        "Budgets that would be charged: alpha -$3.00, research -$3.00, research-tokens -1,500,000 tokens."
+    )
+    assert (total(server)[0], budget(server, "alpha")["used"]) == (4, "4")
+    correct(server, "1", "500000").raise_for_status()
+    assert (total(server)[0], budget(server, "alpha")["used"]) == (1, "1")
+    assert budget(server, "research-tokens")["used"] == "500000"
+    again = correct(server, "1", "500000").raise_for_status().json()
+    assert again["text"].endswith("counts as 500000 tokens already.")
+    report(server, now("2", 1))  # the event itself is known as it was reported
+    correct(server, "1", "600000").raise_for_status()
+    assert Decimal(budget(server, "alpha")["used"]) == Decimal("1.200002")
+    check_kept(server)
+    server.restart()
+    assert total(server)[0] == Decimal("1.200002")
+    check_kept(server)
+    (told,) = server.http.get("/events", params={"kind": "usage.corrected", "limit": 1}).json()["items"]
+    assert told["text"].endswith("Reason: a typing error")
+
+
+def test_a_mistake_in_a_closed_month_is_corrected_in_the_open_one(server: Server) -> None:
+    rate(server, BEFORE, "3")
+    report(server, use("1", BEFORE, 1_000_000))
+    close(server)
+    text = correct(server, "1", "0").raise_for_status().json()["text"]
+    now_month = f"{TODAY:%Y-%m}"
+    assert f"Its month is closed: the difference is booked in {now_month}." in text
+    found = {(line["period"], line["corrects"], line["amount_usd"]) for line in lines(server)}
+    assert found == {(MONTH, "", "3"), (now_month, MONTH, "-3")}
+    assert total(server)[0] == 0
+    check_kept(server)
+
+
+def test_what_cannot_be_corrected_is_refused_and_changes_nothing(server: Server) -> None:
+    report(server, now("1", 10), {**now("2", 5), "tokens": {"input": 5, "output": 7}})
+    report(server, now("1~1", 1))
+
+    def counted(name: str, count: int) -> None:
+        event = {
+            "id": name, "time": datetime.now(UTC).isoformat(), "resource": "network.inter", "project": "alpha",
+            "counter": "nic", "total": str(count), "unit": "GB",
+        }  # fmt: skip
+        server.http.post("/usage", json={"source": "gateway", "events": [event]}).raise_for_status()
+
+    counted("c1", 5)
+    counted("c2", 9)
+    before = server.http.get("/usage").json()["items"]
+    for status, field, said, asked in (
+        (404, None, "has reported no event 'none'", correct(server, "none", "1")),
+        (422, "quantity", "is not an amount of use", correct(server, "1", "-1")),
+        (422, "resource", "has several resources", correct(server, "2", "1")),
+        (422, "resource", "has no tokens.cache", correct(server, "2", "1", resource="tokens.cache")),
+        (422, "reason", "needs a reason", correct(server, "1", "1", reason=" ")),
+        (422, "unit", "is not a unit of tokens.input", correct(server, "1", "1", unit="GB")),
+        (409, "id", "has reported an event '1~1'", correct(server, "1", "1")),
+        (422, "quantity", "to 5 GB at least", correct(server, "c2", "4")),
+        (422, "quantity", "9 GB at most", correct(server, "c2", "10")),
+    ):
+        problem = asked.json()
+        assert (asked.status_code, problem.get("field") or None) == (status, field), problem
+        assert said in problem["detail"]
+    assert server.http.get("/usage").json()["items"] == before
+    correct(server, "c2", "6").raise_for_status()
+    correct(server, "2", "1", resource="tokens.output").raise_for_status()
+    assert "is a correction itself" in correct(server, "2~1", "1").json()["detail"]
+    with server.client(server.person("ann", "user")) as ann:
+        body = {"source": "gateway", "id": "1", "quantity": "1", "reason": "mine"}
+        assert ann.post("/usage/corrections", json=body).status_code == 403
+    check_kept(server)
+
+
 def test_use_without_a_rate_and_use_of_a_period_that_is_over(server: Server) -> None:
     with_budgets(server)
     report(server, now("1", 1_000, model="unknown"), use("2", BEFORE, 1_000_000))

@@ -131,6 +131,11 @@ def raised(server: Server) -> str:
     return f"/alerts/{server.run(judge())}/acknowledge"
 
 
+def correction(server: Server) -> dict[str, str]:
+    server.http.post("/usage", json={"source": "meter", "events": [USE]}).raise_for_status()
+    return {"source": "meter", "id": USE["id"], "quantity": "3", "reason": "too little"}
+
+
 def channel(server: Server) -> str:
     """A folder, as herder.yaml names it."""
     core = server.running.core
@@ -328,6 +333,7 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
         "POST /usage/tokens",
         lambda s: ("/usage/tokens", {"source": "gateway", "requests": [REQUEST]}),
     ),
+    "a correction of use": ("POST /usage/corrections", lambda s: ("/usage/corrections", correction(s))),
     "a pipeline": ("PUT /pipelines/{pipeline}", lambda s: ("/pipelines/etl", {"config": "a: 1"})),
     "a deleted pipeline": ("DELETE /pipelines/{pipeline}", lambda s: (stored_pipeline(s), None)),
     "a budget": ("PUT /budgets/{budget}", lambda s: ("/budgets/b", {"settings": {"limit": "5"}})),

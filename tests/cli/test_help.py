@@ -47,7 +47,7 @@ def test_the_commands_are_those_of_the_specification() -> None:
         "pipeline set", "pipeline list", "pipeline get", "pipeline delete",
         *(f"budget {verb}" for verb in ("list", "show", "forecast", "set", "delete", "keep", "request", "requests", "approve", "reject", "reallocate", "take-back", "leases", "settle")),
         "schedule create", "schedule list", "schedule get", "schedule pause", "schedule resume", "schedule run", "schedule delete",
-        "rate list", "rate show", "rate add", "rate import", "rate export", "usage list", "usage import",
+        "rate list", "rate show", "rate add", "rate import", "rate export", "usage list", "usage import", "usage correct",
         "callback list", "callback retry", "callback secret",
         "job types",
         "job submit", "job list", "job get", "job logs", "job wait", "job explain", "job cancel", "job retry",

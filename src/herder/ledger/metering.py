@@ -14,6 +14,7 @@ from herder.ledger.lines import GB, MS_PER_HOUR, TOKENS, UNITS, unit_of
 from herder.ledger.quantities import DAY_MS, MeteredDay
 from herder.ledger.rates import portion
 from herder.ledger.tokens import PREFIX
+from herder.model.values.decimals import decimal_text
 
 Closed = Mapping[str, int]
 """By closed month (`2026-11`), when it was closed; what arrived at that time counts as before."""
@@ -43,6 +44,8 @@ class UsageEvent(NamedTuple):
     claim: str = ""
     leased: bool = False
     """Leases on budgets have paid for it. All reports of a counter are alike in this."""
+    corrects: str = ""
+    """The id of the event whose mistake this one makes good: `amount` is added to it, and may be negative."""
 
     @property
     def point(self) -> Point:
@@ -70,6 +73,12 @@ def units_of(resource: str) -> Mapping[str, int]:
 
 def default_unit(resource: str) -> str:
     return TOKENS.name if resource.startswith(PREFIX) else UNITS[resource].name
+
+
+def quantity_text(resource: str, amount: int) -> str:
+    """In the unit of the rate card, to 9 places: `90.5 GB-months`."""
+    unit = default_unit(resource)
+    return f"{decimal_text(amount, units_of(resource)[unit], 9)} {unit}"
 
 
 def booked_in(day_ms: int, arrived_ms: int, closed: Closed) -> str:

@@ -8,7 +8,7 @@ from herder.api.http.route_table import DRY_RUN, RouteTable, Write
 from herder.control.reads.usage import UsageFilter
 from herder.model.permissions import Action, Kind, Principal
 from herder.wire.api.resources import Page, Result
-from herder.wire.api.usage import TokensReport, UsageReport
+from herder.wire.api.usage import TokensReport, UsageCorrection, UsageReport
 
 _SEE, _CREATE = (Action.SEE, Kind.USAGE), (Action.CREATE, Kind.USAGE)
 
@@ -35,6 +35,15 @@ def add(front: RouteTable) -> None:
         """Report requests to models, also as OpenTelemetry spans or rows of LiteLLM's spend log."""
         return report(write)
 
+    def correct(write: Write) -> Result:
+        """Correct the quantity of an event that was reported. The difference is booked, and charged to its budgets."""
+        return commands.correct_usage(
+            write.who, write.found, write.body.reason, write.changes, write.now_ms, dry_run=write.dry_run
+        )
+
+    front.write(
+        "POST", "/usage/corrections", correct, UsageCorrection, Result, _CREATE, query=DRY_RUN, held=commands.usage_correction
+    )  # fmt: skip
     front.read("/usage", list_usage, Page, _SEE, query=("from", "to", "source", "user", "project"))
     for path, run, body in (
         ("/usage", report, UsageReport),

@@ -6,7 +6,7 @@ from typing import Any
 from herder.client.http.transport import Query, Transport
 from herder.client.parts.pages import pages
 from herder.wire.api.resources import Result
-from herder.wire.api.usage import MeteredDayView, TokensReport, UsageEvent
+from herder.wire.api.usage import MeteredDayView, TokensReport, UsageCorrection, UsageEvent
 
 
 class Usage:
@@ -38,6 +38,10 @@ class Usage:
         """All of them, or none; what was reported before is not booked again. The server checks the fields of plain ones. `leased`: leases on budgets have paid for it."""
         body = {"source": source, "events": [*events], "leased": leased}
         return self._http.write("POST", "/usage", Result, body, {"dry_run": dry_run})
+
+    def correct(self, correction: UsageCorrection, *, dry_run: bool = False) -> Result:
+        """What an event should have been; the difference is booked."""
+        return self._http.write("POST", "/usage/corrections", Result, correction, {"dry_run": dry_run})
 
     def report_tokens(self, report: TokensReport, *, dry_run: bool = False) -> Result:
         """Requests to models, also as spans or rows of a spend log."""

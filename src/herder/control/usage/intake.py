@@ -61,6 +61,12 @@ class Outcome:
     charges: list[Charge] = field(default_factory=list)
     """What budgets pay of it."""
 
+    def put(self, changes: Changes, reported_by: str) -> None:
+        for event in self.new:
+            changes.put(record_of(event, reported_by))
+        for key, quantity in self.days.items():
+            changes.put(MeteredDayRecord(*key, str(quantity)))
+
 
 @asynccontextmanager
 async def looked_up(
@@ -84,10 +90,7 @@ def put(
     text += charged_text(core, outcome.charges, now_ms, dry_run=dry_run)
     if not dry_run and outcome.new:
         charge(core, changes, outcome.charges, now_ms)
-        for event in outcome.new:
-            changes.put(record_of(event, who.user))
-        for key, quantity in outcome.days.items():
-            changes.put(MeteredDayRecord(*key, str(quantity)))
+        outcome.put(changes, who.user)
         record_event(
             core.state, changes, now_ms, "usage.reported", name, text, actor=who.actor, owner=who.user
         )
@@ -140,6 +143,19 @@ def outcome_of(
             f"The report changes {len(metered.quantities):,} days and payers; the maximum is {DAYS_EACH:,}.",
             hint="Send it in several requests, and report counters once a day or more often.",
         )
+    _add_up(connection, outcome, metered, used)
+    return outcome
+
+
+def booked(connection: Connection, event: UsageEvent, closed: Closed) -> Outcome:
+    """What one event adds, which has arrived and is no counter's."""
+    outcome, metered = Outcome(event.source, [event]), Metered(closed)
+    metered.add(event)
+    _add_up(connection, outcome, metered, _charged(event, event.at_ms, event.amount))
+    return outcome
+
+
+def _add_up(connection: Connection, outcome: Outcome, metered: Metered, used: Iterable[Used]) -> None:
     kept = quantities_of(connection, metered.quantities)
     outcome.days = {
         key: kept.get(key, 0) + quantity for key, quantity in metered.quantities.items() if quantity
@@ -151,7 +167,6 @@ def outcome_of(
     )
     outcome.unpriced = _unpriced(rates, outcome.new)
     outcome.charges = charges_of(used, rates)
-    return outcome
 
 
 def _charged(event: UsageEvent, at_ms: int, quantity: int) -> Iterator[Used]:

@@ -221,7 +221,7 @@ def _of_event(expanding: Expanding, place: str, sent: SentEvent) -> Reported:
     return expanding.event(
         place,
         resource,
-        _base_units(amount, sent.unit or default_unit(resource), resource, place, name),
+        base_units(amount, sent.unit or default_unit(resource), resource, f"{place}.{name}", f"{place}.unit"),
         name=sent.id,
         time=sent.time,
         payer=(sent.user, sent.project, sent.division),
@@ -242,12 +242,13 @@ def _resource(resource: str, place: str) -> str:
     return resource
 
 
-def _base_units(amount: Decimal, unit: str, resource: str, place: str, name: str) -> int:
+def base_units(amount: Decimal, unit: str, resource: str, field: str, unit_field: str) -> int:
+    """`field`, `unit_field`: their places in the body. Raises Invalid."""
     base = units_of(resource).get(unit)
     if base is None:
         raise Invalid(
             f"{unit[:40]!r} is not a unit of {resource}.",
-            field=f"{place}.unit",
+            field=unit_field,
             hint=f"Its units are {', '.join(units_of(resource))}.",
         )
     digits = amount.as_tuple()
@@ -257,7 +258,7 @@ def _base_units(amount: Decimal, unit: str, resource: str, place: str, name: str
             return int(whole)
     raise Invalid(
         f"{str(amount)[:40]} {unit} is not an amount of use: it is negative, too large or not a whole number of base units.",
-        field=f"{place}.{name}",
+        field=field,
         hint="Send what was used, 0 or more, in a smaller unit where it is a fraction.",
     )
 

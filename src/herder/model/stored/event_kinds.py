@@ -110,6 +110,7 @@ EVENT_KINDS = frozenset(
         "token.created",
         "token.revoked",
         "trigger.failed",
+        "usage.corrected",
         "usage.reported",
         "user.created",
         "user.deleted",

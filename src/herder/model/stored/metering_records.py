@@ -43,6 +43,8 @@ class UsageEventRecord(NamedTuple):
     reported_by: str
     leased: int = 0
     """1: leases on budgets have paid for it."""
+    corrects: str = ""
+    """The id of the event that this one corrects. Empty: it is no correction."""
 
 
 class MeteredDayRecord(NamedTuple):

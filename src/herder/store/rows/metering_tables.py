@@ -2,7 +2,7 @@
 
 from sqlalchemy import Index, Table
 
-from herder.store.rows.columns import count_later, metadata, number, words
+from herder.store.rows.columns import count_later, later, metadata, number, words
 
 rates = Table(
     "rates",
@@ -36,11 +36,16 @@ usage_events = Table(
     words("claim"),
     words("reported_by"),
     count_later("leased"),
+    later("corrects"),
 )
 _e = usage_events.c
 Index(
     "usage_events_by_counter", _e.source, _e.counter, _e.resource, _e.at_ms,
     sqlite_where=_e.counter != "", postgresql_where=_e.counter != "",
+)  # fmt: skip
+Index(
+    "usage_events_by_correction", _e.source, _e.corrects,
+    sqlite_where=_e.corrects != "", postgresql_where=_e.corrects != "",
 )  # fmt: skip
 Index("usage_events_by_claim", _e.claim, sqlite_where=_e.claim != "", postgresql_where=_e.claim != "")
 

@@ -29,7 +29,9 @@ def _event(row: Row[tuple[object, ...]] | Sequence[object]) -> UsageEvent:
 
 
 def record_of(event: UsageEvent, reported_by: str) -> UsageEventRecord:
-    return UsageEventRecord(*event[:10], str(event.amount), event.claim, reported_by, int(event.leased))
+    return UsageEventRecord(
+        *event[:10], str(event.amount), event.claim, reported_by, int(event.leased), event.corrects
+    )
 
 
 def _pieces(names: Iterable[object], size: int) -> Iterator[list[object]]:
@@ -42,6 +44,13 @@ def events_of(connection: Connection, source: str, ids: Collection[str]) -> Iter
     for piece in _pieces(ids, _IDS):
         query = select(*_COLUMNS).where(_e.source == source, _e.id.in_(piece))
         yield from map(_event, connection.execute(query))
+
+
+def corrections_of(connection: Connection, event: UsageEvent) -> list[UsageEvent]:
+    query = select(*_COLUMNS).where(
+        _e.source == event.source, _e.corrects == event.id, _e.corrects != "", _e.resource == event.resource
+    )
+    return sorted(map(_event, connection.execute(query)))
 
 
 def reports_of(connection: Connection, line: Line) -> Iterator[UsageEvent]:

@@ -83,6 +83,22 @@ class TokensReport(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkn
     """As in a report of use."""
 
 
+class UsageCorrection(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What a reported event should have been. It stays as it is; the difference is booked as an event of its own."""
+
+    source: str
+    """As `herder usage list` shows it: that of a user's own report has the user's name in front."""
+    id: Id
+    resource: Word = ""
+    """Needed where the event has several, as tokens of several kinds."""
+    quantity: Decimal
+    """In all. Of a counter: the total."""
+    unit: str = ""
+    """As of an event."""
+    reason: str
+    """Recorded with the correction."""
+
+
 class MeteredDayView(msgspec.Struct, kw_only=True):
     """What was used on one day (UTC), of one kind, by one payer."""
 

@@ -10,7 +10,7 @@ import typer
 from herder.cli.input.usage_files import Line, UsageFormat
 from herder.cli.output.answers import show_list
 from herder.cli.shell.commands import command, noun
-from herder.cli.shell.options import UNCHANGED, DryRun, Limit, by_option
+from herder.cli.shell.options import UNCHANGED, DryRun, Limit, by_option, usage
 from herder.cli.shell.session import session
 from herder.cli.views.usage import DAYS
 
@@ -24,6 +24,10 @@ herder usage import events.jsonl --source storage-meter
 herder usage import traces.json --format otel --source gateway
 herder usage import spend.json --format litellm --source litellm --dry-run
 """
+_CORRECT = """
+herder usage correct disks vol-2 --quantity 9.5 --unit GB-days --reason "a typo"
+herder usage correct gateway r-1 --quantity 50 --reason "counted twice" --dry-run
+"""
 
 
 def build() -> typer.Typer:
@@ -35,6 +39,7 @@ def build() -> typer.Typer:
         show_all
     )
     command(app, "import", example=_IMPORT)(read_in)
+    command(app, "correct", example=_CORRECT)(correct)
     return app
 
 
@@ -107,6 +112,38 @@ def read_in(
             raise
     text = "\n".join(each.text for each in told)
     say.done(text + (UNCHANGED if dry_run else ""), told[-1], source)
+
+
+def correct(
+    ctx: typer.Context,
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Source of the report.")],
+    event: Annotated[str, typer.Argument(metavar="EVENT", help="Id of the event, as it was reported.")],
+    quantity: Annotated[
+        str, typer.Option("--quantity", help="What it should have been, in all; of a counter the total.")
+    ],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded with the correction.")],
+    resource: Annotated[
+        str, typer.Option("--resource", help="Which resource of the event, where it has several.")
+    ] = "",
+    unit: Annotated[str, typer.Option("--unit", help="Unit of the quantity (default: that of rates).")] = "",
+    dry_run: DryRun = False,
+) -> None:
+    """Correct a mistake in reported use. The report stays; the difference is booked and changes the same budgets.
+
+    Use of a closed month is corrected in the first month that is open.
+    """
+    from herder.cli.input.rate_files import decimal_of
+    from herder.wire.api.usage import UsageCorrection
+
+    say, exact = session(ctx), decimal_of(quantity)
+    if exact is None:
+        raise usage(f"--quantity: {quantity!r} is not a number.", hint="Write a decimal such as 90.5.")
+    asked = UsageCorrection(
+        source=source, id=event, resource=resource, quantity=exact, unit=unit, reason=reason
+    )
+    with by_option(quantity="--quantity", resource="--resource", unit="--unit", reason="--reason"):
+        done = say.client.usage.correct(asked, dry_run=dry_run)
+    say.done(done.text + (UNCHANGED if dry_run else ""), done, event)
 
 
 def _following(day: str) -> str:

@@ -25,8 +25,8 @@ herder usage import traces.json --format otel --source gateway
 herder usage import spend.json --format litellm --source litellm --dry-run
 """
 _CORRECT = """
-herder usage correct disks vol-2 --quantity 9.5 --unit GB-days --reason "a typo"
-herder usage correct gateway r-1 --quantity 50 --reason "counted twice" --dry-run
+herder usage correct disks vol-2 --quantity 9.5 --reason "a typo"
+herder usage correct gateway r-1 --quantity 50 --reason twice --dry-run
 """
 
 

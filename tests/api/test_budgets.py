@@ -103,7 +103,7 @@ def test_what_cannot_be_is_refused_by_apply_as_by_a_file(fresh: Server, refused:
         return str(dry)
 
     before = fresh.http.get("/budgets").json()
-    assert "'-1' is not an amount of US dollars" in told(x={"limit": "-1"})
+    assert "'-1' is negative" in told(x={"limit": "-1"})
     assert "has the parent z, which does not exist" in told(x={"limit": "1", "parent": "z"})
     assert "above themselves: fleet → burst → fleet" in told(fleet={**BUDGETS["fleet"], "parent": "burst"})
     assert "is in tokens and its parent fleet in usd" in told(

@@ -84,7 +84,7 @@ PARSED_ONLY = {
     "herder mcp --profile prod": "needs a profile; tests/mcp_server runs the command",
     "herder mcp --port 8765": "ends when it is interrupted; tests/mcp_server runs it",
     'herder usage correct disks vol-2 --quantity 9.5 --reason "a typo"': "needs a report; tests/docs/test_rates_and_usage.py runs it",
-    'herder usage correct gateway r-1 --quantity 50 --reason twice --dry-run': "needs a report; tests/docs/test_rates_and_usage.py runs it",
+    "herder usage correct gateway r-1 --quantity 50 --reason twice --dry-run": "needs a report; tests/docs/test_rates_and_usage.py runs it",
     "herder server --host 10.0.0.5 --tls-cert server.pem --tls-key server.key": "needs the address 10.0.0.5 and a certificate",
     "HERDER_JOIN_TOKEN=TOKEN herder agent --server https://herder.example:8765": "needs a server on another machine",
     "herder admin restore herder-backup.db --data-dir /var/lib/herder": "needs a stopped server; tests/cli/test_admin.py runs it",

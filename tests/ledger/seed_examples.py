@@ -94,7 +94,7 @@ def percent(part: Fraction | int, whole: Fraction | int, places: int = 1) -> str
 
 
 def d(pico: int, places: int = 2) -> str:
-    return format_usd(pico, places).replace("$-", "-$")
+    return format_usd(pico, places)
 
 
 def total(*amounts: str) -> int:

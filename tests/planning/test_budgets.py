@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from herder.model.ids import PoolName
 from herder.model.planning.budgets import BudgetLeft, BudgetsLeft
 from herder.model.planning.observed import Observed
 from herder.model.planning.plan import CreateWorker, Plan, ReasonKind
-from herder.model.values.money import most_cost_of, parse_usd
+from herder.model.values.money import limit_text, most_cost_of, parse_usd
 from tests.planning.world import (
     MINUTE,
     NOW,
@@ -231,3 +232,11 @@ def test_plans_come_to_rest_within_what_is_left(world: Observed) -> None:
             return
         world = charged(applied(world, plan), plan)
     raise AssertionError("it goes on creating workers")
+
+
+@pytest.mark.parametrize(
+    ("cents", "left", "text"),
+    [(0, 600_000_000, "less than $0.01"), (0, 0, "$0.00"), (5, 1, "$0.05"), (1_250_000, 1, "$12,500.00")],
+)
+def test_a_limit_below_a_cent_is_not_shown_as_nothing(cents: int, left: int, text: str) -> None:
+    assert limit_text(cents, left) == text

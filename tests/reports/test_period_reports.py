@@ -48,6 +48,16 @@ def cells(made: Document, table: str) -> list[tuple[str, ...]]:
     return made.table(table).text()
 
 
+def test_days_to_come_are_in_no_average() -> None:
+    """A report of two months in the middle of the second is of the days until today."""
+    whole = {"to_ms": NOVEMBER + 61 * DAY_MS, "now_ms": NOVEMBER + DAY_MS + 5}
+    made = report(View.FULL, subject(LINES, BEFORE, attempts=ATTEMPTS, **whole))
+    facts = {each.key: each.text for each in made.facts}
+    assert (facts["average_day"], facts["peak_to_average"]) == ("$25.55", "1.30")
+    early = report(View.FULL, subject([], [], now_ms=NOVEMBER - DAY_MS))
+    assert {each.key: each.text for each in early.facts}["average_day"] == "–"
+
+
 def test_the_full_report() -> None:
     made = report(View.FULL, subject(LINES, BEFORE, attempts=ATTEMPTS))
     assert {each.key: each.text for each in made.facts} == {

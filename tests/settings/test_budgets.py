@@ -51,7 +51,7 @@ def test_what_is_written_is_read_again_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("a: {limit: -5}", "is not an amount of US dollars"),
+        ("a: {limit: -5}", "is negative. Write an amount of 0 or more"),
         ("a: {limit: 1.5, unit: tokens}", "is not a number of tokens"),
         ("a: {scope: pool}", "The budget has no limit"),
         ("a: {limit: 1, period: fortnight}", "is not a period. Write day, week"),

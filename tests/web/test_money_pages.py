@@ -97,12 +97,14 @@ async def test_costs_tell_the_days_the_parts_and_what_is_not_allocated(
 @pytest.mark.parametrize(
     ("address", "text"),
     [
-        ("/costs?by=colour", "There is no dimension colour."),
+        ("/costs?by=colour", "are not shown by"),
         ("/costs?from=2026-13-01", "is not a day"),
         ("/costs?from=2026-11-02&to=2026-11-01", "is after the last one"),
         ("/alerts?show=old", "is not what this list can show"),
         ("/events?kind=no.such", "is not a kind of event"),
         ("/events?after=x", "which is not a number"),
+        ("/costs?by=project,user", "are not shown by"),
+        ("/costs?by=,", "Choose one of project, user"),
         ("/budgets?after=-1", "which is not a number"),
     ],
 )

@@ -11,6 +11,7 @@ import pytest
 from herder.control.kernel.core import Core
 from herder.control.reads.port import Reads
 from herder.web import live as live_module
+from herder.web.amounts import amount
 from herder.web.live import Live
 from herder.web.navigation import PLACES
 from herder.web.pages.everything import direct
@@ -134,3 +135,17 @@ async def test_the_stream_of_pages_tells_that_something_happened(
     with pytest.raises(StopAsyncIteration):
         await asyncio.wait_for(anext(stream), 5)
     assert live.open == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "shown"),
+    [
+        ("0", "core-hours", "0 core-hours"),
+        ("0.0006", "core-hours", "less than 0.1 core-hours"),
+        ("0.1", "core-hours", "0.1 core-hours"),
+        ("-0.05", "core-hours", "more than -0.1 core-hours"),
+        ("-1.5", "USD", "-$1.50"),
+    ],
+)
+def test_a_small_amount_is_not_shown_as_nothing(text: str, unit: str, shown: str) -> None:
+    assert amount(text, unit) == shown

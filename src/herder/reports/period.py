@@ -45,10 +45,17 @@ class Subject:
     attempts: Attempts | None = None
     outlook: Outlook | None = None
     """Of the views executive and division: how it stands now."""
+    now_ms: int | None = None
+    """Days after it have cost nothing yet, and are in no average. None: the period is over."""
 
     @property
     def days(self) -> int:
-        return (self.to_ms - self.first_ms) // DAY_MS
+        to_ms = (
+            self.to_ms
+            if self.now_ms is None
+            else min(self.to_ms, self.now_ms - self.now_ms % DAY_MS + DAY_MS)
+        )
+        return max(0, to_ms - self.first_ms) // DAY_MS
 
 
 def report(view: View, given: Subject) -> Document:

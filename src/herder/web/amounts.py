@@ -30,6 +30,8 @@ def amount(text: str | Decimal | None, unit: str) -> str:
     if unit.lower() == "usd":
         return usd(str(text))
     number = Decimal(text)
+    if number and abs(number) < Decimal("0.1"):
+        return f"{'less than 0.1' if number > 0 else 'more than -0.1'} {unit}"
     shown = f"{number:,f}" if number == number.to_integral_value() else f"{number:,.1f}"
     return f"{shown.removesuffix('.0')} {unit}"
 

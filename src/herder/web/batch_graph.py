@@ -8,8 +8,6 @@ from herder.wire.api.work import JobView
 
 #: Jobs that are drawn.
 DRAWN_MAX = 60
-#: Columns of which the numbers are told.
-DEPTHS_MAX = 50
 #: Sizes in pixels.
 WIDTH, HEIGHT, ACROSS, DOWN, EDGE = 150, 40, 48, 12, 2
 NAME_MAX = 18

@@ -10,8 +10,6 @@ from herder.api.http.route_table import RouteTable
 from herder.control.reads.port import Reads
 
 API, DOCUMENTED = "/api/v1/", "/api/"
-#: Beside the areas of the API.
-OTHER_AREAS = ("worker", "unknown", "documented", "metrics", "dashboard")
 
 
 def areas_of(front: RouteTable) -> Set[str]:

@@ -16,9 +16,8 @@ def amount(value: int, unit: Unit) -> str:
         return counted(value, "token")
     exact = Decimal(value) / PICO_PER_USD
     places = 2 if exact == round(exact, 2) or abs(exact) >= 1 else 12
-    text = format_usd(abs(value), places)
-    text = text.rstrip("0") if places > 2 else text
-    return f"-{text}" if value < 0 else text
+    text = format_usd(value, places)
+    return text.rstrip("0") if places > 2 else text
 
 
 def amounts_in(error: BudgetError, unit: Unit) -> str:

@@ -6,7 +6,7 @@ from herder.decide.quotas.reasons import HeldBack, held_back
 from herder.model.planning.budgets import UnpaidClass
 from herder.model.planning.observed import Observed
 from herder.model.planning.plan import Reason, ReasonKind
-from herder.model.values.money import PICO_PER_CENT, dollars, usd_text
+from herder.model.values.money import PICO_PER_CENT, dollars, limit_text, usd_text
 from herder.model.values.phrases import agree
 from herder.model.work.demand import DemandGroup
 
@@ -24,7 +24,7 @@ def _reason(queued: DemandGroup, mine: UnpaidClass, count: int) -> Reason:
     has = "nothing" if mine.left <= 0 else dollars(mine.left)
     text = (
         f"{count:,} of {queued.count:,} such jobs {agree(count, 'waits', 'wait')} for budget {mine.budget}: it has {has} of "
-        f"{dollars(mine.limit_cents * PICO_PER_CENT)} left, and each job needs up to {dollars(mine.needs)} for its next quantum."
+        f"{limit_text(mine.limit_cents, mine.left)} left, and each job needs up to {dollars(mine.needs)} for its next quantum."
     )
     evidence = (
         ("budget", mine.budget),

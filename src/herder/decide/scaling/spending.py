@@ -14,7 +14,7 @@ from herder.model.fleet.offer import Offer
 from herder.model.ids import PoolName
 from herder.model.planning.budgets import BudgetLeft
 from herder.model.planning.plan import Reason, ReasonKind
-from herder.model.values.money import PICO_PER_CENT, dollars, most_cost_of, usd_text
+from herder.model.values.money import PICO_PER_CENT, dollars, limit_text, most_cost_of, usd_text
 from herder.model.values.phrases import counted, sentences
 from herder.model.values.times import span
 
@@ -84,7 +84,7 @@ def _evidence(budget: BudgetLeft, each: int) -> tuple[tuple[str, int | float | s
 
 
 def _left(budget: BudgetLeft) -> str:
-    limit = dollars((budget.limit_cents or 0) * PICO_PER_CENT)
+    limit = limit_text(budget.limit_cents or 0, budget.left or 0)
     return (
         f"nothing of {limit} left"
         if (budget.left or 0) <= 0

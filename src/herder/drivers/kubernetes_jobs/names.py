@@ -10,7 +10,6 @@ import re
 from herder.model.fleet.cluster import INSTALLATION_LABEL, POOL_LABEL, WORKER_LABEL
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
-JOB_NAME = "batch.kubernetes.io/job-name"
 #: Marks what this driver has made, also besides other things of the same installation in the namespace.
 DRIVER_LABEL = "herder.dev/driver"
 DRIVER = "kubernetes-jobs"

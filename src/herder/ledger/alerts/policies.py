@@ -36,8 +36,6 @@ _LEVELS_OF = {
     3: (Level.WARNING, Level.CRITICAL, Level.EMERGENCY),
     4: tuple(Level),
 }
-#: Within so many ms a person is to acknowledge an alert of this level. An `info` asks for nobody.
-ANSWERED_WITHIN_MS = {Level.WARNING: 2 * HOUR_MS, Level.CRITICAL: 30 * MINUTE_MS, Level.EMERGENCY: 0}
 
 
 class Action(StrEnum):

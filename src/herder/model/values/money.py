@@ -21,6 +21,8 @@ def parse_usd(text: str | int | Decimal) -> PicoUsd:
     if isinstance(text, float):
         raise ValueError(f"{text!r} is a binary fraction; write the amount as text, for example '0.12'")
     match = _PRICE.match(str(text).strip())
+    if match is None and str(text).strip().startswith("-"):
+        raise ValueError(f"{text!r} is negative; write an amount of 0 or more, such as 0.12")
     if match is None:
         raise ValueError(f"{text!r} is not an amount of US dollars; write an amount such as 0.12")
     whole, _, part = match.group(1).partition(".")
@@ -51,12 +53,18 @@ def most_cost_of(price_pico_per_hour: int, duration_ms: int) -> PicoUsd:
 
 def format_usd(pico: int, places: int = 4) -> str:
     """For people: `$0.1200`. Use `usd_text` for machines."""
-    return f"${fixed_text(pico, PICO_PER_USD, places)}"
+    text = fixed_text(abs(pico), PICO_PER_USD, places)
+    return f"-${text}" if pico < 0 else f"${text}"
 
 
 def dollars(pico: int) -> str:
     """For people, where amounts may be large or tiny: `$12.30` to the cent, and less than a dollar that is not whole cents as `$0.0125`."""
     return format_usd(pico, 2 if abs(pico) >= PICO_PER_USD or pico * 100 % PICO_PER_USD == 0 else 4)
+
+
+def limit_text(cents: int, left: int) -> str:
+    """For people, of a limit that is known to the cent; one that has something left is not $0.00. `left`: in pico-USD."""
+    return dollars(cents * PICO_PER_CENT) if cents or left <= 0 else "less than $0.01"
 
 
 def usd_text(pico: int) -> str:

@@ -27,11 +27,12 @@ GROUP = Group(
         ),
         Alert(
             name="HerderPoolAtMaximum",
-            expr=f"({_WORKERS} >= on (pool) (herder_pool_max_workers > 0)) and on () (sum(job_queue_length) > 0)",
+            expr=f"({_WORKERS} >= on (pool) (herder_pool_max_workers > 0)) and on () (sum(job_queue_length) > 0) "
+            "unless on (pool) (herder:pool_allocated:ratio < 0.9)",
             for_s=600,
             severity=Severity.CRITICAL,
             summary="Pool {{ $labels.pool }} has {{ $value }} workers, its maximum, and jobs wait.",
-            means="The pool cannot grow. Jobs that only it can run wait.",
+            means="The pool cannot grow, and its workers have little left. Jobs that only it can run wait.",
             look=("herder pool get POOL", "herder job list --state ready", "herder why pool POOL"),
             remedy="Raise max_workers, or let the jobs use another pool.",
         ),

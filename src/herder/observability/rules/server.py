@@ -80,7 +80,7 @@ GROUP = Group(
         ),
         Alert(
             name="HerderPlannerStalled",
-            expr="time() - herder_last_plan_timestamp_seconds > 300",
+            expr="time() - (herder_last_plan_timestamp_seconds or (herder_started_timestamp_seconds and herder_leader == 1)) > 300",
             for_s=60,
             severity=Severity.CRITICAL,
             summary="Herder has made no plan for {{ $value | humanizeDuration }}.",

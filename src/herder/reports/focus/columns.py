@@ -67,7 +67,6 @@ COLUMNS = (
     "x_Pico",
 )
 COSTS = ("BilledCost", "ContractedCost", "EffectiveCost", "ListCost")
-QUANTITIES = ("ConsumedQuantity", "PricingQuantity")
 DAY_S = 86_400
 _PLACES = 12
 

@@ -12,7 +12,6 @@ from herder.model.stored.metering_records import MeteredDayRecord, UsageEventRec
 from herder.store.rows.metering_tables import metered_days, usage_events
 
 _e = usage_events.c
-_PAYER = ("product", "division", "project", "user")
 _COLUMNS = [_e[name] for name in UsageEvent._fields]
 _KEY = [metered_days.c[name] for name in MeteredDayRecord._fields[:-1]]
 #: Names in one question: PostgreSQL and SQLite take some ten thousand parameters.

@@ -3,12 +3,13 @@
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from herder.control.kernel.bounds.errors import Refused
+from herder.control.kernel.bounds.errors import Invalid, Refused
 from herder.control.reads.costs.report_reads import ReportAsk
 from herder.control.reads.port import Reads
 from herder.ledger.lines import Kind
@@ -38,10 +39,12 @@ class Spent:
     unallocated: Decimal
     kinds: Mapping[str, Decimal]
     chart: DayChart
+    days: int
+    """Until today: days to come have cost nothing yet."""
 
     @property
     def per_day(self) -> Decimal:
-        return self.total / self.chart.days
+        return self.total / max(1, self.days)
 
 
 def add(site: Site) -> None:
@@ -49,9 +52,9 @@ def add(site: Site) -> None:
 
     async def show(who: Principal, request: Request) -> Shown:
         filters = filters_in(request, ("from", "to", "by"))
-        by = filters.get("by", "project")
-        spent, wrong = None, ""
+        by, spent, wrong = filters.get("by", "project"), None, ""
         try:
+            _check_dimension(by)
             spent = await _spent(reads, who, filters.get("from"), filters.get("to"), by)
         except Refused as error:
             wrong = f"{error.detail} {error.hint}".strip()
@@ -79,9 +82,9 @@ def add(site: Site) -> None:
 
     async def rows(who: Principal, request: Request, after: str | None) -> Page:
         filters = filters_in(request, ("from", "to", "by"))
-        sums = await reads.costs(
-            who, filters.get("from"), filters.get("to"), filters.get("by", "project"), None
-        )
+        by = filters.get("by", "project")
+        _check_dimension(by)
+        sums = await reads.costs(who, filters.get("from"), filters.get("to"), by, None)
         return Page(
             items=[
                 {**each.values, "cost_usd": each.cost_usd, "unpriced": each.unpriced} for each in sums.groups
@@ -99,8 +102,17 @@ def add(site: Site) -> None:
     site.add("/costs/report", "costs", "report", report)
 
 
+def _check_dimension(by: str) -> None:
+    """Raises Invalid."""
+    if by not in BY:
+        raise Invalid(
+            f"Costs are not shown by {by[:40]!r} here.", field="by", hint=f"Choose one of {', '.join(BY)}."
+        )
+
+
 async def _spent(reads: Reads, who: Principal, first: str | None, last: str | None, by: str) -> Spent:
     """Raises Invalid."""
+    today = datetime.fromtimestamp(reads.now_ms() / 1000, UTC).date()
     sums = await reads.costs(who, first, last, by, None)
     daily = await reads.costs(who, first, last, "day,kind", None)
     work: dict[str, Decimal] = {}
@@ -118,6 +130,7 @@ async def _spent(reads: Reads, who: Principal, first: str | None, last: str | No
         unallocated=sum(unallocated.values(), Decimal(0)),
         kinds=kinds,
         chart=day_chart(sums.first_day, sums.last_day, work, unallocated),
+        days=(min(date.fromisoformat(sums.last_day), today) - date.fromisoformat(sums.first_day)).days + 1,
     )
 
 

@@ -1,5 +1,7 @@
 """The page of settings: `/settings`, what the running server has, for operators."""
 
+from typing import Any
+
 from starlette.requests import Request
 
 from herder.model.permissions import Principal
@@ -11,19 +13,21 @@ from herder.wire.api.resources import Page
 def add(site: Site) -> None:
     reads = site.reads
 
+    def chosen(who: Principal, request: Request) -> tuple[list[Any], bool]:
+        """Those of the page, and whether they are only those that are set."""
+        settings, only_set = reads.settings(who).items, filters_in(request, ("show",)).get("show") == "set"
+        return [each for each in settings if not only_set or each.origin == "set"], only_set
+
     async def show(who: Principal, request: Request) -> Shown:
-        filters = filters_in(request, ("show",))
-        settings = reads.settings(who).items
-        if filters.get("show") == "set":
-            settings = [each for each in settings if each.origin == "set"]
+        settings, only_set = chosen(who, request)
         return Shown(
             template="settings/list.html",
             command="herder config show",
-            values={"settings": settings, "only_set": filters.get("show") == "set"},
+            values={"settings": settings, "only_set": only_set},
             every_s=60,
         )
 
     async def rows(who: Principal, request: Request, after: str | None) -> Page:
-        return reads.settings(who)
+        return Page(items=chosen(who, request)[0])
 
     site.add("/settings", "settings", "page of settings", show, rows=rows)

@@ -105,6 +105,7 @@ class ReportReads(CostReads):
         subject = period.Subject(
             first_ms=from_ms, to_ms=to_ms, lines=lines, before=before, method=how.method.value,
             division=asked.division, attempts=attempts, basis=basis, outlook=await self._outlook(who, asked),
+            now_ms=self._core.clock.now_ms(),
         )  # fmt: skip
         return period.report(period.View(asked.view), subject)
 

@@ -56,8 +56,6 @@ COLUMNS = {
     ATTRIBUTE: _TEXT,
 }
 _COLUMNS = [c for c in t.jobs.c if c.name != "payload"]
-#: Those that an index finds.
-_BY_INDEX = ("state", "name", "batch", "user")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

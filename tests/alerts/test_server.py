@@ -13,6 +13,7 @@ import pytest
 from herder.cli.shell.main import build_app, run
 from herder.control.alerts import messages
 from herder.control.alerts.texts import alert_view
+from herder.control.kernel.driver_calls import DriverCalls
 from herder.control.loops import alerts as loop
 from herder.control.reads.alert_readings import Sources
 from herder.ledger.alerts.documented import STORAGE, TOKEN_BUDGET
@@ -224,11 +225,11 @@ def test_the_command_line(
 
 
 async def test_a_handoff_is_whole_or_not_at_all(tmp_path: Path) -> None:
-    assert await write_handoff(str(tmp_path), "a.json", "{}") == ""
-    assert await write_handoff(str(tmp_path), "a.json", "[1]") == ""
+    assert await write_handoff(DriverCalls(), str(tmp_path), "a.json", "{}") == ""
+    assert await write_handoff(DriverCalls(), str(tmp_path), "a.json", "[1]") == ""
     assert [each.name for each in tmp_path.iterdir()] == ["a.json"]
     assert (tmp_path / "a.json").read_text() == "[1]"
-    said = await write_handoff(str(tmp_path / "none"), "a.json", "{}")
+    said = await write_handoff(DriverCalls(), str(tmp_path / "none"), "a.json", "{}")
     assert said.endswith("No such file or directory.")
 
 

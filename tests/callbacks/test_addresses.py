@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herder.notify.addresses import Allowed, BadTarget, callable_addresses, checked, is_public
+from herder.notify.addresses import (
+    Allowed,
+    BadTarget,
+    callable_addresses,
+    checked,
+    is_public,
+    without_secrets,
+)
 
 NOTHING = Allowed(())
 PRIVATE = (
@@ -66,6 +73,36 @@ def test_a_bad_url_is_refused_with_a_remedy(url: str, says: str) -> None:
     with pytest.raises(BadTarget, match=says) as caught:
         checked(url, NOTHING)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://hooks.example.org/services/T0/s3cret", "hooks.example.org/services/s3cret", "https:/hooks/s3cret",
+        "https://hooks.example.org:99999/s3cret", "https://hooks.example.org/a b/s3cret", "https://[::1/s3cret",
+        "https://hooks.example.org:0/?token=s3cret", "https://ann:s3cret@example.org/", "s3cret", "https://10.0.0.1/s3cret",
+        "https://hooks.example.org\\s3cret/", "https://bücher.example/s3cret", "https://x/s3cret" + "x" * 2_000,
+    ],
+)  # fmt: skip
+def test_a_refusal_shows_no_more_of_a_url_than_its_host(url: str) -> None:
+    with pytest.raises(BadTarget) as caught:
+        checked(url, NOTHING)
+    assert "s3cret" not in str(caught.value) + caught.value.hint
+
+
+def test_what_a_server_quotes_of_a_url_is_left_out() -> None:
+    url = "https://example.org/services/T0123456/abc%2Fdefghij?key=0123456789"
+    for quoted in (
+        "/services/T0123456/abc%2Fdefghij?key=0123456789",
+        "/services/T0123456/abc/defghij",
+        "key 0123456789",
+        "T0123456!",
+    ):
+        shown = without_secrets(f"Cannot POST {quoted} here.", url)
+        assert shown.startswith("Cannot POST ")
+        assert shown.endswith(" here.")
+        assert not any(each in shown for each in ("T0123456", "defghij", "0123456789"))
+    assert without_secrets("n/a: no such hook", "https://example.org/a/hook") == "n/a: no such hook"
 
 
 def test_the_parts_of_a_url() -> None:

@@ -86,6 +86,16 @@ async def test_a_redirect_is_not_followed(code: int) -> None:
         assert other.got == []
 
 
+async def test_a_receiver_that_quotes_the_address_tells_nobody_of_it() -> None:
+    def quote(handler: BaseHTTPRequestHandler) -> None:
+        status(404, f"{'x' * 172} Cannot POST {handler.path}")(handler)
+
+    with Receiver(quote) as receiver:
+        answer = await sent(f"{receiver.url}/T0123456?token=0123456789")
+    assert "Cannot POST" in answer.error
+    assert "T01" not in answer.error, "nor the beginning of it, where the text is cut"
+
+
 async def test_a_receiver_that_does_not_answer_is_given_up() -> None:
     def hang(handler: BaseHTTPRequestHandler) -> None:
         receiver.stopped.wait(60)

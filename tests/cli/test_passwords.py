@@ -90,3 +90,18 @@ def test_nor_the_settings_that_are_shown(herder: Herder, tmp_path: Path, more: l
     assert "s3cret" not in result.out + result.err
     checked = herder("config", "check", "-f", str(file))
     assert "s3cret" not in checked.out + checked.err
+
+
+@pytest.mark.parametrize("more", [[], ["--expanded"]])
+def test_nor_the_address_of_a_channel(herder: Herder, tmp_path: Path, more: list[str]) -> None:
+    """Webhooks have their token in the path."""
+    file = tmp_path / "herder.yaml"
+    file.write_text("alerts:\n  channels:\n    coo: {url: https://hooks.example.org/services/T1/s3cret}\n")
+    result = herder("config", "show", "-f", str(file), *more)
+    assert result.code == 0
+    assert "https://hooks.example.org/***" in result.out
+    assert "s3cret" not in result.out + result.err
+    file.write_text("alerts:\n  channels:\n    coo: {url: hooks.example.org/services/T1/s3cret}\n")
+    checked = herder("config", "check", "-f", str(file))
+    assert checked.code != 0
+    assert "s3cret" not in checked.out + checked.err

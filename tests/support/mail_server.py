@@ -32,6 +32,15 @@ class MailBox:
     async def _serve(self, options: dict[str, Any]) -> asyncio.Server:
         return await self._loop.create_server(lambda: SMTP(self, **options), "127.0.0.1", 0)
 
+    async def _end(self) -> None:
+        """With the conversations that somebody has left in the middle."""
+        self._server.close()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.sleep(0.01)
+
     async def handle_RCPT(  # noqa: N802
         self, _server: Any, _session: Any, envelope: Envelope, address: str, _options: Any
     ) -> str:
@@ -62,7 +71,7 @@ class MailBox:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._loop.call_soon_threadsafe(self._server.close)
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

@@ -57,6 +57,7 @@ from herder.model.stored.records import ObservationRecord
 from herder.model.values.money import PicoUsd
 from herder.model.values.resources import Resources
 from herder.notify.addresses import Allowed, BadTarget, checked
+from herder.notify.files import FileError, small_text
 from herder.ports.store import StoreDown
 from herder.remote.prometheus import NoValue
 from herder.server.admin_commands.store import found_violations
@@ -229,6 +230,7 @@ CASES = (
     Case(BrokenRecord, lambda: list(play([ObservationRecord(plan=4, follows=3, at_ms=0, size=0, body="")])),
          "The observation of plan 4 builds on that of plan 3, which is missing."),
     Case(DependencyError, lambda: _refuse_cycle({0: [1], 1: [0]}, {0: "a", 1: "b"}), "Jobs depend on each other in a cycle: a ← b ← a."),
+    Case(FileError, lambda: small_text("/dev/null"), "The file /dev/null is not a regular file."),
     Case(BadTarget, lambda: checked("https://169.254.169.254/", Allowed(())), "169.254.169.254 is not a public address.",
          "Name a public server, or ask an administrator to add the address to `callbacks.allow`."),
     Case(BadPrompt, lambda: filled("explain_waiting_job", {}), "Prompt explain_waiting_job needs the argument job: one line of at most 200 characters."),

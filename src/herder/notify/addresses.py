@@ -5,11 +5,14 @@ reach through the server what only the server can reach: its own machine, its ne
 """
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Address, IPv6Address
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from herder.model.values.addresses import shown_origin
 
 Address = IPv4Address | IPv6Address
 
@@ -20,7 +23,7 @@ _SITE_LOCAL = ipaddress.IPv6Network("fec0::/10")
 
 
 class BadTarget(ValueError):
-    """A URL that is not called; the text is a sentence. `hint`: what to do."""
+    """A URL that is not called; the text is a sentence, with no more of the URL than its scheme and host. `hint`: what to do."""
 
     def __init__(self, text: str, hint: str) -> None:
         super().__init__(text)
@@ -101,8 +104,32 @@ def checked(url: str, allowed: Allowed) -> Target:
             "Name a public server, or ask an administrator to add the address to `callbacks.allow`.",
         )
     if not target.https and (literal is not None or not allowed.networks):
-        raise BadTarget(f"{url[:100]!r} is not encrypted.", _HTTPS)
+        raise BadTarget(f"{_shown(url)} is not encrypted.", _HTTPS)
     return target
+
+
+#: Shorter pieces of a path or query are also words of a sentence.
+_PIECE_LEAST, _PATH_LEAST = 8, 6
+
+
+def without_secrets(text: str, url: str) -> str:
+    """A text about a URL, such as the answer of its server, without what the path and the query of that URL have in it: a receiver may quote them."""
+    try:
+        path = _path(urlsplit(url))
+    except ValueError:
+        return text
+    place = path.partition("?")[0]
+    wholes = {path, unquote(path), place, unquote(place)}
+    pieces = {piece for each in wholes for piece in re.split(r"[/?&=;#]", each)}
+    hidden = {each for each in wholes if len(each) >= _PATH_LEAST}
+    hidden |= {each for each in pieces if len(each) >= _PIECE_LEAST}
+    for each in sorted(hidden, key=len, reverse=True):
+        text = text.replace(each, "…")
+    return text
+
+
+def _shown(url: str) -> str:
+    return repr(shown_origin(url)) if shown_origin(url) else "The text"
 
 
 _HTTPS = "Write https://, or ask an administrator to add the host to `callbacks.allow`."
@@ -114,15 +141,15 @@ def _target(url: str) -> Target:
         raise BadTarget(
             f"The URL has {len(url):,} characters; the maximum is {URL_LENGTH:,}.", "Use a shorter URL."
         )
-    shown = url[:100]
+    shown = _shown(url)
     try:
         parts = urlsplit(url)
         port, host = parts.port, (parts.hostname or "").lower()
         secret = parts.username is not None or parts.password is not None
     except ValueError:
-        raise BadTarget(f"{shown!r} is not a URL.", _EXAMPLE) from None
+        raise BadTarget(f"{shown} is not a URL.", _EXAMPLE) from None
     if parts.scheme not in ("http", "https") or not host or port == 0 or not _plain(url):
-        raise BadTarget(f"{shown!r} is not a URL of a web server.", _EXAMPLE)
+        raise BadTarget(f"{shown} is not a URL of a web server.", _EXAMPLE)
     if secret:
         raise BadTarget(
             "The URL contains a user name or a password.",

@@ -1,21 +1,20 @@
 """Writes a message as a file into a folder, from which a person or another program takes it. Whole or not at all."""
 
-import asyncio
 import os
 import tempfile
+from functools import partial
 from pathlib import Path
 
-#: A folder on another machine may hang.
-TIMEOUT_S = 10.0
+from herder.notify.files import FileError, on_file
+from herder.ports.calls import Calls
 
 
-async def write_handoff(folder: str, name: str, text: str) -> str:
+async def write_handoff(calls: Calls, folder: str, name: str, text: str) -> str:
     """Empty: it is written; a file of that name is replaced. Otherwise why not, as a sentence. The folder is not created."""
     try:
-        async with asyncio.timeout(TIMEOUT_S):
-            await asyncio.to_thread(_write, Path(folder), name, text)
-    except TimeoutError:
-        return f"The folder {folder} did not answer within {TIMEOUT_S:g} s."
+        await on_file(calls, f"folder {folder}", partial(_write, Path(folder), name, text))
+    except FileError as error:
+        return str(error)
     except OSError as error:
         return f"The file cannot be written into {folder}: {error.strerror or type(error).__name__}."
     return ""

@@ -16,3 +16,5 @@ class Note:
     at_s: int
     """When it was raised, in seconds since the epoch."""
     id: str
+    occasion: str = "raised"
+    """Why it is sent: what is sent again for another reason is another message."""

@@ -21,6 +21,7 @@ from herder.notify.addresses import (
     callable_addresses,
     checked,
     literal_of,
+    without_secrets,
 )
 from herder.notify.signature import headers_of
 from herder.ports.callbacks import Answer, Message
@@ -67,7 +68,7 @@ class HttpSender:
         except BadTarget as error:
             return Answer(error=f"The callback is not allowed: {error}")
         except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
-            return Answer(error=f"The receiver cannot be reached: {_words(error)}.")
+            return Answer(error=f"The receiver cannot be reached: {_words(error, message.url)}.")
 
     async def _send(self, message: Message) -> Answer:
         target = checked(message.url, self._allowed)
@@ -102,7 +103,7 @@ class HttpSender:
         )
         answer = await client.send(request, stream=True)
         try:
-            return _judged(answer, await _text(answer))
+            return _judged(answer, await _text(answer, message.url))
         finally:
             await answer.aclose()
 
@@ -128,7 +129,7 @@ def _host_header(target: Target) -> str:
     return host if target.port == usual else f"{host}:{target.port}"
 
 
-async def _text(answer: httpx.Response) -> str:
+async def _text(answer: httpx.Response, url: str) -> str:
     """The beginning of it, for people. An answer without end is not waited for."""
     pieces, size = [], 0
     async for piece in answer.aiter_raw():
@@ -137,7 +138,7 @@ async def _text(answer: httpx.Response) -> str:
         if size >= ANSWER_BYTES_MAX:
             break
     line = " ".join(b"".join(pieces)[:ANSWER_BYTES_MAX].decode(errors="replace").split())
-    return "".join(sign for sign in line[:200] if sign.isprintable())
+    return "".join(sign for sign in without_secrets(line, url)[:200] if sign.isprintable())
 
 
 def _judged(answer: httpx.Response, text: str) -> Answer:
@@ -154,6 +155,6 @@ def _judged(answer: httpx.Response, text: str) -> Answer:
     return Answer(status=status, error=f"{said} (HTTP status {status}){more}.", final=status == GONE)
 
 
-def _words(error: Exception) -> str:
-    text = " ".join(str(error).split()).rstrip(".")
+def _words(error: Exception, url: str) -> str:
+    text = without_secrets(" ".join(str(error).split()).rstrip("."), url)
     return text[:300] or type(error).__name__

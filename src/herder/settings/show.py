@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from herder.model.values.addresses import shown_address
+from herder.model.values.addresses import shown_address, shown_origin
 from herder.settings.load import Settings, without_name
 from herder.settings.sections.alerts import ALERT_FIELDS
 from herder.settings.sections.alerts import SECTION as ALERTS
@@ -34,10 +34,20 @@ def as_written(settings: Settings) -> dict[str, Any]:
 
 def without_passwords(plain: dict[str, Any]) -> dict[str, Any]:
     """For a screen: what is shown there is also kept, in scrollback and in tickets."""
-    server = plain.get("server")
-    if not isinstance(server, dict) or not isinstance(server.get("store_url"), str):
-        return plain
-    return {**plain, "server": {**server, "store_url": shown_address(server["store_url"])}}
+    server, alerts = plain.get("server"), plain.get(ALERTS)
+    if isinstance(server, dict) and isinstance(server.get("store_url"), str):
+        plain = {**plain, "server": {**server, "store_url": shown_address(server["store_url"])}}
+    if isinstance(alerts, dict) and isinstance(alerts.get("channels"), dict):
+        channels = {name: _channel(each) for name, each in alerts["channels"].items()}
+        plain = {**plain, ALERTS: {**alerts, "channels": channels}}
+    return plain
+
+
+def _channel(channel: Any) -> Any:
+    """What follows the host of an address may be a token."""
+    if not isinstance(channel, dict) or not isinstance(channel.get("url"), str):
+        return channel
+    return {**channel, "url": f"{shown_origin(channel['url'])}/***"}
 
 
 def expanded(settings: Settings) -> dict[str, Any]:

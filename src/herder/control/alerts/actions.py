@@ -6,10 +6,8 @@ When an action ends, what waited is placed at once.
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
-
-from sqlalchemy import Connection, select
 
 from herder.control.alerts.texts import raised_text
 from herder.control.budgets.leasing import budget_of_pool, budgets_of_account
@@ -28,7 +26,7 @@ from herder.model.stored.changes import Changes
 from herder.model.stored.records import MetaRecord
 from herder.model.values.phrases import agree, counted
 from herder.model.work.job import JobClass
-from herder.store.rows.tables import meta
+from herder.store.rows.meta import meta_text
 
 #: Row of `meta`.
 META_KEY = "alerts/actions"
@@ -60,7 +58,7 @@ class Actions:
 
     async def restore(self) -> None:
         if self._begun is None:
-            self._begun = _read(await self._core.read(_stored))
+            self._begun = _read(await self._core.read(partial(meta_text, key=META_KEY)))
 
     def restored(self) -> Restrictions | None:
         """What had begun and is still to be carried out."""
@@ -243,8 +241,3 @@ def _alert_of(core: Core, key: Key) -> str:
 
 def _read(stored: str | None) -> dict[InForce, str]:
     return {InForce(*key): alert for *key, alert in json.loads(stored or "[]")}
-
-
-def _stored(connection: Connection) -> str | None:
-    found = connection.execute(select(meta.c.value).where(meta.c.key == META_KEY)).scalar()
-    return None if found is None else str(found)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from herder.control.access.access_check import OF_KIND, check
-from herder.control.alerts.telling import Poster
+from herder.control.alerts.posting import Poster
 from herder.control.alerts.texts import raised_text
 from herder.control.kernel.bounds.errors import Conflict, NotKnown
 from herder.control.kernel.core import Core

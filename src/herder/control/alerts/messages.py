@@ -45,6 +45,7 @@ def note_of(policies: Mapping[str, Policy], notice: Notice, server_url: str) -> 
         remedy=f"{again}Acknowledge it: herder alert ack {alert.id}, or {server_url}/alerts/{alert.id}",
         at_s=alert.raised_ms // 1000,
         id=alert.id,
+        occasion="escalated" if notice.escalated else "raised",
     )
 
 

@@ -1,7 +1,6 @@
 """Sentences and views of alerts. Pure."""
 
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
 from herder.ledger.alerts.policies import Level, Once, Policy
 from herder.ledger.alerts.raising import Alert
@@ -9,6 +8,7 @@ from herder.ledger.alerts.readings import Reading, outlook
 from herder.ledger.budgets.periods import FOREVER_MS
 from herder.ledger.lines import GB, UNITS
 from herder.model.values import decimals
+from herder.model.values.addresses import shown_origin
 from herder.model.values.money import PICO_PER_USD, dollars, usd_text
 from herder.model.values.times import iso, iso_or_none
 from herder.model.work.alerts import Channel
@@ -122,7 +122,7 @@ def policy_view(policy: Policy, carried_out: Collection[str]) -> AlertPolicyView
 
 def channel_view(channel: Channel) -> ChannelView:
     """Of an address only its host: what follows may be as good as a password."""
-    to = channel.folder or channel.slack_file or urlsplit(channel.url).hostname or ""
+    to = channel.folder or channel.slack_file or shown_origin(channel.url).partition("://")[2].strip("[]")
     return ChannelView(
         name=channel.name, kind=channel.kind, to=", ".join(channel.email) or to, from_level=channel.from_level,
         quiet="" if channel.quiet is None else channel.quiet.text, digest_s=channel.digest_s,

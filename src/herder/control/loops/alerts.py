@@ -9,7 +9,7 @@ from functools import partial
 
 from herder.control.alerts.actions import Actions
 from herder.control.alerts.policies import policies_of
-from herder.control.alerts.telling import Teller
+from herder.control.alerts.telling import META_KEY, Teller
 from herder.control.alerts.texts import raised_text
 from herder.control.kernel.core import Core
 from herder.control.reads.alert_readings import BUDGET_SUBJECT, Sources
@@ -18,7 +18,9 @@ from herder.ledger.alerts.raising import Alert, Alerts, Key, Notice
 from herder.ledger.alerts.readings import Reading
 from herder.ledger.quantities import DAY_MS
 from herder.model.stored.changes import Changes
+from herder.model.stored.records import MetaRecord
 from herder.store.rows.alert_rows import forget, kept, record_of
+from herder.store.rows.meta import meta_text
 
 PERIOD_S = 15.0
 #: How long resolved alerts are kept: thirteen months, so that a year can be compared with the one before.
@@ -31,7 +33,7 @@ async def run(core: Core) -> None:
     rules = core.settings.alerts
     routes = [(each.subject, each.recipients) for each in rules.routes]
     core.ledger.alerts = Alerts.restored(policies_of(rules), known, routes)
-    teller = Teller(core)
+    teller = Teller(core, await core.read(partial(meta_text, key=META_KEY)))
     tasks = [asyncio.create_task(_judging(core)), asyncio.create_task(_telling(core, teller))]
     try:
         await asyncio.gather(
@@ -96,12 +98,17 @@ def _removed(state: Alerts, found: Iterable[Reading]) -> list[Key]:
 
 
 async def tell(core: Core, teller: Teller) -> None:
-    now_ms = core.clock.now_ms()
-    for notice, problems in await teller.tell(core.ledger.alerts.notices(now_ms), now_ms):
-        now_ms = core.clock.now_ms()
-        with core.change(Changes()) as changes:
+    """One look at who is to be told, and one commit of what became of it."""
+    now_ms, before = core.clock.now_ms(), teller.text()
+    told = await teller.tell(core.ledger.alerts.notices(now_ms), now_ms)
+    now_ms, after = core.clock.now_ms(), teller.text()
+    with core.change(Changes()) as changes:
+        if after != before:
+            changes.put(MetaRecord(META_KEY, after))
+        for notice, problems in told:
             changes.put(record_of(core.ledger.alerts.told(notice, now_ms)))
             _record_told(core, changes, notice, problems, now_ms)
+    if not changes.empty:
         await core.commit(changes)
 
 

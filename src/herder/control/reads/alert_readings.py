@@ -33,7 +33,7 @@ from herder.ledger.quantities import DAY_MS
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import MetaRecord
 from herder.store.rows.ledger_tables import work_days
-from herder.store.rows.tables import meta
+from herder.store.rows.meta import meta_text
 from herder.store.rows.usage_event_rows import read_metered_days
 
 EGRESS = "network.egress"
@@ -55,7 +55,7 @@ class Sources:
     async def readings(self, changes: Changes, now_ms: int) -> list[Reading]:
         """`changes`: filled with what has to be remembered."""
         if self._samples is None:
-            text = await self._core.read(_stored_samples)
+            text = await self._core.read(partial(meta_text, key=META_KEY))
             self._samples = Samples() if text is None else Samples.of(text)
         limiting = [each for each in self._core.budgets.budgets.values() if not each.deleting]
         found = list(of_budgets(limiting, now_ms))
@@ -158,11 +158,6 @@ def cpu_of_day(connection: Connection, day_ms: int) -> int:
     """Summed up here: amounts that may exceed 64 bits are text in the store."""
     query = select(work_days.c.cpu_milli_ms).where(work_days.c.day_ms == day_ms)
     return sum(int(row.cpu_milli_ms) for row in connection.execute(query))
-
-
-def _stored_samples(connection: Connection) -> str | None:
-    found = connection.execute(select(meta.c.value).where(meta.c.key == META_KEY)).scalar()
-    return None if found is None else str(found)
 
 
 def _metered(connection: Connection, from_ms: int) -> Days:

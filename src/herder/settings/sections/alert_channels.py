@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from herder.ledger.alerts.policies import Level
+from herder.model.values.addresses import shown_origin
 from herder.model.work.alerts import AlertRules, Channel, MailServer, QuietHours, Route
 from herder.settings.sections.fields import Field
 from herder.settings.sections.upkeep import between_durations
@@ -21,7 +22,9 @@ LEVELS = tuple(each.word for each in Level)
 #: What says where a message goes; a channel has exactly one of them.
 TARGETS = ("url", "folder", "slack_file", "email")
 _DIGEST_MOST_S = 7 * 86_400.0
-_ADDRESS = re.compile(r"[^\s@<>,;\"\x00-\x1f\x7f]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
+#: What headers of mail take as they are: no encoded word (`=?`), which may stand for other headers, and nothing that would have to be quoted.
+_NAME, _LABEL = r"[\w!#$%&'*+/=?^`{|}~-]+", r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_ADDRESS = re.compile(rf"(?!.*=\?)(?=[^@]{{1,64}}@.{{1,253}}$){_NAME}(?:\.{_NAME})*@{_LABEL}(?:\.{_LABEL})*")
 _HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
 _QUIET = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)(?:\s+(\S+))?")
 _SUBJECT = re.compile(r"[\w./*-]{1,200}")
@@ -47,9 +50,10 @@ def check_mail(found: Reading, value: Value, rules: AlertRules) -> None:
 
 
 def _web_address(found: Reading, value: Value) -> str:
+    """An address may be as good as a password, so no error quotes it."""
     raw = validation.text(found, value)
-    if raw and not raw.startswith(("https://", "http://")):
-        found.wrong(value, f"{raw[:50]!r} is not a URL.", "Write https://HOST/PATH.")
+    if raw and not shown_origin(raw):
+        found.wrong(value, "The value is not a URL of a web server.", "Write https://HOST/PATH.")
     return raw
 
 

@@ -8,6 +8,11 @@ from herder.store.rows import tables as t
 RESOURCES = "resources"
 
 
+def meta_text(connection: Connection, key: str) -> str | None:
+    """None: there is no row of that key."""
+    return connection.execute(select(t.meta.c.value).where(t.meta.c.key == key)).scalar()
+
+
 def resources_text(connection: Connection) -> str | None:
     """As JSON; None: no server has declared any."""
-    return connection.execute(select(t.meta.c.value).where(t.meta.c.key == RESOURCES)).scalar()
+    return meta_text(connection, RESOURCES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from herder.control.kernel.bounds.errors import Invalid
 from herder.control.loops import cost_reports as loop
 from herder.ledger.quantities import DAY_MS
 from herder.model.stored.changes import Changes
+from herder.ports.store import StoreDown
 from herder.store.rows.report_rows import forget_reports
 from herder.store.rows.report_tables import cost_reports
 from tests.api.conftest import POOLS, Refusal, Server
@@ -170,6 +172,97 @@ def test_the_pause_after_failures_doubles_and_has_a_bound(
         pauses.append(round((record.next_try_ms - core.clock.now_ms()) / 60_000))
         core.ledger.report_schedules["pauses"] = record._replace(next_try_ms=0)
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def fails(monkeypatch: pytest.MonkeyPatch, schedule: str, error: Exception, times: int | None = None) -> None:
+    """The reports of this schedule cannot be made, or only the first so many tries fail."""
+    right, left = loop._made, [times]
+
+    async def wrong(*given: Any) -> Any:
+        if given[1].name == schedule and left != [0]:
+            left[0] = None if left[0] is None else left[0] - 1
+            raise error
+        return await right(*given)
+
+    monkeypatch.setattr(loop, "_made", wrong)
+
+
+def later(server: Server, name: str) -> None:
+    """As if the pause after a failure was over."""
+    known = server.running.core.ledger.report_schedules
+    known[name] = known[name]._replace(next_try_ms=None)
+
+
+@pytest.mark.parametrize("error", [Invalid("There is no division 'x'."), KeyError("x")])
+def test_a_report_that_is_never_made_is_skipped_and_the_next_one_is_made(
+    server: Server, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    name = f"never-{type(error).__name__.lower()}"
+    put(server, name)
+    overdue(server, name, 2)
+    monkeypatch.setattr(loop, "TRIES_MAX", 3)
+    fails(monkeypatch, name, error, times=3)
+    for _ in range(3):
+        assert reports(server, name) == []
+        look(server)
+        later(server, name)
+    (made,) = reports(server, name)
+    told = events(server, name)
+    assert [kind for kind, _ in told].count("report.failed") == 2
+    (skipped,) = [text for kind, text in told if kind == "report.skipped"]
+    assert "was not made after 3 tries and is skipped. " in skipped
+    assert ("There is no division 'x'." in skipped) or ("An error inside of Herder (KeyError)" in skipped)
+    assert made["id"] not in skipped
+    assert server.http.get(f"{PATH}/{name}").json()["waiting"] == 0
+
+
+def test_a_report_that_was_asked_for_and_is_never_made_is_not_asked_for_any_more(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(server, "asked")
+    overdue(server, "asked", 1)
+    asked = server.http.post(f"{PATH}/asked/run").raise_for_status().json()["object"].partition("/")[2]
+    fails(monkeypatch, "asked", Invalid("No."), times=loop.ASKED_TRIES_MAX)
+    for _ in range(loop.ASKED_TRIES_MAX):
+        look(server)
+        later(server, "asked")
+    (made,) = reports(server, "asked")
+    assert made["id"] != asked
+    (skipped,) = [text for kind, text in events(server, "asked") if kind == "report.skipped"]
+    assert skipped.startswith(f"Report {asked} was not made after 5 tries and is skipped. No.")
+    server.http.post(f"{PATH}/asked/run").raise_for_status()
+
+
+def test_a_store_that_is_away_is_no_failure_of_a_report(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(server, "away")
+    overdue(server, "away", 1)
+    fails(monkeypatch, "away", StoreDown("The store is away."))
+    with pytest.raises(StoreDown):
+        look(server)
+    assert [kind for kind, _ in events(server, "away")] == ["report.scheduled"]
+
+
+def test_above_the_bound_of_all_the_oldest_are_deleted_and_named(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(server, "bound")
+    overdue(server, "bound", 3)
+    look(server)
+    newest, *older = reports(server, "bound")
+    before = len(reports(server, ""))
+    core = server.running.core
+    keep = replace(core.settings.retention, reports_max=1)
+    monkeypatch.setattr(core, "settings", replace(core.settings, retention=keep))
+    look(server)
+    assert len(reports(server, "")) == 1
+    told = server.http.get("/events", params={"kind": "report.deleted"}).json()["items"]
+    assert sum(len(each["data"]["reports"]) for each in told) == before - 1
+    named = next(each for each in told if each["object"] == "report/bound")
+    assert set(named["data"]["reports"]) >= {each["id"] for each in older[1:]}
+    assert "more than 1 are stored (reports_max)." in named["text"]
+    assert newest["due_at"] >= older[0]["due_at"]
 
 
 def test_a_schedule_that_is_deleted_while_its_report_is_made_makes_none(

@@ -121,7 +121,10 @@ RETENTION = [
         (key, "0s", "3651d")
         for key in ("jobs", "logs", "events", "plans", "workers", "tokens", "observations")
     ),
-    *((key, "999", "1000000001") for key in ("jobs_max", "events_max", "plans_max", "workers_max")),
+    *(
+        (key, "999", "1000000001")
+        for key in ("jobs_max", "events_max", "plans_max", "workers_max", "reports_max")
+    ),
     ("observations_size", "-1Mi", "1025Ti"),
     ("store_size", "63Mi", "1025Ti"),
 ]

@@ -86,6 +86,7 @@ EVENT_KINDS = frozenset(
         "recommendation.failed",
         "recommendation.implemented",
         "recommendation.rolled_back",
+        "report.deleted",
         "report.failed",
         "report.made",
         "report.requested",

@@ -25,6 +25,8 @@ class Retention:
     """After the end of the worker; longer when a job is kept that is older than its end."""
     workers_max: int = 200_000
     """Ended workers."""
+    reports_max: int = 10_000
+    """Reports of costs, all schedules together; each has its own age."""
     tokens_ms: int = 30 * _DAY_MS
     """After a token was revoked or has expired: it stays in lists, and says why it is refused."""
     store_bytes: int | None = None

@@ -164,6 +164,7 @@ RETENTION_FIELDS: tuple[Field, ...] = (
     _rows("plans_max", "store.plans_max", "Plans; the newest are kept."),
     _age("workers", "Ended workers, and as long as a job is kept that was created before they ended."),
     _rows("workers_max", "store.workers_max", "Ended workers."),
+    _rows("reports_max", "store.reports_max", "Stored reports of costs; the newest are kept, and events name those that are deleted."),
     _age("tokens", "Tokens, after they were revoked or have expired."),
     _duration("observations", "observations_s", 60.0, _YEARS_S, "What plans were made from (`herder simulate verify`)."),
     Field(

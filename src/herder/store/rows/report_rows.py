@@ -1,5 +1,6 @@
 """Rows of scheduled reports: schedules are read when a server starts, reports when somebody asks for them."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, func, or_, select
@@ -59,3 +60,13 @@ def forget_reports(
     old = select(_c.id).where(_c.keep_until_ms < before_ms).order_by(_c.keep_until_ms).limit(size)
     deleted = connection.execute(delete(cost_reports).where(_c.id.in_(old))).rowcount
     return 0 if deleted == size else None
+
+
+def reports_above(connection: Connection, most: int) -> list[tuple[str, str]]:
+    """(id, schedule) of those that are more than so many, the oldest first."""
+    query = select(_c.id, _c.schedule).order_by(_c.due_ms.desc(), _c.id.desc()).offset(most)
+    return [(row.id, row.schedule) for row in connection.execute(query)][::-1]
+
+
+def delete_reports(connection: Connection, names: Sequence[str]) -> None:
+    connection.execute(delete(cost_reports).where(_c.id.in_(names)))

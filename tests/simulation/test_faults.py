@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from herder.agent.processes import process_table
 from herder.simulate.chaos import World
 from tests.simulation.fleet import JOBS, check_rest, states_of
 from tests.simulation.storm import simulate
@@ -37,8 +38,18 @@ def check(seed: int) -> None:
     simulate(seed, JOBS, look=look)
 
 
-def test_a_seed_gives_the_same_run_again() -> None:
+def test_a_seed_gives_the_same_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also on another machine: the processes of the real one are not read."""
+
+    reads: list[str] = []
+
+    def of_the_real_machine() -> dict[int, process_table.Process]:
+        reads.append("/proc")
+        return {}
+
+    monkeypatch.setattr(process_table, "processes", of_the_real_machine)
     runs = [simulate(seed, JOBS, trouble_s=40, look=lambda _: None) for seed in (7, 7, 8)]
     assert runs[0].fingerprint == runs[1].fingerprint
     assert runs[0].dice.met == runs[1].dice.met
     assert runs[0].fingerprint != runs[2].fingerprint
+    assert reads == []

@@ -1,6 +1,6 @@
 """Seeded runs of the real server and agents under faults: every accepted job ends exactly once, nothing is left over.
 
-A failure names its seed: `SEED=17 pytest tests/simulation` runs that one alone.
+A failure names its seed: `SEED=17 pytest tests/simulation` runs that one alone. `make soak` sets MANY_SEEDS: how many of each start.
 """
 
 import os
@@ -13,6 +13,7 @@ from tests.simulation.fleet import JOBS, check_rest, states_of
 from tests.simulation.storm import simulate
 
 SEEDS = [int(os.environ["SEED"])] if "SEED" in os.environ else range(5)
+MANY_SEEDS = int(os.environ.get("MANY_SEEDS", "20"))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -21,10 +22,10 @@ def test_every_job_ends_once_and_nothing_is_left_over(seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(900 + 60 * MANY_SEEDS)
 @pytest.mark.parametrize("start", [1000, 2000])
 def test_many_more_seeds(start: int) -> None:
-    for seed in range(start, start + 40):
+    for seed in range(start, start + MANY_SEEDS):
         check(seed)
 
 

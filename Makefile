@@ -55,6 +55,7 @@ test: test-fast test-slow ## all tests except the browser's
 test-fast: $(STAMP) ## the everyday tests
 	@$(PYTEST) -n $(WORKERS) --dist loadfile -m "not browser and not slow and not storm"
 
+# Of the simulated worlds a few: three days of a fleet and forty storms. `make soak` runs these and many more.
 test-slow: $(STAMP) ## long simulations and other slow tests, with fixed seeds
 	@bash tests/support/slow
 
@@ -84,7 +85,7 @@ storm: $(STAMP) ## kill, stop and cut off server and agents under load, on both 
 mutants: $(STAMP) ## take out each guard of the product by name and see which rule of the simulated world notices
 	@PYTHONHASHSEED=0 $(BIN)/python -m tests.mutants $(ONLY) $(if $(OUTPUT),--output $(OUTPUT)) $(if $(CPU),--cpu $(CPU))
 
-# DATACENTRES=20 makes fewer worlds of a datacentre, ROSA_WORLDS=2 fewer of a ROSA cluster, of two days each. DAYS=10 CLUSTER_DAYS=2 CRASH_POINTS=1000 makes it shorter, FIRST_SEED=500 another one, PROCESSES=2 runs two worlds at a time. Takes hours, and goes on
+# DATACENTRES=20 makes fewer worlds of a datacentre, ROSA_WORLDS=2 fewer of a ROSA cluster, of two days each. DAYS=10 CLUSTER_DAYS=2 CRASH_POINTS=1000 MANY_SEEDS=40 makes it shorter, FIRST_SEED=500 another one, PROCESSES=2 runs two worlds at a time. Takes hours, and goes on
 # where it was stopped.
 soak: $(STAMP) ## a hundred days of a simulated fleet, twenty of a Kubernetes cluster, ten thousand deaths of the server, with all faults
 	@$(BIN)/python -m tests.soak $(if $(DAYS),--days $(DAYS)) $(if $(CLUSTER_DAYS),--cluster-days $(CLUSTER_DAYS)) $(if $(CRASH_POINTS),--crash-points $(CRASH_POINTS)) \
@@ -93,6 +94,7 @@ soak: $(STAMP) ## a hundred days of a simulated fleet, twenty of a Kubernetes cl
 	@$(BIN)/python -m tests.datacentre.story deaths
 	@$(BIN)/python -m tests.rosa.story 1 $(or $(ROSA_WORLDS),20)
 	@$(BIN)/python -m tests.rosa.story deaths
+	@MANY_SEEDS=$(or $(MANY_SEEDS),100) PYTHONHASHSEED=0 $(PYTEST) -m slow -k many_more_seeds tests/simulation/test_faults.py
 
 check: check-lint check-format check-types check-imports check-tidy check-docs ## lint, format, types, import direction, tidiness, generated documents
 

@@ -15,6 +15,7 @@ from hypothesis import settings
 
 from herder.decide.scaling import failed_triggers
 from tests.support import postgres
+from tests.support.migrated import quick_migrations
 
 # No deadline: on a busy machine it measures the machine. pytest-timeout bounds a test as a whole.
 settings.register_profile("repeat", deadline=None, derandomize=True)
@@ -28,6 +29,12 @@ def pytest_sessionstart() -> None:
     Plugins ask for it before tests, and asyncio would make one that nobody closes; some later test would be blamed for it.
     """
     asyncio.set_event_loop(None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stores_are_made_quickly() -> Iterator[None]:
+    with quick_migrations():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,5 @@
-"""Days of a fleet with every fault on: 50 workers, 2,000 jobs, and no rule is broken. `make soak` runs a hundred of them, and days with a
-Kubernetes cluster, its nodes, pods and Jobs.
+"""Days of a fleet with every fault on: 50 workers, 2,000 jobs, and no rule is broken. Three of them: `make soak` runs a hundred, these among
+them, and days with a Kubernetes cluster, its nodes, pods and Jobs.
 """
 
 import pytest
@@ -10,7 +10,7 @@ from herder.simulate.chaos.shrink import command_of
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("seed", range(1, 7))
+@pytest.mark.parametrize("seed", range(1, 4))
 def test_a_day_of_faults_breaks_no_rule(seed: int) -> None:
     found = run(ChaosOptions(seed=seed))
     assert found.violations == [], f"see it again with: {command_of(found.options)}"

@@ -10,8 +10,15 @@ from herder.store.opening.database import migrate, open_engine, sqlite_url
 from herder.store.rows.tables import metadata
 from herder.store.writing.writer import Writer
 from tests.support import postgres
+from tests.support.migrated import real_migrations
 
 BOTH = ["sqlite", "postgresql"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stores_are_migrated() -> Iterator[None]:
+    with real_migrations():
+        yield
 
 
 @pytest.fixture(scope="session", params=BOTH)

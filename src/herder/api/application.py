@@ -1,7 +1,8 @@
 """The ASGI application: all routes of the API, and other applications served beside them. Created by `app.py`."""
 
+import asyncio
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
@@ -93,10 +94,11 @@ def application(core: Core, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
     documented.documented_front(front).mount(app, documented.PREFIX)
     app.router.routes.append(pipelines.config_route(front, documented.PREFIX))
     app.router.routes.append(documented.complete_route(front))
-    openapi = document(front.operations, PREFIX)
+    openapi = cache(partial(document, front.operations, PREFIX))
 
     async def show_openapi(request: Request) -> Response:
-        return reply(openapi)
+        # Made for the first who asks, in a thread: it takes a good part of what opening a server takes.
+        return reply(await asyncio.to_thread(openapi))
 
     app.add_route(f"{PREFIX}/openapi.json", show_openapi, include_in_schema=False)
     app.add_route(f"{PREFIX}/health", events.health(front.reads), include_in_schema=False)

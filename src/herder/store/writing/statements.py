@@ -13,6 +13,7 @@ Rows are written as a whole and by key, so a commit may be repeated after an unk
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from sqlalchemy import BigInteger, Column, Integer, Table, Text
 
@@ -48,6 +49,7 @@ class Statements:
     the first number and the last."""
 
 
+@cache
 def statements_for(dialect: str) -> Statements:
     """`dialect`: "sqlite" or "postgresql". Raises KeyError for another."""
     value = {"sqlite": _sqlite_value, "postgresql": _postgres_value}[dialect]

@@ -15,6 +15,7 @@ import msgspec
 from herder.agent.environment.settings import AgentSettings
 from herder.agent.machine.facts import MachineFacts
 from herder.agent.machine.ports import AgentPorts
+from herder.agent.machine.usage import UseMeter
 from herder.agent.main import converse
 from herder.agent.runtimes import Report, Running, Runtime, Verdict, ended_now
 from herder.drivers.pretend.world import Booted, PretendWorld
@@ -34,6 +35,8 @@ from herder.wire.worker.exchange import Assignment, Finished
 #: Minimum time between two comparisons with the provider that are due to a timer.
 LOOK_S = 0.25
 UNCUT = Path(tempfile.gettempdir())
+#: What an agent uses: of a core, and KiB. Its attempts only wait. The /proc of the real machine is none of this world's.
+AGENT_CPU, AGENT_KIB = 0.01, 32 * 1024
 
 
 class _Payload(msgspec.Struct):
@@ -231,6 +234,7 @@ class Machines:
             open_health=lambda _settings: None,
             facts=lambda _folder: facts,
             notices=self.announcements.ear(name),
+            open_meter=lambda clock_s: UseMeter(clock_s, lambda: (clock_s() * AGENT_CPU, AGENT_KIB)),
         )
         host = self.agents[name] = f"agent {name} {self._boots}"
         self._trace("agent starts", name)

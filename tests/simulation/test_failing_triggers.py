@@ -1,6 +1,7 @@
 """A trigger that raises, seen by users: jobs of other pools run, `herder plan` answers, and it is told once and counted."""
 
 import asyncio
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from sqlalchemy import func, select
 
 from herder.control.reads.metrics import metrics_text
 from herder.decide.scaling import limits, triggers
+from herder.decide.scaling.proposals import TriggerResult
 from herder.decide.scaling.snapshot import PoolView
 from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import UserName
@@ -25,11 +27,13 @@ ROOT = Principal(user=UserName("root"), role=Role.ADMINISTRATOR)
 class Fails:
     """One that is wrong about the pool `broken`."""
 
-    def concerns(self, spec: PoolSpec) -> bool:
-        return spec.name == "broken"
+    def concerns(self, _spec: PoolSpec) -> bool:
+        return True
 
-    def ask(self, *_: object) -> Any:
-        raise ZeroDivisionError("division by zero")
+    def ask(self, view: PoolView, *_: object) -> Any:
+        if view.spec.name == "broken":
+            raise ZeroDivisionError("division by zero")
+        return TriggerResult()
 
     def keeps(self, *_: object) -> None:
         return None
@@ -55,9 +59,10 @@ def test_other_pools_go_on_and_it_is_told_once(
         assert told["trigger.failed"] == 1
         assert "loop.failed" not in told
         assert world.core.planning.faults.counts["broken", "Fails"] > 20
-        assert b'herder_trigger_failures_total{pool="broken",trigger="Fails"}' in metrics_text(
-            world.core, ROOT
-        )
+        text = metrics_text(world.core, ROOT).decode()
+        found = re.findall(r'trigger_failures_total\{pool="([^"]+)",trigger="Fails"\} (\S+)', text)
+        assert sorted(pool for pool, _ in found) == sorted(["broken", POOLS[0].name])
+        assert {pool for pool, times in found if times == "0.0"} == {POOLS[0].name}, "an alert sees the first"
 
     World(pools=TWO).run(story)
     assert sum("Trigger Fails of pool broken failed" in each.getMessage() for each in caplog.records) == 1

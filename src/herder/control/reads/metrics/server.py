@@ -6,6 +6,7 @@ from herder import __version__
 from herder.control.kernel.core import Core
 from herder.control.reads.fleet.drivers import driver_views
 from herder.control.reads.metrics.series import Series
+from herder.decide.scaling.triggers import names_for
 from herder.model.stored.event_kinds import EVENT_KINDS
 from herder.model.work.job import JobState
 
@@ -19,8 +20,9 @@ def fill(series: Series, core: Core) -> None:
     series.add("herder_store_rows_total", core.store.rows)
     if core.tallies.planned_at_ms is not None:
         series.add("herder_last_plan_timestamp_seconds", core.tallies.planned_at_ms / 1000)
-    for (name, trigger), times in core.planning.faults.counts.items():
-        series.add("herder_trigger_failures_total", times, name, trigger)
+    failures = {(pool, name): 0 for pool, spec in core.state.pools.items() for name in names_for(spec)}
+    for (pool, name), times in (failures | core.planning.faults.counts).items():
+        series.add("herder_trigger_failures_total", times, pool, name)
     for kind in sorted(EVENT_KINDS):  # from 0 on: an increase that is not seen raises no alert
         series.add("herder_events_total", core.tallies.events[kind], kind)
     _jobs(series, core)

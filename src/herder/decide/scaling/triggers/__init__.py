@@ -44,6 +44,19 @@ def any_concerned(spec: PoolSpec) -> bool:
         return True
 
 
+def names_for(spec: PoolSpec) -> tuple[str, ...]:
+    """Of the triggers that the settings of such a pool ask for. One that fails at that is among them."""
+    found = []
+    for trigger in POOL_TRIGGERS:
+        try:
+            concerned = trigger.concerns(spec)
+        except Exception:  # noqa: BLE001 - as in `any_concerned`
+            concerned = True
+        if concerned:
+            found.append(_name(trigger))
+    return tuple(found)
+
+
 def ask_all(view: PoolView, load: Load, size: Resources, now_ms: int) -> TriggerResult:
     """What all of them want. One that fails wants nothing and has a note that says so."""
     asks: list[WorkerRequest] = []

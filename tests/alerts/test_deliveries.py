@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from herder.control.alerts import posting
+from herder.control.alerts.telling import META_KEY
 from herder.ledger.alerts.documented import STORAGE, TOKEN_BUDGET
 from herder.model.work.alerts import Channel, MailServer, QuietHours, Route
 from herder.notify import files
+from herder.store.rows.meta import meta_text
 from tests.alerts.test_channels import At, ms, told
 from tests.alerts.test_server import Watched, items, kinds, serve, used, wait
 from tests.support.mail_server import MailBox
@@ -161,3 +165,97 @@ def test_what_was_delivered_before_a_restart_is_not_sent_again(
             got = [json.loads(each.body)["level"] for each in receiver.got]
             assert got.count("warning") == count
     assert kinds(server).count("alert.undelivered") == 2
+
+
+def deliveries(server: Watched) -> str:
+    """As they are stored: what is sent before is sent again."""
+
+    async def read() -> str | None:
+        return await server.running.core.read(partial(meta_text, key=META_KEY))
+
+    return server.run(read()) or ""
+
+
+def ends(receiver: Receiver) -> list[str]:
+    return [json.loads(each.body)["state"] for each in receiver.got]
+
+
+def test_who_was_told_is_told_once_that_it_is_resolved(
+    serve: Callable[..., Watched], used: dict[str, int], told: At, tmp_path: Path
+) -> None:
+    """Also when the server restarts before; of a warning nobody is, unless the settings say so."""
+    with Receiver() as awake, Receiver(status(500, "no")) as away, MailBox() as box:
+        server = serve(
+            channels=(
+                Channel(name="awake", url=awake.url),
+                Channel(name="away", url=away.url),
+                Channel(name="ann", email=("ann@x.org",)),
+            ),
+            smtp=MailServer(host="127.0.0.1", port=box.port, sender="herder@x.org", security="none"),
+            routes=(Route(subject="tier/*", recipients=("awake",)), Route(subject="*", recipients=("awake", "away", "ann"))),
+            chain=(),
+        )  # fmt: skip
+        away.answer = status(200)
+        used.update({STORAGE.id: 81, TOKEN_BUDGET.id: 91})
+        wait(server, lambda: len(items(server)) == 2 and all(each["notified"] for each in items(server)))
+        away.answer = status(500, "no")
+        used.update({STORAGE.id: 10, TOKEN_BUDGET.id: 10})
+        wait(server, lambda: ends(away)[-1:] == ["resolved"])
+        raised, resolved = box.wait(2)
+        wait(server, lambda: '"ann", 1, ' in deliveries(server))
+        server.restart()
+        away.answer = status(200)
+        told.ms += 3_600_000
+        wait(server, lambda: server.running.core.ledger.alerts.ended == {})
+        server.restart()
+        server.run(asyncio.sleep(0.2))  # some looks
+        assert len(box.got) == 2
+        assert ends(awake).count("resolved") == 1
+        assert sorted(json.loads(each.body)["level"] for each in awake.got) == [
+            "critical",
+            "critical",
+            "warning",
+        ]
+        assert len({each.headers["webhook-id"] for each in awake.got}) == 3
+    assert resolved["Subject"] == "[Herder] resolved: token-budget-warning of division monitoring"
+    assert raised["Message-ID"] != resolved["Message-ID"]
+    assert "Resolved (below). token-budget-warning, critical: " in " ".join(resolved.get_content().split())
+
+
+def test_nobody_is_told_of_the_end_of_what_nobody_was_told_of(
+    serve: Callable[..., Watched], used: dict[str, int], told: At
+) -> None:
+    """Of one that a higher one superseded, neither."""
+    with Receiver() as receiver:
+        server = serve(
+            channels=(Channel(name="ops", url=receiver.url, quiet=NIGHT),),
+            routes=(Route(subject="*", recipients=("ops",)),),
+            tell_resolved="warning",
+            chain=(),
+        )
+        used[STORAGE.id] = 81
+        wait(server, lambda: items(server))
+        used[TOKEN_BUDGET.id] = 91
+        receiver.wait()
+        used[TOKEN_BUDGET.id] = 101
+        receiver.wait(2)
+        wait(server, lambda: all(each["notified"] for each in items(server) if each["level"] != "warning"))
+        used.update({STORAGE.id: 10, TOKEN_BUDGET.id: 10})
+        receiver.wait(3)
+        wait(server, lambda: server.running.core.ledger.alerts.ended == {})
+        assert [json.loads(each.body)["level"] for each in receiver.got] == [
+            "critical",
+            "emergency",
+            "emergency",
+        ]
+        assert ends(receiver) == ["active", "active", "resolved"]
+
+
+def test_never_means_nobody(serve: Callable[..., Watched], used: dict[str, int]) -> None:
+    with Receiver() as receiver:
+        server = serve(channels=(Channel(name="coo", url=receiver.url),), tell_resolved="never", chain=())
+        used[TOKEN_BUDGET.id] = 91
+        wait(server, lambda: items(server) and items(server)[0]["notified"])
+        used[TOKEN_BUDGET.id] = 10
+        wait(server, lambda: not items(server))
+        assert server.running.core.ledger.alerts.ended == {}

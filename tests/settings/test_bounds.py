@@ -147,6 +147,7 @@ RECOMMENDATIONS = [
 ]
 #: Settings that are no numbers of their own.
 WITHOUT = {
+    "tell_resolved",
     "membership", "description", "driver", "schedules", "cpu_pressure", "memory_pressure", "metrics", "consolidation",
     "preempts_spot", "disruption_budget", "maintenance_windows", "replace_drifted", "on_blocked", "step_timeouts", "repair",
     "repair_breaker", "labels", "taints", "containers", "cpu_limit", "default_eligible", "frozen", "driver_options",

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from herder.control.alerts.texts import alert_view, amount_text, subject_text
+from herder.control.alerts.texts import alert_view, amount_text, end_text, subject_text
 from herder.ledger.alerts.policies import Policy
-from herder.ledger.alerts.raising import Notice
+from herder.ledger.alerts.raising import Alert, Notice
 from herder.model.values.phrases import counted
 from herder.model.values.times import iso
 from herder.notify.notes import Note
@@ -23,6 +23,8 @@ def note_of(policies: Mapping[str, Policy], notice: Notice, server_url: str) -> 
     """For people. Raises as `json_body` does."""
     alert = notice.alert
     policy = policies[alert.policy]
+    if notice.resolved:
+        return _end_note(policy, alert)
     view = alert_view(policy, alert)
     facts = [("Used", amount_text(alert.used, policy.resource))]
     if alert.limit is not None and not policy.absolute:
@@ -47,6 +49,25 @@ def note_of(policies: Mapping[str, Policy], notice: Notice, server_url: str) -> 
         id=alert.id,
         occasion="escalated" if notice.escalated else "raised",
     )
+
+
+def _end_note(policy: Policy, alert: Alert) -> Note:
+    assert alert.resolved_ms is not None
+    return Note(
+        title=f"resolved: {policy.id} of {subject_text(alert).lower()}",
+        level="resolved",
+        text=end_text(policy, alert),
+        facts=(("Raised", iso(alert.raised_ms)), ("Resolved", iso(alert.resolved_ms))),
+        remedy=f"See it: herder alert show {alert.id}",
+        at_s=alert.resolved_ms // 1000,
+        id=alert.id,
+        occasion="resolved",
+    )
+
+
+def message_id(alert_id: str, occasion: str) -> str:
+    """The same for what is sent twice, and another one for the end of the alert."""
+    return f"{alert_id}-resolved" if occasion == "resolved" else alert_id
 
 
 def heading_of(notes: Sequence[Note]) -> str:

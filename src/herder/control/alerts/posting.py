@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 
-from herder.control.alerts.messages import heading_of, json_body, json_test, note_of, test_note
+from herder.control.alerts.messages import heading_of, json_body, json_test, message_id, note_of, test_note
 from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import callback_secret
 from herder.ledger.alerts.raising import Notice
@@ -64,7 +64,8 @@ class Poster:
 
     async def _to_program(self, channel: Channel, notice: Notice) -> Answer:
         body = json_body(self._core.ledger.alerts.policies, channel.name, notice)
-        return await self._machine(channel, notice.alert.id, body)
+        name = message_id(notice.alert.id, "resolved" if notice.resolved else "raised")
+        return await self._machine(channel, name, body)
 
     def _note(self, notice: Notice) -> Note:
         return note_of(self._core.ledger.alerts.policies, notice, self._core.settings.server_url)
@@ -103,7 +104,8 @@ class Poster:
             return Answer(error=str(error))
         except BadTarget as error:
             return Answer(error=f"The address in {file} cannot be used. {error}")
-        return await self._sent(f"{notes[0].id}-{channel.name}", url, body)
+        name = message_id(notes[0].id, notes[0].occasion)
+        return await self._sent(f"{name}-{channel.name}", url, body)
 
     async def _sent(self, message_id: str, url: str, body: str) -> Answer:
         message = Message(

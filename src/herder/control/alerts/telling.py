@@ -25,8 +25,8 @@ URGENT = Level.CRITICAL
 #: Row of `meta`.
 META_KEY = "alerts/deliveries"
 
-_Key = tuple[str, tuple[str, ...]]
-"""Alert and recipients."""
+_Key = tuple[str, tuple[str, ...], bool]
+"""Alert, recipients, and whether it is about its end."""
 
 
 class Told(NamedTuple):
@@ -65,15 +65,15 @@ class Teller:
         """For the row META_KEY."""
         return json.dumps(
             [
-                [alert, recipients, [[name, each.tries, each.next_ms, each.over, each.error] for name, each in by.items()]]
-                for (alert, recipients), by in self._deliveries.items()
+                [alert, recipients, resolved, [[name, each.tries, each.next_ms, each.over, each.error] for name, each in by.items()]]
+                for (alert, recipients, resolved), by in self._deliveries.items()
                 if by
             ]
         )  # fmt: skip
 
     async def tell(self, notices: Sequence[Notice], now_ms: int) -> list[Told]:
         """What counts as told now. A recipient without a channel reads `herder alert list`."""
-        open_ones = {(each.alert.id, each.recipients): each for each in notices}
+        open_ones = {_key(each): each for each in notices}
         for key in self._deliveries.keys() - open_ones.keys():  # acknowledged or resolved while it waited
             del self._deliveries[key]
         parcels: dict[str, list[Notice]] = {}
@@ -92,7 +92,7 @@ class Teller:
 
     def _channels_of(self, notice: Notice) -> Iterator[Channel]:
         """By which it is still to be sent."""
-        known = self._deliveries[(notice.alert.id, notice.recipients)]
+        known = self._deliveries[_key(notice)]
         for name in notice.recipients:
             channel, delivery = self._channels.get(name), known.get(name)
             if channel is None or notice.alert.level < Level.of(channel.from_level):
@@ -115,7 +115,7 @@ class Teller:
             answers = await self._post.send(self._channels[name], notices)
             if any(not each.error for each in answers.values()):
                 self._digest_ms[name] = now_ms
-            return [((each.alert.id, each.recipients), name, answers[each.alert.id]) for each in notices]
+            return [(_key(each), name, answers[each.alert.id]) for each in notices]
 
         found = await asyncio.gather(*(one(name, notices) for name, notices in parcels.items()))
         return [each for some in found for each in some]
@@ -131,8 +131,12 @@ class Teller:
         return Told(notice, [(name, each.error) for name, each in known.items() if each.error])
 
 
+def _key(notice: Notice) -> _Key:
+    return notice.alert.id, notice.recipients, notice.resolved
+
+
 def _read(stored: str | None) -> dict[_Key, dict[str, _Delivery]]:
     return {
-        (alert, tuple(recipients)): {name: _Delivery(*rest) for name, *rest in by}
-        for alert, recipients, by in json.loads(stored or "[]")
+        (alert, tuple(recipients), resolved): {name: _Delivery(*rest) for name, *rest in by}
+        for alert, recipients, resolved, by in json.loads(stored or "[]")
     }

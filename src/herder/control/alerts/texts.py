@@ -63,6 +63,12 @@ def raised_text(policy: Policy, alert: Alert) -> str:
     return f"{policy.id}, {alert.level.word}: {said}"
 
 
+def end_text(policy: Policy, alert: Alert) -> str:
+    """Of one that is resolved."""
+    why = "" if alert.why_resolved is None else alert.why_resolved.value.replace("_", " ")
+    return f"Resolved ({why}). {raised_text(policy, alert)}"
+
+
 def state_of(alert: Alert) -> AlertState:
     if not alert.active:
         return "resolved"

@@ -4,27 +4,31 @@ What was raised is in the store before anybody is told; who was told is written 
 """
 
 import asyncio
+import json
 from collections.abc import Iterable
 from functools import partial
 
 from herder.control.alerts.actions import Actions
 from herder.control.alerts.policies import policies_of
 from herder.control.alerts.telling import META_KEY, Teller
-from herder.control.alerts.texts import raised_text
+from herder.control.alerts.texts import end_text, raised_text
 from herder.control.kernel.core import Core
 from herder.control.reads.alert_readings import BUDGET_SUBJECT, Sources
 from herder.engine.memory.events import record_event
+from herder.ledger.alerts.policies import Level
 from herder.ledger.alerts.raising import Alert, Alerts, Key, Notice
 from herder.ledger.alerts.readings import Reading
 from herder.ledger.quantities import DAY_MS
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import MetaRecord
-from herder.store.rows.alert_rows import forget, kept, record_of
+from herder.store.rows.alert_rows import forget, kept, named, record_of
 from herder.store.rows.meta import meta_text
 
 PERIOD_S = 15.0
 #: How long resolved alerts are kept: thirteen months, so that a year can be compared with the one before.
 KEPT_DAYS = 400
+#: Row of `meta`: the alerts of whose end nobody is told yet.
+ENDS_KEY = "alerts/ends"
 
 
 async def run(core: Core) -> None:
@@ -32,7 +36,10 @@ async def run(core: Core) -> None:
     known = await core.read(partial(kept, since_ms=since_ms))
     rules = core.settings.alerts
     routes = [(each.subject, each.recipients) for each in rules.routes]
-    core.ledger.alerts = Alerts.restored(policies_of(rules), known, routes)
+    alerts = core.ledger.alerts = Alerts.restored(policies_of(rules), known, routes)
+    alerts.ends_from = None if rules.tell_resolved == "never" else Level.of(rules.tell_resolved)
+    ends = json.loads(await core.read(partial(meta_text, key=ENDS_KEY)) or "[]")
+    alerts.ended = {each.id: each for each in await core.read(partial(named, ids=ends))}
     teller = Teller(core, await core.read(partial(meta_text, key=META_KEY)))
     tasks = [asyncio.create_task(_judging(core)), asyncio.create_task(_telling(core, teller))]
     try:
@@ -70,6 +77,7 @@ async def judge(core: Core, sources: Sources, actions: Actions, now_ms: int) -> 
     """One look at everything, in one commit; what is to stop follows in parts."""
     await actions.restore()
     state, changes = core.ledger.alerts, Changes()
+    ends = list(state.ended)
     found = await sources.readings(changes, now_ms)
     with core.change(changes):
         for reading in found:
@@ -81,6 +89,7 @@ async def judge(core: Core, sources: Sources, actions: Actions, now_ms: int) -> 
         for alert in state.remove(_removed(state, found), now_ms):
             changes.put(record_of(alert))
             _record(core, changes, alert, now_ms)
+        _put_ends(state, changes, ends)
         actions.carry_out(changes, now_ms)
         state.forget(now_ms - DAY_MS)
     if not changes.empty or core.state.fresh_demand:
@@ -99,17 +108,27 @@ def _removed(state: Alerts, found: Iterable[Reading]) -> list[Key]:
 
 async def tell(core: Core, teller: Teller) -> None:
     """One look at who is to be told, and one commit of what became of it."""
+    state = core.ledger.alerts
     now_ms, before = core.clock.now_ms(), teller.text()
-    told = await teller.tell(core.ledger.alerts.notices(now_ms), now_ms)
-    now_ms, after = core.clock.now_ms(), teller.text()
+    told = await teller.tell(state.notices(now_ms), now_ms)
+    now_ms, after, ends = core.clock.now_ms(), teller.text(), list(state.ended)
     with core.change(Changes()) as changes:
         if after != before:
             changes.put(MetaRecord(META_KEY, after))
         for notice, problems in told:
-            changes.put(record_of(core.ledger.alerts.told(notice, now_ms)))
+            if notice.resolved:
+                state.ended.pop(notice.alert.id, None)
+            else:
+                changes.put(record_of(state.told(notice, now_ms)))
             _record_told(core, changes, notice, problems, now_ms)
+        _put_ends(state, changes, ends)
     if not changes.empty:
         await core.commit(changes)
+
+
+def _put_ends(state: Alerts, changes: Changes, before: list[str]) -> None:
+    if list(state.ended) != before:
+        changes.put(MetaRecord(ENDS_KEY, json.dumps(list(state.ended))))
 
 
 def _record(core: Core, changes: Changes, alert: Alert, now_ms: int) -> None:
@@ -117,10 +136,8 @@ def _record(core: Core, changes: Changes, alert: Alert, now_ms: int) -> None:
     if alert.raised_ms == now_ms:
         record_event(core.state, changes, now_ms, "alert.raised", f"alert/{alert.id}", text)
     if alert.why_resolved is not None:
-        why = alert.why_resolved.value.replace("_", " ")
-        record_event(
-            core.state, changes, now_ms, "alert.resolved", f"alert/{alert.id}", f"Resolved ({why}). {text}"
-        )
+        text = end_text(core.ledger.alerts.policies[alert.policy], alert)
+        record_event(core.state, changes, now_ms, "alert.resolved", f"alert/{alert.id}", text)
 
 
 def _record_told(
@@ -133,8 +150,9 @@ def _record_told(
             core.state, changes, now_ms, "alert.escalated", f"alert/{alert.id}",
             f"It was not acknowledged, and {names} was notified. {text}",
         )  # fmt: skip
+    what = "The end of the alert" if notice.resolved else "The alert"
     for name, problem in problems:
         record_event(
             core.state, changes, now_ms, "alert.undelivered", f"alert/{alert.id}",
-            f"The alert could not be delivered to {name}. {problem}",
+            f"{what} could not be delivered to {name}. {problem}",
         )  # fmt: skip

@@ -63,11 +63,12 @@ class Alert:
 
 
 class Notice(NamedTuple):
-    """An alert that recipients are to be told of. `escalated`: because nobody has acknowledged it."""
+    """An alert that recipients are to be told of. `escalated`: because nobody has acknowledged it. `resolved`: of its end, those who were told of it."""
 
     alert: Alert
     recipients: tuple[str, ...]
     escalated: bool
+    resolved: bool = False
 
 
 Key = tuple[str, str]
@@ -104,6 +105,10 @@ class Alerts:
     watches: dict[Key, Watch] = field(default_factory=dict)
     routes: Sequence[tuple[str, tuple[str, ...]]] = ()
     """(pattern of subjects, recipients in place of those of the policy); the first that fits is taken."""
+    ends_from: Level | None = None
+    """From this level on, who was told of an alert is told of its end. None: of no level."""
+    ended: dict[str, Alert] = field(default_factory=dict)
+    """Resolved ones of whose end nobody is told yet."""
 
     @classmethod
     def restored(
@@ -183,6 +188,8 @@ class Alerts:
             notice = self._due(alert, now_ms) if alert.active else None
             if notice is not None:
                 found.append(notice)
+        known = (each for each in self.ended.values() if each.policy in self.policies)
+        found += [Notice(each, each.told, escalated=False, resolved=True) for each in known]
         return found
 
     def told(self, notice: Notice, now_ms: int) -> Alert:
@@ -227,6 +234,9 @@ class Alerts:
 
     def _keep(self, alert: Alert) -> Alert:
         self.alerts[alert.id] = alert
+        over = not alert.active and alert.why_resolved is not Resolved.SUPERSEDED
+        if over and alert.told and self.ends_from is not None and alert.level >= self.ends_from:
+            self.ended[alert.id] = alert
         return alert
 
     def _end_period(self, watch: Watch, reading: Reading, changed: dict[str, Alert]) -> None:

@@ -86,6 +86,8 @@ class AlertRules:
     """Who is told in turn while nobody acknowledges. None: as each policy says."""
     cooldown_s: float = 1_800.0
     escalate_after_s: float = 1_800.0
+    tell_resolved: str = "critical"
+    """From this level on, who was told of an alert is told that it is resolved. `never`: of no level."""
     thresholds: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """By policy and level: percent, core-hours or dollars, in place of the documented ones."""
     storage_capacity: Mapping[str, int] = field(default_factory=dict)

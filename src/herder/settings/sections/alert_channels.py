@@ -80,7 +80,7 @@ def _addresses(found: Reading, value: Value) -> tuple[str, ...]:
     return given
 
 
-def _one_of(words: tuple[str, ...]) -> Reader:
+def one_of(words: tuple[str, ...]) -> Reader:
     def read(found: Reading, value: Value) -> str:
         raw = validation.text(found, value)
         if raw not in words:
@@ -126,7 +126,7 @@ _CHANNEL: Mapping[str, tuple[str, Reader]] = {
     "folder": ("folder", _path),
     "slack_file": ("slack_file", _path),
     "email": ("email", _addresses),
-    "from": ("from_level", _one_of(LEVELS)),
+    "from": ("from_level", one_of(LEVELS)),
     "quiet": ("quiet", _quiet),
     "digest": ("digest_s", between_durations(0.0, _DIGEST_MOST_S)),
 }
@@ -183,7 +183,7 @@ def _port(found: Reading, value: Value) -> int:
 _MAIL: Mapping[str, tuple[str, Reader]] = {
     "host": ("host", _host),
     "port": ("port", _port),
-    "security": ("security", _one_of(SECURITIES)),
+    "security": ("security", one_of(SECURITIES)),
     "sender": ("sender", _address),
     "user": ("user", validation.text),
     "password_file": ("password_file", _path),

@@ -6,7 +6,13 @@ from dataclasses import replace
 from herder.ledger.alerts.documented import DOCUMENTED, with_thresholds
 from herder.model.work.alerts import CARRIED_OUT, AlertRules
 from herder.model.work.sharing import PRIORITY_MAX
-from herder.settings.sections.alert_channels import CHANNEL_FIELDS, check_mail, read_recipients
+from herder.settings.sections.alert_channels import (
+    CHANNEL_FIELDS,
+    LEVELS,
+    check_mail,
+    one_of,
+    read_recipients,
+)
 from herder.settings.sections.fields import Field, plain
 from herder.settings.sections.jobs.job_types import whole_between
 from herder.settings.sections.upkeep import between_durations, read_fields
@@ -94,6 +100,10 @@ ALERT_FIELDS: tuple[Field, ...] = (
     ),
     _duration("cooldown", "cooldown_s", 1.0, "After a notification, an alert of the same subject that is not of a higher level is sent after this time."),
     _duration("escalate_after", "escalate_after_s", 60.0, "After each such time without an acknowledgement the next recipient of the chain is notified."),
+    plain(
+        "tell_resolved", one_of((*LEVELS, "never")), {"enum": [*LEVELS, "never"]},
+        "From this level on, who was notified of an alert is notified when it is resolved. `never`: of no level.",
+    ),
     Field(
         key="thresholds", attribute="thresholds", read=_read_thresholds,
         write=lambda by: {policy: dict(at) for policy, at in by.items()},

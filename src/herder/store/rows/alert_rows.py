@@ -1,5 +1,6 @@
 """Rows of alerts as the ledger's alerts, and back. Called by the loop of alerts and by reads."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, or_, select
@@ -55,6 +56,11 @@ def past(connection: Connection, since_ms: int, most: int) -> list[Alert]:
 def one(connection: Connection, alert_id: str) -> Alert | None:
     row = connection.execute(select(alerts).where(_A.id == alert_id)).first()
     return None if row is None else alert_of(row)
+
+
+def named(connection: Connection, ids: Sequence[str]) -> list[Alert]:
+    """As far as they are kept."""
+    return [alert_of(row) for row in connection.execute(select(alerts).where(_A.id.in_(ids)))]
 
 
 def forget(connection: Connection, before_ms: int) -> None:

@@ -136,11 +136,15 @@ docs: $(STAMP) ## write the generated documents again
 LOCK := $(LOCK_ENV)/bin/uv pip compile pyproject.toml --quiet --no-config --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --extra postgres $(if $(UPGRADE),--upgrade)
 
+# What the container image has beside the runtime: packaging/containers.
+IMAGE_EXTRAS := $(foreach each,data gcp mcp proxmox redis secrets talos,--extra $(each))
+
 lock: | $(LOCK_ENV) ## resolve the dependencies and write requirements/*.lock (UPGRADE=1: newest versions)
 	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; \
 	$(LOCK) --output-file requirements/runtime.lock; \
-	$(LOCK) --group dev --constraint requirements/runtime.lock --output-file requirements/dev.lock
-	@grep -c '^[a-z0-9].*==' requirements/runtime.lock requirements/dev.lock
+	$(LOCK) --group dev --constraint requirements/runtime.lock --output-file requirements/dev.lock; \
+	$(LOCK) $(IMAGE_EXTRAS) --constraint requirements/dev.lock --output-file requirements/image.lock
+	@grep -c '^[a-z0-9].*==' requirements/runtime.lock requirements/dev.lock requirements/image.lock
 
 clean: ## remove .venv, caches and build output
 	@rm -rf $(VENV) .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist

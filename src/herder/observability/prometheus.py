@@ -59,6 +59,11 @@ def rules(runbooks: str) -> str:
     )
 
 
+def rules_of_the_chart() -> str:
+    """packaging/helm/herder/files/rules.yaml: the page of runbooks comes with `herder observability export`."""
+    return rules("runbooks.md")
+
+
 def prometheus_rule(runbooks: str, namespace: str) -> str:
     """The same for the Prometheus operator."""
     manifest = {

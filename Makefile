@@ -53,7 +53,7 @@ serve: $(STAMP) ## run the server here
 test: test-fast test-slow ## all tests except the browser's
 
 test-fast: $(STAMP) ## the everyday tests
-	@$(PYTEST) -n $(WORKERS) --dist loadfile -m "not browser and not slow and not storm"
+	@$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not browser and not slow and not storm"
 
 # Of the simulated worlds a few: three days of a fleet and forty storms. `make soak` runs these and many more.
 test-slow: $(STAMP) ## long simulations and other slow tests, with fixed seeds
@@ -61,7 +61,7 @@ test-slow: $(STAMP) ## long simulations and other slow tests, with fixed seeds
 
 # On virtual time: nothing in them waits for the machine, so they share it, and take as long as it is busy with other things.
 test-worlds: $(STAMP) ## of the slow tests the simulated worlds
-	@PYTHONHASHSEED=0 $(PYTEST) -n 2 -m "slow and not browser and not storm" --timeout 900 --hypothesis-seed=0 $(WORLDS)
+	@PYTHONHASHSEED=0 $(PYTEST) -n 2 --dist worksteal -m "slow and not browser and not storm" --timeout 900 --hypothesis-seed=0 $(WORLDS)
 
 test-real: $(STAMP) ## of the slow tests those with real processes, one after another
 	@bash tests/support/podman

@@ -16,6 +16,7 @@ from hypothesis import settings
 from herder.decide.scaling import failed_triggers
 from tests.support import postgres
 from tests.support.migrated import quick_migrations
+from tests.support.order import long_files_first
 
 # No deadline: on a busy machine it measures the machine. pytest-timeout bounds a test as a whole.
 settings.register_profile("repeat", deadline=None, derandomize=True)
@@ -29,6 +30,12 @@ def pytest_sessionstart() -> None:
     Plugins ask for it before tests, and asyncio would make one that nobody closes; some later test would be blamed for it.
     """
     asyncio.set_event_loop(None)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # a worker of pytest-xdist
+        long_files_first(items)
 
 
 @pytest.fixture(scope="session", autouse=True)

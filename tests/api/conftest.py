@@ -44,6 +44,7 @@ POOLS: list[dict[str, Any]] = [
 class Server:
     """One data folder; `start` and `stop` as often as a test likes."""
 
+    store_url: str | None = None
     drivers: tuple[DriverSettings, ...] = (DriverSettings(name="pretend", kind="pretend"),)
     metric_sources: tuple[MetricSource, ...] = ()
     object_stores: tuple[ObjectStore, ...] = ()
@@ -73,6 +74,7 @@ class Server:
             options = ServerOptions(
                 data_dir=self.folder,
                 port=0,
+                store_url=self.store_url,
                 poll_s=2.0,
                 drivers=self.drivers,
                 metric_sources=self.metric_sources,

@@ -295,11 +295,16 @@ def test_what_cannot_be_corrected_is_refused_and_changes_nothing(server: Server)
         assert (asked.status_code, problem.get("field") or None) == (status, field), problem
         assert said in problem["detail"]
     assert server.http.get("/usage").json()["items"] == before
+    lent = {"source": "gateway", "requests": [now("lent", 1)], "leased": True}
+    server.http.post("/usage/tokens", json=lent).raise_for_status()
+    refused = correct(server, "lent", "2")
+    assert (refused.status_code, refused.json()["field"]) == (409, "id")
+    assert "leases have paid for" in refused.json()["detail"]
     correct(server, "c2", "6").raise_for_status()
     correct(server, "2", "1", resource="tokens.output").raise_for_status()
     assert "is a correction itself" in correct(server, "2~1", "1").json()["detail"]
     with server.client(server.person("ann", "user")) as ann:
-        body = {"source": "gateway", "id": "1", "quantity": "1", "reason": "mine"}
+        body = {"source": "gateway", "id": "2", "quantity": "1", "reason": "mine"}
         assert ann.post("/usage/corrections", json=body).status_code == 403
     check_kept(server)
 

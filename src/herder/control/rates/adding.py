@@ -4,14 +4,16 @@ import json
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from herder.control.access.access_check import FLEET, check
 from herder.control.kernel.bounds.errors import Conflict, Invalid, Overloaded
 from herder.control.kernel.core import Core
+from herder.control.rates.recharging import charges_of
 from herder.control.rates.told import begins, check_new_cards, left_unpriced, new_cards, no_rate, replacing
 from herder.control.rates.views import change_view
+from herder.control.usage.charging import Charge, charge, charged_text
 from herder.engine.memory.events import record_event
 from herder.ledger.months import after_closes
 from herder.ledger.price_lists import (
@@ -52,6 +54,10 @@ class KnownRates:
     by_id: Mapping[str, RateRecord]
     use: Sequence[UseOfDay]
     """Use of the resources of the request, of which a new rate may leave some unpriced."""
+    found: Sequence[Change] = ()
+    """What the request adds."""
+    charges: Sequence[Charge] = ()
+    """What budgets pay more for what was used already, or less."""
 
     @property
     def count(self) -> int:
@@ -64,18 +70,23 @@ class KnownRates:
 
 @asynccontextmanager
 async def looked_up(core: Core, who: Principal, body: RatesAdd) -> AsyncIterator[KnownRates]:
-    """Until the rates that are added are durable, nobody else adds any."""
+    """Until the rates that are added are durable, nobody else adds any. Raises Refused, which names the row."""
     check(who, Action.CHANGE, FLEET)
     async with core.booking:
         await core.settle()
         found: Sequence[RateRecord] = await core.read(read_records)
         resources = {row.resource for row in body.rates} if len(body.rates) <= TOLD_OF else set()
-        yield KnownRates(
+        known = KnownRates(
             last={subject_of(each): each for each in found},
             first={subject_of(each): each for each in reversed(found)},
             by_id={each.id: each for each in found},
             use=await core.read(partial(use_by_day, resources=resources)) if resources else [],
         )
+        added = _changes(core, body, known, core.clock.now_ms())
+        charges: Sequence[Charge] = ()
+        if core.budgets.budgets and added:
+            charges = await core.read(partial(charges_of, known=list(map(rate_from, found)), added=added))
+        yield replace(known, found=added, charges=charges)
 
 
 def add(
@@ -88,8 +99,30 @@ def add(
     *,
     dry_run: bool,
 ) -> RatesAnswer:
-    """Raises Refused, which names the row."""
     check(who, Action.CHANGE, FLEET)
+    found = known.found
+    added_ms = after_closes(now_ms, core.ledger.closed)
+    records = [_record(change, body.origin, added_ms, who) for change in found]
+    charged = charged_text(core, known.charges, now_ms, dry_run=dry_run)
+    if not dry_run:
+        charge(core, changes, known.charges, now_ms)
+        _put(core, who, changes, records, now_ms, charged)
+    by_id = {**known.by_id, **{each.id: each for each in records}}
+    views = [
+        change_view(record, None if change.before is None else by_id[change.before.id])
+        for change, record in zip(found, records, strict=True)
+    ]
+    notes = [*begins(body.rates, found), *new_cards(core, records, known.cards)]
+    if known.use:
+        rates = RateList.of(map(rate_from, in_order(by_id.values())))
+        notes += left_unpriced(core, found, rates, known.use)
+    if charged:
+        notes.append(charged.strip())
+    return RatesAnswer(text=_text(found, len(body.rates)), changes=views, dry_run=dry_run, notes=notes)
+
+
+def _changes(core: Core, body: RatesAdd, known: KnownRates, now_ms: int) -> list[Change]:
+    """Raises Refused, which names the row."""
     rows = [priced(place, row, now_ms) for place, row in enumerate(body.rates)]
     if not body.new_cards:
         check_new_cards(core, body.rates, known.cards)
@@ -107,20 +140,7 @@ def add(
             f"The server has {known.count:,} rates; the maximum is {RATES_MAX:,}.",
             hint="Import only the models in use: `herder rate import FILE --only 'gpt-*'`.",
         )
-    added_ms = after_closes(now_ms, core.ledger.closed)
-    records = [_record(change, body.origin, added_ms, who) for change in found]
-    if not dry_run:
-        _put(core, who, changes, records, now_ms)
-    by_id = {**known.by_id, **{each.id: each for each in records}}
-    views = [
-        change_view(record, None if change.before is None else by_id[change.before.id])
-        for change, record in zip(found, records, strict=True)
-    ]
-    notes = [*begins(body.rates, found), *new_cards(core, records, known.cards)]
-    if known.use:
-        rates = RateList.of(map(rate_from, in_order(by_id.values())))
-        notes += left_unpriced(core, found, rates, known.use)
-    return RatesAnswer(text=_text(found, len(rows)), changes=views, dry_run=dry_run, notes=notes)
+    return found
 
 
 def _put(
@@ -129,15 +149,14 @@ def _put(
     changes: Changes,
     records: Sequence[RateRecord],
     now_ms: int,
+    charged: str,
 ) -> None:
     for record in records:
         changes.put(record)
     if records:
         cards = sorted({record.card for record in records})
         named = f"rate {records[0].id}" if len(records) == 1 else counted(len(records), "rate")
-        text = (
-            f"User {who.user} added {named} to {'card' if len(cards) == 1 else 'cards'} {', '.join(cards)}."
-        )
+        text = f"User {who.user} added {named} to {'card' if len(cards) == 1 else 'cards'} {', '.join(cards)}.{charged}"
         record_event(core.state, changes, now_ms, "rate.added", f"card/{cards[0]}", text, actor=who.actor)
 
 

@@ -15,7 +15,7 @@ from herder.ledger.budgets.budget import Budget
 from herder.ledger.budgets.leases import Charged
 from herder.ledger.budgets.spec import Unit
 from herder.ledger.built_in_cards import INTERNAL
-from herder.ledger.rates import RateList, Subject
+from herder.ledger.rates import Rate, RateList, Subject
 from herder.ledger.tokens import PREFIX
 from herder.model.stored.changes import Changes
 
@@ -35,6 +35,8 @@ class Used(NamedTuple):
     project: str
     user: str
     quantity: int
+    known_ms: int | None = None
+    """When it was reported. None: now."""
 
 
 class Charge(NamedTuple):
@@ -45,6 +47,7 @@ class Charge(NamedTuple):
     unit: Unit
     amount: int
     """Pico-USD or tokens."""
+    known_ms: int | None = None
 
 
 def charges_of(used: Iterable[Used], rates: RateList) -> list[Charge]:
@@ -52,21 +55,30 @@ def charges_of(used: Iterable[Used], rates: RateList) -> list[Charge]:
     found: dict[tuple[int, str, str, str, Unit], int] = {}
     for each in used:
         parts = [(Unit.TOKENS, each.quantity)] if each.resource.startswith(PREFIX) else []
-        rate = rates.at(Subject(INTERNAL, each.resource, each.product), each.at_ms)
-        if rate is not None:
-            cost = rate.booked(0, abs(each.quantity))
-            parts.append((Unit.USD, cost if each.quantity > 0 else -cost))
+        parts.append((Unit.USD, cost_at(rates.at(subject_of(each), each.at_ms), each.quantity)))
         for unit, charged in parts:
             key = (each.at_ms - each.at_ms % PART_MS, each.division, each.project, each.user, unit)
             found[key] = found.get(key, 0) + charged
     return [Charge(*key, charged) for key, charged in sorted(found.items()) if charged]
 
 
+def subject_of(used: Used) -> Subject:
+    return Subject(INTERNAL, used.resource, used.product)
+
+
+def cost_at(rate: Rate | None, quantity: int) -> int:
+    """Pico-USD that budgets pay; use without a rate costs them nothing until it has one."""
+    if rate is None:
+        return 0
+    cost = rate.booked(0, abs(quantity))
+    return cost if quantity > 0 else -cost
+
+
 def charge(core: Core, changes: Changes, charges: Iterable[Charge], now_ms: int) -> None:
     """The rows go into `changes`."""
     paid = _paid_from(core, charges)
     core.budgets.charge(
-        (Charged(names, each.amount, min(each.at_ms, now_ms)) for each, names in paid), now_ms
+        (Charged(names, each.amount, min(each.at_ms, now_ms), each.known_ms) for each, names in paid), now_ms
     )
     put_rows(core.budgets, changes, now_ms)
 
@@ -76,7 +88,7 @@ def charged_text(core: Core, charges: Iterable[Charge], now_ms: int, *, dry_run:
     sums: dict[str, int] = {}
     for each, names in _paid_from(core, charges):
         for budget in core.budgets.chain(names):
-            if budget.counts(min(each.at_ms, now_ms), now_ms):
+            if budget.existed(each.known_ms) and budget.counts(min(each.at_ms, now_ms), now_ms):
                 sums[budget.spec.name] = sums.get(budget.spec.name, 0) + each.amount
     if not sums:
         return ""

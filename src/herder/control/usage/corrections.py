@@ -110,6 +110,8 @@ def correction_of(
         )  # fmt: skip
         _check_free(connection, more)
         found.outcome = booked(connection, more, closed)
+        # What was created since was never charged for the event.
+        found.outcome.charges = [each._replace(known_ms=event.arrived_ms) for each in found.outcome.charges]
     return found
 
 
@@ -134,6 +136,12 @@ def _event(connection: Connection, asked: UsageCorrection) -> UsageEvent:
             f"Event {asked.id!r} is a correction itself.",
             field="id",
             hint=f"Correct event {chosen[0].corrects!r} again.",
+        )
+    if chosen[0].leased:
+        raise Conflict(
+            f"Event {asked.id!r} is use that leases have paid for, and is what they were settled with.",
+            field="id",
+            hint="Report what is missing as another event.",
         )
     return chosen[0]
 

@@ -64,6 +64,10 @@ class Budget:
             self.spans[start] = Span(start, end)
         return self.spans.get(start)
 
+    def existed(self, known_ms: int | None) -> bool:
+        """When use became known that is charged now. None: it becomes known now."""
+        return known_ms is None or known_ms >= self.created_at_ms
+
     def counts(self, at_ms: int, now_ms: int) -> bool:
         """Whether a time in the past counts in one of its periods. False: that was over when the budget was created, or is forgotten."""
         if at_ms >= self.span(now_ms).start_ms:

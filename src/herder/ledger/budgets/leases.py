@@ -61,6 +61,8 @@ class Charged(NamedTuple):
     amount: int
     """Negative: it was less than was charged before."""
     at_ms: int
+    known_ms: int | None = None
+    """When the use was reported: what was created later was never charged for it, and is not now. None: now."""
 
 
 @dataclass(slots=True)
@@ -175,9 +177,9 @@ class Leases:
         lowest of each charge first. Raises KeyError.
         """
         sums: dict[tuple[str, int], int] = {}
-        for budgets, amount, at_ms in charges:
+        for budgets, amount, at_ms, known_ms in charges:
             for each in self.chain(budgets):
-                span = each.span_of(at_ms, now_ms)
+                span = each.span_of(at_ms, now_ms) if each.existed(known_ms) else None
                 if span is not None:
                     key = each.spec.name, span.start_ms
                     sums[key] = sums.get(key, 0) + amount

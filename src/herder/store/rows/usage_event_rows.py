@@ -3,11 +3,12 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 
-from sqlalchemy import Connection, Row, func, select, tuple_
+from sqlalchemy import Connection, Row, func, or_, select, tuple_
 
 from herder.ledger.lines import Line
 from herder.ledger.metering import UsageEvent
 from herder.ledger.quantities import MeteredDay
+from herder.ledger.tokens import PREFIX
 from herder.model.stored.metering_records import MeteredDayRecord, UsageEventRecord
 from herder.store.rows.metering_tables import metered_days, usage_events
 
@@ -100,6 +101,29 @@ def all_events(connection: Connection) -> Iterator[UsageEvent]:
     counted = select(*_COLUMNS).where(_e.counter != "").order_by(_e.source, _e.counter, _e.resource)
     for query in (plain, counted):
         yield from map(_event, connection.execute(query, execution_options=_STREAMED))
+
+
+def charged_events(
+    connection: Connection, resources: Collection[str], products: Collection[str], from_ms: int
+) -> Iterator[UsageEvent]:
+    """Reports since `from_ms` for which no lease has paid, of these resources and of all tokens where one of them is of tokens; of counters all, those of one
+    counter together. `products`: empty: of any. A correction arrived with what it corrects."""
+    first = usage_events.alias()
+    tokens = any(each.startswith(PREFIX) for each in resources)
+    kinds = [_e.resource.startswith(PREFIX, autoescape=True)] if tokens else []
+    mine = [_e.leased == 0, or_(_e.resource.in_(resources), *kinds)]
+    if 0 < len(products) <= _IDS:
+        mine.append(_e.product.in_(products))
+    arrived = func.coalesce(first.c.arrived_ms, _e.arrived_ms).label("arrived_ms")
+    columns = [arrived if each.name == "arrived_ms" else each for each in _COLUMNS]
+    corrected = (
+        (first.c.source == _e.source) & (first.c.id == _e.corrects) & (first.c.resource == _e.resource)
+    )
+    query = select(*columns).select_from(usage_events.outerjoin(first, corrected)).where(*mine)
+    plain = query.where(_e.counter == "", _e.at_ms >= from_ms)
+    counted = query.where(_e.counter != "").order_by(_e.source, _e.counter, _e.resource)
+    for each in (plain, counted):
+        yield from map(_event, connection.execute(each, execution_options=_STREAMED))
 
 
 def read_metered_days(

@@ -81,7 +81,7 @@ class Podman:
         config = folder / "containers.conf"
         config.write_text(CONFIG)
         self.env = {**os.environ, "CONTAINERS_CONF": str(config)}
-        self._words = [
+        self.words = [
             "podman",
             "--root",
             str(folder / "root"),
@@ -99,7 +99,7 @@ class Podman:
 
     def run(self, *words: str) -> str:
         done = subprocess.run(
-            [*self._words, *words],
+            [*self.words, *words],
             env=self.env,
             cwd=self.folder,
             capture_output=True,
@@ -114,7 +114,7 @@ class Podman:
         socket = self.folder / "engine.sock"
         with (self.folder / "service.log").open("ab") as log:
             self._service = subprocess.Popen(
-                [*self._words, "system", "service", "--time=0", self.address],
+                [*self.words, "system", "service", "--time=0", self.address],
                 env=self.env,
                 cwd=self.folder,  # conmon leaves a file `oom` where it was started
                 stdout=log,

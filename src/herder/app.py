@@ -27,6 +27,7 @@ def whole_app() -> typer.Typer:
         "agent": Entry("Run the agent of a worker on this machine, until the server removes the worker or Ctrl-C.", _server),
         "demo": Entry("Run a small installation on this machine for half a minute.", _demo),
         "cost": Entry(COST, _cost),
+        "doctor": Entry("Check the server, its store, disk and clock, and all drivers, clusters and bootstraps.", _doctor),
         "mcp": Entry("Serve tools for models by the Model Context Protocol, over stdin and stdout or HTTP.", _mcp),
         "admin": Entry("Check, back up and restore the data of a server.", _admin),
         "simulate": Entry("Replay jobs against a policy in virtual time, and compare the cost with a lower bound.", _simulate),
@@ -53,6 +54,13 @@ def _cost(app: typer.Typer) -> None:
     group = cost.build()
     ledger.add_to(group)
     app.add_typer(group, name="cost")
+
+
+def _doctor(app: typer.Typer) -> None:
+    from herder.cli.commands.observe import doctor
+    from herder.server.admin_commands.local_checks import local_checks
+
+    doctor.add_to(app, local_checks)
 
 
 def _mcp(app: typer.Typer) -> None:

@@ -154,6 +154,12 @@ def prepare(engine: Engine) -> None:
     migrate(engine)
 
 
+def schema_behind(connection: Connection) -> str:
+    """Of a store that the next start of a server migrates: its schema, or `none`. Empty: it has that of this version. Raises StoreError."""
+    current = _revision(connection.engine, connection)
+    return "" if current == _newest() else current or "none"
+
+
 def _revision(engine: Engine, connection: Connection) -> str | None:
     """Raises StoreError for one that this version does not know."""
     current = MigrationContext.configure(connection).get_current_revision()

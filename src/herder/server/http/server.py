@@ -8,13 +8,13 @@ import asyncio
 import contextlib
 import signal
 import socket
-import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
 
 from herder.model.values.phrases import clause
+from herder.server.http.certificate import certificate_of
 from herder.server.http.connections import Connections, connections_for, raise_descriptors
 from herder.server.http.protocol import bounded
 from herder.server.options import ServerOptions, StartError
@@ -64,33 +64,6 @@ def url_of(options: ServerOptions, listener: socket.socket) -> str:
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def tls_of(options: ServerOptions) -> ssl.SSLContext | None:
-    """Raises StartError that names the file."""
-    if options.tls_cert is None or options.tls_key is None:
-        return None
-    for path, what in ((options.tls_cert, "certificate"), (options.tls_key, "key")):
-        try:
-            path.read_bytes()
-        except OSError as error:
-            raise StartError(
-                f"Cannot read the {what} {path}: {error.strerror}.", "Check the path and its permissions."
-            ) from None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(options.tls_cert, options.tls_key, password=_no_password)
-    except (ssl.SSLError, ValueError, OSError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise StartError(
-            f"Cannot use the certificate {options.tls_cert} with the key {options.tls_key}: {clause(reason)}.",
-            "Both must be PEM files; the key must belong to the certificate and have no password.",
-        ) from None
-    return context
-
-
-def _no_password() -> str:
-    raise ValueError("the key has a password")
-
-
 class HttpServer(uvicorn.Server):
     """`stopping` is set when the server is to stop; `asked` counts how often that was asked for."""
 
@@ -101,7 +74,7 @@ class HttpServer(uvicorn.Server):
         self._before = before
         self.limits = options.http
         self.open: Connections = connections_for(self.limits, raise_descriptors())
-        self._tls = tls_of(options)
+        self._certificate = certificate_of(options)
         super().__init__(
             uvicorn.Config(
                 app=lambda: None,
@@ -125,11 +98,14 @@ class HttpServer(uvicorn.Server):
         self.error: BaseException | None = None
 
     async def run(self) -> None:  # type: ignore[override]
-        watching = asyncio.create_task(self.open.watch(), name="connections")
+        beside = [asyncio.create_task(self.open.watch(), name="connections")]
+        if self._certificate is not None:
+            beside.append(asyncio.create_task(self._certificate.watch(), name="certificate"))
         try:
             await self.serve(sockets=[self._listener])
         finally:
-            watching.cancel()
+            for task in beside:
+                task.cancel()
         self.stopping.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -142,9 +118,9 @@ class HttpServer(uvicorn.Server):
         server = await asyncio.get_running_loop().create_server(
             connect,
             sock=self._listener,
-            ssl=self._tls,
+            ssl=None if self._certificate is None else self._certificate.context,
             backlog=BACKLOG,
-            ssl_handshake_timeout=self.limits.tls_handshake_s if self._tls is not None else None,
+            ssl_handshake_timeout=None if self._certificate is None else self.limits.tls_handshake_s,
         )
         self.servers = [server]
         self.started = True

@@ -14,6 +14,7 @@ from herder.model.fleet.worker import WorkerState
 from herder.model.values.resources import stored_amounts
 from herder.model.work.job import AttemptState, JobState
 from herder.store.group_invariants import group_violations, jobs_of_groups
+from herder.store.opening.one_moment import see_one_moment
 from herder.store.rows import tables as t
 from herder.store.rows.usage_rows import ended_attempts, ended_worker_cost
 from herder.store.writing.retention import (
@@ -32,11 +33,7 @@ NAMED = 20
 def violations(connection: Connection, *, groups: bool = True) -> list[str]:
     """Every broken rule as a sentence; empty when all is well. `connection` is fresh: no statement was run on it yet. `groups`: with those of
     job groups."""
-    # Without a word, each query would see the rows of another moment, and a busy server would look broken.
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-    else:
-        connection.exec_driver_sql("BEGIN")
+    see_one_moment(connection)
     checks: tuple[Callable[[Connection], Iterator[str]], ...]
     checks = (_attempts, _jobs_and_attempts, _workers, _batches, _usage, _observations, _totals)
     checks += (group_violations,) if groups else ()

@@ -57,6 +57,8 @@ def rebuild(
 def rebuilt(data_dir: Path | None, store: str | None) -> "Rebuilt":
     """Raises CommandError for what is no store of Herder."""
     from herder.store.ledger_rebuild import rebuild as computed
+    from herder.store.opening.one_moment import see_one_moment
 
     with stored(data_dir, store) as connection:
+        see_one_moment(connection)
         return computed(connection)

@@ -107,7 +107,7 @@ def found_violations(data_dir: Path | None, store: str | None = None) -> list[st
 
 @contextmanager
 def stored(data_dir: Path | None, store: str | None) -> "Iterator[Connection]":
-    """One moment of a store, to be read; a server may be running. Raises CommandError for what is no store of Herder."""
+    """A store, to be read; a server may be running. Raises CommandError for what is no store of Herder."""
     from sqlalchemy.exc import DBAPIError
 
     from herder.store.opening.database import StoreError, open_engine, sqlite_url
@@ -115,11 +115,10 @@ def stored(data_dir: Path | None, store: str | None) -> "Iterator[Connection]":
     folder = data_dir or state_dir()
     url = store or sqlite_url(existing_file(folder).parent)
     try:
-        engine = open_engine(url)
-        with engine.connect() as connection:
-            if engine.dialect.name == "postgresql":
-                connection.execution_options(isolation_level="REPEATABLE READ")
-            yield connection
+        with ExitStack() as stack:
+            engine = open_engine(url)
+            stack.callback(engine.dispose)
+            yield stack.enter_context(engine.connect())
     except StoreError as error:
         raise CommandError(str(error), hint=error.hint, code=Code.FAILURE) from None
     except DBAPIError as error:

@@ -26,10 +26,11 @@ def test_an_amount_for_machines_is_exact(pico: int) -> None:
 
 
 @given(st.integers(-(10**20), 10**20), st.integers(0, 6))
-def test_ordinary_amounts_are_shown_as_before(pico: int, places: int) -> None:
+def test_ordinary_amounts_are_rounded_and_the_sign_is_first(pico: int, places: int) -> None:
     exact = Decimal(pico) / PICO_PER_USD
     assert usd_text(pico) == format(exact.normalize(), "f")
-    assert format_usd(pico, places) == f"${exact.quantize(Decimal(1).scaleb(-places)):,}"
+    shown = exact.copy_abs().quantize(Decimal(1).scaleb(-places))
+    assert format_usd(pico, places) == f"{'-' if pico < 0 else ''}${shown:,}"
 
 
 @given(amounts, st.integers(1, 10**20), st.integers(1, 9))

@@ -262,6 +262,9 @@ def test_a_mistake_in_a_closed_month_is_corrected_in_the_open_one(server: Server
     assert f"Its month is closed: the difference is booked in {now_month}." in text
     found = {(line["period"], line["corrects"], line["amount_usd"]) for line in lines(server)}
     assert found == {(MONTH, "", "3"), (now_month, MONTH, "-3")}
+    (name,) = [line["id"] for line in lines(server) if line["corrects"]]
+    (event,) = server.http.get(f"/costs/lines/{name}").raise_for_status().json()["events"]
+    assert (event["object"], event["base_quantity"]) == ("report/gateway/1~1", "-1000000")
     assert total(server)[0] == 0
     check_kept(server)
 

@@ -70,7 +70,7 @@ class Vms:
             "HERDER_CGROUPS=off",
         ]
         done = subprocess.run(
-            [*self.engine._words, *words, VM_IMAGE, "/bin/sh", "/recorded/start.sh"],
+            [*self.engine.words, *words, VM_IMAGE, "/bin/sh", "/recorded/start.sh"],
             env=self.engine.env, cwd=self.engine.folder, capture_output=True, text=True, check=False,
         )  # fmt: skip
         self.printed[vm.name] = done.stdout + done.stderr

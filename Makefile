@@ -47,13 +47,13 @@ serve: $(STAMP) ## run the server here
 	@$(BIN)/herder up
 
 ##@ Test
-.PHONY: test test-fast test-slow test-worlds test-real test-browser test-kubernetes storm mutants soak bench tables
+.PHONY: test test-fast test-slow test-worlds test-real test-browser test-images test-kubernetes storm mutants soak bench tables
 .PHONY: check check-lint check-format check-types check-imports check-tidy check-docs
 
 test: test-fast test-slow ## all tests except the browser's
 
 test-fast: $(STAMP) ## the everyday tests
-	@$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not browser and not slow and not storm"
+	@$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not browser and not slow and not storm and not images"
 
 # Of the simulated worlds a few: three days of a fleet and forty storms. `make soak` runs these and many more.
 test-slow: $(STAMP) ## long simulations and other slow tests, with fixed seeds
@@ -61,16 +61,20 @@ test-slow: $(STAMP) ## long simulations and other slow tests, with fixed seeds
 
 # On virtual time: nothing in them waits for the machine, so they share it, and take as long as it is busy with other things.
 test-worlds: $(STAMP) ## of the slow tests the simulated worlds
-	@PYTHONHASHSEED=0 $(PYTEST) -n 2 --dist worksteal -m "slow and not browser and not storm" --timeout 900 --hypothesis-seed=0 $(WORLDS)
+	@PYTHONHASHSEED=0 $(PYTEST) -n 2 --dist worksteal -m "slow and not browser and not storm and not images" --timeout 900 --hypothesis-seed=0 $(WORLDS)
 
 test-real: $(STAMP) ## of the slow tests those with real processes, one after another
 	@bash tests/support/podman
 	@bash tests/support/prometheus
-	@PYTHONHASHSEED=0 $(PYTEST) -m "slow and not browser and not storm" --hypothesis-seed=0 $(addprefix --ignore=,$(WORLDS))
+	@PYTHONHASHSEED=0 $(PYTEST) -m "slow and not browser and not storm and not images" --hypothesis-seed=0 $(addprefix --ignore=,$(WORLDS))
 
 test-browser: $(STAMP) ## the dashboard in a real Chromium (found, or installed when root on Debian)
 	@chromium="$$(bash tests/support/chromium)"; \
 	CHROMIUM="$$chromium" $(PYTEST) -m browser || test $$? -eq 5
+
+test-images: $(STAMP) ## build the container images and run a job with them; needs podman
+	@bash tests/support/podman
+	@$(PYTEST) -m images tests/packages
 
 # HERDER_TEST_KUBECONFIG=file asks that cluster instead of our own server; the report says which.
 test-kubernetes: $(STAMP) ## all tests of Kubernetes, against our own server or a real one

@@ -17,7 +17,7 @@ from tests.packages.base_image import BASE, write_base
 from tests.packages.conftest import ROOT
 from tests.support.container_engine import Podman, lacking, podman
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.images, pytest.mark.timeout(420)]
 needs_containers = pytest.mark.skipif(bool(lacking()), reason=f"containers cannot be run here: {lacking()}")
 CONFIG = """
 pools:

@@ -98,7 +98,8 @@ def application(core: Core, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
 
     async def show_openapi(request: Request) -> Response:
         # Made for the first who asks, in a thread: it takes a good part of what opening a server takes.
-        return reply(await asyncio.to_thread(openapi))
+        made = openapi.cache_info().currsize
+        return reply(openapi() if made else await asyncio.to_thread(openapi))
 
     app.add_route(f"{PREFIX}/openapi.json", show_openapi, include_in_schema=False)
     app.add_route(f"{PREFIX}/health", events.health(front.reads), include_in_schema=False)

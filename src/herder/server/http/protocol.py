@@ -8,7 +8,8 @@ import asyncio
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from herder.control.access.known_caller import STATE_KEY, KnownCaller
 from herder.server.http.connections import Connections, HttpLimits
@@ -53,6 +54,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._pieces = 0
         self._stuck_s = 0.0
         self._stuck_bytes = 0
+        self._at_work: RequestResponseCycle | None = None
+        """The call that is answered now, of several that were sent ahead; `cycle` is the last that has come."""
 
     # --- the life of a connection
 
@@ -66,7 +69,15 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.keeper.leave(self)
         self.standing.told = None  # or it and this would hold each other
+        call, self._at_work = self._at_work, None
+        if call is not None and not call.response_complete:  # uvicorn tells only the last that has come
+            call.disconnected = True
+            call.message_event.set()
         super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._at_work = cycle
+        super()._start_asgi_task(cycle, app)
 
     def cut(self) -> None:
         self.transport.abort()

@@ -305,6 +305,10 @@ def test_what_cannot_be_corrected_is_refused_and_changes_nothing(server: Server)
     assert "leases have paid for" in refused.json()["detail"]
     correct(server, "c2", "6").raise_for_status()
     correct(server, "2", "1", resource="tokens.output").raise_for_status()
+    correct(server, "2", "2", resource="tokens.input").raise_for_status()
+    correct(server, "2", "3", resource="tokens.output").raise_for_status()
+    used = {each["resource"]: each["base_units"] for each in server.http.get("/usage").json()["items"]}
+    assert (used["tokens.input"], used["tokens.output"]) == ("14", "3"), "of input 10, 1, 2 and what was lent"
     assert "is a correction itself" in correct(server, "2~1", "1").json()["detail"]
     with server.client(server.person("ann", "user")) as ann:
         body = {"source": "gateway", "id": "2", "quantity": "1", "reason": "mine"}

@@ -96,7 +96,7 @@ def correction_of(
     """Raises Refused."""
     event = _event(connection, asked)
     earlier = corrections_of(connection, event)
-    before = event.amount + sum(each.amount for each in earlier)
+    before = event.amount + sum(each.amount for each in earlier if each.resource == event.resource)
     unit = asked.unit or default_unit(event.resource)
     after = base_units(asked.quantity, unit, event.resource, "quantity", "unit")
     found = Correction(event, before, after)

@@ -47,9 +47,8 @@ def events_of(connection: Connection, source: str, ids: Collection[str]) -> Iter
 
 
 def corrections_of(connection: Connection, event: UsageEvent) -> list[UsageEvent]:
-    query = select(*_COLUMNS).where(
-        _e.source == event.source, _e.corrects == event.id, _e.corrects != "", _e.resource == event.resource
-    )
+    """Of all its resources."""
+    query = select(*_COLUMNS).where(_e.source == event.source, _e.corrects == event.id, _e.corrects != "")
     return sorted(map(_event, connection.execute(query)))
 
 

@@ -11,6 +11,7 @@ import msgspec
 from bench.figures import Figure, median_of
 from bench.server.calls import Caller
 from bench.server.world import Run, World
+from herder.cli.shell.exit_codes import CommandError
 
 WAIT_S = 30
 
@@ -53,7 +54,10 @@ async def run_batch(world: World, calls: Sequence[bytes]) -> None:
     state = ""
     while state in ("", "open", "running"):
         state = (await world.caller.ask("GET", f"/batches/{batch}/wait?timeout_s={WAIT_S}"))["state"]
-    assert state == "succeeded", f"batch {batch} {state}"
+    if state != "succeeded":
+        some = (await world.caller.ask("GET", f"/jobs?batch={batch}&limit=5"))["items"]
+        ends = [f"{job['state']} {job['cause']} {job['exit_code']} {job['message']}" for job in some]
+        raise CommandError(f"batch {batch} {state}: {'; '.join(ends)}")
 
 
 async def repeated_batches(world: World, calls: Sequence[bytes], jobs: int, runs: int) -> list[Run]:

@@ -27,6 +27,8 @@ class PlayedEngine:
 
     def __init__(self) -> None:
         self.refuses_start = False
+        self.refusal = EngineRefused("no such command", 400)
+        self.exit_code = 3
         self.down = False
         self.ends = asyncio.Event()
         self.removing = asyncio.Event()
@@ -46,7 +48,7 @@ class PlayedEngine:
 
     async def start(self, container: str) -> None:
         if self.refuses_start:
-            raise EngineRefused("no such command", 400)
+            raise self.refusal
 
     async def attach(self, container: str) -> AsyncIterator[bytes | None]:
         yield None
@@ -56,7 +58,7 @@ class PlayedEngine:
 
     async def state(self, container: str) -> State:
         self.looks += 1
-        return State(exit_code=3, running=self.running)
+        return State(exit_code=self.exit_code, running=self.running)
 
     async def kill(self, container: str, signal: str) -> None:
         self.ends.set()
@@ -205,3 +207,28 @@ async def test_one_that_has_closed_its_output_and_runs_on_is_waited_for(
         engine.ends.set()
         await ends.came.wait()
     assert [each.exit_code for each in ends.found] == [3]
+
+
+async def test_an_end_that_the_engine_does_not_know_is_not_the_jobs(
+    runtime: ContainerRuntime, engine: PlayedEngine, ends: Ends
+) -> None:
+    engine.exit_code = -1
+    engine.may_remove.set()
+    started(runtime)
+    async with asyncio.timeout(30):
+        await ends.came.wait()
+    (end,) = ends.found
+    assert (end.cause, end.exit_code) == ("infrastructure", None)
+    assert end.message == "The engine does not know how the container ended."
+
+
+async def test_a_refusal_for_lack_of_something_of_the_machine_is_not_the_jobs(
+    runtime: ContainerRuntime, engine: PlayedEngine, ends: Ends
+) -> None:
+    engine.refuses_start = True
+    engine.refusal = EngineRefused("runc: fork: Resource temporarily unavailable", 500)
+    engine.may_remove.set()
+    started(runtime)
+    async with asyncio.timeout(30):
+        await ends.came.wait()
+    assert [each.cause for each in ends.found] == ["infrastructure"]

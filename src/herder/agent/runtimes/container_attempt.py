@@ -44,6 +44,20 @@ KILLED = 128 + signal.SIGKILL
 _TAIL_S = 5.0
 """For the rest of the output after the end."""
 _LOST = Verdict("failed", Cause.INFRASTRUCTURE, "The container was removed by another program.")
+_UNKNOWN_END = Verdict("failed", Cause.INFRASTRUCTURE, "The engine does not know how the container ended.")
+_OF_THE_MACHINE = (
+    "no space left",
+    "disk quota",
+    "input/output error",
+    "cannot allocate memory",
+    "resource temporarily unavailable",
+    "device or resource busy",
+    "too many open files",
+    "database is locked",
+    "deadline exceeded",
+    "timed out",
+)
+"""Words of refusals that another try, or another worker, does not meet."""
 
 
 class Machine(Protocol):
@@ -307,6 +321,8 @@ class ContainerAttempt:
         killed = state.oom_killed or measured.killed_for_memory
         if not killed and code == KILLED:
             killed = killed_by_the_kernel(self._container)
+        if not killed and not 0 <= code <= 255:  # Podman's -1: it found no file with the exit code
+            return self._said(_UNKNOWN_END)
         end = judge(
             code,
             limit_mib * 1024 if killed else min(peak_kib, limit_mib * 1024 or peak_kib),
@@ -324,9 +340,9 @@ class ContainerAttempt:
         )
 
     def _of_refusal(self, error: EngineRefused) -> Verdict:
-        """The engine's own words. A command or an image that cannot be started is the job's; a full disk is the machine's."""
+        """The engine's own words. A command or an image that cannot be started is the job's; a full disk or a busy device is the machine's."""
         text = str(error)
-        if "no space left" in text or "disk quota" in text:
+        if any(words in text.lower() for words in _OF_THE_MACHINE):
             return Verdict("failed", Cause.INFRASTRUCTURE, f"The container cannot be made: {text}.")
         return Verdict("failed", Cause.START_FAILED, f"The container cannot be started: {text}.")
 

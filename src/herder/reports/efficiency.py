@@ -92,7 +92,7 @@ def table(lines: Sequence[Line], days: int, attempts: Attempts | None) -> Table:
         title="Efficiency",
         columns=(Column("metric"), Column("value", Form.NUMBER), Column("target"), Column("state")),
         rows=rows,
-        note="Targets are those of Cortex' cost tracking.",
+        note="Targets are those of Cortex' cost tracking. Tokens per job are all reported tokens by the jobs that ended here, also tokens that were used outside of jobs.",
     )
 
 

@@ -114,3 +114,12 @@ def test_a_new_card_is_told(server: Server) -> None:
     row = {"card": "gold", "resource": "cpu", "price": "1", "from": f"{MONTH}-01"}
     told = server.http.post("/rates", json={"rates": [row]}).raise_for_status().json()["notes"]
     assert told == ["Card gold is new. No project pays at it: set `rate_card: gold` of a project."]
+
+
+def test_a_rate_of_a_year_that_was_mistyped_is_replaced(server: Server, add: Add) -> None:
+    settings(server, client={})
+    (wrong,) = add("40", **{"from": "0206-12-01"}).raise_for_status().json()["changes"]
+    assert wrong["rate"]["id"] == "internal/storage.hot@0206-12-01"
+    (right,) = add("0.5", replaces=wrong["rate"]["id"]).raise_for_status().json()["changes"]
+    assert right["rate"]["from"] == "0206-12-01"
+    assert add("0.5", **{"from": "2027-W01-1"}).status_code == 422

@@ -6,7 +6,7 @@ from itertools import count
 import httpx
 import pytest
 
-from herder.control.budgets import leases_of_people
+from herder.control.budgets import leases_of_people, moving
 from tests.api.conftest import Refusal, Server
 
 BUDGETS = {
@@ -94,3 +94,16 @@ def test_a_cost_that_goes_down_is_refused_in_dollars(user: httpx.Client) -> None
     answer = user.put("/budget-leases/going-down", json={**body, "number": 2, "cost": "0.5"})
     assert answer.status_code == 409
     assert "was $1.50 before and cannot go down to $0.50;" in answer.json()["detail"]
+
+
+def test_a_user_has_a_bounded_number_of_requests_however_small(
+    server: Server, user: httpx.Client, refused: Refusal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is kept while it counts."""
+    monkeypatch.setattr(moving, "REQUESTS_OF_USERS_MAX", 3)
+    path, tiny = "/budgets/cuser/requests", {"amount": "0.000000000001", "reason": "more"}
+    for amount in ("0.000000000001", "0.000000000001", "5"):
+        user.post(path, json={**tiny, "amount": amount}).raise_for_status()
+    problem = refused(409, "POST", path, client=user, json=tiny)
+    assert "has 3 requests that wait or count in this period; users may have 3." in problem["detail"]
+    server.http.post(path, json=tiny).raise_for_status()

@@ -71,3 +71,16 @@ def test_what_is_of_a_closed_month_is_booked_in_the_open_one(server: Server) -> 
         booked[line["period"]] += float(line["amount_usd"])
     assert booked[MONTH] == -booked[f"{TODAY:%Y-%m}"] > 0
     check_kept(server)
+
+
+def test_a_correction_is_seen_by_who_sees_the_use(server: Server) -> None:
+    """The project pays, and no user is named: it is not for everybody's eyes."""
+    projects = {"alpha": {"users": {"ann": "viewer"}}}
+    tokens = {name: server.person(name) for name in ("ann", "bob")}
+    server.http.post("/apply", json={"pools": [], "sharing": {"projects": projects}}).raise_for_status()
+    correct(server, "c2", "40", unit="GB").raise_for_status()
+    seen = {}
+    for name, token in tokens.items():
+        with server.client(token) as client:
+            seen[name] = len(client.get("/events", params={"kind": "usage.corrected"}).json()["items"])
+    assert seen == {"ann": 1, "bob": 0}

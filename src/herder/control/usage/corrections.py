@@ -93,8 +93,9 @@ def put(
         found.outcome.put(changes, who.user)
         told = f"{text} Reason: {reason}"
         record_event(
-            core.state, changes, now_ms, "usage.corrected", name, told, actor=who.actor, owner=event.user
-        )
+            core.state, changes, now_ms, "usage.corrected", name, told, actor=who.actor,
+            owner=event.user or who.user, project=event.project,
+        )  # fmt: skip
     return Result(object=name, text=text, dry_run=dry_run)
 
 

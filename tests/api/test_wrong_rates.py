@@ -65,6 +65,10 @@ def test_a_rate_of_a_closed_month_is_corrected_in_the_open_one(server: Server, a
     add("0.5", replaces=f"internal/storage.hot@{MONTH}-01").raise_for_status()
     assert invoice(server, project="client") == before
     assert total(server, NOW) == "-118.5"
+    (row,) = invoice(server, NOW, project="client")["tables"]["markup"]["rows"]
+    assert (row["at_internal_card"], row["markup"]) == (row["charged"], "0.0"), (
+        "the card adds nothing to itself"
+    )
     assert server.run(server.running.core.read(rebuild)).differences == []  # type: ignore[arg-type]
 
 

@@ -326,3 +326,10 @@ def test_a_row_with_deep_metadata_is_refused(server: Server, source: str) -> Non
     row = {**ROW, "metadata": "[" * 100_000}
     answer = tokens(server, source, rows=[row])
     assert (answer.status_code, answer.json()["field"]) == (422, "rows[0].metadata")
+
+
+def test_days_in_the_wrong_order_are_refused_and_a_dimension_counts_once(server: Server) -> None:
+    answer = server.http.get("/usage", params={"from": "2026-12-01", "to": "2026-11-02"})
+    assert (answer.status_code, answer.json()["field"]) == (422, "from")
+    assert answer.json()["detail"] == "The first day, 2026-12-01, is after the last one, 2026-11-01."
+    assert server.http.get("/costs", params={"by": "day,day,user"}).json()["by"] == ["day", "user"]

@@ -6,7 +6,7 @@ from itertools import count
 import httpx
 import pytest
 
-from herder.control.budgets import leases_of_people
+from herder.control.budgets import leases_of_people, moving
 from tests.api.conftest import Refusal, Server
 
 BUDGETS = {
@@ -79,3 +79,31 @@ def test_a_user_has_so_many_leases_on_a_budget_and_no_more(
     user.post("/budget-leases", json=reserve("c2", "0.1")).raise_for_status()
     user.post("/budget-leases/c1/settle", json={"cost": "0"}).raise_for_status()
     user.post("/budget-leases", json=reserve("c3", "0.1")).raise_for_status()
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", ".a", "a/b", "a\n", "a" * 201])
+def test_an_id_of_a_lease_can_be_part_of_an_address(user: httpx.Client, name: str) -> None:
+    answer = user.post("/budget-leases", json=reserve(name, "1"))
+    assert (answer.status_code, answer.json()["field"]) == (422, "id")
+
+
+def test_a_cost_that_goes_down_is_refused_in_dollars(user: httpx.Client) -> None:
+    user.post("/budget-leases", json=reserve("going-down", "2")).raise_for_status()
+    body = {"number": 1, "cost": "1.5", "amount": "2", "lasts_s": 600}
+    user.put("/budget-leases/going-down", json=body).raise_for_status()
+    answer = user.put("/budget-leases/going-down", json={**body, "number": 2, "cost": "0.5"})
+    assert answer.status_code == 409
+    assert "was $1.50 before and cannot go down to $0.50;" in answer.json()["detail"]
+
+
+def test_a_user_has_a_bounded_number_of_requests_however_small(
+    server: Server, user: httpx.Client, refused: Refusal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is kept while it counts."""
+    monkeypatch.setattr(moving, "REQUESTS_OF_USERS_MAX", 3)
+    path, tiny = "/budgets/cuser/requests", {"amount": "0.000000000001", "reason": "more"}
+    for amount in ("0.000000000001", "0.000000000001", "5"):
+        user.post(path, json={**tiny, "amount": amount}).raise_for_status()
+    problem = refused(409, "POST", path, client=user, json=tiny)
+    assert "has 3 requests that wait or count in this period; users may have 3." in problem["detail"]
+    server.http.post(path, json=tiny).raise_for_status()

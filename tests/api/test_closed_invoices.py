@@ -142,3 +142,21 @@ def test_use_is_of_a_division_that_exists_and_is_that_of_its_project(server: Ser
         == "Project alpha belongs to division research, not to 'sales'."
     )
     assert send(project="alpha", division="research")[0] == send(division="sales")[0] == 200
+
+
+def test_who_sees_a_part_of_the_costs_is_told_so(server: Server) -> None:
+    """Else the sum of the own projects would look like the invoice of the division."""
+    rate(server, "internal", "0.02")
+    settings(server, client={"division": "sales", "users": {"ann": "viewer"}}, other={"division": "sales"})  # type: ignore[dict-item]
+    report(server, "1", 100)
+    note = "It has only the costs that ann sees"
+    with server.client(server.person("ann")) as ann:
+        for who, path, asked, part in (
+            (ann, "invoice", {"month": MONTH, "division": "sales"}, True),
+            (ann, "invoice", {"month": MONTH, "project": "client"}, False),
+            (ann, "report", {"first": f"{MONTH}-01", "last": f"{MONTH}-28"}, True),
+            (ann, "report", {"first": f"{MONTH}-01", "last": f"{MONTH}-28", "view": "showback"}, True),
+            (server.http, "invoice", {"month": MONTH, "division": "sales"}, False),
+        ):
+            made = who.get(f"/costs/{path}", params=asked).raise_for_status().json()
+            assert any(each.startswith(note) for each in made["notes"]) == part, (path, asked)

@@ -285,7 +285,7 @@ def test_the_command_line_shows_reports(used: Server, herder: Herder, tmp_path: 
     code, out, _ = herder(
         "cost", "invoice", "--division", "sales", "--month", month(used), "-o", "csv", "--table", "unpriced"
     )
-    assert out.splitlines()[0] == "resource,product,quantity,unit"
+    assert out.splitlines()[0] == "resource,product,quantity,unit,card"
     assert "\\x" not in out
     page = tmp_path / "page.html"
     code, _, err = herder(

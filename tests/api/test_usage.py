@@ -117,7 +117,7 @@ def test_a_counter_is_spread_over_the_days_between_its_reports(
         ({"time": "yesterday"}, 422, "time", "not a time"),
         ({"time": (NOW + timedelta(minutes=20)).isoformat()}, 422, "time", "in the future"),
         ({"time": "2020-01-01T00:00:00Z"}, 422, "time", "400 days"),
-        ({"id": "1", "quantity": "2"}, 409, "id", "with the quantity 1500000000, not 2000000000"),
+        ({"id": "1", "quantity": "2"}, 409, "id", "with the quantity 1.5 GB, not 2 GB"),
         ({"id": "1", "project": "q"}, 409, "id", "with the project p, not q"),
         ({"claim": "taken"}, 409, "claim", "was reported before, as event '0'"),
         ({"product": "a\nb"}, 422, "product", "not printable"),
@@ -135,11 +135,21 @@ def test_what_cannot_be_booked_is_refused_with_its_place_and_all_of_the_report_w
     assert [day["base_units"] for day in days(server, source=source)] == ["3000000000"]
 
 
+@pytest.mark.parametrize("name", ["", "-x", "a/b", "a\n", "a" * 65])
+def test_what_is_no_name_of_a_source_is_refused_with_what_it_may_be(server: Server, name: str) -> None:
+    answer = server.http.post("/usage", json={"source": name, "events": [event()]})
+    assert (answer.status_code, answer.json()["field"]) == (422, "source")
+    assert f"{name[:60]!r} is not the name of a source." == answer.json()["detail"]
+    assert "letters, digits" in answer.json()["hint"]
+
+
 def test_users_report_for_themselves_and_operators_for_others(
     server: Server, people: dict[str, httpx.Client], report: Report, source: str
 ) -> None:
     assert report(event(project=None), client=people["vera"]).status_code == 403
-    assert report(event(user="bob"), client=people["ann"]).status_code == 403
+    other = report(event(user="bob"), client=people["ann"])
+    assert (other.status_code, other.json()["field"]) == (403, "events[0].user")
+    assert other.json()["detail"] == "Only operators report use of others, and the user is 'bob'."
     assert report(event(division="research"), client=people["ann"]).status_code == 403
     report(event(project=None), client=people["ann"]).raise_for_status()
     report(event(project=None), client=people["bob"]).raise_for_status()
@@ -316,3 +326,10 @@ def test_a_row_with_deep_metadata_is_refused(server: Server, source: str) -> Non
     row = {**ROW, "metadata": "[" * 100_000}
     answer = tokens(server, source, rows=[row])
     assert (answer.status_code, answer.json()["field"]) == (422, "rows[0].metadata")
+
+
+def test_days_in_the_wrong_order_are_refused_and_a_dimension_counts_once(server: Server) -> None:
+    answer = server.http.get("/usage", params={"from": "2026-12-01", "to": "2026-11-02"})
+    assert (answer.status_code, answer.json()["field"]) == (422, "from")
+    assert answer.json()["detail"] == "The first day, 2026-12-01, is after the last one, 2026-11-01."
+    assert server.http.get("/costs", params={"by": "day,day,user"}).json()["by"] == ["day", "user"]

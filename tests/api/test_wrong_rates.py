@@ -65,6 +65,10 @@ def test_a_rate_of_a_closed_month_is_corrected_in_the_open_one(server: Server, a
     add("0.5", replaces=f"internal/storage.hot@{MONTH}-01").raise_for_status()
     assert invoice(server, project="client") == before
     assert total(server, NOW) == "-118.5"
+    (row,) = invoice(server, NOW, project="client")["tables"]["markup"]["rows"]
+    assert (row["at_internal_card"], row["markup"]) == (row["charged"], "0.0"), (
+        "the card adds nothing to itself"
+    )
     assert server.run(server.running.core.read(rebuild)).differences == []  # type: ignore[arg-type]
 
 
@@ -114,3 +118,12 @@ def test_a_new_card_is_told(server: Server) -> None:
     row = {"card": "gold", "resource": "cpu", "price": "1", "from": f"{MONTH}-01"}
     told = server.http.post("/rates", json={"rates": [row]}).raise_for_status().json()["notes"]
     assert told == ["Card gold is new. No project pays at it: set `rate_card: gold` of a project."]
+
+
+def test_a_rate_of_a_year_that_was_mistyped_is_replaced(server: Server, add: Add) -> None:
+    settings(server, client={})
+    (wrong,) = add("40", **{"from": "0206-12-01"}).raise_for_status().json()["changes"]
+    assert wrong["rate"]["id"] == "internal/storage.hot@0206-12-01"
+    (right,) = add("0.5", replaces=wrong["rate"]["id"]).raise_for_status().json()["changes"]
+    assert right["rate"]["from"] == "0206-12-01"
+    assert add("0.5", **{"from": "2027-W01-1"}).status_code == 422

@@ -39,6 +39,11 @@ def test_spent_reserved_and_left_add_up_to_the_limit() -> None:
     assert dict(budget(view()).rows)["Approvers"] == "operators"
 
 
+def test_a_budget_without_leases_waits_for_none() -> None:
+    said = dict(budget(view(state="deleting", leases=0, gone_at="2026-11-29T05:43:47Z")).rows)["Status"]
+    assert said == "deleting: limits nothing now, is gone in a few seconds"
+
+
 @pytest.mark.parametrize(
     ("amount", "words"),
     [

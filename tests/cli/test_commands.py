@@ -325,6 +325,18 @@ def test_apply_of_a_wrong_file_changes_nothing_and_names_every_line(
     assert [problem["line"] for problem in row["problems"]][:1] == [3]
 
 
+def test_apply_leaves_it_to_the_server_whether_the_budget_above_exists(
+    api: FakeApi, herder: Herder, tmp_path: Path
+) -> None:
+    """A file that names a part of the budgets does not change the others."""
+    (tmp_path / "herder.yaml").write_text("budgets: {below: {limit: 5, parent: on-the-server}}")
+    assert herder("apply", "-f", "herder.yaml", "--dry-run").code == 0
+    assert api.calls[-1][3]["budgets"]["below"]["parent"] == "on-the-server"
+    lint = herder("config", "lint", "-f", "herder.yaml")
+    assert lint.code != 0
+    assert "Budget below has the parent on-the-server, which does not exist." in lint.err + lint.out
+
+
 def test_config_show_and_lint(herder: Herder, tmp_path: Path) -> None:
     (tmp_path / "herder.yaml").write_text("pools: {mine: {preset: burst, ttl: 10m}}")
     assert herder("config", "show").out == "pools:\n  mine:\n    preset: burst\n    ttl: 10m\n"

@@ -14,6 +14,7 @@ from herder.client import (
     UnreachableError,
 )
 from herder.client.parts.events import parse_stream
+from herder.client.parts.fleet import segment
 from herder.settings import TEMPLATES, pool_from_plain
 from herder.wire.api.people import TokenCreate, UserCreate, UserSet
 from herder.wire.api.resources import ScaleRequest, WorkerAction
@@ -243,3 +244,11 @@ def test_server_sent_events_are_read_as_the_standard_says() -> None:
     assert [each.sequence for each in parse_stream(lines)] == [7]
     with pytest.raises(ServerError):
         list(parse_stream(["data: {}", ""]))
+
+
+def test_a_name_stays_one_part_of_the_path() -> None:
+    """`..` would name what is above it, and a write would change that."""
+    for name in (".", "..", "../x", "a/b", "a?b", ""):
+        url = httpx.URL(f"http://h/api/v1/budgets/{segment(name)}/keep")
+        assert url.raw_path.count(b"/") == 5, name
+        assert b"/budgets/" in url.raw_path

@@ -70,7 +70,7 @@ def test_an_invoice_of_a_project() -> None:
         ("rounding", "", "–", "", "", "–", "$0.0013964"),
     ]  # fmt: skip
     assert made.table("lines").total_text() == ("", "", "total", "", "–", "", "", "$2.18", "$2.18")
-    assert made.table("unpriced").rows == [("tokens.input", "a-new-model", "77", "tokens")]
+    assert made.table("unpriced").rows == [("tokens.input", "a-new-model", "77", "tokens", "external")]
 
 
 def test_markup_is_what_the_card_adds() -> None:
@@ -261,7 +261,7 @@ def test_what_is_priced_later_is_no_negative_use() -> None:
     assert [(row[2], row[7]) for row in made.table("lines").rows[:-1]] == [
         ("gpu (2026-10, priced later)", 4 * USD)
     ]
-    ((resource, _, quantity, _),) = made.table("unpriced").rows
+    ((resource, _, quantity, *_),) = made.table("unpriced").rows
     assert (resource, str(quantity).startswith("-")) == ("gpu", False)
     assert "herder rate add --card external --resource gpu --price USD --from 2026-11-01`" in made.notes[0]
     before = charge("external", "gpu", 7, None)._replace(period="2026-10", day_ms=LATER[0].day_ms)
@@ -305,6 +305,21 @@ def test_formats() -> None:
     rows = list(csv.DictReader(io.StringIO(FORMATS["csv"][1](made, None))))
     assert sum(Decimal(row["exact"]) for row in rows) == Decimal("3.18")
     assert json.loads(FORMATS["json"][1](made, "unpriced"))["tables"].keys() == {"unpriced"}
-    assert FORMATS["csv"][1](made, "unpriced").splitlines()[1] == "tokens.input,a-new-model,77,tokens"
+    assert (
+        FORMATS["csv"][1](made, "unpriced").splitlines()[1] == "tokens.input,a-new-model,77,tokens,external"
+    )
     with pytest.raises(ValueError, match="name one of lines, markup, unpriced"):
         FORMATS["csv"][1](made, "line")
+
+
+def test_reported_use_at_the_internal_card_is_unpriced_once() -> None:
+    """It is a line of what it cost and one of what its project is charged. What only an external card lacks is a row of its own."""
+    found = [
+        charge(card, "tokens.input", 7, None, whose, product="new")._replace(kind=Kind.METERED)
+        for card, whose in ((COST, ANN), ("internal", ANN), (COST, BOB), ("external", BOB))
+    ]
+    rows = statement(Model.SHOWBACK, found, "x", "equal").table("unpriced").rows
+    assert sorted(rows, key=str) == [
+        ("tokens.input", "new", "14", "tokens", "internal"),
+        ("tokens.input", "new", "7", "tokens", "external"),
+    ]

@@ -71,7 +71,7 @@ def test_the_full_report() -> None:
     ]
     assert cells(made, "days") == [("2026-11-01", "$33.10"), ("2026-11-02", "$18.00")]
     assert cells(made, "corrections") == [("2026-10", "2026-11", "research", "alpha", "-$2.00")]
-    assert cells(made, "unpriced") == [("tokens.input", "a-new-model", "7", "tokens")]
+    assert cells(made, "unpriced") == [("tokens.input", "a-new-model", "7", "tokens", "internal")]
     assert cells(made, "preemptions") == [
         ("work that was lost", "3", "$3.00"),
         ("boots of spot machines", "–", "$4.00"),

@@ -121,7 +121,7 @@ def test_the_same_event_again_is_booked_once_and_another_content_is_refused(conn
         connection, first._replace(arrived_ms=NOVEMBER + 9), first._replace(arrived_ms=NOVEMBER + 9)
     )
     assert (again.known, again.new, again.days) == (1, [], {})
-    with pytest.raises(Conflict, match="with the quantity 7, not 8") as refused:
+    with pytest.raises(Conflict, match="with the quantity 7 tokens, not 8 tokens") as refused:
         take_in(connection, use("2", NOVEMBER, 1), first._replace(amount=8))
     assert refused.value.field == "events[1].id"
     with pytest.raises(Conflict, match="other resources"):
@@ -131,9 +131,13 @@ def test_the_same_event_again_is_booked_once_and_another_content_is_refused(conn
 
 def test_a_counter_that_falls_or_changes_its_payer_is_refused(connection: Connection) -> None:
     take_in(connection, use("1", NOVEMBER, 50, "c"), use("2", NOVEMBER + 100, 80, "c"))
-    with pytest.raises(Conflict, match=r"The total 49 does not fit 50, which the counter had before it"):
+    with pytest.raises(
+        Conflict, match=r"The total of 49 tokens does not fit 50 tokens, which the counter had before it"
+    ):
         take_in(connection, use("3", NOVEMBER + 50, 49, "c"))
-    with pytest.raises(Conflict, match=r"The total 81 does not fit 80, which the counter had after it"):
+    with pytest.raises(
+        Conflict, match=r"The total of 81 tokens does not fit 80 tokens, which the counter had after it"
+    ):
         take_in(connection, use("3", NOVEMBER + 50, 81, "c"))
     with pytest.raises(Conflict, match=r"counts for user ann, not bob"):
         take_in(connection, use("3", NOVEMBER + 50, 60, "c", user="bob"))

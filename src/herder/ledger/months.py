@@ -13,7 +13,7 @@ YEARS = range(1970, 9000)
 @lru_cache(maxsize=4096)
 def month_of(at_ms: int) -> str:
     """`2026-11`."""
-    return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m")
+    return date_text(at_ms)[:7]
 
 
 def begin_of(month: str) -> int:
@@ -59,7 +59,7 @@ def day_of(at_ms: int) -> int:
 
 def date_text(day_ms: int) -> str:
     """`2026-11-28`."""
-    return datetime.fromtimestamp(day_ms // 1000, UTC).strftime("%Y-%m-%d")
+    return f"{datetime.fromtimestamp(day_ms // 1000, UTC).date()}"  # the year has four digits, as `strftime` has not everywhere
 
 
 def booked_in(day_ms: int, came: int, closed: Mapping[str, int]) -> str:

@@ -6,7 +6,7 @@ A rate that is added later takes the unpriced use of a closed month back and boo
 from collections.abc import Iterable, Sequence
 from shlex import quote as quoted
 
-from herder.ledger.lines import COST, Line
+from herder.ledger.lines import COST, Kind, Line
 from herder.ledger.months import date_text
 from herder.ledger.pricing import INTERNAL
 from herder.reports.documents import Column, Form, Table, quantity_of
@@ -16,16 +16,21 @@ Use = tuple[object, ...]
 
 
 def unpriced(lines: Iterable[Line]) -> dict[tuple[str, str, str], int]:
-    """Base units by card, resource and product. What was taken back counts against the month of its use, never against other use."""
-    months: dict[tuple[str, str, str, str], int] = {}
+    """Base units by card, resource and product. What was taken back counts against the month of its use, never against other use.
+
+    Reported use of a project at the internal card is both a cost and a charge at that card: it counts once.
+    """
+    months: dict[tuple[str, str, str, str, Kind], dict[str, int]] = {}
     for line in lines:
         if line.pico is None:
-            key = (line.corrects or line.period, _listed(line), line.resource, line.product)
-            months[key] = months.get(key, 0) + line.quantity
+            key = (line.corrects or line.period, _listed(line), line.resource, line.product, line.kind)
+            by_card = months.setdefault(key, {})
+            by_card[line.card] = by_card.get(line.card, 0) + line.quantity
     found: dict[tuple[str, str, str], int] = {}
-    for (_, *use), quantity in sorted(months.items()):
+    for (_, card, resource, product, _), by_card in sorted(months.items()):
+        quantity = max(by_card.values())
         if quantity > 0:
-            name = (use[0], use[1], use[2])
+            name = (card, resource, product)
             found[name] = found.get(name, 0) + quantity
     return found
 
@@ -64,10 +69,16 @@ def unpriced_table(lines: Sequence[Line]) -> Table:
     return Table(
         key="unpriced",
         title="Use without a price",
-        columns=(Column("resource"), Column("product"), Column("quantity", Form.NUMBER), Column("unit")),
+        columns=(
+            Column("resource"),
+            Column("product"),
+            Column("quantity", Form.NUMBER),
+            Column("unit"),
+            Column("card"),
+        ),
         rows=[
-            (resource, product, *quantity_of(resource, quantity))
-            for (_, resource, product), quantity in found.items()
+            (resource, product, *quantity_of(resource, quantity), card)
+            for (card, resource, product), quantity in found.items()
         ],
         note=f"It is in no amount: its cost is unknown, and not zero. {remedy(lines)}" if found else "",
         empty="Everything has a price.",

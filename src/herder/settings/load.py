@@ -143,18 +143,18 @@ class Settings:
         return self.places.get(key, Place(file=self.files[0] if self.files else "herder.yaml"))
 
 
-def load(paths: Sequence[str | Path]) -> Settings:
-    """The settings of these files and folders (`*.yaml`, `*.yml`, `*.json` in them, by name); `-` is stdin. Raises SettingsError."""
+def load(paths: Sequence[str | Path], *, part: bool = False) -> Settings:
+    """The settings of these files and folders (`*.yaml`, `*.yml`, `*.json` in them, by name); `-` is stdin. `part`: they are put beside what a server has. Raises SettingsError."""
     found = Reading()
     texts = list(_read_files(found, paths))
     if found.problems:
         raise SettingsError(found.problems)
-    return load_texts(texts)
+    return load_texts(texts, part=part)
 
 
-def load_texts(texts: Iterable[tuple[str, str]]) -> Settings:
-    """The settings of (file name, text) pairs. Raises SettingsError with every fault of every file."""
-    found = Reading()
+def load_texts(texts: Iterable[tuple[str, str]], *, part: bool = False) -> Settings:
+    """The settings of (file name, text) pairs; `part` as of `load`. Raises SettingsError with every fault of every file."""
+    found = Reading(part=part)
     files: list[str] = []
     read: list[Value] = []
     sections: dict[str, list[Value]] = {key: [] for key in TOP_KEYS}

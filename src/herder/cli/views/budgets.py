@@ -114,6 +114,8 @@ LEASES = View(
 def _status(view: "BudgetView") -> str:
     if view.state == "active":
         return view.state
+    if not view.leases:
+        return f"{view.state}: limits nothing now, is gone in a few seconds"
     waits = f"{counted(view.leases, 'lease')} to end, at {view.gone_at} at the latest"
     return f"{view.state}: limits nothing now, waits for {waits} (herder budget keep {view.name} cancels it)"
 

@@ -25,6 +25,8 @@ from herder.wire.api.resources import (
 
 def segment(name: str) -> str:
     """A name as one part of a path, whatever is in it. The server says that an odd one does not exist."""
+    if name in (".", ".."):  # they would name another path
+        return name.replace(".", "%2E")
     return quote(name, safe="") or "-"
 
 

@@ -23,7 +23,7 @@ from herder.wire.api.resources import Result
 LASTS_LONGEST_S = 31 * 86_400
 BUDGETS_EACH_MAX = 16
 #: Others, as those of workers, have a slash: they are not changed by calls of people.
-ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
+ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 LEASES_MAX = 100_000
 #: On one budget, by callers below operators: a user cannot take all that there may be.
 LEASES_OF_USERS_MAX = 1_000
@@ -36,7 +36,7 @@ def reserve(core: Core, who: Principal, body: LeaseReserve, changes: Changes, no
         raise Invalid(
             f"{body.id[:50]!r} is not a valid id of a lease.",
             field="id",
-            hint="Use letters, digits and . _ - only.",
+            hint="Use letters, digits and . _ - only, beginning with no dot.",
         )
     check_count(len(body.budgets), BUDGETS_EACH_MAX, "budgets")
     specs = _specs(core, who, body.budgets)

@@ -13,7 +13,7 @@ from herder.ledger.budgets import transfers
 from herder.ledger.budgets.leases import BudgetError, Refused
 from herder.ledger.budgets.spec import BudgetSpec
 from herder.ledger.budgets.transfer import Transfer, TransferKind, TransferState
-from herder.model.permissions import Principal
+from herder.model.permissions import Principal, Role
 from herder.model.stored.changes import Changes
 from herder.settings.sections.budgets import limit_of
 from herder.wire.api.budgets import BudgetAsk, TransferCreate, TransferDecision
@@ -21,6 +21,8 @@ from herder.wire.api.resources import Result
 
 #: Days of a repayment, and requests that wait, at most.
 REPAY_DAYS_MAX, WAITING_MAX = 366, 10_000
+#: Of one user, those that count in a period with those that wait: each is kept as long, however small it is.
+REQUESTS_OF_USERS_MAX = 100
 
 
 def parsed(raw: str, spec: BudgetSpec, field: str = "amount") -> int:
@@ -37,12 +39,13 @@ def request(core: Core, who: Principal, name: str, body: BudgetAsk, changes: Cha
     """More for one budget in this period. Up to its part `approval` of the limit, with what was granted so before, it is granted at once. Raises Refused."""
     budget = budget_named(core, name)
     check_spender(who, budget.spec)
+    _check_number(core, who)
     asked = _new(core, TransferKind.REQUEST, "", name, body.amount, body.reason, who, now_ms)
     limit = budget.spec.limit or 0
     at_once = transfers.granted_at_once(core.budgets, budget, now_ms)
     if (at_once + asked.amount) * 100 <= limit * budget.spec.approval_percent:
         return _granted(core, asked, who, "", changes, now_ms)
-    if len(core.budgets.transfers) >= WAITING_MAX:
+    if sum(each.state is TransferState.ASKED for each in core.budgets.transfers.values()) >= WAITING_MAX:
         raise Conflict(f"{WAITING_MAX:,} requests wait, the maximum.", hint="Decide about some first.")
     try:
         asked = transfers.ask(core.budgets, asked)
@@ -54,6 +57,19 @@ def request(core: Core, who: Principal, name: str, body: BudgetAsk, changes: Cha
         core, asked, "budget.requested", f"Request {asked.number} of {more} for budget {name} waits for {who_decides}.",
         who, changes, now_ms,
     )  # fmt: skip
+
+
+def _check_number(core: Core, who: Principal) -> None:
+    """Raises Conflict."""
+    mine = sum(
+        each.kind is TransferKind.REQUEST and each.asked_by == who.user
+        for each in core.budgets.transfers.values()
+    )
+    if who.role < Role.OPERATOR and mine >= REQUESTS_OF_USERS_MAX:
+        raise Conflict(
+            f"{who.user} has {mine:,} requests that wait or count in this period; users may have {REQUESTS_OF_USERS_MAX:,}.",
+            hint="Ask an operator, or ask again when some of them are decided or their period is over.",
+        )
 
 
 def reallocate(core: Core, who: Principal, body: TransferCreate, changes: Changes, now_ms: int) -> Result:

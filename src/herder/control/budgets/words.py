@@ -9,6 +9,11 @@ from herder.ledger.budgets.spec import Unit
 from herder.model.values.money import PICO_PER_USD, format_usd
 from herder.model.values.phrases import counted
 
+_NUMBER = r"-?[0-9]{1,40}"
+_AMOUNT = re.compile(
+    rf"(?<= has ){_NUMBER}(?= spent)|(?<= was ){_NUMBER}(?= before)|(?<= go down to ){_NUMBER}(?=;)"
+)
+
 
 def amount(value: int, unit: Unit) -> str:
     """`$12.30`, or `5,000 tokens`. Less than a cent is shown with all its digits."""
@@ -22,7 +27,7 @@ def amount(value: int, unit: Unit) -> str:
 
 def amounts_in(error: BudgetError, unit: Unit) -> str:
     """Its sentence, with the bare numbers of amounts in their unit."""
-    text = re.sub(r"(?<=has )-?[0-9]{1,40}(?= spent)", lambda found: amount(int(found[0]), unit), str(error))
+    text = _AMOUNT.sub(lambda found: amount(int(found[0]), unit), str(error))
     return f"{text[:1].upper()}{text[1:]}."
 
 

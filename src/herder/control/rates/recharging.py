@@ -8,7 +8,7 @@ from itertools import groupby
 
 from sqlalchemy import Connection
 
-from herder.control.usage.charging import PART_MS, Charge, Used, cost_at, subject_of
+from herder.control.usage.charging import Charge, Used, cost_at, end_of_part, subject_of
 from herder.ledger.budgets.spec import Unit
 from herder.ledger.built_in_cards import INTERNAL
 from herder.ledger.metering import Point, UsageEvent, growth_by_day
@@ -46,7 +46,7 @@ def _differences(used: Iterable[Used], before: RateList, after: RateList) -> lis
         old, new = rates[day]
         more = 0 if old is new else cost_at(new, each.quantity) - cost_at(old, each.quantity)
         if more:
-            key = (each.at_ms - each.at_ms % PART_MS, each.division, each.project, each.user, each.known_ms)
+            key = (end_of_part(each.at_ms), each.division, each.project, each.user, each.known_ms)
             found[key] = found.get(key, 0) + more
     return [
         Charge(at_ms, division, project, user, Unit.USD, more, known_ms)

@@ -10,6 +10,7 @@ from herder.control.kernel.bounds.errors import Invalid
 from herder.control.kernel.core import Core
 from herder.ledger.metering import default_unit, units_of
 from herder.ledger.months import date_text
+from herder.ledger.quantities import DAY_MS
 from herder.model.permissions import Action, Kind, Principal, Scope, scope_of
 from herder.model.stored.metering_records import MeteredDayRecord
 from herder.model.values.decimals import decimal_text
@@ -42,6 +43,11 @@ class UsageReads:
         """What the caller may see, by day. Raises Invalid."""
         check(who, Action.SEE, OF_KIND[Kind.USAGE])
         days = tuple(_day(text, name) for name, text in (("from", asked.from_day), ("to", asked.to_day)))
+        if days[0] is not None and days[1] is not None and days[0] > days[1]:
+            raise Invalid(
+                f"The first day, {asked.from_day}, is after the last one, {date_text(days[1] - DAY_MS)}.",
+                field="from",
+            )
         place = (after or "").split("\n")
         if after is not None and (
             len(place) != len(_KEY) or not place[0].isdecimal() or len(place[0]) > _DAY_DIGITS

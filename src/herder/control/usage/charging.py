@@ -19,7 +19,7 @@ from herder.ledger.rates import Rate, RateList, Subject
 from herder.ledger.tokens import PREFIX
 from herder.model.stored.changes import Changes
 
-#: Use of a quarter of an hour is charged together: no period of a budget begins within one.
+#: Use of a quarter of an hour is charged together.
 PART_MS = 900_000
 #: Budgets in the answer to a report.
 SHOWN = 5
@@ -57,9 +57,14 @@ def charges_of(used: Iterable[Used], rates: RateList) -> list[Charge]:
         parts = [(Unit.TOKENS, each.quantity)] if each.resource.startswith(PREFIX) else []
         parts.append((Unit.USD, cost_at(rates.at(subject_of(each), each.at_ms), each.quantity)))
         for unit, charged in parts:
-            key = (each.at_ms - each.at_ms % PART_MS, each.division, each.project, each.user, unit)
+            key = (end_of_part(each.at_ms), each.division, each.project, each.user, unit)
             found[key] = found.get(key, 0) + charged
     return [Charge(*key, charged) for key, charged in sorted(found.items()) if charged]
+
+
+def end_of_part(at_ms: int) -> int:
+    """The last moment of its quarter of an hour. No calendar period begins within one; parts of short rolling windows do, in which use must not count too briefly."""
+    return at_ms - at_ms % PART_MS + PART_MS - 1
 
 
 def subject_of(used: Used) -> Subject:

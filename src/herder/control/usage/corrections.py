@@ -1,10 +1,11 @@
 """Corrects a mistake in reported use: what was reported stays, and an event of its own adds what it was off. Called by `UsageCommands`.
 
 The event has the time and the payer of the one that it corrects, so it is priced at the same rate and changes the same budgets; where the month is closed, it is booked in the
-first one that is open, as late use is.
+first one that is open, as late use is. What a counter had grown is taken back on the days on which it was booked, with an event for each: on one day it could be more than was
+used on it, and less than nothing has no price.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,8 +20,17 @@ from herder.control.usage.charging import charge, charged_text
 from herder.control.usage.intake import Outcome, booked
 from herder.control.usage.reports import base_units
 from herder.engine.memory.events import record_event
-from herder.ledger.metering import Closed, UsageEvent, default_unit, quantity_text
-from herder.ledger.months import after_closes
+from herder.ledger.metering import (
+    Closed,
+    Point,
+    UsageEvent,
+    added,
+    default_unit,
+    growth_by_day,
+    quantity_text,
+)
+from herder.ledger.months import after_closes, month_of
+from herder.ledger.quantities import DAY_MS
 from herder.model.permissions import OTHERS_USAGE, Action, Kind, Principal
 from herder.model.stored.changes import Changes
 from herder.model.values.times import iso
@@ -76,18 +86,27 @@ def put(
     if not found.outcome.new:
         return Result(object=name, text=f"{what} counts as {new} already.", dry_run=dry_run)
     text = f"{what} {'would count' if dry_run else 'counts'} as {new} in place of {old}."
-    (booking,) = {day[1] for day in found.outcome.days}
-    if not iso(event.at_ms).startswith(booking):
-        text += f" Its month is closed: the difference is booked in {booking}."
+    text += _booked_late(found)
     text += charged_text(core, found.outcome.charges, now_ms, dry_run=dry_run)
     if not dry_run:
         charge(core, changes, found.outcome.charges, now_ms)
         found.outcome.put(changes, who.user)
         told = f"{text} Reason: {reason}"
         record_event(
-            core.state, changes, now_ms, "usage.corrected", name, told, actor=who.actor, owner=event.user
-        )
+            core.state, changes, now_ms, "usage.corrected", name, told, actor=who.actor,
+            owner=event.user or who.user, project=event.project,
+        )  # fmt: skip
     return Result(object=name, text=text, dry_run=dry_run)
+
+
+def _booked_late(found: Correction) -> str:
+    """A sentence; empty: the months of its days are open."""
+    days = found.outcome.days
+    late = {booking for day_ms, booking, *_ in days if booking != month_of(day_ms)}
+    if not late:
+        return ""
+    closed = "Its month is closed: the difference" if len(days) == 1 else "What is of closed months"
+    return f" {closed} is booked in {max(late)}."
 
 
 def correction_of(
@@ -100,14 +119,16 @@ def correction_of(
     unit = asked.unit or default_unit(event.resource)
     after = base_units(asked.quantity, unit, event.resource, "quantity", "unit")
     found = Correction(event, before, after)
-    if event.counter:
-        _check_counter(connection, found)
+    low = _check_counter(connection, found) if event.counter else None
     if after != before:
-        number = len(earlier) + 1
-        more = event._replace(
-            id=f"{event.id}~{number}", amount=after - before, arrived_ms=arrived_ms, counter="", claim="",
-            corrects=event.id,
-        )  # fmt: skip
+        growths = (growth_by_day(low, [Point(event.at_ms, total)]) for total in (before, after))
+        more = [
+            event._replace(
+                id=f"{event.id}~{number}", at_ms=min(day_ms + DAY_MS - 1, event.at_ms), amount=amount,
+                arrived_ms=arrived_ms, counter="", claim="", corrects=event.id,
+            )
+            for number, (day_ms, amount) in enumerate(sorted(added(*growths).items()), len(earlier) + 1)
+        ]  # fmt: skip
         _check_free(connection, more)
         found.outcome = booked(connection, more, closed)
         # What was created since was never charged for the event.
@@ -146,25 +167,26 @@ def _event(connection: Connection, asked: UsageCorrection) -> UsageEvent:
     return chosen[0]
 
 
-def _check_counter(connection: Connection, found: Correction) -> None:
-    """Only what the report has added to its counter can be taken back."""
+def _check_counter(connection: Connection, found: Correction) -> Point | None:
+    """Only what the report has added to its counter can be taken back, and given again. The report before it, if there is one."""
     event = found.event
     known = around(connection, event.source, event.counter, event.resource, event.at_ms, event.at_ms)
-    low = max((each.amount for each in known if each.point < event.point), default=0)
-    if low <= found.after <= found.before:
-        return
+    low = max((each.point for each in known if each.point < event.point), default=None)
+    least = 0 if low is None else low.total
+    if least <= found.after <= event.amount:
+        return low
     raise Invalid(
-        f"The total of counter {event.counter!r} can be corrected to {quantity_text(event.resource, low)} at least, as reported "
-        f"before, and to {quantity_text(event.resource, found.before)} at most.",
+        f"The total of counter {event.counter!r} can be corrected to {quantity_text(event.resource, least)} at least, as reported "
+        f"before, and to {quantity_text(event.resource, event.amount)} at most.",
         field="quantity",
         hint="Report a higher total as another event. Correct an earlier report by its own id.",
     )
 
 
-def _check_free(connection: Connection, more: UsageEvent) -> None:
-    if any(events_of(connection, more.source, [more.id])):
+def _check_free(connection: Connection, more: Sequence[UsageEvent]) -> None:
+    for taken in events_of(connection, more[0].source, [each.id for each in more]):
         raise Conflict(
-            f"Source {more.source} has reported an event {more.id!r}, which is to be the id of the correction.",
+            f"Source {taken.source} has reported an event {taken.id!r}, which is to be the id of the correction.",
             field="id",
             hint="Report the difference as another event, if it is more.",
         )

@@ -18,7 +18,16 @@ from herder.control.usage.charging import Charge, Used, charge, charged_text, ch
 from herder.control.usage.reports import NOT_YET, Reported, expanded
 from herder.engine.memory.events import record_event
 from herder.ledger.built_in_cards import INTERNAL
-from herder.ledger.metering import Closed, Metered, Point, UsageEvent, added, booked_in, growth_by_day
+from herder.ledger.metering import (
+    Closed,
+    Metered,
+    Point,
+    UsageEvent,
+    added,
+    booked_in,
+    growth_by_day,
+    quantity_text,
+)
 from herder.ledger.months import after_closes
 from herder.ledger.quantities import DAY_MS
 from herder.ledger.rates import RateList, Subject
@@ -147,11 +156,14 @@ def outcome_of(
     return outcome
 
 
-def booked(connection: Connection, event: UsageEvent, closed: Closed) -> Outcome:
-    """What one event adds, which has arrived and is no counter's."""
-    outcome, metered = Outcome(event.source, [event]), Metered(closed)
-    metered.add(event)
-    _add_up(connection, outcome, metered, _charged(event, event.at_ms, event.amount))
+def booked(connection: Connection, events: Sequence[UsageEvent], closed: Closed) -> Outcome:
+    """What events of one source add, which have arrived and are no counter's."""
+    outcome, metered = Outcome(events[0].source, list(events)), Metered(closed)
+    used: list[Used] = []
+    for event in events:
+        metered.add(event)
+        used += _charged(event, event.at_ms, event.amount)
+    _add_up(connection, outcome, metered, used)
     return outcome
 
 
@@ -216,6 +228,8 @@ def _conflict(each: Reported, before: UsageEvent | None) -> Conflict:
         old, new = (getattr(one, name) for one in (before, event))
         if name == "at_ms":
             old, new = iso(old), iso(new)
+        elif name == "amount":
+            old, new = (quantity_text(event.resource, each) for each in (old, new))
         elif name == "leased":
             old, new = str(old).lower(), str(new).lower()
         what = f"with the {_NAMES.get(name, name)} {old or 'of nothing'}, not {new or 'of nothing'}"
@@ -290,8 +304,9 @@ def _check_rising(mine: Sequence[Reported], known: Sequence[UsageEvent]) -> None
             wrong, other = (high, low) if high_field else (low, high)
             place = high_field or low_field
             when = "before" if other is low else "after"
+            of = partial(quantity_text, mine[0].event.resource)
             raise Conflict(
-                f"The total {wrong.total:,} does not fit {other.total:,}, which the counter had {when} it, at {iso(other.at_ms)}.",
+                f"The total of {of(wrong.total)} does not fit {of(other.total)}, which the counter had {when} it, at {iso(other.at_ms)}.",
                 field=f"{place}.total",
                 hint="A counter never falls. Begin a new counter after a reset.",
             )

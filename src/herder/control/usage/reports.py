@@ -1,5 +1,6 @@
 """From the body of a report to events of use: units, times, models, and who may report for whom. Changes nothing. Called by `intake.py`."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,7 +9,6 @@ from fractions import Fraction
 from itertools import islice
 from typing import Any, NamedTuple
 
-from herder.control.access.access_check import check
 from herder.control.jobs.submitting.submission import may_submit
 from herder.control.kernel.bounds.errors import Forbidden, Invalid, Refused, TooLarge
 from herder.control.kernel.core import Core
@@ -16,11 +16,11 @@ from herder.ledger.lines import UNITS
 from herder.ledger.metering import UsageEvent, default_unit, units_of
 from herder.ledger.token_reports import ModelRequest, ReportError, of_span, of_spend_row, resources_of
 from herder.ledger.tokens import PREFIX, RESOURCE
-from herder.model.permissions import OTHERS_USAGE, Action, Kind, Principal, Thing
+from herder.model.permissions import OTHERS_USAGE, Action, Kind, Principal, Thing, Verdict, may
 from herder.model.values.phrases import sentence
 from herder.settings.syntax.problems import did_you_mean
 from herder.store.rows.tables import DEFAULT_PROJECT
-from herder.wire.api.usage import COUNTERS_EACH, EVENTS_EACH, TokensReport, UsageReport
+from herder.wire.api.usage import COUNTERS_EACH, EVENTS_EACH, SOURCE, TokensReport, UsageReport
 from herder.wire.api.usage import UsageEvent as SentEvent
 
 #: How far a clock of a reporter may be ahead.
@@ -28,6 +28,7 @@ AHEAD_MS = 5 * 60_000
 #: Older use is not taken in.
 OLDEST_MS = 400 * 86_400_000
 AMOUNT_MOST = 10**30
+_SOURCE = re.compile(SOURCE)
 #: Counts of tokens by kind, of all requests of a report together.
 KINDS_EACH = 20_000
 #: It arrives when it is booked, not while it waits for others.
@@ -127,7 +128,12 @@ class Expanding:
     def _checked(self, user: str, project: str, division: str, place: str) -> tuple[str, str, str]:
         if self.who.role < OTHERS_USAGE:
             user = user or self.who.user
-            check(self.who, Action.CREATE, Thing(kind=Kind.USAGE, owner=user))
+            if may(self.who, Action.CREATE, Thing(kind=Kind.USAGE, owner=user)) is not Verdict.ALLOWED:
+                raise Forbidden(
+                    f"Only operators report use of others, and the user is {user[:50]!r}.",
+                    field=f"{place}.user",
+                    hint="Leave the user out: you pay, in the project that is named.",
+                )
             if division:
                 raise Forbidden(
                     "Only operators report use of a division.",
@@ -175,6 +181,12 @@ def expanded(core: Core, who: Principal, body: UsageReport | TokensReport, now_m
             "Only operators report use that leases have paid for.",
             field="leased",
             hint="Leave it out, or ask an operator to report it.",
+        )
+    if not _SOURCE.fullmatch(body.source):
+        raise Invalid(
+            f"{body.source[:60]!r} is not the name of a source.",
+            field="source",
+            hint="Use at most 64 letters, digits and . _ -, beginning with a letter or a digit.",
         )
     expanding = Expanding(core, who, body.source, now_ms, body.leased)
     if isinstance(body, TokensReport):

@@ -151,11 +151,13 @@ BUDGET_FIELDS: tuple[Field, ...] = (
 
 
 def read_budgets(found: Reading, named: Iterable[tuple[Entry, Table]]) -> tuple[BudgetSpec, ...]:
-    """With the faults of the whole set."""
+    """With the faults of the whole set; of a part of it, the server looks for those of parents that are not in it."""
     rows = list(named)
     specs = {entry.name: _read(found, entry, table) for entry, table in rows}
     tables = {entry.name: (entry, table) for entry, table in rows}
     for fault in faults(specs):
+        if found.part and fault.key == "parent" and specs[fault.budget].parent not in specs:
+            continue
         entry, table = tables[fault.budget]
         value = table.get(fault.key)
         place = entry.place if value is None or value.place.line <= 0 else value.place

@@ -36,6 +36,8 @@ class Reading:
     problems: list[Problem] = field(default_factory=list)
     resources: Dimensions = PLAIN
     """The table by which amounts are read."""
+    part: bool = False
+    """A server has more than this: a budget whose parent is not named may have one there."""
     _unread: set[tuple[Place, str]] = field(default_factory=set)
 
     def problem(self, place: Place, key: str, message: str, remedy: str) -> None:

@@ -65,9 +65,9 @@ def rate_from(record: RateRecord) -> Rate:
 def day_of(text: str) -> int:
     """Its beginning, UTC. Raises ValueError, whose text is the remedy."""
     try:
-        if len(text) != len("2026-12-01"):
-            raise ValueError(text)
         day = date.fromisoformat(text)
+        if f"{day}" != text:
+            raise ValueError(text)
     except ValueError:
         raise ValueError("Write the day, UTC, such as 2026-12-01.") from None
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000

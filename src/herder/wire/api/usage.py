@@ -10,7 +10,9 @@ EVENTS_EACH = 5_000
 COUNTERS_EACH = 1_000
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Word = Annotated[str, msgspec.Meta(max_length=200)]
-Source = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+#: What the name of a source matches as a whole; checked where the reason can be said.
+SOURCE = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+Source = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": f"^{SOURCE}$"})]
 
 
 class UsageEvent(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -59,7 +59,7 @@ def add_to(
         say = session(ctx)
         from herder.settings.load import load
 
-        settings = load(file)
+        settings = load(file, part=True)
         _doubts(say, settings, driver_faults, bootstrap_faults)
         sharing = _sharing(settings)
         _left_out(say, settings)

@@ -35,7 +35,7 @@ class CostReads:
     ) -> CostSums:
         """Sums by dimensions, of what `who` may see. Raises Invalid."""
         check(who, Action.SEE, OF_KIND[Kind.COST])
-        dimensions = [each for each in by.split(",") if each]
+        dimensions = list(dict.fromkeys(each for each in by.split(",") if each))
         unknown = [each for each in dimensions if each != "day" and each not in DIMENSIONS]
         if unknown or len(dimensions) > BY_MAX:
             raise Invalid(

@@ -4,6 +4,7 @@ Idle time and overhead are shared out with the weights of whole months, so that 
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -81,7 +82,7 @@ class ReportReads(CostReads):
         lines = await self._shared(who, from_ms, to_ms, how, basis)
         if asked.view in tuple(Model):
             span = f"{_date(from_ms)} to {_date(to_ms - DAY_MS)}"
-            return statement(Model(asked.view), lines, span, how.method.value, basis)
+            return _part_of(who, statement(Model(asked.view), lines, span, how.method.value, basis))
         if asked.view == period.View.DIVISION and not asked.division:
             raise Invalid(
                 "The view division needs a division.",
@@ -107,7 +108,7 @@ class ReportReads(CostReads):
             division=asked.division, attempts=attempts, basis=basis, outlook=await self._outlook(who, asked),
             now_ms=self._core.clock.now_ms(),
         )  # fmt: skip
-        return period.report(period.View(asked.view), subject)
+        return _part_of(who, period.report(period.View(asked.view), subject))
 
     async def invoice(self, who: Principal, asked: InvoiceAsk) -> Document:
         """Raises Invalid, and NotKnown for a project or division of which nothing is known."""
@@ -137,7 +138,8 @@ class ReportReads(CostReads):
             month=month, card=asked.card, default_card=min(cards, default=INTERNAL), issuer=Issuer(id=name, name=name),
             closed=month in self._core.ledger.closed, due_days=asked.due_days,
         )  # fmt: skip
-        return invoice(lines, bill_to, terms, partial(at_internal_card, booked.rates))
+        made = invoice(lines, bill_to, terms, partial(at_internal_card, booked.rates))
+        return made if asked.project in who.projects else _part_of(who, made)
 
     async def cost_export(
         self, who: Principal, first: str | None, last: str | None, card: str | None, issuer: str,
@@ -209,19 +211,31 @@ class ReportReads(CostReads):
         return self.span(first.isoformat(), last.isoformat(), booked=asked.booked)
 
 
+def _part_of(who: Principal, made: Document) -> Document:
+    """With a note, where the caller sees some of the costs only: else its total would be taken for that of all."""
+    if scope_of(who, Kind.COST) is None:
+        return made
+    note = f"It has only the costs that {who.user} sees: those of {who.user}, and those of projects with {who.user} as a member."
+    return replace(made, notes=[*made.notes, note])
+
+
 def at_internal_card(rates: RateList, lines: Sequence[Line]) -> int | None:
     """What the same use would cost at the internal card; None where it has no rate there, and of a correction where that rate is graduated: what was used before decides then.
-    Graduated tiers count the use of each project, as they do where it is charged: so the markup of a division is that of its projects."""
+    Graduated tiers count the use of each project, as they do where it is charged: so the markup of a division is that of its projects. What is charged at the internal card
+    costs that, also where a correction is of its rate."""
     used: dict[tuple[str, str, str], int] = {}
     known = {}
+    own = sum(line.pico or 0 for line in lines if line.card == INTERNAL)
     for line in lines:
+        if line.card == INTERNAL:
+            continue
         rate = rates.at(Subject(INTERNAL, line.resource, line.product), line.day_ms)
         if rate is None or (line.corrects and len(rate.tiers) > 1):
             return None
         known[rate.id] = rate
         whose = rate.id, line.payer.project, line.corrects
         used[whose] = used.get(whose, 0) + line.quantity
-    return sum(
+    return own + sum(
         known[name].booked(0, abs(quantity)) * (1 if quantity > 0 else -1)
         for (name, *_), quantity in used.items()
     )

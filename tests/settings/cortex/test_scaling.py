@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from herder.settings import SettingsError, Severity
 from herder.settings.cortex import scaling as module
 from herder.settings.cortex.importing import imported, written
 from herder.settings.cortex.scaling import _UNKNOWN, _left, imported_scaling
-from herder.settings.imports.reading import Node, Source
+from herder.settings.imports.reading import Node, Path, Source, unread
 from herder.settings.imports.result import Imported, Kind
 from herder.settings.lint import lint
 from herder.settings.load import Settings, load_texts
@@ -36,9 +36,9 @@ def settings_of(found: Imported) -> Settings:
     return load_texts([("herder.yaml", written(found, "s.json"))])
 
 
-def changed(path: str, value: Any) -> dict[str, Any]:
+def changed(path: str | Path, value: Any) -> dict[str, Any]:
     plain = scaling()
-    *outer, last = path.split("/")
+    *outer, last = path.split("/") if isinstance(path, str) else path
     at: Any = plain
     for key in outer:
         at = at[int(key)] if isinstance(at, list) else at[key]
@@ -51,10 +51,10 @@ def changed(path: str, value: Any) -> dict[str, Any]:
     return plain
 
 
-def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, each in items:
-        yield from leaves(each, f"{path}/{key}".lstrip("/"))
+        yield from leaves(each, (*path, str(key)))
     if not isinstance(value, dict | list):
         yield path, value
 
@@ -127,14 +127,13 @@ def test_each_field_is_taken_over_or_named(monkeypatch: pytest.MonkeyPatch) -> N
     )  # one reading of herder.yaml for each field is slow
     root = Node(source=Source(file="s.json"), value=scaling())
     imported_scaling(root)
-    left = [*_left(root)]
-    assert [each.path for each in left if each.text == _UNKNOWN] == []
-    named = [each.path.replace(".", "/") for each in left]
+    assert [each.path for each in _left(root) if each.text == _UNKNOWN] == []
+    named = [*unread(root)]
     answered = answer(scaling())
     read_ones = [
         (path, value)
         for path, value in leaves(scaling())
-        if not any(path == each or path.startswith(f"{each}/") for each in named)
+        if not any(path[: len(each)] == each for each in named)
     ]
     assert len(read_ones) > 100
     assert [path for path, value in read_ones if answer(changed(path, other(value))) == answered] == []
@@ -219,6 +218,7 @@ def test_a_minimum_that_contradicts_scaling_to_zero_is_told() -> None:
         (f"{GIT}/resource_limits/requests/cpu", "much", "'much' is not an amount of CPU"),
         (f"{CRON}/desired_replicas", "21", "min_workers 21, above"),
         (f"{CRON}/timezone", "Mars/Base", "'Mars/Base' is not a time zone"),
+        ("scaling_templates", {}, "scaling_templates: The file has no scaling template."),
         ("scaling_templates", [], "The file has no worker pools"),
     ],
 )  # fmt: skip
@@ -273,7 +273,7 @@ def test_every_finding_is_a_sentence() -> None:
     assert [each for found in read(scaling()).findings for each in faults(found.text)] == []
 
 
-def test_the_command_writes_the_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_command_writes_the_file(tmp_path: FilePath, capfd: pytest.CaptureFixture[str]) -> None:
     source, target = tmp_path / "mcp-scaling.json", tmp_path / "servers.yaml"
     source.write_text(json.dumps(scaling()))
     assert run(whole_app(), ["config", "import-cortex", str(source), "--write", str(target)]) == 0

@@ -52,6 +52,8 @@ def imported_scaling(root: Node) -> Imported:
     """Raises SettingsError with every problem and its path."""
     told: list[Finding] = []
     made = _Made(told)
+    if not root.at(SECTION).value:
+        root.source.wrong((SECTION,), "The file has no scaling template.", "Write at least one.")
     for _, each in root.at(SECTION).children():
         made.add(each)
     made.spot(root.at("cost_optimization", "spot_instance_config"))

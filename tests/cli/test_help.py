@@ -35,7 +35,7 @@ def test_the_commands_are_those_of_the_specification() -> None:
         "status", "apply", "events", "pack", "cost forecast", "cost anomalies", "cost report", "cost invoice", "cost export", "cost check-focus", *(f"cost reports {verb}" for verb in ("list", "get", "schedules", "set", "run", "delete")), "project list",
         "config show", "config lint", "config schema", "config view", "config import-cortex", "config import-rosa",
         "pool list", "pool get", "pool scale", "pool freeze", "pool unfreeze", "pool delete",
-        "bootstrap list", "bootstrap check", "cluster list", "cluster show", "cluster check", "cluster manifests", "pool scheduling-info",
+        "bootstrap list", "bootstrap check", "cluster list", "cluster show", "cluster check", "cluster manifests", "pool scheduling-info", "pool scaled-objects",
         "driver list", "driver get", "driver check", "driver import", "driver freeze", "driver unfreeze", "driver forget",
         "offer list",
         "worker list", "worker get", "worker add", "worker cordon", "worker uncordon", "worker drain", "worker extend",

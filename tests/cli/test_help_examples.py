@@ -66,6 +66,8 @@ FILES = {
     "new-password.txt": "another password\n",
     "data.csv": "b\na\n",
     "worker-pools.json": '{"worker_pool_definitions": {"burst": {"max_size": 2, "default_template": "small"}}}',
+    "servers.yaml": "pools:\n  mcp-git-server:\n    membership: none\n    templates: [small]\n"
+    "    schedules: [{cron: 0 8 * * *, min_workers: 5, duration: 10h}]\n",
     "machine-pools.tf": 'module "pools" {\n  cluster_id = "2abc"\n  create_additional_pool = true\n}\n',
     "events.jsonl": json.dumps({"id": "1", "time": NOW, "resource": "network.inter", "quantity": 1}) + "\n",
     "traces.json": json.dumps(

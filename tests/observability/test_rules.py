@@ -17,6 +17,7 @@ from herder.observability.runbooks import anchor
 from tests.docs.page import DOCS
 from tests.observability.prometheus import lacking, promtool
 from tests.observability.situations import SITUATIONS, Fact
+from tests.support.crds import schema_of
 
 needs_promtool = pytest.mark.skipif(bool(lacking()), reason=lacking())
 RUNBOOKS = "https://wiki.example/runbooks.md"
@@ -146,23 +147,6 @@ def test_each_alert_fires_when_it_must_and_not_before(tmp_path: Path) -> None:
     promtool("test", "rules", *files, cwd=tmp_path)
 
 
-def _closed(schema: Any) -> Any:
-    """A schema of Kubernetes, with unknown fields refused as its API server does when it is strict."""
-    if isinstance(schema, list):
-        return [_closed(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    made = {key: _closed(value) for key, value in schema.items()}
-    if "properties" in made and not made.get("x-kubernetes-preserve-unknown-fields"):
-        made.setdefault("additionalProperties", False)
-    if isinstance(made.get("pattern"), str):
-        made["pattern"] = made["pattern"].replace("^(?i)", "(?i)^")  # Go allows flags anywhere
-    if made.get("x-kubernetes-int-or-string"):
-        made.pop("anyOf", None)
-        made["type"] = ["integer", "string"]
-    return made
-
-
 @pytest.mark.parametrize(
     ("text", "crd"),
     [
@@ -173,11 +157,8 @@ def _closed(schema: Any) -> Any:
 )
 def test_manifests_have_the_form_that_the_operator_defines(text: str, crd: str) -> None:
     jsonschema = pytest.importorskip("jsonschema")
-    yaml = YAML(typ="safe")
-    (version,) = yaml.load(CRDS / f"monitoring.coreos.com_{crd}.yaml")["spec"]["versions"]
-    schema = _closed(version["schema"]["openAPIV3Schema"])
-    schema["properties"]["metadata"] = {"type": "object"}
-    manifest = yaml.load(text)
+    schema = schema_of(CRDS / f"monitoring.coreos.com_{crd}.yaml")
+    manifest = YAML(typ="safe").load(text)
     jsonschema.validate(manifest, schema)
     manifest["spec"]["typo"] = 1
     with pytest.raises(jsonschema.ValidationError):

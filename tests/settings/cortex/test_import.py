@@ -210,7 +210,7 @@ def test_bad_values_are_told_with_their_path(path: str, value: Any, told: str) -
     [
         ("{", "w.json:1:2: This is not valid JSON"),
         ("[]", "The file has no worker pools"),
-        ('{"cost_tracking": {}}', "The import of mcp-scaling.json is planned."),
+        ('{"cost_tracking": {}}', "cost-tracking.json or mcp-scaling.json of Cortex."),
         ('{"worker_pool_definitions": 3}', "The file has no worker pools"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The table of what the import of a foreign file says. Used by `herder config import-cortex` and `import-rosa`."""
+"""The table of what the import or export of a foreign file says. Used by `herder config import-cortex` and `import-rosa`, and `herder pool scaled-objects`."""
 
 from herder.cli.output.columns import field
 from herder.cli.output.rows import View

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from herder.settings.cortex import budgets, costs, lifecycle, pools, providers
+from herder.settings.cortex import budgets, costs, lifecycle, pools, providers, scaling
 from herder.settings.cortex.contradictions import contradictions
 from herder.settings.cortex.pools import NO
 from herder.settings.imports import result
@@ -20,10 +20,6 @@ from herder.settings.syntax.json_text import read_json
 from herder.settings.syntax.problems import Place, Problem, SettingsError
 
 KUBECONFIG = "/etc/herder/{cluster}.kubeconfig"
-#: The top of the other two files of Cortex.
-OTHER_FILES = ("budget", "cost_", "alert", "scaled", "keda", "mcp_")
-
-
 _PLANNED = (
     (r".*\.requires_approval", "Approvals come with cost control."),
 )  # fmt: skip
@@ -59,6 +55,8 @@ _REASONS = (
 def imported(text: str, file: str, environment: Mapping[str, str] | None = None) -> Imported:
     """Raises SettingsError with every problem and its path. `environment`: the variables of Cortex; of secrets only whether they are set."""
     root = Node(source=Source(file=file), value=_parsed(text, file))
+    if scaling.SECTION in root.value:
+        return scaling.imported_scaling(root)
     if "worker_pool_definitions" not in root.value:
         return costs.imported_costs(root)
     cluster = root.at("cluster_name").text() or "prod"
@@ -89,20 +87,16 @@ def _parsed(text: str, file: str) -> dict[str, Any]:
         raise SettingsError(
             [Problem(place=place, key="", message=error.message, remedy=error.remedy)]
         ) from None
-    if isinstance(found, dict) and isinstance(found.get("worker_pool_definitions"), dict):
+    tops = ("worker_pool_definitions", scaling.SECTION, *costs.SECTIONS)
+    if isinstance(found, dict) and any(isinstance(found.get(key), dict) for key in tops):
         return found
-    if isinstance(found, dict) and any(isinstance(found.get(key), dict) for key in costs.SECTIONS):
-        return found
-    other = isinstance(found, dict) and any(key.startswith(OTHER_FILES) for key in found)
     raise SettingsError(
         [
             Problem(
                 place=Place(file=file),
                 key="worker_pool_definitions",
                 message="The file has no worker pools, so it is not a worker-pools.json.",
-                remedy="The import of mcp-scaling.json is planned."
-                if other
-                else "Name the file worker-pools.json or cost-tracking.json of Cortex.",
+                remedy="Name the file worker-pools.json, cost-tracking.json or mcp-scaling.json of Cortex.",
             )
         ]
     )

@@ -117,11 +117,14 @@ def import_cortex(
     ctx: typer.Context,
     file: Annotated[
         str,
-        typer.Argument(metavar="FILE", help="worker-pools.json or cost-tracking.json of Cortex; - is stdin."),
+        typer.Argument(
+            metavar="FILE",
+            help="worker-pools.json, cost-tracking.json or mcp-scaling.json of Cortex; - is stdin.",
+        ),
     ],
     write: _Write = None,
 ) -> None:
-    """Write a herder.yaml from the worker-pools.json of Cortex, or its alerts and budgets from cost-tracking.json.
+    """Write a herder.yaml from a file of Cortex: pools from worker-pools.json, alerts and budgets from cost-tracking.json, MCP servers from mcp-scaling.json.
 
     Reads PROXMOX_URL, PROXMOX_TOKEN_ID, TALOS_CLUSTER and TALOS_ENDPOINT of the environment. A secret such as PROXMOX_TOKEN_SECRET is never written:
     the file names the variable.

@@ -4,14 +4,20 @@ from typing import Annotated
 
 import typer
 
+from herder.cli.input.namespaces import check_namespace
 from herder.cli.output.formats import Format
 from herder.cli.shell.commands import command, noun
 from herder.cli.shell.completion import PoolArgument
-from herder.cli.shell.options import UNCHANGED, DryRun, Message, Watch, Yes, by_option, seconds
+from herder.cli.shell.options import UNCHANGED, DryRun, Files, Message, Watch, Yes, by_option, seconds
 from herder.cli.shell.session import session, suggesting
 from herder.cli.views import details
 from herder.cli.views.fleet.safety import show_safety
 from herder.cli.views.tables import POOLS
+
+_SCALED = (
+    "herder pool scaled-objects -f servers.yaml --namespace mcp > keda.yaml\n"
+    "herder pool scaled-objects mcp-git-server -f servers.yaml --namespace mcp"
+)
 
 
 def build() -> typer.Typer:
@@ -20,6 +26,7 @@ def build() -> typer.Typer:
     command(app, "get", example="herder pool get burst")(get)
     command(app, "scale", example="herder pool scale burst 5 --template medium --ttl 4h")(scale)
     command(app, "scheduling-info", example="herder pool scheduling-info burst")(scheduling_info)
+    command(app, "scaled-objects", example=_SCALED)(scaled_objects)
     command(app, "freeze", example='herder pool freeze burst --message "provider is down"')(freeze)
     command(app, "unfreeze", example="herder pool unfreeze burst")(unfreeze)
     command(app, "delete", example="herder pool delete burst --dry-run")(delete)
@@ -87,6 +94,34 @@ def scheduling_info(ctx: typer.Context, pool: PoolArgument) -> None:
         say.printer.data(found)
     else:
         say.printer.line(found.yaml.rstrip())
+
+
+def scaled_objects(
+    ctx: typer.Context,
+    file: Files,
+    pools: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="POOL…", help="Pools of the file. Default: all with membership none."),
+    ] = None,
+    namespace: Annotated[
+        str, typer.Option("--namespace", metavar="NAME", help="Kubernetes namespace of the Deployments.")
+    ] = "default",
+) -> None:
+    """Print ScaledObjects of KEDA for pools of servers, as YAML for kubectl apply.
+
+    Each scales the Deployment that has the name of its pool, by the metrics, schedules and limits of the pool. The pools have membership none. What KEDA
+    cannot say is printed on stderr, and as comments. Needs no server.
+    """
+    from herder.cli.views.imports import FINDINGS
+    from herder.settings.keda.scaled_objects import scaled_objects as export
+    from herder.settings.load import load
+
+    say = session(ctx)
+    check_namespace("--namespace", namespace)
+    found = export(load(file), namespace, pools or ())
+    say.printer.line(found.text.rstrip())
+    if found.findings and not say.quiet:
+        say.err.write("\n".join(say.printer.lines(FINDINGS, found.findings)) + "\n")
 
 
 def freeze(ctx: typer.Context, pool: PoolArgument, message: Message = "") -> None:

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
+from herder.cli.input.namespaces import check_namespace
 from herder.cli.shell.commands import command, noun
 from herder.cli.shell.options import usage
 from herder.cli.shell.session import session
 from herder.model.values.phrases import counted, listed
 
 _TARGET = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})")
-_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _EXAMPLE = (
     "herder observability export monitoring\n"
     "herder observability export monitoring --target herder:8765 --force"
@@ -66,11 +66,7 @@ def _check(target: str, namespace: str, runbooks_url: str) -> None:
     match = _TARGET.fullmatch(target)
     if match is None or not 0 < int(match[2]) < 65536:
         raise usage(f"--target {target!r} is not HOST:PORT.", hint="Write --target herder.example:8765.")
-    if _NAMESPACE.fullmatch(namespace) is None:
-        raise usage(
-            f"--namespace {namespace!r} is not the name of a Kubernetes namespace.",
-            hint="Use small letters, digits and hyphens, at most 63.",
-        )
+    check_namespace("--namespace", namespace)
     if not runbooks_url or re.search(r"[\s#]", runbooks_url):
         raise usage(
             f"--runbooks-url {runbooks_url!r} must be an address without spaces and without #.",

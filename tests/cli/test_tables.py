@@ -208,3 +208,43 @@ def test_ages_of_prices_are_left_out_before_names_of_zones_are_cut(monkeypatch: 
     header, row = out.getvalue().splitlines()
     assert header.split("   ")[-2:] == ["LEFT", "AGE"]
     assert "europe-west4-a" in row
+
+
+AMOUNTS = View(
+    noun="budget",
+    name=lambda row: row[0],
+    columns=(
+        _column(0, "NAME"),
+        dataclasses.replace(_column(1, "LIMIT"), right=True),
+        dataclasses.replace(_column(2, "LEFT"), right=True),
+        _column(3, "FOR"),
+        dataclasses.replace(_column(4, "LEASES"), right=True, wide=True),
+    ),
+    empty="",
+)
+
+
+@pytest.mark.parametrize("form", [Format.TABLE, Format.WIDE])
+@pytest.mark.parametrize(
+    ("columns", "shown"), [(70, "NAME LIMIT LEFT FOR"), (50, "NAME LIMIT LEFT"), (30, "NAME LIMIT")]
+)
+def test_an_amount_is_never_cut_while_a_column_can_be_left_out(
+    form: Format, columns: int, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    out, notes = Terminal(), list[str]()
+    printer = Printer(format=form, headers=True, pretty=False, out=out, now_s=0, note=notes.append)
+    printer.items(
+        AMOUNTS, [("a-long-budget-name", "$12,345,678.00", "-$9,951.99", "project a-long-name", "12")]
+    )
+    head, line = out.getvalue().splitlines()
+    assert head.split() == shown.split()
+    assert "$12,345,678.00" in line
+    assert max(len(head), len(line)) <= columns
+    left_out = [
+        each.header
+        for each in AMOUNTS.columns
+        if each.header not in shown and (form is Format.WIDE or not each.wide)
+    ]
+    assert bool(notes) == bool(left_out)
+    assert all(name in notes[0] for name in left_out)

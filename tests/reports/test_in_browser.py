@@ -22,6 +22,13 @@ from tests.web.conftest import FINDER
 from tests.web.test_in_browser import FAINT, OVERFLOW
 
 pytestmark = pytest.mark.browser
+MISPLACED = """() => {
+    const places = row => [...row.children].filter(cell => cell.offsetParent).map(cell => Math.round(cell.getBoundingClientRect().left));
+    const differ = (row, head) => String(places(row)) !== String(places(head));
+    return [...document.querySelectorAll("table")].flatMap(table =>
+        [...table.querySelectorAll("tbody tr, tfoot tr")].filter(row => differ(row, table.tHead.rows[0])).map(row => row.innerText));
+}"""
+"""Rows whose cells are not below the heads of their columns, or lie above one another."""
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +82,7 @@ def test_a_page_is_whole_and_readable(
     assert page.evaluate(STUMBLES) == []
     assert page.evaluate(OVERFLOW) == 0
     assert page.evaluate(FAINT) == []
+    assert page.evaluate(MISPLACED) == []
     assert told == []
     if media == "print":
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"

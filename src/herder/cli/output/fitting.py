@@ -1,7 +1,7 @@
 """Chooses the widths of the columns of a table so that each row fits one line of the terminal. Used by the printer; prints nothing.
 
-Free text gives way first, then whole columns by their rank. Text for which no legible width is left goes below its row. Only when nothing else is
-left a name is cut, in its middle.
+Free text gives way first, then whole columns: those of `-o wide` from the right, then by their rank, then any. Text for which no legible width is
+left goes below its row. A name is cut, in its middle, where it stays legible; an amount is cut only where no second column has place.
 """
 
 import os
@@ -17,6 +17,8 @@ GAP = "   "
 LONG_LEAST = 20
 """Free text is not shortened to less than this while a column can be dropped instead."""
 WRAP_LEAST = 30
+NAME_LEAST = 12
+"""What stays of a name while a column can be dropped instead."""
 CUT_LEAST = 4
 """What stays of anything."""
 
@@ -60,8 +62,9 @@ def fitted(columns: Sequence[Column], widths: Sequence[int], room: int) -> tuple
     least = [min(width, _least(column)) for column, width in zip(columns, widths, strict=True)]
     kept = list(range(len(columns)))
     ranked = sorted((each for each in kept if columns[each].drop), key=lambda each: -columns[each].drop)
+    extra = [each for each in reversed(kept) if columns[each].wide and not columns[each].drop]
     dropped: list[int] = []
-    for each in ranked:
+    for each in [*extra, *ranked]:
         if _total(least, kept) <= room:
             break
         kept.remove(each)
@@ -69,6 +72,14 @@ def fitted(columns: Sequence[Column], widths: Sequence[int], room: int) -> tuple
     for each in reversed(dropped):
         if _total(least, [*kept, each]) <= room:
             kept = sorted([*kept, each])
+    legible = [
+        width if column.right else min(width, NAME_LEAST)
+        for column, width in zip(columns, least, strict=True)
+    ]
+    for each in kept[:1:-1]:
+        if _total(legible, kept) <= room:
+            break
+        kept.remove(each)
     return kept, _narrowed([columns[each] for each in kept], [widths[each] for each in kept], room)
 
 

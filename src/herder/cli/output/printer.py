@@ -46,7 +46,7 @@ class Printer:
     """Rows come one at a time: columns keep the widths that they have had."""
     _last: list[int] = field(default_factory=list)
     _left_out: list[str] = field(default_factory=list)
-    """Columns for which the terminal was too narrow: all of `-o wide`, otherwise those that a person would miss."""
+    """Columns for which the terminal was too narrow: all of `-o wide` and those without a rank, otherwise those that a person would miss."""
 
     def line(self, text: str) -> None:
         """Text that may hold what others wrote."""
@@ -108,7 +108,8 @@ class Printer:
             self._left_out = [
                 column.header
                 for place, column in enumerate(columns)
-                if place not in kept and (told or _says_something(column, [cells[place] for cells in rows]))
+                if place not in kept
+                and (told or not column.drop or _says_something(column, [cells[place] for cells in rows]))
             ]
             columns = [columns[each] for each in kept]
             head, *rows = ([cells[each] for each in kept] for cells in (head, *rows))

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from herder.control.budgets.deleting import kept
-from herder.control.budgets.words import amounts_in
+from herder.control.budgets.words import amount, amounts_in
 from herder.control.kernel.bounds.errors import Conflict, Invalid
 from herder.control.kernel.budget_rows import put_rows
 from herder.control.kernel.core import Core
 from herder.engine.memory.events import record_event
+from herder.ledger.budgets.budget import Budget
 from herder.ledger.budgets.leases import BudgetError
 from herder.ledger.budgets.spec import BudgetSpec
 from herder.model.stored.changes import Changes
@@ -22,8 +23,13 @@ BUDGETS_MAX = 10_000
 Differences = dict[str, tuple[Any, Any]]
 
 
-def wanted(core: Core, given: Mapping[str, Any], now_ms: int) -> dict[str, BudgetSpec]:
-    """Those of `given` that differ from what is in force, in an order in which they can be put in force. Raises Refused; nothing is changed."""
+def wanted(
+    core: Core, given: Mapping[str, Any], now_ms: int, *, kept: list[str] | None = None
+) -> dict[str, BudgetSpec]:
+    """Those of `given` that differ from what is in force, in an order in which they can be put in force. Raises Refused; nothing is changed.
+
+    A change that what was spent or leased does not allow is refused too; with `kept`, that budget stays as it is and the reason is added there.
+    """
     if not given:
         return {}
     known = {name: each.spec for name, each in core.budgets.budgets.items()}
@@ -35,7 +41,7 @@ def wanted(core: Core, given: Mapping[str, Any], now_ms: int) -> dict[str, Budge
         raise Invalid(f"There would be more than {BUDGETS_MAX:,} budgets, the maximum.", field="budgets")
     leaving = {name for name, each in core.budgets.budgets.items() if each.deleting}
     found = {name: spec for name, spec in specs.items() if known.get(name) != spec or name in leaving}
-    for name, spec in found.items():
+    for name, spec in list(found.items()):
         if spec.parent in leaving and spec.parent not in specs:
             raise Conflict(
                 f"Budget {spec.parent}, the parent of budget {name}, is being deleted.",
@@ -48,6 +54,10 @@ def wanted(core: Core, given: Mapping[str, Any], now_ms: int) -> dict[str, Budge
         try:
             core.budgets.check_change(budget, spec, now_ms)
         except BudgetError as error:
+            if kept is not None:
+                kept.append(amounts_in(error, spec.unit))
+                del found[name]
+                continue
             raise Conflict(
                 amounts_in(error, spec.unit), field=f"budgets[{name}]", hint="Nothing was applied."
             ) from None
@@ -74,12 +84,22 @@ def change(core: Core, changes: Changes, new: Mapping[str, BudgetSpec], now_ms: 
         verb = "updated" if name in core.budgets.budgets else "created"
         fields = differences(core, {name: spec})
         known = core.budgets.budgets.get(name)
+        limits = _limits(known, spec)
         if known is not None and known.deleting:
             kept(core, known, changes, now_ms, actor=actor)
         core.budgets.put(spec, now_ms)
         record_event(
-            core.state, changes, now_ms, f"budget.{verb}", f"budget/{name}", f"Budget {name} was {verb}.",
+            core.state, changes, now_ms, f"budget.{verb}", f"budget/{name}", f"Budget {name} was {verb}{limits}.",
             actor=actor, data={"fields": fields},
         )  # fmt: skip
     put_rows(core.budgets, changes, now_ms)
     return len(new)
+
+
+def _limits(known: Budget | None, spec: BudgetSpec) -> str:
+    if known is None or known.spec.limit == spec.limit:
+        return ""
+    before, after = (
+        "no limit" if each is None else amount(each, spec.unit) for each in (known.spec.limit, spec.limit)
+    )
+    return f": its limit is {after} in place of {before}"

@@ -11,7 +11,7 @@ from herder.model.values.phrases import counted
 
 _NUMBER = r"-?[0-9]{1,40}"
 _AMOUNT = re.compile(
-    rf"(?<= has ){_NUMBER}(?= spent)|(?<= was ){_NUMBER}(?= before)|(?<= go down to ){_NUMBER}(?=;)"
+    rf"(?<= has ){_NUMBER}(?= spent)|(?<= may use ){_NUMBER}(?= with)|(?<= was ){_NUMBER}(?= before)|(?<= go down to ){_NUMBER}(?=;)"
 )
 
 

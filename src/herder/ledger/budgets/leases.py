@@ -262,8 +262,11 @@ class Leases:
         used, had = known.used(now_ms), known.ceiling(now_ms)
         ceiling = Budget(spec, known.lasting, known.spans).ceiling(now_ms)
         if ceiling is not None and ceiling < used and (had is None or ceiling < had):
+            text = f"budget {spec.name} has {used} spent or reserved already"
+            if spec.limit is None or ceiling == spec.limit:
+                raise BudgetError(f"{text}; set at least that, or wait for leases to end")
             raise BudgetError(
-                f"budget {spec.name} has {used} spent or reserved already; set at least that, or wait for leases to end"
+                f"{text} and may use {ceiling} with this limit, its overage and what was moved; set more, or wait for leases to end"
             )
 
     def _check_unmoved(self, name: str) -> None:

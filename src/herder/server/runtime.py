@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from herder.api.application import application
+from herder.api.http.request_ids import RequestIds
 from herder.control.alerts import actions
 from herder.control.budgets import settings as budgets
 from herder.control.drivers import driver_actions
@@ -51,6 +52,7 @@ from herder.control.workers.joining import JoinedMachines
 from herder.drivers.registry import BadSettings, UnknownDriver, open_driver
 from herder.model.fleet.driver import JOINED, Driver, DriverContext
 from herder.model.stored.changes import Changes
+from herder.observability.logs import name_installation
 from herder.ports.store import StoreDown
 from herder.server.bootstraps import make_bootstraps
 from herder.server.clusters import make_clusters
@@ -156,6 +158,7 @@ async def _lead(seat: Seat, started: Callable[[Running], None] | None, term: Ter
     options, place, opened = seat.options, seat.place, term.opened
     token = ensure_admin(options, opened, declared=term.first)
     drivers = _drivers(options, opened)
+    name_installation(opened.installation)
     server = HttpServer(options, seat.listener.dup(), term.before)
     holds = None if term.candidate is None else term.candidate.holds
     core = Core(
@@ -179,7 +182,8 @@ async def _lead(seat: Seat, started: Callable[[Running], None] | None, term: Ter
         return Outcome(code=1, server=server)
     trend = Trend()
     face = application(core, router(core, trend).routes)
-    server.config.app = face if holds is None else Gate(face, holds)
+    gated = face if holds is None else Gate(face, holds)
+    server.config.app = RequestIds(gated, f"{seat.url} {core.started_at_ms}")
     running = Running(core=core, url=seat.url, token=token, stop=server.stop)
     code = await _run(server, core, term, seat, running, trend, started)
     return Outcome(code=code, server=server)

@@ -8,6 +8,7 @@ from herder.model.fleet.repair import Condition, Rung
 from herder.model.fleet.upkeep import Disruption
 from herder.model.permissions import ROLES
 from herder.model.values.resources import Unit
+from herder.observability.logs import LogFormat, LogLevel
 from herder.settings.sections.alerts import ALERT_FIELDS
 from herder.settings.sections.alerts import SECTION as ALERTS
 from herder.settings.sections.bootstraps import SECTION as BOOTSTRAPS
@@ -127,6 +128,11 @@ def _server() -> dict[str, Any]:
             "log_bytes_per_attempt": {
                 "type": ["string", "number"],
                 "description": "Output that is kept of an attempt (its beginning and its end), in whole MiB from 1Mi to 64Mi.",
+            },
+            "log_format": {"enum": list(LogFormat), "description": "Form of log lines (text)."},
+            "log_level": {
+                "enum": list(LogLevel),
+                "description": "Least level of log lines (warning; of JSON info).",
             },
             "budget_quantum": {
                 **text,

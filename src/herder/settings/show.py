@@ -89,6 +89,8 @@ def expanded(settings: Settings) -> dict[str, Any]:
                 else {}
             ),
             "budget_quantum": format_duration(server.budget_quantum_s),
+            "log_format": str(server.log_format),
+            **({} if server.log_level is None else {"log_level": str(server.log_level)}),
         },
         SWEEP: to_plain(settings.sweep, SWEEP_FIELDS),
         RETENTION: to_plain(settings.retention, RETENTION_FIELDS),

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from enum import StrEnum
+from urllib.parse import quote
 
 from herder.model.values.times import iso
 from herder.observability.trace_ids import trace_id
@@ -34,23 +34,28 @@ FIELDS = (
     "job", "attempt", "batch", "worker", "pool", "driver", "object", "event", "actor",
     "request_id", "method", "path", "status", "took_ms", "code", "detail",
 )  # fmt: skip
+#: Of a path in a line.
+PATH_LONGEST = 300
 _IDS = re.compile(r"/(jobs|batches|attempts)/(\d{1,18})(?:/(\d{1,9}))?(?=/|$)")
 _NAMES = re.compile(r"^/api/v1/(workers|pools)/([^/]+)")
 _OF_PATH = {"jobs": "job", "batches": "batch", "attempts": "job", "workers": "worker", "pools": "pool"}
 
 
-@dataclass(slots=True)
 class AnsweredRequest:
     """The request that is being answered; `job`, `batch` and the refusal become known on the way."""
 
-    id: str
-    method: str
-    path: str
-    """Percent-encoded, without the query."""
-    job: int | None = None
-    batch: int | None = None
-    code: str = ""
-    detail: str = ""
+    __slots__ = ("_path", "batch", "code", "detail", "id", "job", "method")
+
+    def __init__(self, id_: str, method: str, path: str) -> None:
+        self.id, self.method, self._path = id_, method, path
+        self.job: int | None = None
+        self.batch: int | None = None
+        self.code = self.detail = ""
+
+    @property
+    def path(self) -> str:
+        """Percent-encoded, so that it can end no line; without the query."""
+        return quote(self._path[:PATH_LONGEST], safe="/:@=,+~")
 
     def ids(self) -> dict[str, object]:
         """With those that its path names."""

@@ -134,9 +134,6 @@ def options_of(
     settings = _read(config) if config else Settings()
     said = settings.server
     folder = data_dir or (Path(said.data_dir).expanduser() if said.data_dir else state_dir())
-    drivers = settings.drivers
-    if not any(driver.name == "local" for driver in drivers):
-        drivers = (*drivers, DriverSettings(name="local", kind="local"))
     shared = sharing_to_plain(settings.sharing)
     flags = (data_dir, config, host, port, store, tls_cert, tls_key, insecure, public_url)
     return ServerOptions(
@@ -155,7 +152,7 @@ def options_of(
         users=settings.users,
         sharing={section: shared[section] for section in settings.sharing_sections},
         budgets=budgets_to_plain(settings.budgets),
-        drivers=drivers,
+        drivers=_with_local(settings.drivers),
         metric_sources=settings.metric_sources,
         object_stores=settings.object_stores,
         intakes=settings.intakes,
@@ -174,7 +171,14 @@ def options_of(
         callbacks=settings.callbacks,
         alerts=settings.alerts,
         recommendations=settings.recommendations,
+        traces=settings.traces,
     )
+
+
+def _with_local(drivers: tuple[DriverSettings, ...]) -> tuple[DriverSettings, ...]:
+    if any(driver.name == "local" for driver in drivers):
+        return drivers
+    return (*drivers, DriverSettings(name="local", kind="local"))
 
 
 def _read(files: list[Path]) -> Settings:

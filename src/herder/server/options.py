@@ -17,6 +17,7 @@ from herder.observability.logs import LogFormat, LogLevel
 from herder.server.http.connections import HttpLimits
 from herder.settings.sections.jobs.intakes import IntakeSettings
 from herder.settings.sections.jobs.object_stores import ObjectStore
+from herder.settings.sections.observability import TraceSettings
 from herder.settings.sections.server import (
     DEFAULT_PORT,
     QUANTUM_DEFAULT_S,
@@ -91,6 +92,7 @@ class ServerOptions:
     callbacks: CallbackRules = field(default_factory=CallbackRules)
     alerts: AlertRules = field(default_factory=AlertRules)
     recommendations: Rules = field(default_factory=Rules)
+    traces: TraceSettings = field(default_factory=TraceSettings)
     sweep: SweepSettings = field(default_factory=SweepSettings)
     """All but its period, which `sweep_period_s` is."""
 

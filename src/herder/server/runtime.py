@@ -40,6 +40,7 @@ from herder.control.loops import (
     scale,
     schedules,
     sweep,
+    traces,
     worker_leases,
 )
 from herder.control.loops import (
@@ -75,6 +76,7 @@ from herder.server.leadership.turns import Outcome, Term, note_leader, take_turn
 from herder.server.options import ServerOptions, StartError
 from herder.server.reloading import FILES, reload
 from herder.server.stopping import stop_workers, stopping_text
+from herder.server.traces import trace_queue
 from herder.store.opening.leadership import Fenced
 from herder.store.sql_store import SqlStore
 from herder.web.routes import router
@@ -106,6 +108,7 @@ LOOPS: dict[str, Callable[[Core], Awaitable[None]]] = {
     "budgets": budgets_loop.run,
     "worker_leases": worker_leases.run,
     "account_leases": account_leases.run,
+    "traces": traces.run,
 }
 #: How long the first commit may take: a store that cannot be written is said to be so.
 FIRST_WRITES_S = 10.0
@@ -159,6 +162,7 @@ async def _lead(seat: Seat, started: Callable[[Running], None] | None, term: Ter
     token = ensure_admin(options, opened, declared=term.first)
     drivers = _drivers(options, opened)
     name_installation(opened.installation)
+    tracing = trace_queue(options.traces, opened.installation)
     server = HttpServer(options, seat.listener.dup(), term.before)
     holds = None if term.candidate is None else term.candidate.holds
     core = Core(
@@ -173,6 +177,7 @@ async def _lead(seat: Seat, started: Callable[[Running], None] | None, term: Ter
         clusters=make_clusters(options.clusters, opened.installation, opened.state.resources),
         bootstraps=make_bootstraps(options.bootstraps, opened.installation, options.data_dir),
     )
+    core.tallies.traces = tracing
     core.driver_kinds = {each.name: each.kind for each in options.drivers}
     try:
         await _first_writes(core, options, term)

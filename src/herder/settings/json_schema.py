@@ -35,6 +35,7 @@ from herder.settings.sections.jobs.sharing_fields import (
     USER_QUOTA_FIELD,
     quota_schema,
 )
+from herder.settings.sections.observability import OBSERVABILITY, TRACE_FIELDS, TRACES
 from herder.settings.sections.pipelines import PIPELINE_FIELDS
 from herder.settings.sections.pipelines import SECTION as PIPELINES
 from herder.settings.sections.pool.pool_fields import POOL_FIELDS
@@ -48,8 +49,7 @@ from herder.settings.syntax.amounts import BUILT_IN_KEYS, SECTION
 
 
 def json_schema() -> dict[str, Any]:
-    text = {"type": "string"}
-    amount = {"type": ["string", "number"]}
+    text, amount = {"type": "string"}, {"type": ["string", "number"]}
     machine = {**_object(dict.fromkeys(BUILT_IN_KEYS, amount)), "additionalProperties": amount}
     pairs = {"type": "object", "additionalProperties": amount}
     driver = _object(
@@ -91,6 +91,7 @@ def json_schema() -> dict[str, Any]:
             ALERTS: _object(_plain_properties(ALERT_FIELDS)),
             RECOMMENDATIONS: _object(_plain_properties(RECOMMENDATION_FIELDS)),
             CALLBACKS: _object(_plain_properties(CALLBACK_FIELDS)),
+            OBSERVABILITY: _object({TRACES: _object(_plain_properties(TRACE_FIELDS))}),
             "metric_sources": _named(_source()),
             BUDGETS: _named(budget_schema()),
             INTAKES: _named(intake_schema()),

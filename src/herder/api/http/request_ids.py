@@ -9,7 +9,6 @@ import logging
 import re
 from hashlib import sha256
 from itertools import count
-from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,8 +17,6 @@ from herder.observability.logs import REQUEST, AnsweredRequest
 log = logging.getLogger("herder.requests")
 
 HEADER = b"x-request-id"
-#: Of a path in a line.
-PATH_LONGEST = 300
 _PLAIN = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _FREQUENT = re.compile(r"/api/v1/(worker/|health$|ready$)|/metrics$")
 
@@ -29,32 +26,40 @@ class RequestIds:
 
     def __init__(self, application: ASGIApp, origin: str) -> None:
         self._application = application
-        self._prefix = sha256(origin.encode()).hexdigest()[:12]
+        self._prefix = sha256(origin.encode()).hexdigest()[:12].encode()
         self._numbers = count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
-        others = [each for each in scope["headers"] if each[0] != HEADER]
-        given = next((value for name, value in scope["headers"] if name == HEADER), b"")
-        if not _PLAIN.fullmatch(given):
-            given = f"{self._prefix}-{next(self._numbers):x}".encode()
-        answered = (HEADER, given)
-        scope["headers"] = [*others, answered]  # a follower hands them on
-        path = quote(scope["path"][:PATH_LONGEST], safe="/:@=,+~")
-        request = AnsweredRequest(given.decode(), scope["method"], path)
+        answered = self._identify(scope)
+        request = AnsweredRequest(answered[1].decode(), scope["method"], scope["path"])
         REQUEST.set(request)  # until the end of its task, so that the lines of an error have it too
-        began_s = asyncio.get_running_loop().time()
+        logs = log.isEnabledFor(logging.INFO)
+        began_s = asyncio.get_running_loop().time() if logs else 0.0
 
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = [each for each in message.get("headers", ()) if each[0] != HEADER]
-                message = {**message, "headers": [*headers, answered]}
-                _log(request, message["status"], began_s)
+                # A list of its own: that of a response may be used again.
+                message["headers"] = [*message.get("headers", ()), answered]
+                if logs:
+                    _log(request, message["status"], began_s)
             await send(message)
 
         await self._application(scope, receive, told)
+
+    def _identify(self, scope: Scope) -> tuple[bytes, bytes]:
+        """The header of the request's id, which the scope has once from now on: a follower hands it on."""
+        headers = scope["headers"]
+        given = [each for each in headers if each[0] == HEADER]
+        if len(given) == 1 and _PLAIN.fullmatch(given[0][1]):
+            return HEADER, given[0][1]
+        if given:
+            headers = scope["headers"] = [each for each in headers if each[0] != HEADER]
+        made = (HEADER, b"%b-%x" % (self._prefix, next(self._numbers)))
+        headers.append(made)
+        return made
 
 
 def _log(request: AnsweredRequest, status: int, began_s: float) -> None:

@@ -132,6 +132,13 @@ def test_requests_have_ids_and_lines_that_name_their_jobs(server: Server, lines:
     assert server.running.token not in lines.text
 
 
+def test_what_a_commit_does_for_all_has_the_request_of_none(server: Server, lines: Lines) -> None:
+    made = server.http.post("/users", json={"name": "bea", "role": "user", "weight": 1}).raise_for_status()
+    (event,) = [line for line in lines.all() if line.get("event") == "user.created"]
+    assert "request_id" not in event
+    assert lines.of_request(made.headers["X-Request-Id"])
+
+
 def test_what_is_called_all_the_time_is_logged_at_debug(server: Server, lines: Lines) -> None:
     paths = ("health", "fleet")
     ids = {path: server.http.get(f"/{path}").headers["X-Request-Id"] for path in paths}
@@ -151,8 +158,9 @@ def test_files_of_the_dashboard_and_what_is_not_found_have_one_id_each(server: S
 
 def test_a_line_of_a_request_cannot_be_forged(lines: Lines) -> None:
     async def refuse(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 404, "headers": []})
+        await send({"type": "http.response.start", "status": 404, "headers": own})
 
+    own: list[Any] = []
     sent: list[Any] = []
     scope = {
         "type": "http",
@@ -170,6 +178,7 @@ def test_a_line_of_a_request_cannot_be_forged(lines: Lines) -> None:
     asyncio.run(ask())
     (answered,) = sent[0]["headers"]
     assert scope["headers"] == [answered]  # a follower hands it on to the leader
+    assert own == []  # that of an answer that is kept for the next caller
     (line,) = lines.all()
     assert line["path"].startswith("/a%0Ab%1Bxxx")
     assert len(line["path"]) < 310

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from herder.control.loops import traces as loop
 from herder.model.work.job import AttemptState, JobState
 from herder.observability.job_spans import EndedAttempt, EndedJob, Span, spans_of
 from herder.observability.trace_ids import trace_id
+from herder.ports.store import StoreDown
 from herder.remote.otlp import OtlpExporter
 from herder.server.options import StartError
 from herder.server.traces import trace_queue
@@ -135,7 +137,7 @@ class Refusing:
     def __init__(self, refusals: int) -> None:
         self.left, self.calls = refusals, 0
 
-    def export(self, spans: Any) -> str:
+    async def export(self, spans: Any) -> str:
         self.calls += 1
         self.left -= 1
         return "It is full." if self.left >= 0 else ""
@@ -163,6 +165,22 @@ def test_a_collector_that_refuses_is_tried_some_times(
     said = [each.getMessage() for each in caplog.records]
     assert said[0] == "The collector of traces does not take them: It is full. Herder tries again."
     assert len(said) == 2  # once, and its end
+
+
+async def test_a_store_that_is_down_loses_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "LOOK_S", 0)
+    closed: list[bool] = []
+
+    async def read(query: Any) -> Any:
+        raise StoreDown("It is away.")
+
+    waiting = queue(exporter=SimpleNamespace(close=lambda: closed.append(True)))
+    waiting.note([1, 2])
+    settings = SimpleNamespace(installation=INSTALLATION)
+    core = SimpleNamespace(tallies=SimpleNamespace(traces=waiting), settings=settings, read=read)
+    with pytest.raises(StoreDown):
+        await loop.run(core)  # type: ignore[arg-type]
+    assert (waiting.first(), waiting.dropped, closed) == ([1, 2], 0, [True])
 
 
 # --- to a collector
@@ -246,10 +264,10 @@ def test_a_collector_that_is_down_costs_no_job(
     assert collector.calls == 3
 
 
-def test_a_hanging_or_missing_collector_is_named() -> None:
+async def test_a_missing_collector_is_named() -> None:
     exporter = OtlpExporter("http://127.0.0.1:1/v1/traces", INSTALLATION, 0.3)
     try:
-        assert exporter.export(spans_of(INSTALLATION, job(), []))
+        assert await exporter.export(spans_of(INSTALLATION, job(), []))
     finally:
         exporter.close()
 

@@ -7,8 +7,8 @@ from herder.observability.job_spans import Span
 
 
 class TraceExporter(Protocol):
-    def export(self, spans: Sequence[Span]) -> str:
-        """Blocks for seconds at most. Empty: the collector has them; else why it has not. Raises nothing."""
+    async def export(self, spans: Sequence[Span]) -> str:
+        """Takes seconds at most. Empty: the collector has them; else why it has not. Raises nothing."""
 
     def close(self) -> None:
         """Ends an export that waits for another try."""

@@ -4,6 +4,7 @@ Headers and certificates come from the exporter's own environment variables (`OT
 kept from the log: the caller says what is wrong, once.
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -41,7 +42,7 @@ class _Said(logging.Filter):
 
 
 class OtlpExporter:
-    """`endpoint`: the whole address. One at a time; used by one thread at a time."""
+    """`endpoint`: the whole address. One at a time. It works in a thread, because the official exporter blocks."""
 
     def __init__(self, endpoint: str, installation: str, timeout_s: float = TIMEOUT_S) -> None:
         from opentelemetry.exporter.otlp.proto.http import Compression, trace_exporter
@@ -49,8 +50,10 @@ class OtlpExporter:
         from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
         self._said = _Said()
-        self._logger = logging.getLogger(trace_exporter.__name__)
-        self._logger.addFilter(self._said)
+        # It stays when this is closed, because an export may be under way in a thread.
+        logger = logging.getLogger(trace_exporter.__name__)
+        logger.filters[:] = [each for each in logger.filters if not isinstance(each, _Said)]
+        logger.addFilter(self._said)
         self._exporter = trace_exporter.OTLPSpanExporter(
             endpoint=endpoint, timeout=timeout_s, compression=Compression.Gzip
         )
@@ -59,7 +62,10 @@ class OtlpExporter:
         )
         self._scope = InstrumentationScope("herder", __version__)
 
-    def export(self, spans: Sequence[Span]) -> str:
+    async def export(self, spans: Sequence[Span]) -> str:
+        return await asyncio.to_thread(self._export, spans)
+
+    def _export(self, spans: Sequence[Span]) -> str:
         from opentelemetry.sdk.trace.export import SpanExportResult
 
         self._said.text = ""
@@ -69,7 +75,6 @@ class OtlpExporter:
 
     def close(self) -> None:
         self._exporter.shutdown()  # type: ignore[no-untyped-call]
-        self._logger.removeFilter(self._said)
 
     def _readable(self, span: Span) -> "ReadableSpan":
         from opentelemetry.sdk.trace import ReadableSpan

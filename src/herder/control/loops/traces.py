@@ -42,7 +42,7 @@ async def _export(queue: TraceQueue, exporter: TraceExporter, jobs: int, found: 
     for tried in range(1, TRIES_MAX + 1):
         last, trouble = trouble, ""
         if found.spans:
-            trouble = await asyncio.to_thread(exporter.export, found.spans)
+            trouble = await exporter.export(found.spans)
         if not trouble:
             if last:
                 log.warning("The collector of traces answers again.")

@@ -141,7 +141,7 @@ LOCK := $(LOCK_ENV)/bin/uv pip compile pyproject.toml --quiet --no-config --univ
 	--generate-hashes --no-emit-index-url --extra postgres $(if $(UPGRADE),--upgrade)
 
 # What the container image has beside the runtime: packaging/containers.
-IMAGE_EXTRAS := $(foreach each,data gcp mcp proxmox redis secrets talos,--extra $(each))
+IMAGE_EXTRAS := $(foreach each,data gcp mcp otel proxmox redis secrets talos,--extra $(each))
 
 lock: | $(LOCK_ENV) ## resolve the dependencies and write requirements/*.lock (UPGRADE=1: newest versions)
 	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; \

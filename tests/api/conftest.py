@@ -19,6 +19,7 @@ from herder.server.options import ServerOptions
 from herder.server.runtime import Running, serve
 from herder.settings.sections.jobs.intakes import IntakeSettings
 from herder.settings.sections.jobs.object_stores import ObjectStore
+from herder.settings.sections.observability import TraceSettings
 from herder.settings.sections.server import DriverSettings, MetricSource, UserSettings
 from herder.wire.worker.exchange import ActivateAnswer, ExchangeAnswer, ExchangeRequest, Finished
 
@@ -55,6 +56,7 @@ class Server:
     sweep_period_s = 5.0
     limits = HttpLimits()
     intakes: tuple[IntakeSettings, ...] = ()
+    traces = TraceSettings()
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -86,6 +88,7 @@ class Server:
                 sweep_period_s=self.sweep_period_s,
                 http=self.limits,
                 intakes=self.intakes,
+                traces=self.traces,
             )
             try:
                 self.code = asyncio.run(serve(options, begun))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import re
 import socket
 import threading
@@ -13,6 +14,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from herder.api.http.request_ids import RequestIds
 from herder.ports.leadership import Alone, ServerNote
 from herder.server.data.opening import core_settings
 from herder.server.leadership import forwarding
@@ -97,6 +99,19 @@ async def test_a_call_is_handed_on_with_its_token_key_and_body(leader: Server, f
         assert (await http.get("/status")).status_code == 401
         dashboard = await http.get("http://follower/")
         assert (dashboard.status_code, dashboard.headers["location"]) == (303, "/login")
+
+
+async def test_a_request_has_one_id_at_both_servers(
+    leader: Server, follower: Forwarding, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "herder.requests")
+    transport = httpx.ASGITransport(RequestIds(follower, "follower"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://follower/api/v1") as http:
+        for sent in ({}, {"X-Request-Id": "ours"}):
+            (one,) = (await http.get("/status", headers=sent)).headers.get_list("x-request-id")
+            lines = [each for each in caplog.messages if each.startswith(f"Request {one}, GET")]
+            assert len(lines) == 2, caplog.messages
+            assert one == sent.get("X-Request-Id", one)
 
 
 async def test_without_a_leader_reads_come_from_the_store_and_nothing_else(leader: Server) -> None:

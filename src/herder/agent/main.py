@@ -7,7 +7,6 @@ import asyncio
 import logging
 import os
 import signal
-import sys
 from contextlib import suppress
 from dataclasses import replace
 from enum import IntEnum
@@ -29,6 +28,7 @@ from herder.agent.runtimes import Verdict
 from herder.model.values.phrases import clause
 from herder.model.values.resources import Resources
 from herder.model.work.job import Cause
+from herder.observability.logs import name_installation, set_up
 from herder.wire.worker.exchange import ActivateAnswer
 
 _LOG = logging.getLogger(__name__)
@@ -58,8 +58,12 @@ _EXIT_CODES = {
 
 def run(settings: AgentSettings) -> int:
     """Lives until the worker has to go; the process's exit code."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True
+    set_up(
+        settings.log_format,
+        settings.log_level,
+        "%(asctime)s %(levelname)s %(message)s",
+        fields={"worker": settings.worker},
+        force=True,
     )
     os.umask(0o077)
     return int(asyncio.run(_run(settings)))
@@ -140,6 +144,7 @@ async def _activate_unless(
 async def _work(
     settings: AgentSettings, ports: AgentPorts, limits: ActivateAnswer, leave: asyncio.Event, nonce: str
 ) -> ExitCode:
+    name_installation(limits.installation)
     _LOG.info("Worker %s is activated at %s.", limits.worker, settings.server_url)
     settings = replace(settings, log_most_bytes=limits.log_bytes or settings.log_most_bytes)
     outbox = Outbox(settings)

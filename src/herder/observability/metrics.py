@@ -108,6 +108,11 @@ _SERVER = Section(
             "method",
             "status",
         ),
+        _counter("herder_traces_exported_total", "Traces of jobs that the collector has."),
+        _counter(
+            "herder_traces_dropped_total",
+            "Traces of jobs that were dropped: the queue was full, or the collector refused them.",
+        ),
         _counter("herder_events_total", "Recorded events since the server started.", "kind"),
         _gauge("herder_alerts", "Active alerts of costs and capacity.", "policy", "level"),
         _gauge("herder_driver_calls", "Calls to providers that have not returned.", "driver", "state"),

@@ -6,6 +6,7 @@ Imported by `commands.py` and the demo when a server is to run: other commands n
 import asyncio
 import contextlib
 import logging
+import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from herder.bootstraps.registry import settings_faults as bootstrap_faults
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.client.connection import state_dir
 from herder.drivers.registry import settings_faults
+from herder.observability.logs import LogFormat, LogLevel, set_up
 from herder.server.allocator import return_large_blocks
 from herder.server.http.connections import HttpLimits
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
@@ -30,10 +32,14 @@ from herder.settings.sections.jobs.sharing import sharing_to_plain
 from herder.settings.sections.pool.presets import local_defaults
 from herder.settings.sections.server import DriverSettings, ServerSettings
 from herder.settings.syntax.problems import SettingsError, Severity
+from herder.wire.worker import startup
 
 if TYPE_CHECKING:
     from herder.model.values.resources import Resources
     from herder.server.runtime import Running
+
+
+log = logging.getLogger(__name__)
 
 
 def run_here(options: ServerOptions, machine: "Resources") -> None:
@@ -44,7 +50,10 @@ def run_here(options: ServerOptions, machine: "Resources") -> None:
 def run_told(options: ServerOptions, *, hint: bool = False) -> None:
     def started(running: "Running") -> None:
         with contextlib.suppress(OSError):  # a server whose terminal is full or gone runs all the same
-            say(options, running.url, hint)
+            if options.log_format is LogFormat.JSON:
+                log.info("The server listens on %s. Its data is in %s.", running.url, options.data_dir)
+            else:
+                say(options, running.url, hint)
 
     run_server(options, started)
 
@@ -55,18 +64,25 @@ def run_server(options: ServerOptions, started: Callable[["Running"], None]) -> 
 
     from herder.server.runtime import serve
 
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    usual = LogLevel.INFO if options.log_format is LogFormat.JSON else LogLevel.WARNING
+    set_up(options.log_format, options.log_level or usual, "%(asctime)s %(levelname)s %(name)s: %(message)s")
+    os.environ[startup.LOG_FORMAT] = options.log_format  # of workers on this machine, too
     # Beside a busy loop the writer's thread would wait 5 ms each time it needs the interpreter.
     sys.setswitchinterval(0.001)
     return_large_blocks()
     try:
-        code = uvloop.run(serve(options, started, tell))
+        code = uvloop.run(serve(options, started, _log if options.log_format is LogFormat.JSON else tell))
     except StartError as error:
         raise CommandError(str(error), hint=error.hint, code=Code.CONFLICT) from None
     except (KeyboardInterrupt, asyncio.CancelledError):
         code = Code.INTERRUPTED
     if code:
         raise typer.Exit(code)
+
+
+def _log(text: str) -> None:
+    """Where lines are for machines, what people are told is one of them."""
+    log.info("%s", text)
 
 
 def tell(text: str) -> None:
@@ -111,17 +127,15 @@ def options_of(
     public_url: str | None,
     *,
     secrets_key_file: Path | None = None,
+    log_format: LogFormat | None = None,
+    log_level: LogLevel | None = None,
 ) -> ServerOptions:
     """Flags win over the file, the file over the defaults."""
     settings = _read(config) if config else Settings()
     said = settings.server
     folder = data_dir or (Path(said.data_dir).expanduser() if said.data_dir else state_dir())
-    drivers = settings.drivers
-    if not any(driver.name == "local" for driver in drivers):
-        drivers = (*drivers, DriverSettings(name="local", kind="local"))
     shared = sharing_to_plain(settings.sharing)
     flags = (data_dir, config, host, port, store, tls_cert, tls_key, insecure, public_url)
-
     return ServerOptions(
         again=partial(options_of, *flags, secrets_key_file=secrets_key_file) if config else None,
         data_dir=folder,
@@ -138,7 +152,7 @@ def options_of(
         users=settings.users,
         sharing={section: shared[section] for section in settings.sharing_sections},
         budgets=budgets_to_plain(settings.budgets),
-        drivers=drivers,
+        drivers=_with_local(settings.drivers),
         metric_sources=settings.metric_sources,
         object_stores=settings.object_stores,
         intakes=settings.intakes,
@@ -148,6 +162,8 @@ def options_of(
         queued_bytes_per_user=None if said.queued_mib_per_user is None else said.queued_mib_per_user * 2**20,
         log_bytes_per_attempt=None if said.log_mib_per_attempt is None else said.log_mib_per_attempt * 2**20,
         budget_quantum_s=said.budget_quantum_s,
+        log_format=log_format or said.log_format,
+        log_level=log_level or said.log_level,
         http=_http_limits(said),
         sweep=settings.sweep,
         sweep_period_s=settings.sweep.period_s,
@@ -155,7 +171,14 @@ def options_of(
         callbacks=settings.callbacks,
         alerts=settings.alerts,
         recommendations=settings.recommendations,
+        traces=settings.traces,
     )
+
+
+def _with_local(drivers: tuple[DriverSettings, ...]) -> tuple[DriverSettings, ...]:
+    if any(driver.name == "local" for driver in drivers):
+        return drivers
+    return (*drivers, DriverSettings(name="local", kind="local"))
 
 
 def _read(files: list[Path]) -> Settings:

@@ -9,7 +9,15 @@ import typer
 from herder.cli.shell.commands import command
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.model.values.phrases import clause
-from herder.server.data.options import DataDir, SecretsKeyFile, Store
+from herder.observability.logs import LogFormat
+from herder.server.data.options import (
+    AgentLogLevel,
+    DataDir,
+    LogFormatOption,
+    LogLevelOption,
+    SecretsKeyFile,
+    Store,
+)
 
 if TYPE_CHECKING:
     from herder.agent.environment.settings import AgentSettings
@@ -59,6 +67,8 @@ def up(
     public_url: PublicUrl = None,
     *,
     secrets_key_file: SecretsKeyFile = None,
+    log_format: LogFormatOption = None,
+    log_level: LogLevelOption = None,
 ) -> None:
     """Run a server on this machine, with workers as local processes.
 
@@ -79,6 +89,8 @@ def up(
         insecure,
         public_url,
         secrets_key_file=secrets_key_file,
+        log_format=log_format,
+        log_level=log_level,
     )
     run_here(options, this_machine())
 
@@ -95,6 +107,8 @@ def server(
     public_url: PublicUrl = None,
     *,
     secrets_key_file: SecretsKeyFile = None,
+    log_format: LogFormatOption = None,
+    log_level: LogLevelOption = None,
 ) -> None:
     """Run a server for workers on other machines.
 
@@ -114,6 +128,8 @@ def server(
         insecure,
         public_url,
         secrets_key_file=secrets_key_file,
+        log_format=log_format,
+        log_level=log_level,
     )
     run_told(options)
 
@@ -132,6 +148,8 @@ def agent(
     one_job: Annotated[
         bool, typer.Option("--one-job", help="Leave after one job, when the server knows its end.")
     ] = False,
+    log_format: LogFormatOption = None,
+    log_level: AgentLogLevel = None,
 ) -> None:
     """Run the agent of a worker on this machine, until the server removes the worker or Ctrl-C.
 
@@ -149,6 +167,8 @@ def agent(
         (startup.ACTIVATION_TOKEN_FILE, token_file),
         (startup.WORK_FOLDER, work_folder),
         (startup.ONE_JOB, "on" if one_job else None),
+        (startup.LOG_FORMAT, log_format),
+        (startup.LOG_LEVEL, log_level),
     ):
         if value is not None:
             environment[name] = str(value)
@@ -183,5 +203,6 @@ def _joined(settings: "AgentSettings") -> "AgentSettings":
         ) from None
     from herder.server.command_run import tell
 
-    tell(f"This machine is worker {found.worker} of {found.server_url}. Press Ctrl-C to stop it.")
+    if found.log_format is not LogFormat.JSON:  # else a line of the log names the worker
+        tell(f"This machine is worker {found.worker} of {found.server_url}. Press Ctrl-C to stop it.")
     return found

@@ -13,9 +13,11 @@ from herder.model.fleet.pool import PoolSpec
 from herder.model.values.resources import PLAIN, Dimensions
 from herder.model.work.alerts import AlertRules
 from herder.model.work.callbacks import CallbackRules
+from herder.observability.logs import LogFormat, LogLevel
 from herder.server.http.connections import HttpLimits
 from herder.settings.sections.jobs.intakes import IntakeSettings
 from herder.settings.sections.jobs.object_stores import ObjectStore
+from herder.settings.sections.observability import TraceSettings
 from herder.settings.sections.server import (
     DEFAULT_PORT,
     QUANTUM_DEFAULT_S,
@@ -75,6 +77,9 @@ class ServerOptions:
     log_bytes_per_attempt: int | None = None
     """None: the defaults of `control/kernel/bounds/limits.py`."""
     budget_quantum_s: float = QUANTUM_DEFAULT_S
+    log_format: LogFormat = LogFormat.TEXT
+    log_level: LogLevel | None = None
+    """None: as the format has it."""
     stop_workers: bool = False
     """When the server stops: tell its workers to go (a laptop's), or leave them at work for the next one."""
     again: "Callable[[], ServerOptions] | None" = None
@@ -87,6 +92,7 @@ class ServerOptions:
     callbacks: CallbackRules = field(default_factory=CallbackRules)
     alerts: AlertRules = field(default_factory=AlertRules)
     recommendations: Rules = field(default_factory=Rules)
+    traces: TraceSettings = field(default_factory=TraceSettings)
     sweep: SweepSettings = field(default_factory=SweepSettings)
     """All but its period, which `sweep_period_s` is."""
 

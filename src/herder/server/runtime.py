@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from herder.api.application import application
+from herder.api.http.request_ids import RequestIds
 from herder.control.alerts import actions
 from herder.control.budgets import settings as budgets
 from herder.control.drivers import driver_actions
@@ -39,6 +40,7 @@ from herder.control.loops import (
     scale,
     schedules,
     sweep,
+    traces,
     worker_leases,
 )
 from herder.control.loops import (
@@ -51,6 +53,7 @@ from herder.control.workers.joining import JoinedMachines
 from herder.drivers.registry import BadSettings, UnknownDriver, open_driver
 from herder.model.fleet.driver import JOINED, Driver, DriverContext
 from herder.model.stored.changes import Changes
+from herder.observability.logs import name_installation
 from herder.ports.store import StoreDown
 from herder.server.bootstraps import make_bootstraps
 from herder.server.clusters import make_clusters
@@ -73,6 +76,7 @@ from herder.server.leadership.turns import Outcome, Term, note_leader, take_turn
 from herder.server.options import ServerOptions, StartError
 from herder.server.reloading import FILES, reload
 from herder.server.stopping import stop_workers, stopping_text
+from herder.server.traces import trace_queue
 from herder.store.opening.leadership import Fenced
 from herder.store.sql_store import SqlStore
 from herder.web.routes import router
@@ -104,6 +108,7 @@ LOOPS: dict[str, Callable[[Core], Awaitable[None]]] = {
     "budgets": budgets_loop.run,
     "worker_leases": worker_leases.run,
     "account_leases": account_leases.run,
+    "traces": traces.run,
 }
 #: How long the first commit may take: a store that cannot be written is said to be so.
 FIRST_WRITES_S = 10.0
@@ -156,6 +161,8 @@ async def _lead(seat: Seat, started: Callable[[Running], None] | None, term: Ter
     options, place, opened = seat.options, seat.place, term.opened
     token = ensure_admin(options, opened, declared=term.first)
     drivers = _drivers(options, opened)
+    name_installation(opened.installation)
+    tracing = trace_queue(options.traces, opened.installation)
     server = HttpServer(options, seat.listener.dup(), term.before)
     holds = None if term.candidate is None else term.candidate.holds
     core = Core(
@@ -170,6 +177,7 @@ async def _lead(seat: Seat, started: Callable[[Running], None] | None, term: Ter
         clusters=make_clusters(options.clusters, opened.installation, opened.state.resources),
         bootstraps=make_bootstraps(options.bootstraps, opened.installation, options.data_dir),
     )
+    core.tallies.traces = tracing
     core.driver_kinds = {each.name: each.kind for each in options.drivers}
     try:
         await _first_writes(core, options, term)
@@ -179,7 +187,8 @@ async def _lead(seat: Seat, started: Callable[[Running], None] | None, term: Ter
         return Outcome(code=1, server=server)
     trend = Trend()
     face = application(core, router(core, trend).routes)
-    server.config.app = face if holds is None else Gate(face, holds)
+    gated = face if holds is None else Gate(face, holds)
+    server.config.app = RequestIds(gated, f"{seat.url} {core.started_at_ms}")
     running = Running(core=core, url=seat.url, token=token, stop=server.stop)
     code = await _run(server, core, term, seat, running, trend, started)
     return Outcome(code=code, server=server)

@@ -8,6 +8,7 @@ from herder.model.fleet.repair import Condition, Rung
 from herder.model.fleet.upkeep import Disruption
 from herder.model.permissions import ROLES
 from herder.model.values.resources import Unit
+from herder.observability.logs import LogFormat, LogLevel
 from herder.settings.sections.alerts import ALERT_FIELDS
 from herder.settings.sections.alerts import SECTION as ALERTS
 from herder.settings.sections.bootstraps import SECTION as BOOTSTRAPS
@@ -34,6 +35,7 @@ from herder.settings.sections.jobs.sharing_fields import (
     USER_QUOTA_FIELD,
     quota_schema,
 )
+from herder.settings.sections.observability import OBSERVABILITY, TRACE_FIELDS, TRACES
 from herder.settings.sections.pipelines import PIPELINE_FIELDS
 from herder.settings.sections.pipelines import SECTION as PIPELINES
 from herder.settings.sections.pool.pool_fields import POOL_FIELDS
@@ -47,8 +49,7 @@ from herder.settings.syntax.amounts import BUILT_IN_KEYS, SECTION
 
 
 def json_schema() -> dict[str, Any]:
-    text = {"type": "string"}
-    amount = {"type": ["string", "number"]}
+    text, amount = {"type": "string"}, {"type": ["string", "number"]}
     machine = {**_object(dict.fromkeys(BUILT_IN_KEYS, amount)), "additionalProperties": amount}
     pairs = {"type": "object", "additionalProperties": amount}
     driver = _object(
@@ -90,6 +91,7 @@ def json_schema() -> dict[str, Any]:
             ALERTS: _object(_plain_properties(ALERT_FIELDS)),
             RECOMMENDATIONS: _object(_plain_properties(RECOMMENDATION_FIELDS)),
             CALLBACKS: _object(_plain_properties(CALLBACK_FIELDS)),
+            OBSERVABILITY: _object({TRACES: _object(_plain_properties(TRACE_FIELDS))}),
             "metric_sources": _named(_source()),
             BUDGETS: _named(budget_schema()),
             INTAKES: _named(intake_schema()),
@@ -127,6 +129,11 @@ def _server() -> dict[str, Any]:
             "log_bytes_per_attempt": {
                 "type": ["string", "number"],
                 "description": "Output that is kept of an attempt (its beginning and its end), in whole MiB from 1Mi to 64Mi.",
+            },
+            "log_format": {"enum": list(LogFormat), "description": "Form of log lines (text)."},
+            "log_level": {
+                "enum": list(LogLevel),
+                "description": "Least level of log lines (warning; of JSON info).",
             },
             "budget_quantum": {
                 **text,

@@ -27,6 +27,7 @@ from herder.settings.sections.jobs.intakes import SECTION as INTAKES
 from herder.settings.sections.jobs.intakes import IntakeSettings, read_intake
 from herder.settings.sections.jobs.job_types import SECTION as JOB_TYPES
 from herder.settings.sections.jobs.sharing import SECTIONS, UNDERSCORED, SharingSettings, read_sharing
+from herder.settings.sections.observability import OBSERVABILITY, TraceSettings, read_traces
 from herder.settings.sections.pipelines import SECTION as PIPELINES
 from herder.settings.sections.pool.bounds import faults_of
 from herder.settings.sections.pool.pools import read_pool, read_template
@@ -83,6 +84,7 @@ TOP_KEYS = (
     CALLBACKS,
     alerts_section.SECTION,
     RECOMMENDATIONS,
+    OBSERVABILITY,
 )
 SINGLE_KEYS = (
     SECTION,
@@ -93,6 +95,7 @@ SINGLE_KEYS = (
     CALLBACKS,
     alerts_section.SECTION,
     RECOMMENDATIONS,
+    OBSERVABILITY,
 )
 """Sections that are not lists of named things: each stands in one file only."""
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -122,6 +125,7 @@ class Settings:
     sweep: SweepSettings = field(default_factory=SweepSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     callbacks: CallbackRules = field(default_factory=CallbackRules)
+    traces: TraceSettings = field(default_factory=TraceSettings)
     alerts: AlertRules = field(default_factory=AlertRules)
     recommendations: Rules = field(default_factory=Rules)
     sharing: SharingSettings = field(default_factory=SharingSettings)
@@ -230,6 +234,7 @@ def _assemble(found: Reading, sections: Mapping[str, list[Value]], files: list[s
         sweep=read_sweep(found, singles[SWEEP]),
         retention=read_retention(found, singles[RETENTION]),
         callbacks=read_callbacks(found, singles[CALLBACKS]),
+        traces=read_traces(found, singles[OBSERVABILITY]),
         alerts=alerts_section.read_alerts(found, singles[alerts_section.SECTION]),
         recommendations=read_recommendations(found, singles[RECOMMENDATIONS]),
         sharing=read_sharing(found, fair_share, rows),

@@ -31,6 +31,7 @@ from herder.settings.sections.jobs.sharing_fields import (
     USER_QUEUED_FIELD,
     USER_QUOTA_FIELD,
 )
+from herder.settings.sections.observability import TRACE_FIELDS, TraceSettings
 from herder.settings.sections.pipelines import PIPELINE_FIELDS
 from herder.settings.sections.pool.pool_fields import POOL_FIELDS
 from herder.settings.sections.pool.pools import template_to_plain
@@ -88,6 +89,9 @@ def reference() -> str:
         "## `alerts:`",
         "Who is notified of alerts, and when the next recipient is. Read when the server starts; [alerts](../how-to/alerts.md).",
         _table(ALERT_FIELDS, lambda field: _default(field.of(AlertRules()), field)),
+        "## `observability: traces:`",
+        "Where traces of jobs are sent. Read when the server starts; [logs and traces](../how-to/logs-and-traces.md).",
+        _table(TRACE_FIELDS, lambda field: _default(field.of(TraceSettings()), field)),
         "## `recommendations:`",
         "What is recommended, and what is needed before it is carried out. Read when the server starts; [recommendations](../how-to/save-costs.md).",
         _table(RECOMMENDATION_FIELDS, lambda field: _default(field.of(Rules()), field)),

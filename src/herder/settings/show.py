@@ -19,6 +19,7 @@ from herder.settings.sections.jobs.intakes import write_intake
 from herder.settings.sections.jobs.object_stores import SECTION as SECTION_OF_OBJECT_STORES
 from herder.settings.sections.jobs.object_stores import write_object_store
 from herder.settings.sections.jobs.sharing import sharing_to_plain
+from herder.settings.sections.observability import OBSERVABILITY, write_traces
 from herder.settings.sections.pool.pools import pool_to_plain, template_to_plain
 from herder.settings.sections.recommendations import RECOMMENDATION_FIELDS
 from herder.settings.sections.recommendations import SECTION as RECOMMENDATIONS
@@ -89,12 +90,15 @@ def expanded(settings: Settings) -> dict[str, Any]:
                 else {}
             ),
             "budget_quantum": format_duration(server.budget_quantum_s),
+            "log_format": str(server.log_format),
+            **({} if server.log_level is None else {"log_level": str(server.log_level)}),
         },
         SWEEP: to_plain(settings.sweep, SWEEP_FIELDS),
         RETENTION: to_plain(settings.retention, RETENTION_FIELDS),
         ALERTS: to_plain(settings.alerts, ALERT_FIELDS),
         RECOMMENDATIONS: to_plain(settings.recommendations, RECOMMENDATION_FIELDS),
         CALLBACKS: to_plain(settings.callbacks, CALLBACK_FIELDS),
+        OBSERVABILITY: write_traces(settings.traces),
     }
 
 

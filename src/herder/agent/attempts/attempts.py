@@ -35,6 +35,7 @@ from herder.agent.runtimes import (
 from herder.model.values.phrases import clause
 from herder.model.values.resources import Resources
 from herder.model.work.job import Cause
+from herder.observability.logs import of_attempt
 from herder.wire.data import has_data
 from herder.wire.worker.exchange import Assignment, Finished, LogChunk
 
@@ -184,8 +185,9 @@ class Attempts(Report):
         key = (finished.job, finished.attempt)
         held = self._held.pop(key, None)
         if held is None:
-            _LOG.error("Job %s, attempt %s ended twice; the first end counts.", *key)
+            _LOG.error("Job %s, attempt %s ended twice; the first end counts.", *key, extra=of_attempt(*key))
             return
+        _LOG.debug("Job %s, attempt %s has ended: %s.", *key, finished.state, extra=of_attempt(*key))
         self._free = self._free.plus(_ask(held.assignment))
         self._slots_free += 1
         if not self._silent:
@@ -223,8 +225,8 @@ class Attempts(Report):
         try:
             running.stop(verdict, at_once=at_once)
         except Exception as error:  # noqa: BLE001 - a fault of ours costs one attempt, not the worker
-            _LOG.exception("Job %s could not be stopped.", held.assignment.job)
             key = (held.assignment.job, held.assignment.attempt)
+            _LOG.exception("Job %s could not be stopped.", held.assignment.job, extra=of_attempt(*key))
             if key in self._held:
                 self.ended(
                     ended_now(held.assignment, fault("stopping it", error), self._ports.clock.now_ms())
@@ -322,13 +324,15 @@ class Attempts(Report):
                 assignment, Verdict("failed", Cause.INFRASTRUCTURE, str(error)), self._ports.clock.now_ms()
             )
         except Exception as error:  # noqa: BLE001 - a fault of ours costs one attempt, not the worker
-            _LOG.exception("Job %s, attempt %s could not be started.", assignment.job, assignment.attempt)
+            key = (assignment.job, assignment.attempt)
+            _LOG.exception("Job %s, attempt %s could not be started.", *key, extra=of_attempt(*key))
             return ended_now(assignment, fault("starting it", error), self._ports.clock.now_ms())
 
     def _note_start(self, key: Key, running: Running) -> None:
         held = self._held.get(key)
         if held is not None and held.running is running:
             self._outbox.add_started(key, running.started_at_ms)
+            _LOG.debug("Job %s, attempt %s has started.", *key, extra=of_attempt(*key))
 
     def _open(self, name: str) -> Runtime:
         runtime = self._runtimes[name] = self._ports.open_runtime(name, self._settings, self)

@@ -24,6 +24,7 @@ from herder.agent.processes.scratch import make_work_folder
 from herder.agent.runtimes import Verdict, fault
 from herder.model.values.phrases import clause
 from herder.model.work.job import Cause
+from herder.observability.logs import of_attempt
 from herder.wire.api.secrets import Delivered, SecretsAnswer
 from herder.wire.worker.exchange import Assignment
 
@@ -97,7 +98,11 @@ class FetchInputs:
             self.discard(path)
             raise
         except Exception as error:  # noqa: BLE001 - a fault of ours costs one attempt, not the worker
-            _LOG.exception("The inputs of job %s could not be downloaded.", assignment.job)
+            _LOG.exception(
+                "The inputs of job %s could not be downloaded.",
+                assignment.job,
+                extra=of_attempt(assignment.job, assignment.attempt),
+            )
             outcome = fault("downloading its inputs", error)
         if isinstance(outcome, Verdict):
             self.discard(path)
@@ -130,7 +135,11 @@ class FetchInputs:
                 if not left:
                     return _not_fetched(what, str(error))
                 _LOG.warning(
-                    "%s of job %s cannot be downloaded yet: %s.", what, assignment.job, clause(error)
+                    "%s of job %s cannot be downloaded yet: %s.",
+                    what,
+                    assignment.job,
+                    clause(error),
+                    extra=of_attempt(assignment.job, assignment.attempt),
                 )
                 await asyncio.sleep(back_off.next_s())
             except Rejected as error:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from herder.agent.environment.settings import AgentSettings
 from herder.model.values.phrases import clause
 from herder.model.work.job import Cause
+from herder.observability.logs import of_attempt
 from herder.wire.worker.exchange import NO_RESULT, Finished, LogChunk
 
 Key = tuple[int, int]
@@ -158,7 +159,13 @@ class Outbox:
         for chunk in shipment.logs:
             self._tell_output_plainly(chunk, reason)
         for job, attempt, _ in shipment.started:
-            _LOG.error("The start of job %s, attempt %s cannot be reported: %s", job, attempt, reason)
+            _LOG.error(
+                "The start of job %s, attempt %s cannot be reported: %s",
+                job,
+                attempt,
+                reason,
+                extra=of_attempt(job, attempt),
+            )
             self._started.pop((job, attempt), None)
 
     def refused_end(self, end: Finished, reason: str) -> None:
@@ -170,7 +177,9 @@ class Outbox:
     def _tell_plainly(self, end: Finished, reason: str) -> None:
         """First without what may be at fault in it; refused once more, it is dropped, and its attempt counts as lost."""
         key = (end.job, end.attempt)
-        _LOG.error("The server refused the end of job %s, attempt %s: %s", end.job, end.attempt, reason)
+        _LOG.error(
+            "The server refused the end of job %s, attempt %s: %s", *key, reason, extra=of_attempt(*key)
+        )
         if key in self._plain:
             self.finished.pop(key, None)
             self._ended_now.add(key)
@@ -182,8 +191,11 @@ class Outbox:
 
     def _tell_output_plainly(self, chunk: LogChunk, reason: str) -> None:
         """In as many bytes, so that what follows joins without a gap."""
-        _LOG.error("The server refused output of job %s, attempt %s: %s", chunk.job, chunk.attempt, reason)
-        mark = (chunk.job, chunk.attempt, chunk.offset)
+        key = (chunk.job, chunk.attempt)
+        _LOG.error(
+            "The server refused output of job %s, attempt %s: %s", *key, reason, extra=of_attempt(*key)
+        )
+        mark = (*key, chunk.offset)
         self._logs.popleft()
         if mark in self._plain:
             self._plain.discard(mark)

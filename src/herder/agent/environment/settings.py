@@ -9,10 +9,15 @@ import stat
 import tempfile
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
+from herder.observability.logs import LogFormat, LogLevel
 from herder.wire.worker import startup
+
+_E = TypeVar("_E", bound=StrEnum)
 
 #: The longest notice that is assumed where none is said.
 NOTICE_MAX_S = 3600.0
@@ -42,6 +47,9 @@ class AgentSettings:
     """Give up activation after this long; the server's answer then sets the limit for being cut off."""
     ca_file: str | None = None
     """Certificate authority to trust for an https server; None: the system's."""
+
+    log_format: LogFormat = LogFormat.TEXT
+    log_level: LogLevel = LogLevel.INFO
 
     # --- talking to the server
     answer_timeout_s: float = 15.0
@@ -176,6 +184,8 @@ def from_environment(environ: MutableMapping[str, str]) -> AgentSettings:
         self_delete_after_s=_seconds(environ, startup.SELF_DELETE_AFTER_S, 600.0),
         ca_file=environ.get(startup.CA_FILE) or None,
         run_as=environ.get(startup.RUN_AS, ""),
+        log_format=_choice(environ, startup.LOG_FORMAT, LogFormat, LogFormat.TEXT),
+        log_level=_choice(environ, startup.LOG_LEVEL, LogLevel, LogLevel.INFO),
         notice_file=_notice_file(environ),
         notice_url=_notice_url(environ),
         notice_s=_seconds(environ, startup.NOTICE_S, 30.0, NOTICE_MAX_S),
@@ -195,6 +205,14 @@ def _credentials(environ: MutableMapping[str, str]) -> str:
     if found not in ("", "server", "worker"):
         raise SettingsError(f"{startup.DATA_CREDENTIALS} is {found!r}. Write worker or server.")
     return found if found == "worker" else ""
+
+
+def _choice(environ: MutableMapping[str, str], name: str, kind: type[_E], default: _E) -> _E:
+    text = environ.get(name, "")
+    try:
+        return kind(text) if text else default
+    except ValueError:
+        raise SettingsError(f"{name} is {text!r}. Write {', '.join(kind)}.") from None
 
 
 def _mebibytes(environ: MutableMapping[str, str], name: str) -> int | None:

@@ -9,6 +9,7 @@ from fastapi import Request, Response
 
 from herder.control.kernel.bounds.errors import Invalid, Refused
 from herder.model.values.phrases import clause
+from herder.observability.logs import REQUEST
 from herder.wire.api.resources import Problem
 from herder.wire.decode_errors import explained, explained_sentence
 
@@ -34,6 +35,9 @@ def reply(value: Any, status: int = 200) -> Response:
 
 
 def problem(refused: Refused) -> Response:
+    request = REQUEST.get()
+    if request is not None:
+        request.code, request.detail = refused.code, refused.detail
     body = Problem(
         title=_TITLES.get(refused.status, "Refused"),
         status=refused.status,

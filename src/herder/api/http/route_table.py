@@ -24,6 +24,7 @@ from herder.control.kernel.core import Core
 from herder.control.reads.port import Reads
 from herder.model.permissions import LEAST, Action, Kind, Principal
 from herder.model.stored.changes import Changes
+from herder.observability.logs import REQUEST
 from herder.ports.store import StoreDown
 from herder.wire.api.resources import Page, Result
 from herder.wire.api.work import JobsAdded
@@ -77,6 +78,13 @@ Again = Callable[[Repeat], Awaitable[Any]]
 
 def _hash_of(write: Write, state: Any) -> str:
     return plan_hash(write.who.user, write.request.method, write.request.url.path, write.body, state)
+
+
+def _note_made(value: Any) -> None:
+    """So that the line of a submission names its jobs."""
+    request = REQUEST.get()
+    if request is not None and isinstance(value, JobsAdded):
+        request.job, request.batch = value.first_job, value.batch
 
 
 async def _plain_again(repeat: Repeat) -> Result | JobsAdded:
@@ -270,6 +278,7 @@ class RouteTable:
                 )
                 self._check_plan(write, route)
                 value = route.run(write)
+                _note_made(value)
                 if key:
                     batch = value if route.makes_batch else None
                     subject = value.object if isinstance(value, Result) else ""

@@ -195,6 +195,7 @@ class Comparison:
                 self.driver,
                 name,
                 clause(error),
+                extra={"driver": self.driver, "worker": name},
             )
             return False
         self.absent.pop(name, None)

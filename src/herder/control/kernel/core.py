@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,6 @@ SWEEP_RETRY_S = 0.5
 SWEEP_RETRY_LONGEST_S = 30.0
 #: Between two placement passes that look at different classes, when very many wait.
 LOOK_AGAIN_S = 0.02
-
 #: How long a server that stops waits until what it gathered is handed over; less when the store cannot be written anyway.
 CLOSE_S, CLOSE_STUCK_S, STUCK_LOOK_S = 5.0, 1.5, 0.1
 #: How long a retry of a batch may take from its reading to its commit.
@@ -159,7 +159,7 @@ class Core:
         self.wake_ups: dict[str, asyncio.Event] = {}
         """By worker: set when there is something for its next answer. `told_addresses`: of servers, as it was told them last."""
         self.told_addresses: dict[str, tuple[str, ...]] = {}
-        self._on_fatal, self._gathered = on_fatal, Changes()
+        self._on_fatal, self._gathered, self._context = on_fatal, Changes(), copy_context()
         self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._busy = self._scheduled = self._asked = False
         self._over: BaseException | None = None
@@ -182,8 +182,8 @@ class Core:
             self._gathered.absorb(changes)
             self._asked = True
             if not self._busy and not self._scheduled:
-                self._scheduled = True
-                asyncio.get_running_loop().call_soon(self._hand_over)
+                self._scheduled = True  # for all that gather, not for the request or the worker of the first
+                asyncio.get_running_loop().call_soon(self._hand_over, context=self._context)
         return asyncio.shield(self._future)
 
     @contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Set
 
 from prometheus_client import CollectorRegistry, Histogram
 
+from herder.control.kernel.trace_queue import TraceQueue
 from herder.engine.memory.state import EngineState
 from herder.model.ids import PoolName, WorkerName
 from herder.model.stored.changes import Changes
@@ -38,6 +39,8 @@ class Tallies:
         self.begun_ms = now_ms
         """On the monotonic clock, when the commit under way was handed over."""
         self.planned_at_ms: int | None = None
+        self.traces: TraceQueue | None = None
+        """None: no traces are made."""
         self.events: Counter[str] = Counter()
         self.scaling: Counter[tuple[PoolName, str]] = Counter()
         self.ended = {state: 0 for state in JobState if state.ended}
@@ -65,6 +68,8 @@ class Tallies:
             elif record.started_at_ms is not None and record.ended_at_ms is not None:
                 took_ms = max(0, record.ended_at_ms - record.started_at_ms)
                 self._attempt[AttemptState(record.state)].observe(took_ms / 1000)
+        if self.traces is not None and changes.ended_jobs:
+            self.traces.note(changes.ended_jobs)
         events = changes.rows.get(EventRecord)
         if events:
             self._note_events(state, events.values())  # type: ignore[arg-type]

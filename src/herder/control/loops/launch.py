@@ -21,6 +21,7 @@ from herder.model.fleet.driver import DriverError, StartData
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import WorkerName
 from herder.model.stored.changes import Changes
+from herder.observability.logs import about
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,8 @@ class _UnderWay:
         if worker.state is WorkerState.REQUESTED and not queue.may_begin(worker):
             return
         pauses = machines.Pauses()
-        task = asyncio.create_task(_step(self.core, worker, pauses), name=f"{worker.state}-{name}")
+        with about(worker=name, pool=worker.spec.pool):
+            task = asyncio.create_task(_step(self.core, worker, pauses), name=f"{worker.state}-{name}")
         self.work[name] = _Work(task, pauses, worker.state is WorkerState.TERMINATING)
         task.add_done_callback(partial(self._finished, name))
 
@@ -64,7 +66,14 @@ class _UnderWay:
         if task.cancelled() or (error := task.exception()) is None:
             self._release(name)
             return
-        log.error("Worker %s: %s. It is tried again in %g s.", name, error, FAILED_PAUSE_S, exc_info=error)
+        log.error(
+            "Worker %s: %s. It is tried again in %g s.",
+            name,
+            error,
+            FAILED_PAUSE_S,
+            exc_info=error,
+            extra={"worker": name},
+        )
         asyncio.get_running_loop().call_later(FAILED_PAUSE_S, self._release, name)
 
     def _release(self, name: WorkerName) -> None:

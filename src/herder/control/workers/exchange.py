@@ -87,8 +87,7 @@ async def activate(core: Core, token: str, request: ActivateRequest) -> Activate
         core.directory.workers.pop(before, None)  # of the process before a repair: it is told to leave
     core.directory.workers[hash_token(own)] = worker.spec.name
     await core.commit(changes)
-    beat = beat_s(core, worker)
-    shape = worker.spec.allocatable
+    beat, shape = beat_s(core, worker), worker.spec.allocatable
     return ActivateAnswer(
         worker=worker.spec.name,
         token=own,
@@ -101,6 +100,7 @@ async def activate(core: Core, token: str, request: ActivateRequest) -> Activate
         gpu=shape.gpu,
         slots=worker.spec.slots,
         log_bytes=core.settings.log_bytes_per_attempt,
+        installation=core.settings.installation,
         servers=list(core.addresses) if len(core.leadership.addresses) > 1 else [],
     )
 

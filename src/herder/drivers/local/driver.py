@@ -208,6 +208,7 @@ class LocalDriver:
             startup.SELF_DELETE_AFTER_S: str(start.self_delete_after_s),
             startup.WORK_FOLDER: str(self.work_folder(worker)),
             startup.RUN_AS: self._settings.run_as,
+            startup.LOG_FORMAT: os.environ.get(startup.LOG_FORMAT, ""),
             startup.CGROUPS: "" if self._settings.cgroups else "off",
             startup.DATA_FOLDERS: self._settings.url_folders,
             startup.DATA_HOSTS: self._settings.url_hosts,

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from herder.observability.logs import LogFormat, LogLevel
+
 DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", envvar="HERDER_DATA_DIR", help="Data folder: store, secrets and workers."),
@@ -26,4 +28,20 @@ SecretsKeyFile = Annotated[
         envvar="HERDER_SECRETS_KEY_FILE",
         help="Keys of secrets (default: secrets.key in the data folder).",
     ),
+]
+LogFormatOption = Annotated[
+    LogFormat | None,
+    typer.Option("--log-format", envvar="HERDER_LOG_FORMAT", help="Form of log lines (default: text)."),
+]
+LogLevelOption = Annotated[
+    LogLevel | None,
+    typer.Option(
+        "--log-level",
+        envvar="HERDER_LOG_LEVEL",
+        help="Least level of log lines (default: warning; with --log-format json: info).",
+    ),
+]
+AgentLogLevel = Annotated[
+    LogLevel | None,
+    typer.Option("--log-level", envvar="HERDER_LOG_LEVEL", help="Least level of log lines (default: info)."),
 ]

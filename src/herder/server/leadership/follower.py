@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from herder.api.http.request_ids import RequestIds
+from herder.control.kernel.clock import SystemClock
 from herder.server.data.opening import Opened, open_data, write_server_file
 from herder.server.data.place import Place
 from herder.server.http.server import HttpServer
@@ -52,7 +54,7 @@ async def follow(
 ) -> Followed:
     """Until this server leads and has read the store, or is stopped. Raises StartError."""
     server = HttpServer(seat.options, seat.listener.dup(), before)
-    server.config.app = application
+    server.config.app = RequestIds(application, f"{seat.url} {SystemClock().now_ms()}")
     serving = asyncio.create_task(server.run(), name="http")
     server.take_signals()
     server.on_asked = partial(_asked, seat.say)

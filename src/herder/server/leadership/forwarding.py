@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from herder.api.application import PREFIX
 from herder.api.http.replies import bearer, problem, reply
+from herder.api.http.request_ids import HEADER
 from herder.control.access.known_caller import trust
 from herder.control.kernel.bounds.errors import NotReady, Overloaded, Refused
 from herder.model.values.times import iso
@@ -52,6 +53,8 @@ _HOP = frozenset(
         "upgrade", "expect",
     }
 )  # fmt: skip
+#: The id of the request is added by `request_ids.py`.
+_HOP_BACK = _HOP | {HEADER.decode()}
 _OF_BODY = frozenset({b"content-length", b"transfer-encoding"})
 _METRICS = """\
 # HELP herder_leader 1 if this server leads.
@@ -167,7 +170,7 @@ class Forwarding:
         if token and answer.status_code not in (401, 403):
             trust(scope, f"forwarded/{hashlib.sha256(token.encode()).hexdigest()[:16]}")
         headers = [(name.lower(), value) for name, value in answer.headers.raw]
-        headers = [each for each in headers if each[0].decode("latin-1") not in _HOP]
+        headers = [each for each in headers if each[0].decode("latin-1") not in _HOP_BACK]
         headers.append((AS_OF.lower().encode(), iso(self._now_ms()).encode()))
         await send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
         try:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from herder.model.permissions import Role
 from herder.model.values.resources import Resources
+from herder.observability.logs import LogFormat, LogLevel
 from herder.settings.sections.creations import DRIVER_LIMITS, read_limits
 from herder.settings.sections.upkeep import between_durations
 from herder.settings.syntax import amounts, validation
@@ -55,6 +56,9 @@ class ServerSettings:
     log_mib_per_attempt: int | None = None
     budget_quantum_s: float = QUANTUM_DEFAULT_S
     """For how long workers reserve their cost at a time."""
+    log_format: LogFormat = LogFormat.TEXT
+    log_level: LogLevel | None = None
+    """None: warning, and of JSON info."""
     max_connections: int | None = None
     """Most open connections at a time."""
     max_connections_per_address: int | None = None
@@ -88,6 +92,8 @@ SERVER_KEYS = (
     "queued_bytes_per_user",
     "log_bytes_per_attempt",
     "budget_quantum",
+    "log_format",
+    "log_level",
     *CONNECTION_KEYS,
 )
 
@@ -178,6 +184,10 @@ def read_server(found: Reading, value: Value) -> ServerSettings:
             values["log_mib_per_attempt"] = _log_mib(found, entry.value)
         elif entry.name == "budget_quantum":
             values["budget_quantum_s"] = _quantum(found, entry.value)
+        elif entry.name == "log_format":
+            values[entry.name] = validation.choice(found, entry.value, LogFormat, LogFormat.TEXT)
+        elif entry.name == "log_level":
+            values[entry.name] = validation.choice(found, entry.value, LogLevel, LogLevel.WARNING)
         elif entry.name in CONNECTION_KEYS:
             values[entry.name] = validation.positive(found, entry.value)
         else:

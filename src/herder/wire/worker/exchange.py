@@ -62,6 +62,8 @@ class ActivateAnswer(msgspec.Struct, kw_only=True):
     """Output that is kept of an attempt, head and tail together; 0: as much as the agent would."""
     servers: list[str] = []
     """Addresses of all servers of the installation, the best one first; empty where there is one."""
+    installation: str = ""
+    """Of the server: the ids of traces are derived from it. Empty: an older server."""
 
 
 NO_RESULT = msgspec.Raw(b"null")

@@ -28,6 +28,11 @@ NOTICE_URL = "HERDER_NOTICE_URL"
 NOTICE_S = "HERDER_NOTICE_S"
 """How many seconds are left when a notice does not say it."""
 
+LOG_FORMAT = "HERDER_LOG_FORMAT"
+"""text or json."""
+LOG_LEVEL = "HERDER_LOG_LEVEL"
+"""debug, info, warning or error."""
+
 CONTAINER_MOUNTS = "HERDER_CONTAINER_MOUNTS"
 """Folders, separated by colons, that jobs in containers may mount; empty: none."""
 CONTAINER_HOST_NETWORK = "HERDER_CONTAINER_HOST_NETWORK"

@@ -1,8 +1,11 @@
-"""Sends recorded events to subscribers. Slow subscribers are disconnected and resume from the table."""
+"""Sends recorded events to subscribers, and logs them. Slow subscribers are disconnected and resume from the table."""
 
 import asyncio
+import logging
 
 from herder.model.stored.records import EventRecord
+
+log = logging.getLogger("herder.events")
 
 #: Events a watcher may be behind before it is dropped.
 BACKLOG = 1_000
@@ -22,6 +25,8 @@ class EventBus:
         self._watchers.discard(queue)
 
     def publish(self, record: EventRecord) -> None:
+        if log.isEnabledFor(logging.INFO):
+            _log(record)
         for queue in list(self._watchers):
             if queue.qsize() >= BACKLOG:
                 self._watchers.discard(queue)
@@ -34,3 +39,16 @@ class EventBus:
             if not queue.full():
                 queue.put_nowait(None)
         self._watchers.clear()
+
+
+def _log(record: EventRecord) -> None:
+    """With the id of what it is about."""
+    kind, _, name = record.object.partition("/")
+    more: dict[str, object] = {"event": record.kind, "actor": record.actor}
+    if kind in ("job", "batch") and name.isdecimal():
+        more[kind] = int(name)
+    elif kind in ("worker", "pool", "driver"):
+        more[kind] = name
+    else:
+        more["object"] = record.object
+    log.info("%s", record.text, extra=more)

@@ -18,6 +18,9 @@ def fill(series: Series, core: Core) -> None:
     series.add("herder_store_trouble", int(core.store.trouble is not None))
     series.add("herder_store_commits_total", core.store.commits)
     series.add("herder_store_rows_total", core.store.rows)
+    traces = core.tallies.traces
+    series.add("herder_traces_exported_total", 0 if traces is None else traces.exported)
+    series.add("herder_traces_dropped_total", 0 if traces is None else traces.dropped)
     if core.tallies.planned_at_ms is not None:
         series.add("herder_last_plan_timestamp_seconds", core.tallies.planned_at_ms / 1000)
     failures = {(pool, name): 0 for pool, spec in core.state.pools.items() for name in names_for(spec)}

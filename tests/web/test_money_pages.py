@@ -232,6 +232,7 @@ def test_amounts_in_their_units() -> None:
     assert amount(None, "usd") == "–"
     assert share("50", "200") == 25
     assert share("5", None) == 0
+    assert share("10002.40", "27") == 37_046
     assert quantities({"cpu_milli": 2500, "memory_mib": 7680, "jobs": 1}) == "2.5 cores, 7.5 GiB, 1 job"
     assert quantities({}) == "–"
 

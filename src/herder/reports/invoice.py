@@ -252,7 +252,11 @@ def _notes(terms: Terms, own: Sequence[Line], cards: Sequence[str]) -> list[str]
     if missing:
         lacking = " and ".join(sorted({card for card, *_ in missing}))
         names = ", ".join(sorted({resource for _, resource, _ in missing}))
-        notes.append(f"Not in the total, because the {lacking} card has no rate: {names}. {remedy(own)}")
+        when = " when the month was closed" if terms.closed else ""
+        verb, advice = ("had", "If there is still none: ") if terms.closed else ("has", "")
+        notes.append(
+            f"Not in the total, because the {lacking} card {verb} no rate{when}: {names}. {advice}{remedy(own)}"
+        )
     if not terms.closed:
         notes.append(f"{terms.month} is not closed: amounts may still change.")
     if list(cards) == [INTERNAL]:

@@ -37,9 +37,9 @@ def amount(text: str | Decimal | None, unit: str) -> str:
 
 
 def share(part: str | Decimal, whole: str | Decimal | None) -> int:
-    """Per cent, not above 100. 0 of nothing."""
+    """Per cent; above 100 where a budget is overspent. 0 of nothing."""
     total = Decimal(whole or 0)
-    return 0 if total <= 0 else max(0, min(100, round(100 * Decimal(part) / total)))
+    return 0 if total <= 0 else max(0, round(100 * Decimal(part) / total))
 
 
 def address_of(name: str) -> str:

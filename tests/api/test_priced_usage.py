@@ -30,8 +30,9 @@ def use(name: str, day: datetime, tokens: int, **more: Any) -> dict[str, Any]:
     return {"id": name, "time": time, "model": "m", "tokens": {"input": tokens}, "project": "alpha", **more}
 
 
-def report(server: Server, *requests: dict[str, Any]) -> None:
-    server.http.post("/usage/tokens", json={"source": "gateway", "requests": requests}).raise_for_status()
+def report(server: Server, *requests: dict[str, Any]) -> str:
+    answer = server.http.post("/usage/tokens", json={"source": "gateway", "requests": requests})
+    return str(answer.raise_for_status().json()["text"])
 
 
 def rate(server: Server, day: datetime, price: str, **more: Any) -> None:
@@ -114,7 +115,8 @@ def test_what_comes_after_the_close_is_a_correction_and_the_closed_month_stays(s
     close(server)
     stored = lines(server)
     assert [(line["period"], line["corrects"], line["amount_usd"]) for line in stored] == [(MONTH, "", "3")]
-    report(server, use("2", BEFORE, 500_000), use("3", TODAY, 1_000_000))
+    told = report(server, use("2", BEFORE, 500_000), use("3", TODAY, 1_000_000))
+    assert f" {MONTH} is closed: that use is booked in {TODAY:%Y-%m}." in told
     rate(server, BEFORE + timedelta(days=1), "4")
     after = lines(server)
     assert stored[0] in after

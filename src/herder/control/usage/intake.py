@@ -28,7 +28,7 @@ from herder.ledger.metering import (
     growth_by_day,
     quantity_text,
 )
-from herder.ledger.months import after_closes
+from herder.ledger.months import after_closes, month_of
 from herder.ledger.quantities import DAY_MS
 from herder.ledger.rates import RateList, Subject
 from herder.model.permissions import Action, Kind, Principal
@@ -116,6 +116,12 @@ def _text(outcome: Outcome) -> str:
         some = ", ".join(outcome.unpriced[:UNPRICED_TOLD])
         more = len(outcome.unpriced) - UNPRICED_TOLD
         text += f" No rate for {some}{f' and {more:,} more' if more > 0 else ''}: this use is unpriced."
+    late: dict[str, set[str]] = {}
+    for day_ms, booking, *_ in outcome.days:
+        if booking != month_of(day_ms):
+            late.setdefault(booking, set()).add(month_of(day_ms))
+    for booking, months in sorted(late.items()):
+        text += f" {' and '.join(sorted(months))} {agree(len(months), 'is', 'are')} closed: that use is booked in {booking}."
     return text
 
 

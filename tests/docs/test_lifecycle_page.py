@@ -1,4 +1,4 @@
-"""Each proof that the page on the life of workers names is a test that exists. That its tables equal the code is checked by `docs/generate.py`."""
+"""Each proof that the page on the life of workers or the threat model names is a test that exists. That its tables equal the code is checked by `docs/generate.py`."""
 
 import ast
 import re
@@ -9,7 +9,8 @@ from tests.docs.page import DOCS
 
 ROOT = DOCS.parent
 PAGE = (DOCS / "concepts" / "lifecycle.md").read_text()
-PROOFS = sorted(set(re.findall(r"`(tests/[\w/]+\.py(?:::\w+)?)`", PAGE)))
+THREATS = (DOCS / "concepts" / "threat-model.md").read_text()
+PROOFS = sorted(set(re.findall(r"`(tests/[\w/]+\.py(?:::\w+)?)`", PAGE + THREATS)))
 
 
 @pytest.mark.parametrize("proof", PROOFS)
@@ -31,3 +32,14 @@ def test_each_fault_has_a_promise_and_a_proof() -> None:
         assert fault
         assert promise.endswith(".")
         assert "`tests/" in proof, fault
+
+
+def test_each_attack_has_a_defence_and_a_proof() -> None:
+    table = THREATS.split("which test shows it\n")[1].split("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) >= 20
+    for row in rows:
+        attack, defence, proof = row.strip("| ").split(" | ")
+        assert attack
+        assert defence
+        assert "`tests/" in proof, attack

@@ -121,9 +121,12 @@ check-docs: $(STAMP)
 	@echo "== generated documents"; $(BIN)/python docs/generate.py --check
 
 # ONLY="noop-jobs decisions" measures only these, STORE=postgres (or "sqlite postgres") on that store, RUNS=5 takes medians of five,
-# OUTPUT=json or markdown prints them so, QUICK=1 takes small sizes: a minute, and rough figures.
-bench: $(STAMP) ## measure speed and print the numbers
-	@$(BIN)/python -m bench $(ONLY) $(foreach each,$(STORE),--store $(each)) $(if $(RUNS),--runs $(RUNS)) \
+# OUTPUT=json or markdown prints them so, QUICK=1 takes small sizes: a minute, and rough figures. PEERS=1 compares with
+# other job systems instead: ONLY=huey with this one, ROUNDS=5 takes medians of five.
+bench: $(STAMP) ## measure speed and print the numbers (PEERS=1: ratios to other job systems)
+	@if [ -n "$(PEERS)" ]; then exec $(BIN)/python -m bench.peers $(ONLY) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(OUTPUT),--output $(OUTPUT)) $(if $(QUICK),--quick); fi; \
+	exec $(BIN)/python -m bench $(ONLY) $(foreach each,$(STORE),--store $(each)) $(if $(RUNS),--runs $(RUNS)) \
 		$(if $(OUTPUT),--output $(OUTPUT)) $(if $(QUICK),--quick)
 
 # TRACES=folder takes the full traces instead of the shipped excerpts; ONLY=surf runs one; MISSING=1 goes on with a stopped run.

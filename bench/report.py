@@ -28,7 +28,7 @@ class Measured:
 def table(machine: Machine, all_measured: Sequence[Measured], *, color: bool) -> str:
     out = io.StringIO()
     console = Console(file=out, force_terminal=color, no_color=not color, width=140, highlight=False)
-    for line in (*_about(machine), *(f"careful: {each}" for each in machine.warnings())):
+    for line in (*about(machine), *(f"careful: {each}" for each in machine.warnings())):
         console.print(line)
     for measured in all_measured:
         rows = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
@@ -54,19 +54,19 @@ def data(machine: Machine, all_measured: Sequence[Measured]) -> str:
 
 
 def markdown(machine: Machine, all_measured: Sequence[Measured]) -> str:
-    lines = [f"- {line}" for line in _about(machine)] + [f"- **{each}**" for each in machine.warnings()]
+    lines = [f"- {line}" for line in about(machine)] + [f"- **{each}**" for each in machine.warnings()]
     for measured in all_measured:
-        lines += ["", f"### {measured.store}", "", _row(name.capitalize() for name in COLUMNS)]
-        lines.append(_row("--:" if name in _RIGHT else "---" for name in COLUMNS))
-        lines += [_row(_cells(figure)) for figure in measured.figures]
+        lines += ["", f"### {measured.store}", "", row(name.capitalize() for name in COLUMNS)]
+        lines.append(row("--:" if name in _RIGHT else "---" for name in COLUMNS))
+        lines += [row(_cells(figure)) for figure in measured.figures]
     return "\n".join(lines) + "\n"
 
 
-def _row(cells: Any) -> str:
+def row(cells: Any) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _about(machine: Machine) -> list[str]:
+def about(machine: Machine) -> list[str]:
     return [
         f"Herder {machine.herder} on {machine.date}, Python {machine.python}",
         f"{machine.cores} cores of {machine.processor}, {machine.memory_gib} GiB, {machine.system}",

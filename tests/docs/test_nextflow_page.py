@@ -86,7 +86,8 @@ def test_tasks_run_in_their_folders_and_are_seen_and_cancelled(place: Installati
     place.run("job", "wait", good, bad, slow, code=8)
     assert '"cause": "timeout"' in place.run("job", "get", slow, "-o", "json")
     long = submitted(place, tmp_path / "long", "long", "sleep 600\n")
-    waits = submitted(place, tmp_path / "waits", "waits", "true\n")
+    # Long, too: between the two cancels it may start.
+    waits = submitted(place, tmp_path / "waits", "waits", "sleep 600\n")
     place.until(lambda: states(place, tmp_path)[long] == "R", 60, "the long task to run")
     assert states(place, tmp_path) == {good: "CD", bad: "F", slow: "F", long: "R", waits: "PD"}
     assert (tmp_path / "good" / ".command.log").read_text() == f"out\nerr\n{tmp_path}/good\n"

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from herder.control.budgets import settings as budget_settings
-from herder.control.kernel.bounds.errors import Conflict
+from herder.control.kernel.bounds.errors import Conflict, Invalid
 from herder.ledger.budgets.budget import Budget
 from herder.ledger.budgets.leases import BudgetError
 from herder.model.stored.changes import Changes
@@ -24,8 +24,7 @@ async def test_a_start_leaves_out_what_is_spent_already_and_takes_the_rest(engin
     await spend(world, "a", 6 * 10**12)
     with pytest.raises(Conflict, match=r"Budget a has \$6.00 spent or reserved already; set at least that"):
         budget_settings.wanted(world.core, GIVEN, world.clock.ms)
-    kept: list[str] = []
-    taken = budget_settings.wanted(world.core, GIVEN, world.clock.ms, kept=kept)
+    taken, kept = budget_settings.wanted_at_start(world.core, GIVEN, world.clock.ms)
     assert list(taken) == ["b"]
     assert [text.startswith("Budget a has $6.00 spent") for text in kept] == [True]
     budget_settings.change(world.core, changes := Changes(), taken, world.clock.ms, actor="herder")
@@ -50,4 +49,18 @@ async def test_what_was_moved_away_is_told_when_a_limit_is_too_low(engine: Engin
     with pytest.raises(BudgetError) as raised:
         world.core.budgets.check_change(moved, lower, world.clock.ms)
     assert str(raised.value) == text
+    await world.close()
+
+
+async def test_what_is_left_out_at_a_start_makes_no_circle_and_no_other_fault(engine: Engine) -> None:
+    """Parent and child change places, and the child has spent more than its new limit, so it stays below its parent."""
+    world = World(engine)
+    await put(world, {"a": {"limit": "10"}, "b": {"limit": "8", "parent": "a"}})
+    await spend(world, "b", 6 * 10**12)
+    swapped = {"a": {"limit": "10", "parent": "b"}, "b": {"limit": "3", "parent": ""}}
+    with pytest.raises(Invalid, match="Budgets are above themselves"):
+        budget_settings.wanted_at_start(world.core, swapped, world.clock.ms)
+    other_unit = {"b": {"limit": "8", "parent": "a", "period": "day"}}
+    with pytest.raises(Conflict, match="exists with another period"):
+        budget_settings.wanted_at_start(world.core, other_unit, world.clock.ms)
     await world.close()

@@ -46,6 +46,7 @@ INTERNAL = {
     "herder.reports.stored.Damaged",
     "herder.reports.focus.files.FocusError",
     "herder.ledger.budgets.leases.BudgetError",
+    "herder.ledger.budgets.leases.BudgetInUse",
     "herder.server.http.protocol._BoundBroken",
     "herder.drivers.aws.errors.TokenUsed",
     "herder.drivers.aws.errors.WouldPass",

@@ -325,12 +325,9 @@ def _take_files(core: Core, options: ServerOptions, opened: Opened, changes: Cha
     )
     pools = [keep_stored(core, pool) for pool in given or ()]
     check_pools(core, pools)
-    kept: list[str] = []
-    limits = budgets.wanted(core, options.budgets, now, kept=kept)
-    for why in kept:  # a server must start, whatever was spent since the file was written
-        log.warning(
-            "A budget of the settings files is not changed at this start, and its limit stays: %s", why
-        )
+    limits, in_use = budgets.wanted_at_start(core, options.budgets, now)
+    for why in in_use:  # a server must start, whatever was spent since the file was written
+        log.warning("A budget of the settings files is not changed at this start: %s", why)
     sharing.change(core, changes, shared, now, actor=FILES)
     change_pools(core, changes, pools, now, actor=FILES)
     budgets.change(core, changes, limits, now, actor=FILES)

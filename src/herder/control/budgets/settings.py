@@ -11,7 +11,7 @@ from herder.control.kernel.budget_rows import put_rows
 from herder.control.kernel.core import Core
 from herder.engine.memory.events import record_event
 from herder.ledger.budgets.budget import Budget
-from herder.ledger.budgets.leases import BudgetError
+from herder.ledger.budgets.leases import BudgetError, BudgetInUse
 from herder.ledger.budgets.spec import BudgetSpec
 from herder.model.stored.changes import Changes
 from herder.settings import SettingsError
@@ -23,15 +23,33 @@ BUDGETS_MAX = 10_000
 Differences = dict[str, tuple[Any, Any]]
 
 
-def wanted(
-    core: Core, given: Mapping[str, Any], now_ms: int, *, kept: list[str] | None = None
-) -> dict[str, BudgetSpec]:
-    """Those of `given` that differ from what is in force, in an order in which they can be put in force. Raises Refused; nothing is changed.
+def wanted(core: Core, given: Mapping[str, Any], now_ms: int) -> dict[str, BudgetSpec]:
+    """Those of `given` that differ from what is in force, in an order in which they can be put in force. Raises Refused; nothing is changed."""
+    found, in_use = _wanted(core, given, now_ms)
+    for name, why in in_use.items():
+        raise Conflict(why, field=f"budgets[{name}]", hint="Nothing was applied.")
+    return found
 
-    A change that what was spent or leased does not allow is refused too; with `kept`, that budget stays as it is and the reason is added there.
-    """
+
+def wanted_at_start(
+    core: Core, given: Mapping[str, Any], now_ms: int
+) -> tuple[dict[str, BudgetSpec], list[str]]:
+    """The same, without those that were spent or leased too much for it: they stay as they are. With the reason of each. Raises Refused."""
+    rest, reasons = dict(given), list[str]()
+    while True:  # without them the others must be right, too: no circle, the same units
+        found, in_use = _wanted(core, rest, now_ms)
+        if not in_use:
+            return found, reasons
+        reasons += in_use.values()
+        rest = {name: each for name, each in rest.items() if name not in in_use}
+
+
+def _wanted(
+    core: Core, given: Mapping[str, Any], now_ms: int
+) -> tuple[dict[str, BudgetSpec], dict[str, str]]:
+    """And why some of them cannot be changed as long as they are in use, by name. Raises Refused."""
     if not given:
-        return {}
+        return {}, {}
     known = {name: each.spec for name, each in core.budgets.budgets.items()}
     try:
         specs = budgets_from_plain(given, known)
@@ -41,7 +59,8 @@ def wanted(
         raise Invalid(f"There would be more than {BUDGETS_MAX:,} budgets, the maximum.", field="budgets")
     leaving = {name for name, each in core.budgets.budgets.items() if each.deleting}
     found = {name: spec for name, spec in specs.items() if known.get(name) != spec or name in leaving}
-    for name, spec in list(found.items()):
+    in_use: dict[str, str] = {}
+    for name, spec in found.items():
         if spec.parent in leaving and spec.parent not in specs:
             raise Conflict(
                 f"Budget {spec.parent}, the parent of budget {name}, is being deleted.",
@@ -53,15 +72,13 @@ def wanted(
             continue
         try:
             core.budgets.check_change(budget, spec, now_ms)
+        except BudgetInUse as error:
+            in_use[name] = amounts_in(error, spec.unit)
         except BudgetError as error:
-            if kept is not None:
-                kept.append(amounts_in(error, spec.unit))
-                del found[name]
-                continue
             raise Conflict(
                 amounts_in(error, spec.unit), field=f"budgets[{name}]", hint="Nothing was applied."
             ) from None
-    return found
+    return found, in_use
 
 
 def differences(core: Core, new: Mapping[str, BudgetSpec]) -> Differences:

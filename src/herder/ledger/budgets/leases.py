@@ -26,6 +26,10 @@ class BudgetError(ValueError):
     """What was asked for cannot be. The text says what to do."""
 
 
+class BudgetInUse(BudgetError):
+    """What was spent, leased or moved does not allow the change."""
+
+
 class LeaseState(StrEnum):
     LIVE = "live"
     SETTLED = "settled"
@@ -254,7 +258,7 @@ class Leases:
                     f"budget {spec.name} exists with another {key}; delete it, or create one of another name"
                 )
         if before.parent != spec.parent and any(each.leases for each in known.spans.values()):
-            raise BudgetError(
+            raise BudgetInUse(
                 f"budget {spec.name} has leases, so its parent cannot change; wait until they have ended"
             )
         if before.parent != spec.parent:
@@ -264,8 +268,8 @@ class Leases:
         if ceiling is not None and ceiling < used and (had is None or ceiling < had):
             text = f"budget {spec.name} has {used} spent or reserved already"
             if spec.limit is None or ceiling == spec.limit:
-                raise BudgetError(f"{text}; set at least that, or wait for leases to end")
-            raise BudgetError(
+                raise BudgetInUse(f"{text}; set at least that, or wait for leases to end")
+            raise BudgetInUse(
                 f"{text} and may use {ceiling} with this limit, its overage and what was moved; set more, or wait for leases to end"
             )
 
@@ -275,7 +279,7 @@ class Leases:
             if each.state is not TransferState.GRANTED or not each.source:
                 continue
             if any(name == above.spec.name for above in self.chain((each.source, each.target))):
-                raise BudgetError(
+                raise BudgetInUse(
                     f"budget {name} has transfer {each.number} in force, so its parent cannot change; take it back, or wait until it is over"
                 )
 
